@@ -1,0 +1,90 @@
+"""One DAG for each good destination of the configuration: extract >> transform >> load."""
+
+from datetime import timedelta
+
+from airflow.sdk import DAG, CronDataIntervalTimetable, Param
+from order_sync_airflow.counts import TAG
+from order_sync_airflow.operators import ExtractOrdersOperator, LoadOrdersOperator, TransformOrdersOperator
+
+from include.order_sync.config import Destination
+from include.order_sync.config_file import load
+
+PARAMS = {
+    "from": Param(
+        None,
+        type=["null", "string"],
+        format="date-time",
+        title="From",
+        description="Manual runs only: read the orders changed from this time on, in one run. Goes with `to`.",
+    ),
+    "to": Param(
+        None,
+        type=["null", "string"],
+        format="date-time",
+        title="To",
+        description="Manual runs only: read the orders changed before this time.",
+    ),
+    "order_ids": Param(
+        None,
+        type=["null", "array"],
+        items={"type": "string"},
+        title="Order ids",
+        description="Send these orders of the window alone, one a line.",
+    ),
+}
+
+
+def doc(destination: Destination) -> str:
+    """Return what Airflow shows of a destination: where its orders come from, and which codes they get."""
+    service = destination.service
+    codes = "\n".join(
+        f"| {status} | {'not for this provider' if code is None else code} |"
+        for status, code in destination.codes.items()
+    )
+    return f"""
+Carries order statuses from the source `{destination.source}` to **{service.title}**, over the connection
+`{destination.connection}`, at most {service.max_orders} a request.
+Sends {"the newest state of each order" if destination.sends == "newest" else "every change of each order"}.
+
+| status | {service.title}'s code |
+|---|---|
+{codes}
+
+A run reads its data interval. To read any other time, trigger it with `from` and `to`; to repair days, use a backfill.
+[{service.title}'s documentation]({service.documentation})
+"""
+
+
+def build_dag(destination: Destination) -> DAG:
+    """Return the destination's DAG."""
+    with DAG(
+        destination.dag_id,
+        description=f"Order statuses from {destination.source} to {destination.service.title}",
+        schedule=CronDataIntervalTimetable(destination.schedule, timezone="UTC"),
+        start_date=destination.start_date,
+        catchup=False,
+        max_active_runs=1,
+        doc_md=doc(destination),
+        tags=[TAG, destination.provider],
+        params=PARAMS,
+        default_args={
+            # Enough to outlive an outage of a day.
+            "retries": destination.retries,
+            "retry_delay": timedelta(minutes=10),
+            "retry_exponential_backoff": True,
+            "max_retry_delay": timedelta(hours=1),
+        },
+    ) as dag:
+        extract = ExtractOrdersOperator(task_id="extract", destination=destination.name)
+        transform = TransformOrdersOperator(task_id="transform", destination=destination.name, staged=extract.output)
+        LoadOrdersOperator(
+            task_id="load",
+            destination=destination.name,
+            staged=transform.output,
+            max_active_tis_per_dag=1,  # a backfill's runs and the hourly one must not send at once
+        )
+    return dag
+
+
+for good in load().destinations.values():
+    build_dag(good)

@@ -1,0 +1,1 @@
+"""What Order Sync knows, apart from Airflow."""

@@ -1,0 +1,1 @@
+"""Orders and services. Nothing in here knows of Airflow."""

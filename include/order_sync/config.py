@@ -1,0 +1,238 @@
+"""The configuration, include/config/order_sync.yaml: its keys, and what each may hold.
+
+config_file.py reads it. Both are imported while Airflow parses DAG files, so neither may import pandas.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, time
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import available_timezones
+
+from croniter import croniter
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+)
+
+from include.order_sync.model import ITEM_COLUMNS, ORDER_COLUMNS, OrderStatus
+from include.order_sync.providers import PROVIDERS
+from include.order_sync.providers.base import Code, Provider
+
+PROJECT = Path(__file__).parents[2]
+SQL_FOLDER = PROJECT / "include" / "sql"
+
+# DAG ids of the project's own, that a destination must not take.
+RESERVED_NAMES = ("config", "redrive", "maintenance")
+
+
+def one_of(kind: str, value: str, known: Sequence[str]) -> str:
+    """Return `value` if it is known; else raise ValueError, which names the nearest and all that are."""
+    if value in known:
+        return value
+    close = difflib.get_close_matches(value, known, 1)
+    hint = f" did you mean {close[0]!r}?" if close else ""
+    raise ValueError(f"there is no {kind} {value!r};{hint} known: {', '.join(known)}")
+
+
+def _quoted(names: Any) -> Any:
+    for name in names if isinstance(names, Mapping) else ():
+        if not isinstance(name, str):
+            raise ValueError(f"put the key {name!r} in quotes, so that it stays text")
+    return names
+
+
+def _time_zone(name: str) -> str:
+    return one_of("time zone", name, sorted(available_timezones()))
+
+
+def _sql_file(name: Any) -> Any:
+    path = SQL_FOLDER / str(name)
+    if not path.is_file():
+        raise ValueError(f"there is no file {path}: put the query there")
+    missing = [f":{mark}" for mark in ("window_start", "window_end") if f":{mark}" not in path.read_text("utf-8")]
+    if missing:
+        raise ValueError(f"the query does not use {' and '.join(missing)}, so it would read all orders each hour")
+    return path
+
+
+SqlFile = Annotated[Path, BeforeValidator(_sql_file)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(description="the key itself")
+
+
+class _Source(_Strict):
+    columns: dict[str, str] = Field({}, description="canonical column: the source's name for it")
+    item_columns: dict[str, str] = Field({}, description="canonical item column: the source's name for it")
+    statuses: Annotated[dict[str, OrderStatus], BeforeValidator(_quoted)] = Field(
+        description=f"the shop's word: one of {', '.join(OrderStatus)}", min_length=1
+    )
+    timezone: Annotated[str, AfterValidator(_time_zone)] = Field(
+        description="of times without an offset, as Europe/Kyiv"
+    )
+
+    @field_validator("columns", "item_columns")
+    @classmethod
+    def _canonical(cls, columns: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+        known = ORDER_COLUMNS if info.field_name == "columns" else ITEM_COLUMNS
+        for column in columns:
+            one_of("canonical column", column, known)
+        return columns
+
+
+class SqlSource(_Source):
+    """A warehouse: a query for orders and, if need be, one for their items."""
+
+    type: Literal["sql"] = Field(description="sql or csv")
+    connection: str = Field(description="the id of an Airflow connection to a SQL database", min_length=1)
+    query: SqlFile = Field(description="a file in include/sql that uses :window_start and :window_end")
+    items_query: SqlFile | None = Field(None, description="a file in include/sql, like `query`; it gives order_id too")
+
+
+class CsvSource(_Source):
+    """A CSV drop: a glob, and what tells which window a file belongs to."""
+
+    type: Literal["csv"] = Field(description="sql or csv")
+    path: str = Field(description="a glob: a folder of this machine, or an object storage's address", min_length=1)
+    path_time: str | None = Field(
+        None,
+        description="the form of date and hour in a file's path, as %Y-%m-%d/orders-%H.csv; "
+        "without it a file's modified time tells its window",
+    )
+    connection: str | None = Field(None, description="the id of the object storage's Airflow connection")
+
+    @field_validator("path")
+    @classmethod
+    def _absolute(cls, path: str) -> str:
+        return path if "://" in path else str(PROJECT / path)
+
+    @field_validator("path_time")
+    @classmethod
+    def _dated(cls, pattern: str | None) -> str | None:
+        if pattern is None:
+            return None
+        directives = re.findall(r"%.?", pattern)
+        if {"%Y", "%m", "%d"} - set(directives) or set(directives) - {"%Y", "%m", "%d", "%H"}:
+            raise ValueError("it takes %Y, %m and %d, and %H if there is a file an hour, and no other")
+        if len(directives) != len(set(directives)):
+            raise ValueError("it takes each of %Y, %m, %d and %H once")
+        return pattern
+
+    @property
+    def folder(self) -> str:
+        """The fixed beginning of the glob."""
+        return self._split()[0]
+
+    @property
+    def pattern(self) -> str:
+        """The glob within the folder: from its first wildcard on, or the one file's name."""
+        return self._split()[1]
+
+    def _split(self) -> tuple[str, str]:
+        parts = self.path.split("/")
+        wild = (at for at, part in enumerate(parts) if any(sign in part for sign in "*?["))
+        at = next(wild, len(parts) - 1)
+        return "/".join(parts[:at]), "/".join(parts[at:])
+
+
+Source = SqlSource | CsvSource
+
+
+class Destination(_Strict):
+    """One account at a provider: one DAG."""
+
+    provider: str = Field(description=f"one of {', '.join(PROVIDERS)}")
+    connection: str = Field(description="the id of an Airflow connection with host, login and password", min_length=1)
+    source: str = Field(description="the name of a source")
+    schedule: str = Field("0 * * * *", description="a cron expression; each run reads the interval that has ended")
+    start_date: datetime = Field(description="the first day that may be run or backfilled, as 2026-01-01")
+    statuses: dict[OrderStatus, Code | None] = Field(
+        {}, description="status: the provider's code, or null for not for this provider"
+    )
+    retries: int = Field(30, ge=0, description="how often a failed task is tried again")
+    changes: Literal["newest", "every"] | None = Field(
+        None, description="newest or every; the provider's own default if left out"
+    )
+
+    @field_validator("name")
+    @classmethod
+    def _fit_for_a_dag_id(cls, name: str) -> str:
+        if not re.fullmatch(r"[a-z0-9_]+", name) or name in RESERVED_NAMES:
+            raise ValueError(
+                "a destination's name becomes its DAG's id, order_sync_<name>: "
+                f"use lower-case letters, digits and _, and none of {', '.join(RESERVED_NAMES)}"
+            )
+        return name
+
+    @field_validator("provider")
+    @classmethod
+    def _known_provider(cls, provider: str) -> str:
+        return one_of("provider", provider, list(PROVIDERS))
+
+    @field_validator("source")
+    @classmethod
+    def _known_source(cls, source: str, info: ValidationInfo) -> str:
+        known: Mapping[str, bool] = info.context or {}
+        one_of("source", source, list(known))
+        if not known[source]:
+            raise ValueError("that source has mistakes of its own: mend them first")
+        return source
+
+    @field_validator("schedule")
+    @classmethod
+    def _cron(cls, schedule: str) -> str:
+        if not croniter.is_valid(schedule):
+            raise ValueError('it is no cron expression; every hour is "0 * * * *"')
+        return schedule
+
+    @field_validator("start_date", mode="before")
+    @classmethod
+    def _with_a_time_zone(cls, start: Any) -> Any:
+        if isinstance(start, date) and not isinstance(start, datetime):
+            start = datetime.combine(start, time())
+        return start.replace(tzinfo=start.tzinfo or UTC) if isinstance(start, datetime) else start
+
+    @field_validator("statuses")
+    @classmethod
+    def _known_codes(
+        cls, statuses: dict[OrderStatus, Code | None], info: ValidationInfo
+    ) -> dict[OrderStatus, Code | None]:
+        provider = PROVIDERS.get(info.data.get("provider", ""))
+        for status, code in statuses.items():
+            if provider and code is not None and code not in provider.codes:
+                known = ", ".join(map(str, provider.codes))
+                raise ValueError(f"{provider.title} has no code {code!r} (for {status}); it has {known}, or null")
+        return statuses
+
+    @property
+    def service(self) -> Provider:
+        """The provider itself."""
+        return PROVIDERS[self.provider]
+
+    @property
+    def dag_id(self) -> str:
+        """The id of the destination's DAG."""
+        return f"order_sync_{self.name}"
+
+    @property
+    def sends(self) -> Literal["newest", "every"]:
+        """Whether the newest version of an order in a window is sent, or every change."""
+        return self.changes or self.service.changes
+
+    @property
+    def codes(self) -> dict[OrderStatus, Code | None]:
+        """The provider's code for each status, with the destination's own changes."""
+        return {**self.service.statuses, **self.statuses}

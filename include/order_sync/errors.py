@@ -1,0 +1,33 @@
+"""Errors, named by what happens next. Their messages are for the user: which setting or row, and the cure.
+
+No message may hold a secret or personal data: all of them end in task logs.
+"""
+
+
+class OrderSyncError(Exception):
+    """The root of all errors below."""
+
+
+class StopError(OrderSyncError):
+    """Trying again would fail alike: a person has to change a setting, a source or an account."""
+
+
+class TryAgainError(OrderSyncError):
+    """Nothing of the request was taken; the same may well succeed later.
+
+    Args:
+        message: what failed, and what to look at if it goes on.
+        after_s: seconds to wait, where the service names them; else the task's own delay is used.
+    """
+
+    def __init__(self, message: str, after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.after_s = after_s
+
+
+class InDoubtError(OrderSyncError):
+    """The request left and no answer tells whether its orders were taken."""
+
+
+class BatchRefusedError(OrderSyncError):
+    """The service refused a batch as a whole: none of its orders was taken, and one of them may be why."""

@@ -1,0 +1,197 @@
+"""What a provider is: one service's limits, status codes, checks, and three pure functions.
+
+A fifth service is one module like its neighbours here, and one line in this package's registry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Literal
+
+from include.order_sync.errors import BatchRefusedError, InDoubtError, StopError, TryAgainError
+from include.order_sync.model import OrderStatus
+from include.order_sync.redact import redact
+
+if TYPE_CHECKING:  # providers are imported while DAG files are parsed, and pandas is slow to import
+    import pandas as pd
+
+Code = str | int
+
+MAX_RETRY_AFTER_S = 24 * 60 * 60
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What a service knows us by.
+
+    Args:
+        url: scheme, host and, if any, the path in front of the service's own paths; no slash at the end.
+        login: the account: a shop id, a login, a user name.
+        secret: the key or password; never shown.
+    """
+
+    url: str
+    login: str
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Request:
+    """A POST: body and headers may hold credentials and personal data, so neither is ever shown."""
+
+    path: str
+    body: bytes = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a service said: HTTP status, headers and the whole body."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+    @property
+    def excerpt(self) -> str:
+        """The body's beginning, fit for a log: without addresses and long numbers."""
+        return redact(self.body[:2000].decode("utf-8", "replace")) or "(empty answer)"
+
+    @property
+    def retry_after_s(self) -> float | None:
+        """Seconds of the Retry-After header (a number or a date, RFC 9110 section 10.2.3), at most a day."""
+        value = self.headers.get("Retry-After", "").strip()
+        if not value:
+            return None
+        if value.isdigit():
+            seconds = float(value)
+        else:
+            try:
+                when = parsedate_to_datetime(value)
+            except ValueError:
+                return None
+            seconds = (when.replace(tzinfo=when.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
+        return min(max(seconds, 0.0), MAX_RETRY_AFTER_S)
+
+
+class Outcome(Enum):
+    """What became of one order of a request."""
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A service's word on one order; `reason` is empty where it was accepted."""
+
+    outcome: Outcome
+    reason: str = ""
+
+
+ACCEPTED = Verdict(Outcome.ACCEPTED)
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that can be wrong with an order.
+
+    Args:
+        reason: column and fault, the same for all orders, without any of their values.
+        cure: what to do about it.
+        fails: orders (columns of model.py, times read) and their items -> True where an order is wrong.
+            Items carry the `position` of their order's row.
+    """
+
+    reason: str
+    cure: str
+    fails: Callable[[pd.DataFrame, pd.DataFrame], pd.Series[bool]]
+
+
+@dataclass(frozen=True)
+class Provider:
+    """A service's adapter: facts first, then what turns orders into requests and answers into verdicts.
+
+    Args:
+        name: as in the configuration.
+        title: as people write it.
+        documentation: where the facts come from.
+        max_orders: how many orders one request may hold.
+        statuses: the service's code for each status; a status that is absent is not for this provider.
+        changes: by default, send the newest version of an order in a window, or every one of its changes.
+        required: columns that a source must have for this provider; of a tuple in it, at least one.
+        checks: all that can be wrong with an order for this provider.
+        build: valid orders and their items -> each order's payload as JSON text, without credentials;
+            the index is the orders'. The column `code` holds the provider's status code.
+        request: credentials and at most `max_orders` payloads of different orders -> the request.
+        read: the answer, the ids of the request's orders, the credentials -> a verdict each, in their order.
+            Raises StopError, TryAgainError, InDoubtError or BatchRefusedError for the request as a whole.
+        halve_refused: a refused batch may be sent again in halves, to find the order that spoils it.
+        held_codes: the codes whose sends in doubt must not be repeated without a person's word.
+    """
+
+    name: str
+    title: str
+    documentation: str
+    max_orders: int
+    statuses: Mapping[OrderStatus, Code]
+    changes: Literal["newest", "every"]
+    required: tuple[str | tuple[str, ...], ...]
+    checks: tuple[Check, ...]
+    build: Callable[[pd.DataFrame, pd.DataFrame], pd.Series[str]]
+    request: Callable[[Credentials, Sequence[str]], Request]
+    read: Callable[[Answer, Sequence[str], Credentials], list[Verdict]]
+    halve_refused: bool = False
+    held_codes: frozenset[str] = frozenset()
+
+    @property
+    def codes(self) -> list[Code]:
+        """The codes that the service knows: what a destination's own status map may use."""
+        return list(dict.fromkeys(self.statuses.values()))
+
+
+def missing(column: str) -> Callable[[pd.DataFrame, Any], pd.Series[bool]]:
+    """Return a check's function: True where `column` is empty."""
+    return lambda orders, _items: orders[column].isna()
+
+
+def flagged(column: str) -> Callable[[pd.DataFrame, Any], pd.Series[bool]]:
+    """Return a check's function: True where transform.py has flagged the order in `column`."""
+    return lambda orders, _items: orders[column]
+
+
+def no_match(column: str, pattern: str) -> Callable[[pd.DataFrame, Any], pd.Series[bool]]:
+    """Return a check's function: True where `column` is given and is not wholly of the form `pattern`."""
+    return lambda orders, _items: orders[column].notna() & ~orders[column].str.fullmatch(pattern, na=False)
+
+
+def refuse_unless_success(title: str, answer: Answer, try_again: frozenset[int]) -> None:
+    """Turn every HTTP status but 2xx into the error that says what happens next.
+
+    Args:
+        title: the service's, for the message.
+        answer: what it said.
+        try_again: the statuses with which this service has taken nothing.
+    """
+    status = answer.status
+    if 200 <= status < 300:
+        return
+    said = f"{title} answered HTTP {status}: {answer.excerpt}"
+    if status in try_again:
+        raise TryAgainError(said, after_s=answer.retry_after_s)
+    if 300 <= status < 400:
+        raise StopError(
+            f"{title} redirects (HTTP {status}). A redirected POST loses its orders, so it is not followed: "
+            "put the address it leads to into the connection's host."
+        )
+    if status in (401, 403):
+        raise StopError(f"{said}. The connection's login or password is wrong, or the account may not do this.")
+    if status in (400, 413, 422):
+        raise BatchRefusedError(said)
+    if status >= 500:
+        raise InDoubtError(said)
+    raise StopError(f"{said}. Nothing was taken: look at the connection's host and at the account's features.")

@@ -1,0 +1,174 @@
+"""JustClick, UpdateOrderStatus: POST /api/UpdateOrderStatus, one order a request, signed both ways.
+
+Documentation: https://help.justclick.io/archives/592. What it says:
+
+* form fields bill_id (JustClick's own number of the order), status, date (UNIX seconds of the payment or
+  posting, for paid and sent), rpo (tracking number, for sent), hash;
+* hash = md5 of `QUERY::LOGIN::KEY`, QUERY being the other fields, in order, as PHP's http_build_query writes them;
+* the answer is JSON with error_code, error_text and hash = md5 of `CODE::TEXT::KEY`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote_plus
+
+from include.order_sync.errors import InDoubtError, StopError, TryAgainError
+from include.order_sync.model import OrderStatus
+from include.order_sync.providers.base import (
+    ACCEPTED,
+    Answer,
+    Check,
+    Credentials,
+    Outcome,
+    Provider,
+    Request,
+    Verdict,
+    missing,
+    no_match,
+    refuse_unless_success,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TITLE = "JustClick"
+TRY_AGAIN = frozenset({429, 503})
+LIMIT_EXHAUSTED_WAIT_S = 3600.0
+
+PAID, SENT, CANCEL, RETURN = "paid", "sent", "cancel", "return"
+
+DONE = "0"
+# What is wrong with the connection: every order would fail alike.
+CONNECTION_CODES = {
+    "1": "the hash is missing",
+    "2": "no data arrived",
+    "4": "the hash is wrong: look at the connection's password (the API key) and login",
+    "5": "the login is unknown: look at the connection's login and host",
+    "6": "this address is not allowed: allow it in the account's API settings",
+    "7": "the account is disabled",
+}
+LIMIT_EXHAUSTED = "8"
+ORDER_CODES = {
+    "3": "wrong data",
+    "200": "no such order",
+    "302": "no such order",
+    "201": "wrong status",
+    "303": "wrong status",
+    "202": "error while paying",
+    "203": "the order number is empty",
+}
+
+CHECKS = (
+    Check("bill_id: missing", "give JustClick's own number of the order", missing("bill_id")),
+    Check(
+        "bill_id: not a number",
+        "give JustClick's own number of the order, as 100000",
+        no_match("bill_id", r"\d+"),
+    ),
+    Check(
+        "tracking_number: missing",
+        "JustClick requires it of an order that was sent",
+        lambda orders, _items: orders["tracking_number"].isna() & orders["code"].eq(SENT),
+    ),
+)
+
+
+def php_query(fields: Mapping[str, str]) -> str:
+    """Return the fields as PHP's http_build_query encodes them: as Python does, but for the tilde."""
+    return "&".join(f"{_php_quote(key)}={_php_quote(value)}" for key, value in fields.items())
+
+
+def _php_quote(text: str) -> str:
+    return quote_plus(text, safe="").replace("~", "%7E")
+
+
+def sign(query: str, login: str, key: str) -> str:
+    """Return the hash of a request whose other fields are `query`."""
+    return _md5(f"{query}::{login}::{key}")
+
+
+def answer_hash(code: Any, text: str, key: str) -> str:
+    """Return the hash that an answer with this code and text must carry; PHP writes null as nothing."""
+    return _md5(f"{'' if code is None else code}::{text}::{key}")
+
+
+def _md5(text: str) -> str:
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def build(orders: pd.DataFrame, _items: pd.DataFrame) -> pd.Series[str]:
+    """Return the form fields of each order as a JSON object, in the order in which they are signed and sent."""
+    from include.order_sync import render  # not at the top: it brings pandas
+
+    dated = orders["code"].isin([PAID, SENT])
+    return render.objects(
+        {
+            "bill_id": render.strings(orders["bill_id"]),
+            "status": render.strings(orders["code"]),
+            "date": render.strings(render.unix_seconds(orders["status_changed_at"]).where(dated)),
+            "rpo": render.strings(orders["tracking_number"].where(orders["code"].eq(SENT))),
+        }
+    )
+
+
+def build_request(credentials: Credentials, payloads: Sequence[str]) -> Request:
+    """Return the signed request for one payload of `build`."""
+    (payload,) = payloads
+    query = php_query(json.loads(payload))
+    body = f"{query}&hash={sign(query, credentials.login, credentials.secret)}"
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    return Request("/api/UpdateOrderStatus", body.encode(), headers)
+
+
+def read_answer(answer: Answer, ids: Sequence[str], credentials: Credentials) -> list[Verdict]:
+    """Return the verdict on the request's one order: only a rightly signed answer is believed.
+
+    A wrong key or login can only be told by an answer that is not signed with ours, so the codes that speak of
+    the connection stop the task even so.
+    """
+    refuse_unless_success(TITLE, answer, TRY_AGAIN)
+    try:
+        said = json.loads(answer.body)
+        raw_code, text = said["error_code"], said["error_text"]
+    except (ValueError, TypeError, KeyError):
+        raise InDoubtError(f"{TITLE} answered with no error_code and error_text: {answer.excerpt}") from None
+    code = str(raw_code)
+    if code in CONNECTION_CODES:
+        raise StopError(f"{TITLE} answered error_code {code}: {CONNECTION_CODES[code]}")
+    if not hmac.compare_digest(answer_hash(raw_code, str(text), credentials.secret), str(said.get("hash"))):
+        raise InDoubtError(f"{TITLE} answered error_code {code[:20]} with a wrong or missing hash: not believed")
+    if code == LIMIT_EXHAUSTED:
+        raise TryAgainError(
+            f"{TITLE} answered error_code 8: the API's limit is exhausted, or it is switched off in the account",
+            after_s=LIMIT_EXHAUSTED_WAIT_S,
+        )
+    if code == DONE:
+        return [ACCEPTED] * len(ids)
+    meaning = ORDER_CODES.get(code, "a code that the documentation does not list")
+    return [Verdict(Outcome.REJECTED, f"{TITLE} error_code {code}: {meaning}")] * len(ids)
+
+
+PROVIDER = Provider(
+    name="justclick",
+    title=TITLE,
+    documentation="https://help.justclick.io/archives/592",
+    max_orders=1,
+    statuses={
+        OrderStatus.PAID: PAID,
+        OrderStatus.SHIPPED: SENT,
+        OrderStatus.CANCELLED: CANCEL,
+        OrderStatus.RETURNED: RETURN,
+    },
+    changes="every",
+    required=("bill_id",),
+    checks=CHECKS,
+    build=build,
+    request=build_request,
+    read=read_answer,
+    held_codes=frozenset({PAID}),
+)

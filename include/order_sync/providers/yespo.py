@@ -1,0 +1,254 @@
+"""Yespo (eSputnik), Add orders: POST /api/v1/orders.
+
+Documentation: https://yespo.io/support/orders-automation and https://esputnik.com/api/ns1_order.html. What they say:
+
+* HTTP Basic: any user name, the API key as password; JSON `{"orders": [...]}`, 1 to 1000 orders;
+* the same externalOrderId is an update, and *every* accepted order raises an event that can mail the customer,
+  so a send in doubt is never repeated without a person's word;
+* dates carry an offset, else they are read in the time zone of the account's user;
+* 200 does not mean that every order was taken: the body may name failed ones. 400 refuses the whole batch.
+  With 429 and 500 the vendor's own plugins wait and send the same again: nothing was taken.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from include.order_sync.errors import InDoubtError
+from include.order_sync.model import OrderStatus
+from include.order_sync.providers.base import (
+    ACCEPTED,
+    Answer,
+    Check,
+    Credentials,
+    Outcome,
+    Provider,
+    Request,
+    Verdict,
+    flagged,
+    missing,
+    no_match,
+    refuse_unless_success,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TITLE = "Yespo"
+TRY_AGAIN = frozenset({429, 500, 503})
+MAX_NAME_CHARACTERS = 40
+
+# A number as JSON writes it, so that the source's own digits can leave unchanged.
+NUMBER = r"-?(?:0|[1-9]\d*)(?:\.\d+)?"
+WHOLE_NUMBER = r"(?:0|[1-9]\d*)(?:\.0+)?"
+
+# Yespo's key <- our column; those of TEXT are JSON strings, those of NUMBERS JSON numbers.
+TEXT = {
+    "externalOrderId": "order_id",
+    "externalCustomerId": "customer_id",
+    "status": "code",
+    "date": "created_at",
+    "currency": "currency",
+    "email": "email",
+    "phone": "phone",
+    "firstName": "first_name",
+    "lastName": "last_name",
+    "deliveryMethod": "delivery_method",
+    "paymentMethod": "payment_method",
+    "deliveryAddress": "delivery_address",
+    "statusDescription": "status_description",
+    "restoreUrl": "restore_url",
+    "storeId": "store_id",
+    "source": "channel",
+}
+NUMBERS = {"totalCost": "total_cost", "shipping": "shipping", "discount": "discount", "taxes": "taxes"}
+ITEM_TEXT = {
+    "externalItemId": "item_id",
+    "name": "name",
+    "url": "url",
+    "imageUrl": "image_url",
+    "category": "category",
+    "description": "description",
+}
+
+
+def _phone_digits(phones: pd.Series[str]) -> pd.Series[str]:
+    """Yespo wants digits alone, with the country code: what people put between them goes."""
+    return phones.str.replace(r"[ ()+.\-]", "", regex=True)
+
+
+def _name_too_long(column: str) -> Check:
+    return Check(
+        f"{column}: longer than {MAX_NAME_CHARACTERS} characters",
+        "shorten it in the source: Yespo takes contact names of 40 characters",
+        lambda orders, _items: orders[column].str.len().gt(MAX_NAME_CHARACTERS),
+    )
+
+
+def _number(column: str) -> Check:
+    return Check(f"{column}: not a number", "give it as digits with a decimal point, 1234.50", no_match(column, NUMBER))
+
+
+def _item(column: str) -> Check:
+    return Check(
+        f"items: {column} missing",
+        "Yespo requires it of each item; or give no items at all",
+        lambda orders, items: orders["position"].isin(items.loc[items[column].isna(), "position"]),
+    )
+
+
+def _item_number(column: str, fault: str, pattern: str, cure: str) -> Check:
+    # A missing one fails too: it is no number.
+    return Check(
+        f"items: {column} {fault}",
+        cure,
+        lambda orders, items: orders["position"].isin(
+            items.loc[~items[column].str.fullmatch(pattern, na=False), "position"]
+        ),
+    )
+
+
+CHECKS = (
+    Check("customer_id: missing", "Yespo requires the shop's id of the customer", missing("customer_id")),
+    Check("total_cost: missing", "Yespo requires the order's total", missing("total_cost")),
+    _number("total_cost"),
+    Check("currency: missing", "give its ISO 4217 code, as UAH", missing("currency")),
+    Check(
+        "currency: not three capital letters",
+        "give its ISO 4217 code, as UAH",
+        no_match("currency", "[A-Z]{3}"),
+    ),
+    Check(
+        "created_at: missing",
+        "Yespo requires the order's date",
+        lambda orders, _items: orders["created_at"].isna() & ~orders["created_at_unreadable"],
+    ),
+    Check(
+        "created_at: not a date and time",
+        "give it as 2026-11-21 13:45:00+02:00",
+        flagged("created_at_unreadable"),
+    ),
+    Check(
+        "contact: neither email nor phone",
+        "Yespo can match no contact without one of them",
+        lambda orders, _items: orders["email"].isna() & orders["phone"].isna(),
+    ),
+    Check(
+        "email: not an address",
+        "correct or empty it in the source",
+        no_match("email", r"[^@\s]+@[^@\s]+\.[^@\s]+"),
+    ),
+    Check(
+        "phone: not 7 to 15 digits",
+        "give it with its country code, as 380942583691",
+        lambda orders, _items: (
+            orders["phone"].notna() & ~_phone_digits(orders["phone"]).str.fullmatch(r"\d{7,15}", na=False)
+        ),
+    ),
+    _name_too_long("first_name"),
+    _name_too_long("last_name"),
+    _number("shipping"),
+    _number("discount"),
+    _number("taxes"),
+    Check(
+        "additional_info: not a JSON object",
+        'give it as {"key": "value"}, or nothing',
+        flagged("additional_info_unreadable"),
+    ),
+    Check(
+        "items: not a JSON array of objects",
+        'give it as [{"id": ...}, ...], or nothing',
+        flagged("items_unreadable"),
+    ),
+    _item("item_id"),
+    _item("name"),
+    _item_number("quantity", "not a whole number", WHOLE_NUMBER, "give whole pieces: 1, 2, 3"),
+    _item_number("cost", "not a number", NUMBER, "give the price of a piece as digits with a point, 1234.50"),
+    _item("url"),
+    _item("image_url"),
+)
+
+
+def build(orders: pd.DataFrame, items: pd.DataFrame) -> pd.Series[str]:
+    """Return the JSON object of each order, with its items where it has any."""
+    from include.order_sync import render  # not at the top: it brings pandas
+
+    text = {key: orders[column] for key, column in TEXT.items()}
+    text["date"] = render.utc_times(orders["created_at"])
+    text["phone"] = _phone_digits(orders["phone"])
+    fields = {key: render.strings(column) for key, column in text.items()}
+    fields |= {key: orders[column] for key, column in NUMBERS.items()}
+    fields["additionalInfo"] = orders["additional_info"]
+    item_fields = {key: render.strings(items[column]) for key, column in ITEM_TEXT.items()}
+    item_fields["quantity"] = items["quantity"].str.replace(r"\.0+$", "", regex=True)
+    item_fields["cost"] = items["cost"]
+    arrays = render.arrays(render.objects(item_fields), items["position"])
+    fields["items"] = orders["position"].map(arrays).astype("str")
+    return render.objects(fields)
+
+
+def build_request(credentials: Credentials, payloads: Sequence[str]) -> Request:
+    """Return the request for 1 to 1000 payloads of `build`."""
+    key = base64.b64encode(f"{credentials.login}:{credentials.secret}".encode()).decode()
+    headers = {"Content-Type": "application/json; charset=utf-8", "Authorization": f"Basic {key}"}
+    return Request("/api/v1/orders", f'{{"orders":[{",".join(payloads)}]}}'.encode(), headers)
+
+
+def read_answer(answer: Answer, ids: Sequence[str], _credentials: Credentials) -> list[Verdict]:
+    """Return a verdict each: rejected where the body names the order as failed, else accepted."""
+    if answer.status == 400 and b"Duplicated request" in answer.body:
+        return [ACCEPTED] * len(ids)  # the same request was taken before
+    refuse_unless_success(TITLE, answer, TRY_AGAIN)
+    if not answer.body.strip():
+        return [ACCEPTED] * len(ids)
+    try:
+        said = json.loads(answer.body)
+    except ValueError:
+        raise InDoubtError(f"{TITLE} answered HTTP {answer.status} with no JSON: {answer.excerpt}") from None
+    failed = _failed_ids(said, answer)
+    unknown = failed.keys() - set(ids)
+    if unknown:
+        raise InDoubtError(f"{TITLE} names {len(unknown)} failed orders that were not in the request")
+    return [Verdict(Outcome.REJECTED, failed[id_]) if id_ in failed else ACCEPTED for id_ in ids]
+
+
+def _failed_ids(said: Any, answer: Answer) -> dict[str, str]:
+    """Return order id -> reason of `failedOrders`: a list or one object; its inner shape is documented nowhere."""
+    failed = said.get("failedOrders") if isinstance(said, dict) else None
+    entries = failed if isinstance(failed, list) else [failed] if failed else []
+    reasons = {}
+    for entry in entries:
+        order_id = entry.get("externalOrderId") if isinstance(entry, dict) else None
+        if not isinstance(order_id, str):
+            raise InDoubtError(f"{TITLE} lists failed orders in an unknown shape: {answer.excerpt}")
+        reasons[order_id] = f"{TITLE} lists the order as failed"
+    return reasons
+
+
+PROVIDER = Provider(
+    name="yespo",
+    title=TITLE,
+    documentation="https://yespo.io/support/orders-automation",
+    max_orders=1000,
+    statuses={
+        OrderStatus.CREATED: "INITIALIZED",
+        OrderStatus.PAID: "IN_PROGRESS",
+        OrderStatus.IN_PROGRESS: "IN_PROGRESS",
+        OrderStatus.SHIPPED: "IN_PROGRESS",
+        OrderStatus.DELIVERED: "DELIVERED",
+        OrderStatus.CANCELLED: "CANCELLED",
+        OrderStatus.RETURNED: "CANCELLED",
+        OrderStatus.ABANDONED: "ABANDONED_SHOPPING_CART",
+    },
+    changes="newest",
+    required=("customer_id", "total_cost", "currency", "created_at", ("email", "phone")),
+    checks=CHECKS,
+    build=build,
+    request=build_request,
+    read=read_answer,
+    halve_refused=True,
+    held_codes=frozenset({"INITIALIZED", "IN_PROGRESS", "DELIVERED", "CANCELLED", "ABANDONED_SHOPPING_CART"}),
+)

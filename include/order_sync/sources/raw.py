@@ -1,0 +1,90 @@
+"""What both kinds of sources do: find the canonical columns among a source's own, and lay out raw rows."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+
+import pyarrow as pa
+
+from include.order_sync.errors import StopError
+from include.order_sync.model import IDENTITY_COLUMNS, ITEM_COLUMNS, ORDER_COLUMNS
+
+Required = Sequence[str | tuple[str, ...]]
+
+RAW_SCHEMA = pa.schema(
+    [
+        *[pa.field(column, pa.string()) for column in ORDER_COLUMNS],
+        pa.field("origin", pa.string()),
+        pa.field("line", pa.int64()),
+        pa.field("position", pa.int64()),
+        pa.field("file_modified_at", pa.timestamp("us", "UTC")),
+        pa.field("problem", pa.string()),
+    ]
+)
+RAW_ITEMS_SCHEMA = pa.schema([pa.field(column, pa.string()) for column in ("order_id", *ITEM_COLUMNS)])
+
+
+def find_columns(names: Sequence[str], columns: Mapping[str, str], required: Required, where: str) -> dict[str, int]:
+    """Return canonical column -> place among the source's own.
+
+    Args:
+        names: the source's own columns, in their order.
+        columns: canonical column -> the source's name, from the configuration; the others go by their own names.
+        required: canonical columns that must be there; of a tuple in it, at least one.
+        where: what is read, for the message.
+
+    Raises:
+        StopError: with all columns that are missing or there twice.
+    """
+    wanted = {column: columns.get(column, column) for column in ORDER_COLUMNS}
+    found = {column: names.index(name) for column, name in wanted.items() if name in names}
+    faults = []
+    for column, name in columns.items():
+        if column not in found:
+            close = difflib.get_close_matches(name, names, 1)
+            hint = f", did you mean {close[0]!r}?" if close else ""
+            faults.append(f"`columns` takes {column} from {name!r}, which is not there{hint}")
+    for need in (*IDENTITY_COLUMNS, *required):
+        any_of = (need,) if isinstance(need, str) else need
+        if not found.keys() & set(any_of) and not columns.keys() & set(any_of):
+            faults.append(f"no column {' or '.join(any_of)}")
+    faults += [f"column {names[at]!r} is there twice" for at in found.values() if names.count(names[at]) > 1]
+    if faults:
+        raise StopError(
+            f"{where}: {'; '.join(faults)}. It has {', '.join(map(repr, names))}. "
+            "Name them in the source's `columns`, or add them to the source."
+        )
+    return found
+
+
+def raw_table(
+    given: pa.Table | pa.RecordBatch,
+    found: Mapping[str, int],
+    *,
+    origin: str,
+    lines: pa.Array,
+    position: int,
+    file_modified_at: object = None,
+) -> pa.Table:
+    """Return `given`, all text, as raw rows.
+
+    Args:
+        given: a chunk of the source.
+        found: canonical column -> place in it.
+        origin: the query's or file's name.
+        lines: each row's number there.
+        position: how many rows of the window came before.
+        file_modified_at: when the file was last modified (a time with a zone); None for a query.
+    """
+    rows = given.num_rows
+    nothing = pa.nulls(rows, pa.string())
+    arrays = [given.column(found[column]) if column in found else nothing for column in ORDER_COLUMNS]
+    arrays += [
+        pa.repeat(pa.scalar(origin), rows),
+        lines,
+        pa.array(range(position, position + rows), pa.int64()),
+        pa.repeat(pa.scalar(file_modified_at, pa.timestamp("us", "UTC")), rows),
+        nothing,
+    ]
+    return pa.Table.from_arrays(arrays, schema=RAW_SCHEMA)

@@ -1,0 +1,207 @@
+"""A warehouse: the answers of two queries, for orders and for their items, read as text in chunks.
+
+PostgreSQL gives its rows by COPY, straight into Arrow; every other database through SQLAlchemy's own cursor. Both
+read in one transaction that sees one state of the database, and both pass the window as bound parameters.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, ClassVar
+
+import psycopg
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+
+from include.order_sync.config import SqlSource
+from include.order_sync.errors import OrderSyncError, StopError, TryAgainError
+from include.order_sync.model import ITEM_COLUMNS, Window
+from include.order_sync.redact import redact
+from include.order_sync.sources.raw import RAW_ITEMS_SCHEMA, Required, find_columns, raw_table
+
+ROWS_A_FETCH = 20_000
+
+
+@dataclass(frozen=True)
+class WarehouseReader:
+    """Reads one window of one warehouse.
+
+    Args:
+        engine: of the source's connection.
+        source: from the configuration.
+        window: what to read.
+        required: canonical columns that the destination's provider needs.
+    """
+
+    engine: sa.Engine
+    source: SqlSource
+    window: Window
+    required: Required
+    skipped: ClassVar[int] = 0  # a query has no blank rows and no header
+
+    @contextmanager
+    def open(self) -> Iterator[tuple[Iterator[pa.Table], Iterator[pa.Table]]]:
+        """Give the raw orders and the raw items of the window; read the orders first.
+
+        Raises:
+            StopError: a query fails, or a column is missing.
+            TryAgainError: the database can't be reached.
+        """
+        options: dict[str, Any] = {}
+        if self._by_copy:
+            options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        try:
+            with self.engine.connect().execution_options(**options) as connection:
+                yield self._orders(connection), self._items(connection)
+        except OrderSyncError:
+            raise
+        except (DBAPIError, psycopg.Error) as error:
+            # The error quotes the query's data, so neither it nor its cause may reach the log.
+            raise self._explain(error) from None
+
+    @property
+    def _by_copy(self) -> bool:
+        return self.engine.dialect.name == "postgresql" and self.engine.dialect.driver == "psycopg"
+
+    def _orders(self, connection: sa.Connection) -> Iterator[pa.Table]:
+        position = 0
+        found: dict[str, int] | None = None
+        where = f"Source {self.source.name!r}, {self.source.query.name}"
+        for names, chunk in self._read(connection, self.source.query.read_text("utf-8")):
+            if found is None:
+                found = find_columns(names, self.source.columns, self.required, where)
+            rows = chunk.num_rows
+            lines = pa.array(range(position + 1, position + rows + 1), pa.int64())
+            yield raw_table(chunk, found, origin=self.source.query.name, lines=lines, position=position)
+            position += rows
+
+    def _items(self, connection: sa.Connection) -> Iterator[pa.Table]:
+        if self.source.items_query is None:
+            return
+        for names, chunk in self._read(connection, self.source.items_query.read_text("utf-8")):
+            wanted = {c: self.source.item_columns.get(c, c) for c in ITEM_COLUMNS} | {"order_id": "order_id"}
+            missing = [name for name in ("order_id", *self.source.item_columns.values()) if name not in names]
+            if missing:
+                raise StopError(
+                    f"Source {self.source.name!r}, {self.source.items_query.name}: no column {', '.join(missing)}; "
+                    f"it has {', '.join(names)}. Change the query, or the source's `item_columns`."
+                )
+            nothing = pa.nulls(chunk.num_rows, pa.string())
+            arrays = [
+                chunk.column(names.index(wanted[column])) if wanted[column] in names else nothing
+                for column in RAW_ITEMS_SCHEMA.names
+            ]
+            yield pa.Table.from_arrays(arrays, schema=RAW_ITEMS_SCHEMA)
+
+    def _read(self, connection: sa.Connection, query: str) -> Iterator[tuple[list[str], pa.Table]]:
+        """Yield the query's column names and its rows, all text, chunk by chunk; at least once."""
+        query = query.strip().removesuffix(";")
+        bound = {"window_start": self.window.start, "window_end": self.window.end}
+        if self._by_copy:
+            return _copy(connection, query, bound)
+        return _fetch(connection, query, bound)
+
+    def _explain(self, error: Exception) -> OrderSyncError:
+        original = error.orig if isinstance(error, DBAPIError) else error
+        said = redact(str(original))
+        at = f"Source {self.source.name!r}, connection {self.source.connection!r}"
+        state = getattr(original, "sqlstate", None) or ""
+        unreachable = isinstance(error, (sa.exc.OperationalError, psycopg.OperationalError)) or (
+            isinstance(error, DBAPIError) and error.connection_invalidated
+        )
+        # 57014 is a query that took too long for the server's own limit.
+        if unreachable and state != "57014":
+            if "authentication failed" in said or "does not exist" in said:
+                return StopError(f"{at}: {said}. Correct the connection's login, password or database.")
+            return TryAgainError(f"{at}: the database can't be reached: {said}. Look at its host and port.")
+        return StopError(f"{at}: a query failed: {said}. Correct {self.source.query.name} or its items query.")
+
+
+def _copy(connection: sa.Connection, query: str, bound: dict[str, datetime]) -> Iterator[tuple[list[str], pa.Table]]:
+    compiled = sa.text(query).compile(dialect=connection.dialect)
+    statement, values = str(compiled), {name: bound[name] for name in compiled.params}
+    connection.exec_driver_sql("set local timezone = 'UTC'")
+    connection.exec_driver_sql("set local datestyle = 'ISO, YMD'")
+    raw = connection.connection.driver_connection
+    assert isinstance(raw, psycopg.Connection)  # noqa: S101  (tells mypy what _by_copy has made sure of)
+    with raw.cursor() as cursor:
+        cursor.execute(f"select * from ({statement}\n) as orders limit 0", values)  # noqa: S608
+        names = [column.name for column in cursor.description or ()]
+        # Places, not names: a query may give a name twice, and the caller says so.
+        places = [str(place) for place in range(len(names))]
+        yield names, pa.table({place: pa.array([], pa.string()) for place in places})
+        with cursor.copy(f"copy ({statement}\n) to stdout (format csv)", values) as copy:
+            try:
+                reader = pa_csv.open_csv(
+                    pa.PythonFile(_CopyFile(copy), mode="r"),
+                    read_options=pa_csv.ReadOptions(column_names=places),
+                    parse_options=pa_csv.ParseOptions(newlines_in_values=True),
+                    convert_options=pa_csv.ConvertOptions(
+                        column_types=dict.fromkeys(places, pa.string()),
+                        null_values=[""],
+                        strings_can_be_null=True,
+                        quoted_strings_can_be_null=False,
+                    ),
+                )
+            except pa.ArrowInvalid as error:
+                if "Empty CSV" in str(error):
+                    return
+                raise
+            for batch in reader:
+                yield names, pa.Table.from_batches([batch])
+
+
+class _CopyFile(io.RawIOBase):
+    """COPY's blocks as a file that Arrow can read."""
+
+    def __init__(self, copy: psycopg.Copy) -> None:
+        self._copy = copy
+        self._rest = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        blocks, length = [self._rest], len(self._rest)
+        while length < size or size < 0:
+            block = bytes(self._copy.read())
+            if not block:
+                break
+            blocks.append(block)
+            length += len(block)
+        whole = b"".join(blocks)
+        cut = len(whole) if size < 0 else size
+        self._rest = whole[cut:]
+        return whole[:cut]
+
+
+def _fetch(connection: sa.Connection, query: str, bound: dict[str, datetime]) -> Iterator[tuple[list[str], pa.Table]]:
+    statement = sa.text(query)
+    values = {name: bound[name] for name in statement.compile().params}
+    result = connection.execution_options(stream_results=True, max_row_buffer=ROWS_A_FETCH).execute(statement, values)
+    names = list(result.keys())
+    places = [str(place) for place in range(len(names))]
+    yield names, pa.table({place: pa.array([], pa.string()) for place in places})
+    for rows in result.partitions(ROWS_A_FETCH):
+        columns = [pa.array(map(_text, column), pa.string()) for column in zip(*rows, strict=True)]
+        yield names, pa.table(columns, names=places)
+
+
+def _text(value: Any) -> str | None:
+    """A value of any driver as text: numbers with their own digits, times as ISO 8601, JSON as JSON."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (datetime, date)):
+        return value.isoformat()
+    if isinstance(value, (dict, list)):
+        return json.dumps(value, ensure_ascii=False, default=str)
+    return str(value)

@@ -1,0 +1,87 @@
+"""What the services' hooks share: a Connection in, credentials and a session out."""
+
+from __future__ import annotations
+
+import logging
+from functools import cached_property
+from typing import TYPE_CHECKING, ClassVar
+from urllib.parse import urlsplit
+
+from airflow.sdk import BaseHook
+from airflow.sdk.exceptions import AirflowNotFoundException
+from airflow.sdk.log import mask_secret
+
+from include.order_sync.errors import StopError
+from include.order_sync.http import open_session
+from include.order_sync.providers.base import Credentials
+
+if TYPE_CHECKING:
+    import requests
+    from airflow.sdk import Connection
+
+log = logging.getLogger(__name__)
+
+
+def connection(conn_id: str) -> Connection:
+    """Return Airflow's connection; StopError, with what to do, if there is none."""
+    try:
+        return BaseHook.get_connection(conn_id)
+    except AirflowNotFoundException:
+        raise StopError(
+            f"There is no Airflow connection {conn_id!r}: add it under Admin > Connections, "
+            f"or set the environment variable AIRFLOW_CONN_{conn_id.upper()}."
+        ) from None
+
+
+class ServiceHook(BaseHook):
+    """One account of a service.
+
+    Args:
+        conn_id: the connection; its host is the service's address (https, unless it says http:// itself).
+    """
+
+    conn_name_attr = "conn_id"
+    conn_type: ClassVar[str]
+    hook_name: ClassVar[str]
+    # What the service calls the connection's login and password, and an example of its host.
+    meanings: ClassVar[dict[str, str]]
+
+    def __init__(self, conn_id: str) -> None:
+        super().__init__()
+        self.conn_id = conn_id
+
+    def get_conn(self) -> requests.Session:
+        """Return a new session, keep-alive, for this account's requests."""
+        return open_session()
+
+    @cached_property
+    def credentials(self) -> Credentials:
+        """The account's address, login and secret; the secret is masked in all logs from here on."""
+        conn = connection(self.conn_id)
+        given = {"host": conn.host, "login": conn.login, "password": conn.password}
+        empty = [f"{key} ({self.meanings[key]})" for key, value in given.items() if not value]
+        if empty:
+            raise StopError(f"Connection {self.conn_id!r} ({self.hook_name}) lacks {', '.join(empty)}: fill it in.")
+        mask_secret(conn.password)
+        return Credentials(self._url(conn), conn.login, conn.password)
+
+    def _url(self, conn: Connection) -> str:
+        host = conn.host if "://" in conn.host else f"{conn.schema or 'https'}://{conn.host}"
+        url = urlsplit(host)
+        try:
+            port = conn.port or url.port
+        except ValueError:
+            port = -1
+        if (
+            url.scheme not in ("http", "https")
+            or not url.hostname
+            or url.username is not None
+            or url.query
+            or url.fragment
+            or port == -1
+        ):
+            raise StopError(f"Connection {self.conn_id!r}: its host must be an address, as {self.meanings['host']}.")
+        if url.scheme == "http":
+            log.warning("Connection %r sends its secret over plain http, because its host says so.", self.conn_id)
+        name = f"[{url.hostname}]" if ":" in url.hostname else url.hostname
+        return f"{url.scheme}://{name}{f':{port}' if port else ''}{url.path.rstrip('/')}"

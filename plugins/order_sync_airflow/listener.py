@@ -1,0 +1,45 @@
+"""Writes the outcome of each run into its note, in one line; Airflow calls it in the scheduler."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow.listeners import hookimpl
+from airflow.models.xcom import XComModel
+from sqlalchemy import select
+from sqlalchemy.orm import object_session
+
+from order_sync_airflow.counts import COUNTS_KEY, TAG, merge
+
+if TYPE_CHECKING:
+    from airflow.models.dagrun import DagRun
+
+
+@hookimpl
+def on_dag_run_success(dag_run: DagRun, msg: str) -> None:  # noqa: ARG001  (Airflow's signature)
+    """Note the outcome of a green run."""
+    _note(dag_run)
+
+
+@hookimpl
+def on_dag_run_failed(dag_run: DagRun, msg: str) -> None:  # noqa: ARG001
+    """Note what a red run came to before it failed."""
+    _note(dag_run)
+
+
+def _note(dag_run: DagRun) -> None:
+    session = object_session(dag_run)
+    if session is None or TAG not in {tag.name for tag in dag_run.dag_model.tags}:
+        return
+    rows = session.scalars(
+        select(XComModel).where(
+            XComModel.dag_id == dag_run.dag_id,
+            XComModel.run_id == dag_run.run_id,
+            XComModel.key == COUNTS_KEY,
+        )
+    )
+    counts = merge({row.task_id: XComModel.deserialize_value(row) for row in rows})
+    dag_run.note = (
+        f"read {counts['rows']}, accepted {counts['accepted']}, "
+        f"rejected {counts['rejected']}, requests {counts['requests']}"
+    )

@@ -1,0 +1,41 @@
+"""What the three operators share."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+
+from include.order_sync.config_file import load
+from order_sync_airflow.retry import OrderSyncRetryPolicy
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from include.order_sync.config import Destination
+    from include.order_sync.config_file import Configuration
+
+
+class DestinationOperator(BaseOperator):
+    """A task of one destination's DAG.
+
+    :param destination: its name in the configuration, which is read anew when the task runs.
+    """
+
+    ui_color = "#e8f0fe"
+
+    def __init__(self, *, destination: str, **kwargs: Any) -> None:
+        kwargs.setdefault("retry_policy", OrderSyncRetryPolicy())
+        super().__init__(**kwargs)
+        self.destination = destination
+
+    def pre_execute(self, context: Context) -> None:
+        """Staged parts hold personal data: let nobody but this user read what the task writes."""
+        super().pre_execute(context)
+        os.umask(0o077)
+
+    def read_configuration(self) -> tuple[Configuration, Destination]:
+        """Return the configuration and this task's destination in it."""
+        configuration = load()
+        return configuration, configuration.destination(self.destination)

@@ -1,0 +1,73 @@
+"""Turns staged raw rows into payloads, and sets aside the rows that can't be sent."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import ObjectStoragePath
+
+from order_sync_airflow import counts
+from order_sync_airflow.operators.base import DestinationOperator
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class TransformOrdersOperator(DestinationOperator):
+    """Maps, validates and builds the orders of each staged part.
+
+    :param destination: its name in the configuration.
+    :param staged: the folder that extract has returned. (templated)
+
+    Returns the folder again; `counts` has superseded, orders, rejected and not_for_provider.
+    """
+
+    template_fields: Sequence[str] = ("staged",)
+
+    def __init__(self, *, staged: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.staged = staged
+
+    def execute(self, context: Context) -> str:
+        """Transform part by part; a try that follows another starts anew."""
+        from include.order_sync.staging import Staging
+        from include.order_sync.transform import Rules, transform
+
+        configuration, destination = self.read_configuration()
+        source = configuration.sources[destination.source]
+        rules = Rules(
+            timezone=source.timezone,
+            statuses=source.statuses,
+            codes=destination.codes,
+            changes=destination.sends,
+            item_columns=source.item_columns,
+        )
+        staging = Staging(ObjectStoragePath(self.staged))
+        figures: Counter[str] = Counter(superseded=0, orders=0, rejected=0, not_for_provider=0)
+        reasons: Counter[str] = Counter()
+        unknown: Counter[str] = Counter()
+        if counts.pull(context, "extract")["rows"]:
+            staging.clear("ready", "rejected")
+            for name, raw, raw_items in staging.raw_parts():
+                part = transform(raw, raw_items, rules, destination.service)
+                staging.write("ready", name, part.ready)
+                staging.write("rejected", name, part.rejected)
+                figures.update(part.counts)
+                reasons += part.reasons
+                unknown += part.unknown_statuses
+        if reasons:
+            self.log.warning(
+                "%d of %d orders are rejected; their rows are in %s/rejected\n%s",
+                figures["rejected"],
+                figures["orders"],
+                self.staged,
+                counts.reasons_table(reasons),
+            )
+        if unknown:
+            self.log.warning(
+                "Words that the `statuses` of source %r lack:\n%s", source.name, counts.words_table(unknown)
+            )
+        counts.push(context, **figures)
+        return self.staged

@@ -1,0 +1,44 @@
+"""Turns the errors of include/order_sync/errors.py into Airflow's own retries."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import RetryDecision, RetryPolicy
+
+from include.order_sync.errors import StopError, TryAgainError
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class OrderSyncRetryPolicy(RetryPolicy):
+    """Ends a task that can't succeed, and waits as long as a service asks.
+
+    All else, a crash among it, falls to the task's own `retries` and `retry_delay`.
+    """
+
+    def evaluate(
+        self,
+        exception: BaseException,
+        try_number: int,  # noqa: ARG002  (Airflow's signature)
+        max_tries: int,  # noqa: ARG002
+        context: Context | None = None,  # noqa: ARG002
+    ) -> RetryDecision:
+        """Return what happens after `exception`."""
+        if isinstance(exception, StopError):
+            return RetryDecision.fail(reason=str(exception))
+        if isinstance(exception, TryAgainError):
+            delay = None if exception.after_s is None else timedelta(seconds=exception.after_s)
+            return RetryDecision.retry(delay=delay, reason=str(exception))
+        return RetryDecision.default()
+
+    def serialize(self) -> dict[str, Any]:
+        """Return what the serialized DAG keeps: nothing, the policy has no settings."""
+        return {}
+
+    @classmethod
+    def deserialize(cls, data: dict[str, Any]) -> OrderSyncRetryPolicy:  # noqa: ARG003
+        """Return the policy again."""
+        return cls()
