@@ -1,0 +1,70 @@
+"""The sandbox as one FastAPI application."""
+
+from collections.abc import Mapping
+
+from fastapi import FastAPI, Request, Response
+from starlette.types import Receive, Scope, Send
+
+from sandbox import justclick, rees46, yespo
+from sandbox.admin import PREFIX as ADMIN_PREFIX
+from sandbox.admin import admin_router
+from sandbox.faults import Faults
+from sandbox.memory import Memory
+from sandbox.reception import TRANSPORT_KEY, Reception
+from sandbox.service import Service
+
+# A further service is one more module here. It has CREDENTIALS, with defaults, and services() of them.
+SERVICE_MODULES = (rees46, yespo, justclick)
+
+DEFAULT_CREDENTIALS: dict[str, str] = {
+    name: default for module in SERVICE_MODULES for name, default in module.CREDENTIALS.items()
+}
+
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+
+
+class Sandbox(FastAPI):
+    """FastAPI that hands on the connection's transport, so that a fault can close it without an answer."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Note the transport, then go on as usual."""
+        # ASGI does not offer it; in uvicorn (0.54) send is a method of an object that holds it.
+        scope[TRANSPORT_KEY] = getattr(getattr(send, "__self__", None), "transport", None)
+        await super().__call__(scope, receive, send)
+
+
+def create_app(credentials: Mapping[str, str] | None = None) -> FastAPI:
+    """Return a sandbox with nothing in its memory.
+
+    :param credentials: what differs from DEFAULT_CREDENTIALS.
+    """
+    given = dict(credentials or {})
+    if unknown := sorted(given.keys() - DEFAULT_CREDENTIALS.keys()):
+        known = ", ".join(DEFAULT_CREDENTIALS)
+        raise ValueError(f"unknown credentials {', '.join(unknown)}; there are {known}")
+    in_force = DEFAULT_CREDENTIALS | given
+    services = [service for module in SERVICE_MODULES for service in module.services(in_force)]
+    memory = Memory(service.name for service in services)
+    faults = Faults()
+    reception = Reception(memory, faults)
+
+    # The documentation pages of FastAPI load scripts from elsewhere; the sandbox must work without a network.
+    app = Sandbox(
+        title="Order Sync sandbox",
+        openapi_url=f"{ADMIN_PREFIX}/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.include_router(admin_router(services, memory, faults))
+    for service in services:
+        _mount(app, service, reception)
+    return app
+
+
+def _mount(app: FastAPI, service: Service, reception: Reception) -> None:
+    """Send all that comes under a service's prefix to the reception: wrong paths and methods count too."""
+
+    async def receive(path: str, request: Request) -> Response:
+        return await reception.receive(service, f"/{path}", request)
+
+    app.add_api_route(f"/{service.name}/{{path:path}}", receive, methods=METHODS, include_in_schema=False)

@@ -1,0 +1,133 @@
+"""JustClick: UpdateOrderStatus, one signed order a request, a signed answer.
+
+Facts: https://help.justclick.io/archives/592 (call, parameters, signature) and
+https://help.justclick.io/archives/511 (answers and their codes).
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from hmac import compare_digest
+from urllib.parse import quote_plus, unquote_to_bytes
+
+from sandbox.jsontext import write_json
+from sandbox.service import Answer, Incoming, RefusalError, Rejection, Service, Update
+
+CREDENTIALS = {"justclick_login": "demo", "justclick_key": "demo-signing-key"}
+
+STATUSES = {"sent", "paid", "return", "cancel"}
+STATUSES_WITH_DATE = {"sent", "paid"}
+STATUSES_WITH_TRACKING_NUMBER = {"sent"}
+
+DONE = 0
+HASH_MISSING = 1
+NO_DATA = 2
+WRONG_DATA = 3
+WRONG_HASH = 4
+UNKNOWN_BILL = 200
+WRONG_STATUS = 201
+EMPTY_BILL = 203
+
+POSITIVE_NUMBER = re.compile(r"0*[1-9][0-9]*")
+# Ten digits of seconds last until the year 2286; thirteen are milliseconds, a mistake.
+UNIX_SECONDS = re.compile(r"[0-9]{1,10}")
+
+
+def services(credentials: Mapping[str, str]) -> list[Service]:
+    """Return the service."""
+    return [JustClick(credentials["justclick_login"], credentials["justclick_key"])]
+
+
+class JustClick(Service):
+    """One account, which has every positive bill number. An error is an HTTP 200 with a code."""
+
+    name = "justclick"
+    path = "/api/UpdateOrderStatus"
+    signs = True
+
+    def __init__(self, login: str, key: str) -> None:
+        self._login = login
+        self._key = key
+
+    def read(self, incoming: Incoming) -> list[Update]:
+        """Return the one order, or refuse: no form data, no signature, or a signature that does not fit."""
+        is_form = incoming.media_type == "application/x-www-form-urlencoded"
+        parameters = parse_form(incoming.body) if is_form else {}
+        signature = parameters.pop(b"hash", b"")
+        if not parameters:
+            raise RefusalError(200, "no data", code=NO_DATA)
+        if not signature:
+            raise RefusalError(200, "the hash is missing", code=HASH_MISSING)
+        expected = _md5(f"{php_query(parameters)}::{self._login}::{self._key}")
+        if not compare_digest(signature, expected.encode()):
+            raise RefusalError(200, "the hash is wrong", code=WRONG_HASH)
+        payload = {
+            name.decode(errors="replace"): value.decode(errors="replace")
+            for name, value in parameters.items()
+        }
+        return [Update(payload.get("bill_id", ""), payload.get("status", ""), payload)]
+
+    def examine(self, update: Update) -> Rejection | None:
+        """Return what is wrong with the order: its bill number, its status, or what that status needs."""
+        bill_id, status, payload = update
+        if not bill_id:
+            return Rejection(bill_id, "the bill number is empty", EMPTY_BILL)
+        if not POSITIVE_NUMBER.fullmatch(bill_id):
+            return Rejection(bill_id, "no such bill", UNKNOWN_BILL)
+        if status not in STATUSES:
+            return Rejection(bill_id, "no such status", WRONG_STATUS)
+        date = payload.get("date", "")
+        if (date or status in STATUSES_WITH_DATE) and not UNIX_SECONDS.fullmatch(date):
+            return Rejection(bill_id, "date must be UNIX seconds", WRONG_DATA)
+        if status in STATUSES_WITH_TRACKING_NUMBER and not payload.get("rpo"):
+            return Rejection(bill_id, "rpo is missing", WRONG_DATA)
+        return None
+
+    def answer(self, request_number: int, rejections: Sequence[Rejection]) -> Answer:
+        """Return the code of the one order."""
+        if rejections:
+            return self._signed(rejections[0].code, rejections[0].reason)
+        return self._signed(DONE, "ok")
+
+    def refusal(self, error: RefusalError) -> Answer:
+        """Return the signed code; a refusal without one comes from the web server, which signs nothing."""
+        return super().refusal(error) if error.code is None else self._signed(error.code, error.reason)
+
+    def with_bad_signature(self, answer: Answer) -> Answer:
+        """Return the answer as somebody would forge it who does not know the key."""
+        content = json.loads(answer.body)
+        content["hash"] = _md5(f"{content.get('error_code')}::{content.get('error_text')}::forged")
+        return Answer(answer.status, write_json(content))
+
+    def _signed(self, code: int, text: str) -> Answer:
+        signature = _md5(f"{code}::{text}::{self._key}")
+        return Answer(200, write_json({"error_code": code, "error_text": text, "hash": signature}))
+
+
+def parse_form(body: bytes) -> dict[bytes, bytes]:
+    """Return a form's parameters in the order sent; of a name sent twice the last value counts, as in PHP."""
+    parameters = {}
+    for pair in body.split(b"&"):
+        name, _, value = pair.partition(b"=")
+        if name:
+            parameters[_unquote(name)] = _unquote(value)
+    return parameters
+
+
+def php_query(parameters: Mapping[bytes, bytes]) -> str:
+    """Return the parameters as PHP's http_build_query writes them, in their order.
+
+    The service signs what it builds from the data it received, so a client that encodes otherwise is refused.
+    """
+    query = "&".join(f"{quote_plus(name)}={quote_plus(value)}" for name, value in parameters.items())
+    # The one letter on which Python and PHP differ.
+    return query.replace("~", "%7E")
+
+
+def _unquote(text: bytes) -> bytes:
+    return unquote_to_bytes(text.replace(b"+", b" "))
+
+
+def _md5(text: str) -> str:
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()

@@ -1,0 +1,95 @@
+"""What the sandbox remembers: every order with its history, every mail, every refusal. Never a credential."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from sandbox.service import Rejection, Update
+
+
+@dataclass
+class Book:
+    """What one service remembers. Its lists hold entries as the admin pages show them, oldest first."""
+
+    provider: str
+    requests: int = 0
+    accepted: int = 0
+    history: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    mails: list[dict[str, Any]] = field(default_factory=list)
+    refused: list[dict[str, Any]] = field(default_factory=list)
+    rejected: list[dict[str, Any]] = field(default_factory=list)
+
+    def count_request(self) -> int:
+        """Count a request that came in and return its number, from 1."""
+        self.requests += 1
+        return self.requests
+
+    def take(self, updates: Iterable[Update], *, request_number: int) -> None:
+        """Remember order updates as taken, in this order."""
+        at = _now()
+        for update in updates:
+            change = {"at": at, "status": update.status, "payload": update.payload, "request": request_number}
+            self.history.setdefault(update.order_id, []).append(change)
+            self.accepted += 1
+
+    def reject(self, rejections: Iterable[Rejection]) -> None:
+        """Remember orders that were not taken though their request was."""
+        at = _now()
+        for rejection in rejections:
+            self.rejected.append(
+                {
+                    "provider": self.provider,
+                    "order_id": rejection.order_id,
+                    "reason": rejection.reason,
+                    "at": at,
+                }
+            )
+
+    def refuse(self, status: int | None, reason: str) -> None:
+        """Remember a request of which nothing was taken; status is None if it was not answered at all."""
+        self.refused.append({"provider": self.provider, "at": _now(), "status": status, "reason": reason})
+
+    def mail(self, kind: str, name: str, order_id: str | None = None) -> None:
+        """Remember a mail: an ``event`` that can reach a customer, or an ``error_mail`` to the staff."""
+        self.mails.append(
+            {"provider": self.provider, "kind": kind, "name": name, "order_id": order_id, "at": _now()}
+        )
+
+    def stats(self) -> dict[str, int]:
+        """Return the counts of this service."""
+        return {
+            "requests": self.requests,
+            "refused": len(self.refused),
+            "orders": len(self.history),
+            "accepted": self.accepted,
+            "rejected": len(self.rejected),
+            "mails": len(self.mails),
+        }
+
+    def orders(self, order_id: str | None = None) -> Iterator[dict[str, Any]]:
+        """Yield every order, or the one with this id, with its last payload and its whole history."""
+        ids = self.history if order_id is None else [order_id] if order_id in self.history else []
+        for known_id in ids:
+            changes = self.history[known_id]
+            yield {
+                "provider": self.provider,
+                "id": known_id,
+                "payload": changes[-1]["payload"],
+                "history": changes,
+            }
+
+
+class Memory:
+    """One book for each service."""
+
+    def __init__(self, providers: Iterable[str]) -> None:
+        self.books = {provider: Book(provider) for provider in providers}
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self.books = {provider: Book(provider) for provider in self.books}
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat()

@@ -1,0 +1,121 @@
+"""The way of a request through the sandbox: counted, spoiled or processed, remembered, answered."""
+
+import asyncio
+
+from fastapi import Request, Response
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope, Send
+
+from sandbox.faults import Fault, Faults
+from sandbox.memory import Book, Memory
+from sandbox.service import Answer, Incoming, RefusalError, Rejection, Service
+
+GARBAGE = b'\xff\xfe<html>{"status": '
+
+# Where the app leaves the connection's transport for HangUp.
+TRANSPORT_KEY = "sandbox.transport"
+
+
+class HangUp(Response):
+    """No answer at all: the connection is closed without a byte."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Close the connection, and wait until the server has noticed: else it would answer with a 500."""
+        transport = scope[TRANSPORT_KEY]
+        if transport is None:
+            raise RuntimeError("hanging up needs a real connection: run the sandbox under uvicorn")
+        transport.close()
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+
+class Reception:
+    """Takes in the requests of all services."""
+
+    def __init__(self, memory: Memory, faults: Faults) -> None:
+        self._memory = memory
+        self._faults = faults
+
+    async def receive(self, service: Service, path: str, request: Request) -> Response:
+        """Answer a request that came in under a service's prefix; path is what follows the prefix."""
+        book = self._memory.books[service.name]
+        number = book.count_request()
+        if path != service.path:
+            return _response(_refuse(service, book, RefusalError(404, "no such address")))
+        if request.method != "POST":
+            answer = _refuse(service, book, RefusalError(405, "only POST is understood here"))
+            return _response(answer, {"Allow": "POST"})
+        try:
+            incoming = Incoming(request.headers, await request.body())
+        except ClientDisconnect:
+            book.refuse(None, "the client left before its request was complete")
+            return HangUp()
+
+        plan = self._faults.plan(service)
+        await asyncio.sleep(plan.wait_before_s)
+        if plan.fault and not plan.fault.after_processing:
+            book.refuse(_status_shown(plan.fault), f"fault: {plan.fault.kind}")
+            return _spoiled(service, plan.fault, None)
+        answer = self._process(service, book, number, incoming)
+        await asyncio.sleep(plan.wait_after_s)
+        if plan.fault:
+            return _spoiled(service, plan.fault, answer)
+        return _response(answer)
+
+    def _process(self, service: Service, book: Book, number: int, incoming: Incoming) -> Answer:
+        """Do what the service would do. Nothing is awaited here, so no other request comes in between."""
+        try:
+            updates = service.read(incoming)
+        except RefusalError as error:
+            return _refuse(service, book, error)
+        refused = self._faults.refused_orders(service, [update.order_id for update in updates])
+        taken, rejections = [], []
+        for update in updates:
+            rejection = service.examine(update)
+            if rejection is None and (fault := refused.get(update.order_id)):
+                reason = fault.message or "refused by a fault"
+                rejection = Rejection(update.order_id, reason, fault.code, fault.shape)
+            if rejection is None:
+                taken.append(update)
+            else:
+                rejections.append(rejection)
+        book.take(taken, request_number=number)
+        book.reject(rejections)
+        for update in taken:
+            if event := service.event(update):
+                book.mail("event", event, update.order_id)
+        if service.mails_rejections:
+            for rejection in rejections:
+                book.mail("error_mail", rejection.reason, rejection.order_id)
+        return service.answer(number, rejections)
+
+
+def _refuse(service: Service, book: Book, error: RefusalError) -> Answer:
+    book.refuse(error.status, error.reason)
+    if error.mail:
+        book.mail("error_mail", error.reason)
+    return service.refusal(error)
+
+
+def _status_shown(fault: Fault) -> int | None:
+    return None if fault.kind == "close" else fault.status or 200
+
+
+def _spoiled(service: Service, fault: Fault, answer: Answer | None) -> Response:
+    """Return what the client gets instead of the true answer, which is None if there is none yet."""
+    if fault.kind == "close":
+        return HangUp()
+    if fault.kind == "bad_signature" and answer is not None:
+        return _response(service.with_bad_signature(answer))
+    if fault.kind == "garbage":
+        body = GARBAGE if fault.message is None else fault.message.encode()
+        return _response(Answer(fault.status or 200, body, media_type="text/html"))
+    headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
+    error = RefusalError(fault.status or 500, fault.message or f"fault: status {fault.status}")
+    return _response(service.refusal(error), headers)
+
+
+def _response(answer: Answer, headers: dict[str, str] | None = None) -> Response:
+    return Response(
+        answer.body, answer.status, headers=answer.headers | (headers or {}), media_type=answer.media_type
+    )

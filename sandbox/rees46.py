@@ -1,0 +1,102 @@
+"""REES46 and PersonaClick: one platform under two names, and its legacy call that carries order statuses.
+
+Facts: https://docs.rees46.com/display/en/Synchronize+Order+Statuses and
+https://docs.personaclick.com/display/en/Synchronize+Order+Statuses (address, header, body, three statuses, at
+most 1000 orders, a mail about an empty or badly formed array). The JSON answers and the codes 400, 401, 403
+and 406 are those of the platform's current documentation.
+"""
+
+from collections.abc import Mapping, Sequence
+from hmac import compare_digest
+from typing import Any
+
+from sandbox.jsontext import read_json, write_json
+from sandbox.service import (
+    MAX_ORDERS_PER_REQUEST,
+    Answer,
+    Incoming,
+    RefusalError,
+    Rejection,
+    Service,
+    Update,
+    first_repeated_id,
+)
+
+CREDENTIALS = {"shop_id": "demo-shop", "shop_secret": "demo-secret"}
+
+# 0 created, 1 paid and delivered, 2 cancelled.
+STATUSES = (0, 1, 2)
+
+
+def services(credentials: Mapping[str, str]) -> list[Service]:
+    """Return the platform under each of its names."""
+    shop_id, shop_secret = credentials["shop_id"], credentials["shop_secret"]
+    return [Rees46(name, shop_id, shop_secret) for name in ("rees46", "personaclick")]
+
+
+class Rees46(Service):
+    """The platform under one name. A bad order of a well-formed request is never in its answer: it mails."""
+
+    path = "/import/sync_orders"
+    mails_rejections = True
+
+    def __init__(self, name: str, shop_id: str, shop_secret: str) -> None:
+        self.name = name
+        self._shop_id = shop_id
+        self._shop_secret = shop_secret
+
+    def read(self, incoming: Incoming) -> list[Update]:
+        """Return the orders, or refuse: 406 (no JSON), 401, 403 (shop), or 400 and a mail (badly formed)."""
+        if incoming.media_type != "application/json":
+            raise RefusalError(406, "the content type must be application/json")
+        try:
+            document = read_json(incoming.body)
+        except ValueError:
+            raise _malformed("the body is no JSON") from None
+        if not isinstance(document, dict):
+            raise _malformed("the body is no JSON object")
+        if not _same(document.get("shop_id"), self._shop_id):
+            raise RefusalError(401, "shop_id is missing or unknown")
+        if not _same(document.get("shop_secret"), self._shop_secret):
+            raise RefusalError(403, "shop_secret is missing or wrong")
+        return _orders(document.get("orders"))
+
+    def answer(self, request_number: int, rejections: Sequence[Rejection]) -> Answer:
+        """Return success: the platform validates later and tells of bad orders by mail only."""
+        return Answer(200, write_json({"status": "success"}))
+
+    def refusal(self, error: RefusalError) -> Answer:
+        """Return the platform's error document."""
+        return Answer(error.status, write_json({"status": "error", "payload": {"message": error.reason}}))
+
+
+def _orders(orders: Any) -> list[Update]:
+    if not isinstance(orders, list):
+        raise _malformed("orders must be an array")
+    if not orders:
+        raise _malformed("orders is empty")
+    if len(orders) > MAX_ORDERS_PER_REQUEST:
+        raise _malformed(f"more than {MAX_ORDERS_PER_REQUEST} orders")
+    updates = []
+    for position, order in enumerate(orders):
+        if not isinstance(order, dict):
+            raise _malformed(f"order {position} is no object")
+        order_id, status = order.get("id"), order.get("status")
+        if not isinstance(order_id, str) or not order_id:
+            raise _malformed(f"order {position}: id must be a non-empty string")
+        # In Python True is 1; in JSON it is not.
+        if type(status) is not int or status not in STATUSES:
+            raise _malformed(f"order {position}: status must be 0, 1 or 2")
+        updates.append(Update(order_id, status, order))
+    if (repeated := first_repeated_id(updates)) is not None:
+        raise _malformed(f"order {repeated} is there twice")
+    return updates
+
+
+def _malformed(reason: str) -> RefusalError:
+    return RefusalError(400, reason, mail=True)
+
+
+def _same(sent: Any, known: str) -> bool:
+    # surrogatepass: JSON can escape half a character, which is simply a wrong credential.
+    return isinstance(sent, str) and compare_digest(sent.encode("utf-8", "surrogatepass"), known.encode())

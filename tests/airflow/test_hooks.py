@@ -1,0 +1,75 @@
+"""Connections into credentials."""
+
+import json
+
+import pytest
+from order_sync_airflow.hooks import hook_for
+
+from include.order_sync.errors import StopError
+from include.order_sync.providers import PROVIDERS
+
+
+@pytest.fixture
+def connect(monkeypatch):
+    """Return a function that makes a connection of these fields."""
+
+    def make(**fields) -> str:
+        given = {"conn_type": "generic", "login": "me", "password": "hush-hush", **fields}
+        monkeypatch.setenv("AIRFLOW_CONN_ACCOUNT", json.dumps(given))
+        return "account"
+
+    return make
+
+
+@pytest.fixture(params=PROVIDERS)
+def provider(request) -> str:
+    """Each registered provider's name in turn."""
+    return request.param
+
+
+@pytest.mark.parametrize(
+    ("fields", "url"),
+    [
+        ({"host": "api.shop.example"}, "https://api.shop.example"),
+        ({"host": "https://api.shop.example/"}, "https://api.shop.example"),
+        ({"host": "api.shop.example", "schema": "http"}, "http://api.shop.example"),
+        ({"host": "api.shop.example", "port": 8443}, "https://api.shop.example:8443"),
+        ({"host": "http://127.0.0.1:8900/yespo"}, "http://127.0.0.1:8900/yespo"),
+        ({"host": "http://[::1]:8900"}, "http://[::1]:8900"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else " ".join(map(str, value.values())),
+)
+def test_address_is_https_unless_it_says_otherwise(provider, connect, fields, url):
+    """Host, scheme and port of a connection make the service's address."""
+    credentials = hook_for(provider, connect(**fields)).credentials
+    assert (credentials.url, credentials.login, credentials.secret) == (url, "me", "hush-hush")
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["ftp://x", "https://", "https://u:p@x", "https://x?y=1", "https://x:port", "https://x#y", "https://x:99999"],
+)
+def test_an_address_that_is_none_is_refused(provider, connect, host):
+    """The message names the connection and shows an address, and no secret."""
+    with pytest.raises(StopError, match=r"'account'.*https://") as stop:
+        _ = hook_for(provider, connect(host=host)).credentials
+    assert "u:p" not in str(stop.value)
+
+
+def test_empty_fields_are_named_all_at_once(provider, connect):
+    """The message says which fields are empty and what the service calls them."""
+    with pytest.raises(StopError, match=r"'account'.*host \(https://.*login \(.*password \("):
+        _ = hook_for(provider, connect(login="", password="")).credentials
+
+
+def test_an_unknown_connection_is_named(provider):
+    """The message names the connection and where to add it."""
+    with pytest.raises(StopError, match=r"no Airflow connection 'nobody'.*AIRFLOW_CONN_NOBODY"):
+        _ = hook_for(provider, "nobody").credentials
+
+
+def test_constructing_a_hook_connects_to_nothing(provider):
+    """A hook of a connection that does not exist can be made: it is read when it is used."""
+    hook = hook_for(provider, "nobody")
+    assert hook.conn_type == provider
+    assert hook.hook_name == PROVIDERS[provider].title

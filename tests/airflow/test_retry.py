@@ -1,0 +1,33 @@
+"""What becomes of a task after each kind of error."""
+
+from datetime import timedelta
+
+import pytest
+from airflow.sdk import RetryAction
+from order_sync_airflow.retry import OrderSyncRetryPolicy
+
+from include.order_sync.errors import BatchRefusedError, InDoubtError, StopError, TryAgainError
+
+
+@pytest.mark.parametrize(
+    ("error", "action", "delay"),
+    [
+        (StopError("wrong key"), RetryAction.FAIL, None),
+        (TryAgainError("busy"), RetryAction.RETRY, None),
+        (TryAgainError("busy", after_s=7), RetryAction.RETRY, timedelta(seconds=7)),
+        (TryAgainError("busy", after_s=0), RetryAction.RETRY, timedelta(0)),
+        (InDoubtError("lost"), RetryAction.DEFAULT, None),
+        (BatchRefusedError("bad"), RetryAction.DEFAULT, None),
+        (MemoryError(), RetryAction.DEFAULT, None),
+    ],
+    ids=lambda value: repr(value),
+)
+def test_errors_decide(error, action, delay):
+    """Stop ends the task, try again waits as told or as the task would, all else is Airflow's own."""
+    decision = OrderSyncRetryPolicy().evaluate(error, try_number=1, max_tries=30)
+    assert (decision.action, decision.retry_delay) == (action, delay)
+
+
+def test_policy_survives_serialization():
+    """The serialized DAG can be read again."""
+    assert isinstance(OrderSyncRetryPolicy.deserialize(OrderSyncRetryPolicy().serialize()), OrderSyncRetryPolicy)

@@ -1,0 +1,112 @@
+"""Any provider's delivery, against the sandbox over real HTTP."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+import requests
+
+from include.order_sync.delivery import Delivered, Delivery
+from include.order_sync.http import open_session
+from include.order_sync.model import ORDER_COLUMNS, OrderStatus
+from include.order_sync.providers import PROVIDERS
+from include.order_sync.providers.base import Credentials, Provider
+from include.order_sync.transform import Rules, transform
+from tests.sandbox.conftest import Client, serve
+
+# What the sandbox knows each provider's account by: login and secret.
+ACCOUNTS = {
+    "rees46": ("demo-shop", "demo-secret"),
+    "personaclick": ("demo-shop", "demo-secret"),
+    "yespo": ("order-sync", "demo-key"),
+    "justclick": ("demo", "demo-signing-key"),
+}
+
+RULES = Rules(timezone="UTC", statuses={str(s): s for s in OrderStatus}, codes={}, changes="every", item_columns={})
+
+
+def orders(ids: Sequence[str], status: str = "paid", at: str = "2026-11-21T10:00:00Z") -> pd.DataFrame:
+    """Return raw rows in which every provider finds all that it needs."""
+    given = {
+        "status": status,
+        "status_changed_at": at,
+        "created_at": "2026-11-20T08:00:00+02:00",
+        "customer_id": "C-1",
+        "email": "buyer@shop.example",
+        "phone": "+38 (094) 258-36-91",
+        "first_name": 'Anna "Ann"',
+        "last_name": "Шевченко",
+        "total_cost": "19.90",
+        "currency": "UAH",
+        "shipping": "0",
+        "tracking_number": "RR~1 2",
+        "items": '[{"item_id":"7","name":"Lamp","quantity":2,"cost":9.95,"url":"https://s.example/7","image_url":"i"}]',
+    }
+    raw = pd.DataFrame(index=range(len(ids)), columns=[*ORDER_COLUMNS, "origin", "problem"], dtype="str")
+    raw["order_id"] = raw["bill_id"] = list(ids)
+    for column, value in given.items():
+        raw[column] = value
+    raw["origin"], raw["line"], raw["position"] = "test", range(1, len(ids) + 1), range(len(ids))
+    raw["file_modified_at"] = pd.Series(pd.NaT, index=raw.index, dtype="datetime64[us, UTC]")
+    return raw
+
+
+def ready(provider: Provider, *raw: pd.DataFrame) -> pd.DataFrame:
+    """Return the ready orders of raw rows, none of which may be rejected."""
+    rows = pd.concat(raw, ignore_index=True)
+    rows["position"] = range(len(rows))
+    part = transform(rows, None, replace(RULES, codes=provider.statuses), provider)
+    assert not part.reasons
+    return part.ready
+
+
+@pytest.fixture(scope="session")
+def sandbox_address() -> Iterator[str]:
+    """One sandbox for all contract tests."""
+    yield from serve()
+
+
+@pytest.fixture
+def sandbox(sandbox_address: str) -> Iterator[Client]:
+    """That sandbox, with an empty memory."""
+    client = Client(sandbox_address)
+    client.request("POST", "/__admin/reset")
+    yield client
+    client.session.close()
+
+
+@pytest.fixture(params=PROVIDERS)
+def provider(request: pytest.FixtureRequest) -> Provider:
+    """Each registered provider in turn."""
+    return PROVIDERS[request.param]
+
+
+@pytest.fixture
+def credentials(provider: Provider, sandbox: Client) -> Credentials:
+    """The account that the sandbox knows."""
+    login, secret = ACCOUNTS[provider.name]
+    return Credentials(f"{sandbox.url}/{provider.name}", login, secret)
+
+
+@pytest.fixture
+def session() -> Iterator[requests.Session]:
+    """A session as the hooks give."""
+    with open_session() as session:
+        yield session
+
+
+@pytest.fixture
+def deliver(provider: Provider, credentials: Credentials, session: requests.Session) -> Callable[..., Delivered]:
+    """Deliver parts, and tell what became of them; an error carries it as `delivered`."""
+
+    def run(*parts: pd.DataFrame) -> Delivered:
+        delivery = Delivery(provider, credentials, session)
+        try:
+            delivery.run(parts)
+        except Exception as error:
+            error.delivered = delivery.delivered  # type: ignore[attr-defined]
+            raise
+        return delivery.delivered
+
+    return run

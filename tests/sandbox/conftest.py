@@ -1,0 +1,137 @@
+"""A sandbox on a real port, and a plain client. The project's own client is not used."""
+
+import hashlib
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+import uvicorn
+
+from sandbox.app import create_app
+
+TIMEOUT_S = 10
+
+
+class Client:
+    """Talks to the sandbox over HTTP, with the default credentials unless told otherwise."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.session = requests.Session()
+
+    def request(self, method: str, path: str, **options: Any) -> requests.Response:
+        """Send any request to any path."""
+        return self.session.request(method, self.url + path, **{"timeout": TIMEOUT_S, **options})
+
+    def admin(self, path: str, **parameters: str) -> Any:
+        """Get an admin page."""
+        return self.request("GET", f"/__admin/{path}", params=parameters).json()
+
+    def fault(self, *faults: dict[str, Any]) -> requests.Response:
+        """Post faults."""
+        return self.request("POST", "/__admin/faults", json=list(faults))
+
+    def rees46(self, orders: Any, provider: str = "rees46", **envelope: Any) -> requests.Response:
+        """Send orders to REES46 or PersonaClick."""
+        body = {"shop_id": "demo-shop", "shop_secret": "demo-secret", "orders": orders, **envelope}
+        return self.request("POST", f"/{provider}/import/sync_orders", json=body)
+
+    def yespo(self, orders: Any, **options: Any) -> requests.Response:
+        """Send orders to Yespo."""
+        options = {"auth": ("anyone", "demo-key"), "json": {"orders": orders}, **options}
+        return self.request("POST", "/yespo/api/v1/orders", **options)
+
+    def justclick(self, query: str, *, signature: str | None = None, **options: Any) -> requests.Response:
+        """Send a query, written out by the test, with its right signature behind it or with another one."""
+        if signature is None:
+            signature = md5(f"{query}::demo::demo-signing-key")
+        return self.justclick_body(f"{query}&hash={signature}", **options)
+
+    def justclick_body(self, body: str, **options: Any) -> requests.Response:
+        """Send a body as it is."""
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        return self.request("POST", "/justclick/api/UpdateOrderStatus", data=body, headers=headers, **options)
+
+
+def md5(text: str) -> str:
+    """Return the lower-case hex MD5 of a text in UTF-8."""
+    return hashlib.md5(text.encode()).hexdigest()
+
+
+def serve(credentials: dict[str, str] | None = None) -> Iterator[str]:
+    """Serve a sandbox in a thread on a free port, yield its address, and end it."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(
+        create_app(credentials), log_level="error", lifespan="off", timeout_graceful_shutdown=1
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    deadline = time.monotonic() + TIMEOUT_S
+    while not server.started and time.monotonic() < deadline:
+        time.sleep(0.01)
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.fixture(scope="session")
+def address() -> Iterator[str]:
+    """One sandbox with the default credentials for all tests."""
+    yield from serve()
+
+
+@pytest.fixture
+def sandbox(address: str) -> Iterator[Client]:
+    """Return a client of that sandbox, whose memory is empty."""
+    client = Client(address)
+    client.request("POST", "/__admin/reset")
+    yield client
+    client.session.close()
+
+
+@pytest.fixture
+def strange_sandbox() -> Iterator[Client]:
+    """Return a client of a sandbox none of whose credentials are the default ones."""
+    served = serve(
+        {
+            "shop_id": "магазин",
+            "shop_secret": "пароль",
+            "yespo_key": "ключ:1",
+            "justclick_login": "логин",
+            "justclick_key": "секретный ключ",
+        }
+    )
+    client = Client(next(served))
+    yield client
+    client.session.close()
+    next(served, None)
+
+
+@pytest.fixture
+def order() -> dict[str, Any]:
+    """Return a Yespo order in which everything is right."""
+    return {
+        "externalOrderId": "A-1",
+        "externalCustomerId": "c-1",
+        "totalCost": 990,
+        "status": "DELIVERED",
+        "date": "2026-03-08T09:30:00+02:00",
+        "currency": "UAH",
+        "email": "buyer@shop.example",
+        "phone": "380501112233",
+        "items": [
+            {
+                "externalItemId": "i-1",
+                "name": "Lamp",
+                "quantity": 1,
+                "cost": 990,
+                "url": "https://shop.example/i-1",
+                "imageUrl": "https://shop.example/i-1.png",
+            }
+        ],
+    }

@@ -1,0 +1,121 @@
+"""The admin pages of the sandbox, and what all services have in common."""
+
+import time
+from datetime import datetime
+
+import pytest
+
+PATHS = {
+    "rees46": "/import/sync_orders",
+    "personaclick": "/import/sync_orders",
+    "yespo": "/api/v1/orders",
+    "justclick": "/api/UpdateOrderStatus",
+}
+
+
+def test_history_shows_each_change_in_the_order_of_taking(sandbox):
+    """An order's history has time, status, payload and request of each change; its payload is the last."""
+    for status in (0, 1, 2):
+        sandbox.rees46([{"id": "1", "status": status}, {"id": f"other-{status}", "status": 0}])
+
+    (order,) = sandbox.admin("orders", provider="rees46", id="1")["orders"]
+
+    assert (order["provider"], order["id"], order["payload"]) == ("rees46", "1", {"id": "1", "status": 2})
+    assert [
+        (change["request"], change["status"], change["payload"]["status"]) for change in order["history"]
+    ] == [
+        (1, 0, 0),
+        (2, 1, 1),
+        (3, 2, 2),
+    ]
+    times = [datetime.fromisoformat(change["at"]) for change in order["history"]]
+    assert times == sorted(times)
+    assert times[0].tzinfo is not None
+
+
+def test_filters_may_be_left_out_or_empty(sandbox):
+    """Orders and events can be asked for by provider and id, or all at once."""
+    sandbox.rees46([{"id": "1", "status": 0}])
+    sandbox.rees46([{"id": "1", "status": 0}, {"id": "2", "status": 0}], "personaclick")
+    sandbox.rees46([], "personaclick")
+
+    def found(**parameters):
+        return [(order["provider"], order["id"]) for order in sandbox.admin("orders", **parameters)["orders"]]
+
+    assert (
+        found()
+        == found(provider="", id="")
+        == [("rees46", "1"), ("personaclick", "1"), ("personaclick", "2")]
+    )
+    assert found(id="1") == [("rees46", "1"), ("personaclick", "1")]
+    assert found(provider="rees46", id="2") == []
+    assert len(sandbox.admin("events", provider="personaclick")["refused"]) == 1
+    assert sandbox.admin("events", provider="rees46") == {"events": [], "refused": [], "rejected": []}
+    assert sandbox.request("GET", "/__admin/orders?provider=rees47").status_code == 422
+
+
+def test_reset_forgets_everything(sandbox, order):
+    """After a reset there are no orders, no mails, no refusals, no counts and no faults."""
+    empty = sandbox.admin("stats")
+    sandbox.yespo([order])
+    sandbox.rees46([])
+    sandbox.justclick("bill_id=0&status=cancel")
+    sandbox.fault({"kind": "close"})
+    assert sandbox.admin("stats") != empty
+
+    sandbox.request("POST", "/__admin/reset")
+
+    assert list(empty) == ["rees46", "personaclick", "yespo", "justclick"]
+    assert sandbox.admin("stats") == empty
+    assert sandbox.admin("orders") == {"orders": []}
+    assert sandbox.admin("events") == {"events": [], "refused": [], "rejected": []}
+    assert sandbox.admin("faults") == {"faults": []}
+
+
+def test_no_credential_is_remembered(sandbox, order):
+    """Neither right nor wrong credentials are to be seen on any admin page."""
+    sandbox.rees46([{"id": "1", "status": 0}])
+    sandbox.rees46([{"id": "1", "status": 0}], shop_secret="wrong-secret")
+    sandbox.yespo([order])
+    sandbox.yespo([order], auth=("me", "wrong-secret"))
+    sandbox.justclick("bill_id=1&status=cancel")
+    sandbox.justclick("bill_id=1&status=cancel", signature="wrong-secret")
+
+    pages = "".join(sandbox.request("GET", f"/__admin/{page}").text for page in ("stats", "orders", "events"))
+
+    assert sandbox.admin("stats")["yespo"]["refused"] == 1
+    for secret in ("demo-shop", "demo-secret", "demo-key", "demo-signing-key", "wrong-secret", 'hash"'):
+        assert secret not in pages
+
+
+@pytest.mark.parametrize(("provider", "path"), PATHS.items())
+def test_other_methods_and_paths_are_refused(sandbox, provider, path):
+    """Anything but a POST is a 405 and any other path a 404; both are counted, neither uses up a fault."""
+    sandbox.fault({"kind": "close", "next": 1})
+
+    assert sandbox.request("GET", f"/{provider}{path}").status_code == 405
+    assert sandbox.request("PUT", f"/{provider}{path}", data="x").headers["Allow"] == "POST"
+    assert sandbox.request("HEAD", f"/{provider}{path}").status_code == 405
+    assert sandbox.request("POST", f"/{provider}{path}/", data="x").status_code == 404
+    stats = sandbox.admin("stats")[provider]
+    assert (stats["requests"], stats["refused"]) == (4, 4)
+
+
+def test_text_of_any_kind_is_shown(sandbox):
+    """Ids in any script, half characters and what looks like a number are shown as they came."""
+    ids = ["Заказ №7", "😀", "\ud800", '"1.50"', "\\u0000", " "]
+    sandbox.rees46([{"id": each, "status": 0} for each in ids])
+
+    assert [order["id"] for order in sandbox.admin("orders")["orders"]] == ids
+    assert len(sandbox.admin("orders", id="Заказ №7")["orders"]) == 1
+
+
+def test_many_orders_are_held(sandbox):
+    """Twenty thousand orders are taken and shown in a few seconds."""
+    started = time.monotonic()
+    for batch in range(20):
+        sandbox.rees46([{"id": f"{batch}-{number}", "status": 1} for number in range(1000)])
+    orders = sandbox.admin("orders")["orders"]
+
+    assert len(orders) == 20_000
+    assert time.monotonic() - started < 10

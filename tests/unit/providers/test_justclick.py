@@ -1,0 +1,72 @@
+"""JustClick's signatures, against vectors that PHP itself has made, and its payloads."""
+
+import json
+from pathlib import Path
+from urllib.parse import parse_qsl
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from include.order_sync.errors import InDoubtError, StopError
+from include.order_sync.providers import justclick
+from include.order_sync.providers.base import ACCEPTED, Answer, Credentials
+
+HERE = Path(__file__).parent
+
+
+def vectors(name: str) -> list[dict]:
+    """Return the vectors of a file beside this one."""
+    return [json.loads(line) for line in (HERE / name).read_text("utf-8").splitlines()]
+
+
+@pytest.mark.parametrize("vector", vectors("justclick_requests.jsonl"), ids=lambda vector: vector["note"])
+def test_request_is_signed_as_php_does(vector):
+    """Query and hash of a request are those that http_build_query and md5 of PHP give."""
+    query = justclick.php_query(vector["params"])
+    assert query == vector["query"]
+    assert justclick.sign(query, vector["user"], vector["key"]) == vector["hash"]
+
+
+@pytest.mark.parametrize("vector", vectors("justclick_answers.jsonl"))
+def test_answer_is_verified_as_php_does(vector):
+    """The hash of an answer, whatever the type of its code, is the one that PHP gives."""
+    assert justclick.answer_hash(vector["error_code"], vector["error_text"], vector["key"]) == vector["hash"]
+
+
+@given(st.dictionaries(st.text(min_size=1), st.text(), min_size=1))
+def test_query_loses_nothing(fields):
+    """What is encoded is decoded to the same fields, in the same order."""
+    query = justclick.php_query(fields)
+    assert parse_qsl(query, keep_blank_values=True, strict_parsing=True) == list(fields.items())
+    assert query.isascii()
+    assert "~" not in query
+
+
+@given(st.text(), st.text(min_size=1), st.sampled_from([0, "0"]))
+def test_only_a_rightly_signed_answer_is_a_success(text, key, code):
+    """An answer is believed with the right hash, and with no other."""
+    credentials = Credentials("https://shop.justclick.ru", "shop", key)
+    said = {"error_code": code, "error_text": text, "hash": justclick.answer_hash(code, text, key)}
+    assert justclick.read_answer(_answer(said), ["1"], credentials) == [ACCEPTED]
+    for wrong in (said["hash"].upper() + "0", "", None):
+        with pytest.raises(InDoubtError, match="hash"):
+            justclick.read_answer(_answer({**said, "hash": wrong}), ["1"], credentials)
+
+
+def test_unknown_login_stops_without_a_right_hash():
+    """The service can't sign with a key that it does not have, so code 5 is believed without."""
+    said = {"error_code": 5, "error_text": "invalid user name", "hash": "0" * 32}
+    with pytest.raises(StopError, match="login is unknown"):
+        justclick.read_answer(_answer(said), ["1"], Credentials("https://x", "l", "k"))
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"null", b'{"error_code": 0}', b"<html>", b'"ok"', b"\xff"])
+def test_what_is_no_answer_is_in_doubt(body):
+    """A 200 without code and text is no answer of JustClick."""
+    with pytest.raises(InDoubtError):
+        justclick.read_answer(Answer(200, {}, body), ["1"], Credentials("https://x", "l", "k"))
+
+
+def _answer(said: dict) -> Answer:
+    return Answer(200, {}, json.dumps(said).encode())
