@@ -1,6 +1,6 @@
 """REES46 and PersonaClick: one platform under two names, and its legacy call that carries order statuses.
 
-Facts: https://docs.rees46.com/display/en/Synchronize+Order+Statuses and
+Facts: https://docs.rees46.com/display/en/Synchronize+Your+Order+Statuses and
 https://docs.personaclick.com/display/en/Synchronize+Order+Statuses (address, header, body, three statuses, at
 most 1000 orders, a mail about an empty or badly formed array). The JSON answers and the codes 400, 401, 403
 and 406 are those of the platform's current documentation.

@@ -1,0 +1,47 @@
+"""Answers: how long to wait, and what of them may be shown."""
+
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+
+from include.order_sync.providers.base import Answer, Credentials, Request
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("7", 7), ("0", 0), ("", None), ("soon", None), ("-5", None), ("1e3", None), ("999999999", 86400)],
+)
+def test_retry_after_in_seconds(header, seconds):
+    """A whole number of seconds is taken, at most a day; what is none is as if nothing was said."""
+    assert Answer(429, {"Retry-After": header}, b"").retry_after_s == seconds
+
+
+def test_retry_after_as_a_date():
+    """A date is so many seconds from now; one in the past is none to wait."""
+    later = format_datetime(datetime.now(UTC) + timedelta(seconds=90), usegmt=True)
+    assert 80 < Answer(503, {"Retry-After": later}, b"").retry_after_s <= 90
+    assert Answer(503, {"Retry-After": "Sun, 06 Nov 1994 08:49:37 GMT"}, b"").retry_after_s == 0
+
+
+def test_nothing_shows_secrets_or_personal_data():
+    """Neither bodies, headers nor secrets are in any text form of a request, an answer or credentials."""
+    shown = repr(
+        [
+            Request("/path", b"body of anna@shop.example", {"Authorization": "Basic hush"}),
+            Answer(200, {"Set-Cookie": "hush"}, b"anna@shop.example"),
+            Credentials("https://x", "shop", "hush"),
+        ]
+    )
+    assert "hush" not in shown
+    assert "anna" not in shown
+
+
+def test_excerpts_are_redacted_and_short():
+    """What a service says may be shown, without the addresses and numbers in it."""
+    said = b'{"message": "no contact anna.k@shop.example, +38 (094) 258-36-91, order 12"}' + b" x" * 5000
+    excerpt = Answer(400, {}, said).excerpt
+    assert "no contact <e-mail>" in excerpt
+    assert "258" not in excerpt
+    assert "order 12" in excerpt
+    assert len(excerpt) <= 301
