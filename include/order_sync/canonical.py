@@ -98,6 +98,8 @@ def read_times(texts: pd.Series, timezone: str) -> pd.Series:
 
 
 def _parsed(texts: pd.Series, *, utc: bool) -> pd.Series:
+    # To the microsecond: one time with nanoseconds would make far years unreadable in all the others.
+    texts = texts.str.replace(r"[.,](\d{1,6})\d*", r".\1", regex=True)
     return pd.to_datetime(texts, format="ISO8601", utc=utc, errors="coerce").dt.as_unit("us")
 
 
@@ -112,7 +114,7 @@ def _json(text: str) -> Any:
     """Read JSON with its numbers left as the text they are; None where it is no JSON."""
     try:
         return json.loads(text, parse_float=str, parse_int=str, parse_constant=lambda _: None)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 
@@ -120,7 +122,7 @@ def _json_object(text: str) -> str | None:
     """The text itself, where it is a JSON object: so its numbers keep their digits."""
     try:
         value = json.loads(text, parse_constant=_refuse_constant)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return text if isinstance(value, dict) else None
 
@@ -130,5 +132,5 @@ def _refuse_constant(name: str) -> None:
 
 
 def _scalar(value: Any) -> str | None:
-    """An item's field as text; arrays and objects are no field."""
-    return value if isinstance(value, str) else None
+    """An item's field as text; arrays and objects are no field. Half a character, as JSON may hold, becomes "?"."""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else None

@@ -35,13 +35,25 @@ SQL_FOLDER = PROJECT / "include" / "sql"
 RESERVED_NAMES = ("config", "redrive", "maintenance")
 
 
-def one_of(kind: str, value: str, known: Sequence[str]) -> str:
-    """Return `value` if it is known; else raise ValueError, which names the nearest and all that are."""
-    if value in known:
-        return value
-    close = difflib.get_close_matches(value, known, 1)
-    hint = f" did you mean {close[0]!r}?" if close else ""
-    raise ValueError(f"there is no {kind} {value!r};{hint} known: {', '.join(known)}")
+def known_key(kind: str, key: str, known: Sequence[str]) -> None:
+    """Raise ValueError, which names the key, the nearest that is known, and all that are, if `key` is none."""
+    if key not in known:
+        raise ValueError(f"there is no {kind} {key!r};{_hint(key, known)}")
+
+
+def known_value(kind: str, value: str, known: Sequence[str]) -> str:
+    """Return `value` if it is known; else raise ValueError like known_key.
+
+    It does not name the value: that may have come from the environment, and be a secret.
+    """
+    if value not in known:
+        raise ValueError(f"there is no such {kind};{_hint(value, known)}")
+    return value
+
+
+def _hint(name: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(name, known, 1)
+    return f"{f' did you mean {close[0]!r}?' if close else ''} known: {', '.join(known)}"
 
 
 def _quoted(names: Any) -> Any:
@@ -52,7 +64,7 @@ def _quoted(names: Any) -> Any:
 
 
 def _time_zone(name: str) -> str:
-    return one_of("time zone", name, sorted(available_timezones()))
+    return known_value("time zone", name, sorted(available_timezones()))
 
 
 def _sql_file(name: Any) -> Any:
@@ -89,7 +101,7 @@ class _Source(_Strict):
     def _canonical(cls, columns: dict[str, str], info: ValidationInfo) -> dict[str, str]:
         known = ORDER_COLUMNS if info.field_name == "columns" else ITEM_COLUMNS
         for column in columns:
-            one_of("canonical column", column, known)
+            known_key("canonical column", column, known)
         return columns
 
 
@@ -180,13 +192,13 @@ class Destination(_Strict):
     @field_validator("provider")
     @classmethod
     def _known_provider(cls, provider: str) -> str:
-        return one_of("provider", provider, list(PROVIDERS))
+        return known_value("provider", provider, list(PROVIDERS))
 
     @field_validator("source")
     @classmethod
     def _known_source(cls, source: str, info: ValidationInfo) -> str:
         known: Mapping[str, bool] = info.context or {}
-        one_of("source", source, list(known))
+        known_value("source", source, list(known))
         if not known[source]:
             raise ValueError("that source has mistakes of its own: mend them first")
         return source
@@ -200,10 +212,17 @@ class Destination(_Strict):
 
     @field_validator("start_date", mode="before")
     @classmethod
-    def _with_a_time_zone(cls, start: Any) -> Any:
+    def _a_date(cls, start: Any) -> Any:
+        if not isinstance(start, str | date):  # a number would be read as seconds since 1970
+            raise ValueError("give the first day that may be run or backfilled, as 2026-01-01")
         if isinstance(start, date) and not isinstance(start, datetime):
-            start = datetime.combine(start, time())
-        return start.replace(tzinfo=start.tzinfo or UTC) if isinstance(start, datetime) else start
+            return datetime.combine(start, time())
+        return start
+
+    @field_validator("start_date")
+    @classmethod
+    def _with_a_time_zone(cls, start: datetime) -> datetime:
+        return start if start.tzinfo else start.replace(tzinfo=UTC)
 
     @field_validator("statuses")
     @classmethod

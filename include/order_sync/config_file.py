@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from include.order_sync.config import PROJECT, CsvSource, Destination, Source, SqlSource, one_of
+from include.order_sync.config import PROJECT, CsvSource, Destination, Source, SqlSource, known_key
 from include.order_sync.errors import StopError
 
 DEFAULT_FILE = PROJECT / "include" / "config" / "order_sync.yaml"
@@ -80,7 +80,7 @@ class _Reader:
             return configuration
         for key, value in self.tree.items():
             try:
-                one_of("key", str(key), TOP_KEYS)
+                known_key("key", str(key), TOP_KEYS)
             except ValueError as error:
                 self._mistake(str(key), value, str(error))
         staging = self._expanded("staging", self.tree.get("staging"))
@@ -94,18 +94,19 @@ class _Reader:
 
     def _read_sources(self) -> None:
         for name, body in self._entries("sources"):
-            kinds: dict[Any, type[SqlSource] | type[CsvSource]] = {"sql": SqlSource, "csv": CsvSource}
-            kind = kinds.get(body.get("type"))
-            if kind is None:
-                self._mistake(f"sources.{name}.type", body.get("type"), "say sql or csv")
+            kinds: dict[str, type[SqlSource] | type[CsvSource]] = {"sql": SqlSource, "csv": CsvSource}
+            named = self._expanded(f"sources.{name}.type", body.get("type"))
+            if not isinstance(named, str) or named not in kinds:
+                self._mistake(f"sources.{name}.type", named, "say sql or csv")
                 continue
-            source = self._validated(kind, "sources", name, body, {})
+            source = self._validated(kinds[named], "sources", name, body, {})
             if source:
                 self.configuration.sources[name] = source
 
     def _read_destinations(self) -> None:
         written = self.tree.get("sources")
-        good = {str(name): name in self.configuration.sources for name in written or {}}
+        names = written if isinstance(written, dict) else ()
+        good = {str(name): name in self.configuration.sources for name in names}
         for name, body in self._entries("destinations"):
             destination = self._validated(Destination, "destinations", name, body, good)
             # Without a place for its parts no run can work.
@@ -133,15 +134,17 @@ class _Reader:
         key = f"{section}.{name}"
         before = len(self.configuration.mistakes)
         expanded = self._expanded(key, body)
-        missing = {mistake.key for mistake in self.configuration.mistakes[before:]}
+        told = [mistake.key for mistake in self.configuration.mistakes[before:]]
+        if "name" in body:
+            self._mistake(f"{key}.name", body["name"], "there is no key 'name': the name is the key above")
         try:
             entry = model.model_validate({**expanded, "name": name}, context=context)
         except ValidationError as error:
             for fault in error.errors():
                 path = [str(step) for step in fault["loc"] if step != "[key]"]
                 where = ".".join([key, *path])
-                if where not in missing:
-                    self._mistake(where, _at(body, path), _cure(model, fault, path))
+                if not any(f"{mistake}.".startswith(f"{where}.") for mistake in told):
+                    self._mistake(where, _at({**body, "name": name}, path), _cure(model, fault, path))
             return None
         return entry if len(self.configuration.mistakes) == before else None
 
@@ -183,7 +186,7 @@ def _cure(model: type[BaseModel], fault: Any, path: list[str]) -> str:
     """Say what to do about a fault that pydantic has found."""
     if fault["type"] == "extra_forbidden":
         try:
-            one_of("key", path[-1], [name for name in model.model_fields if name != "name"])
+            known_key("key", path[-1], [name for name in model.model_fields if name != "name"])
         except ValueError as error:
             return str(error)
     if fault["type"] == "value_error":

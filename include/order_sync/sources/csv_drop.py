@@ -7,12 +7,15 @@ whole file, becomes a row with a `problem`, so that it is rejected and listed wh
 from __future__ import annotations
 
 import csv
+import io
 import logging
 import re
-from collections.abc import Iterator
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any, BinaryIO
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -29,6 +32,9 @@ from include.order_sync.sources.raw import RAW_SCHEMA, Required, find_columns, r
 log = logging.getLogger(__name__)
 
 UNFINISHED_SUFFIXES = (".part", ".tmp")
+
+# No file holds this by chance.
+END_MARK = f"end-{uuid.uuid4()}"
 
 WRONG_WIDTH = "row: not as many fields as the header"
 UNREADABLE_FILE = "file: not readable as CSV to its end"
@@ -82,7 +88,7 @@ class CsvDropReader:
         taken = []
         for path in self.folder.glob(self.source.pattern):
             parts = path.relative_to(self.folder).parts
-            if path.name.endswith(UNFINISHED_SUFFIXES) or any(part.startswith(".") for part in parts):
+            if path.name.lower().endswith(UNFINISHED_SUFFIXES) or any(part.startswith(".") for part in parts):
                 continue
             if not path.is_file():
                 continue
@@ -119,30 +125,29 @@ class CsvDropReader:
                 for table in self._read(file, position):
                     yield table
                     position += table.num_rows
-            except (StopError, pa.ArrowInvalid, UnicodeDecodeError) as error:
-                message = str(error) if isinstance(error, StopError) else self._explain(file, error)
+            except (StopError, pa.ArrowInvalid, UnicodeDecodeError, FileNotFoundError, csv.Error) as error:
+                message = str(error) if isinstance(error, StopError) else self._explain(file, _fault(error))
                 log.error("%s", message)
                 failures.append(message)
-                yield self._problem_rows(file, position, [UNREADABLE_FILE], [1])
+                yield self._problem_rows(file, position, {1: UNREADABLE_FILE})
                 position += 1
         if failures and len(failures) == len(files):
             raise StopError(" ".join(failures))
 
     def _read(self, file: DropFile, position: int) -> Iterator[pa.Table]:
-        with file.path.open("rb") as head:
-            first = head.readline(1024 * 1024).decode("utf-8-sig")
-        if not first.strip():
-            log.warning("Source %r: %s is empty", self.source.name, file.path)
-            return
-        delimiter = ";" if first.count(";") > first.count(",") else ","
-        problems = _Problems()
         with file.path.open("rb") as content:
-            names = next(csv.reader([first], delimiter=delimiter))
+            header, lines_before = self._read_header(content)
+            if not header:
+                log.warning("Source %r: %s is empty", self.source.name, file.path)
+                return
+            delimiter = ";" if header.count(";") > header.count(",") else ","
+            names = [name.strip() for name in next(csv.reader([header], delimiter=delimiter))]
             where = f"Source {self.source.name!r}, {file.path}"
             found = find_columns(names, self.source.columns, self.required, where)
             places = [str(place) for place in range(len(names))]
-            reader = pa_csv.open_csv(
-                content,
+            problems = _Problems(lines_before)
+            reader = _open_csv(
+                pa.PythonFile(_WithEndMark(content, END_MARK + delimiter * (len(names) - 1)), mode="r"),
                 # Without threads, so that rows come with their numbers.
                 read_options=pa_csv.ReadOptions(use_threads=False, column_names=places, block_size=4 * 1024 * 1024),
                 parse_options=pa_csv.ParseOptions(
@@ -161,24 +166,38 @@ class CsvDropReader:
             for batch in reader:
                 lines = problems.lines_of(batch.num_rows, rows_before)
                 rows_before += batch.num_rows
-                table, lines = self._without_skipped(pa.Table.from_batches([batch]), lines, names, found)
+                given = problems.without_end_mark(pa.Table.from_batches([batch]), lines)
+                given, lines = self._without_skipped(given, lines[: given.num_rows], names, found)
                 yield raw_table(
-                    table,
+                    given,
                     found,
                     origin=str(file.path),
                     lines=lines,
                     position=position,
                     file_modified_at=file.modified_at,
                 )
-                position += table.num_rows
+                position += given.num_rows
         self.skipped += problems.blank
-        if problems.wide:
-            yield self._problem_rows(file, position, [WRONG_WIDTH] * len(problems.wide), problems.wide)
+        if problems.found:
+            if UNREADABLE_FILE in problems.found.values():
+                log.error("%s", self._explain(file, "has a quote that is never closed"))
+            yield self._problem_rows(file, position, problems.found)
+
+    def _read_header(self, content: BinaryIO) -> tuple[str, int]:
+        """Read up to and including the first line that is not blank; return it, and how many lines that were."""
+        lines = 0
+        while line := content.readline():
+            lines += 1
+            text = line.decode("utf-8-sig").strip()
+            if text:
+                self.skipped += lines - 1
+                return text, lines
+        return "", lines
 
     def _without_skipped(
         self, table: pa.Table, lines: pa.Array, names: list[str], found: dict[str, int]
     ) -> tuple[pa.Table, pa.Array]:
-        """Leave out rows that are blank or repeat the header; the header itself is the first of those."""
+        """Leave out rows that are blank or repeat the header."""
         blank = header = np.ones(table.num_rows, dtype=bool)
         for place in range(table.num_columns):
             values = pc.utf8_trim_whitespace(pc.fill_null(table.column(place), ""))
@@ -187,57 +206,106 @@ class CsvDropReader:
             values = pc.utf8_trim_whitespace(pc.fill_null(table.column(place), ""))
             header = header & pc.equal(values, names[place].strip()).to_numpy()
         skip = blank | header
-        first_header = bool(len(lines)) and lines[0].as_py() == 1
-        self.skipped += int(skip.sum()) - int(first_header)
+        self.skipped += int(skip.sum())
         keep = pa.array(~skip)
         return table.filter(keep), lines.filter(keep)
 
-    def _problem_rows(self, file: DropFile, position: int, problems: list[str], lines: list[int]) -> pa.Table:
+    def _problem_rows(self, file: DropFile, position: int, problems: Mapping[int, str]) -> pa.Table:
+        """Return a row for each problem; they go by the line where it is."""
         rows = len(problems)
         columns = {
             "origin": [str(file.path)] * rows,
-            "line": lines,
+            "line": list(problems),
             "position": list(range(position, position + rows)),
             "file_modified_at": [file.modified_at] * rows,
-            "problem": problems,
+            "problem": list(problems.values()),
         }
         arrays = [pa.array(columns.get(name, [None] * rows), RAW_SCHEMA.field(name).type) for name in RAW_SCHEMA.names]
         return pa.Table.from_arrays(arrays, schema=RAW_SCHEMA)
 
-    def _explain(self, file: DropFile, error: Exception) -> str:
-        encoding = isinstance(error, UnicodeDecodeError) or "UTF8" in str(error)
-        fault = "is not UTF-8" if encoding else "is no CSV that could be read to its end"
+    def _explain(self, file: DropFile, fault: str) -> str:
         return (
             f"Source {self.source.name!r}: {file.path} {fault}. "
             "Write it anew as CSV in UTF-8, with comma or semicolon; it is read again when its window runs again."
         )
 
 
-class _Problems:
-    """What Arrow could not fit into columns: blank lines, and rows with too few or too many fields."""
+class _WithEndMark(io.RawIOBase):
+    """A file with one more row at its end, to see whether a quote that is never closed swallows what follows it."""
 
-    def __init__(self) -> None:
-        self.blank = 0
-        self.wide: list[int] = []
+    def __init__(self, content: BinaryIO, mark: str) -> None:
+        self._content = content
+        self._mark = mark.encode() + b"\n"
+        self._last = b"\n"
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._content.read(size)
+        if data:
+            self._last = data[-1:]
+            return data
+        mark, self._mark = self._mark, b""
+        return mark if self._last == b"\n" or not mark else b"\n" + mark
+
+
+class _Problems:
+    """What is no row of a file: blank lines; and by line, too few or too many fields, or a quote never closed."""
+
+    def __init__(self, lines_before: int) -> None:
+        self._lines_before = lines_before
         self._numbers: list[int] = []
+        self.blank = 0
+        self.found: dict[int, str] = {}
 
     def note(self, row: pa_csv.InvalidRow) -> str:
         if row.text.strip() == "":
             self.blank += 1
         else:
-            self.wide.append(row.number)
+            swallowed = END_MARK in row.text
+            self.found[self._lines_before + row.number] = UNREADABLE_FILE if swallowed else WRONG_WIDTH
         self._numbers.append(row.number)
         return "skip"
 
+    def without_end_mark(self, rows: pa.Table, lines: pa.Array) -> pa.Table:
+        """Return the rows without the end mark, and without the row that has swallowed it."""
+        last = [column[-1].as_py() or "" for column in rows.columns] if rows.num_rows else []
+        if not any(END_MARK in value for value in last):
+            return rows
+        if last[0] != END_MARK:
+            self.found[lines[-1].as_py()] = UNREADABLE_FILE
+        return rows.slice(0, rows.num_rows - 1)
+
     def lines_of(self, rows: int, rows_before: int) -> pa.Array:
-        """Return the numbers of the next `rows` good rows in the file; the header is row 1.
+        """Return the numbers of the next `rows` good rows in the file; a header in its first line is row 1.
 
         Arrow reads ahead, so some of the bad rows noted so far may come only after these.
         """
         good = np.arange(rows_before, rows_before + rows)
         bad = np.array(self._numbers, dtype="int64")
         good_before_bad = bad - 1 - np.arange(len(bad))
-        return pa.array(good + 1 + np.searchsorted(good_before_bad, good, side="right"), pa.int64())
+        numbers = good + 1 + np.searchsorted(good_before_bad, good, side="right")
+        return pa.array(self._lines_before + numbers, pa.int64())
+
+
+def _open_csv(content: BinaryIO, **options: Any) -> Iterable[pa.RecordBatch]:
+    try:
+        reader: Iterable[pa.RecordBatch] = pa_csv.open_csv(content, **options)
+    except pa.ArrowInvalid as error:
+        if "Empty CSV" in str(error):  # a header and no rows
+            return ()
+        raise
+    return reader
+
+
+def _fault(error: Exception) -> str:
+    """Say what kept a file from being read, without quoting it."""
+    if isinstance(error, FileNotFoundError):
+        return "has gone while it was being read"
+    if isinstance(error, UnicodeDecodeError) or "UTF8" in str(error):
+        return "is not UTF-8"
+    return "is no CSV that could be read to its end"
 
 
 def path_time(path: str, pattern: str, timezone: str) -> datetime | None:

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+import threading
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
 from typing import Any, ClassVar
 
 import psycopg
@@ -58,23 +61,30 @@ class WarehouseReader:
         if self._by_copy:
             options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
         try:
-            with self.engine.connect().execution_options(**options) as connection:
-                yield self._orders(connection), self._items(connection)
-        except OrderSyncError:
-            raise
+            connection = self.engine.connect()
+        except DBAPIError as error:
+            raise self._unreachable(error.orig) from None
+        try:
+            with (
+                connection.execution_options(**options),
+                # Who stops half way leaves no query open behind.
+                closing(self._orders(connection)) as orders,
+                closing(self._items(connection)) as items,
+            ):
+                yield orders, items
         except (DBAPIError, psycopg.Error) as error:
-            # The error quotes the query's data, so neither it nor its cause may reach the log.
-            raise self._explain(error) from None
+            # The error may quote rows, so neither it nor its cause may reach the log.
+            raise self._failed(error) from None
 
     @property
     def _by_copy(self) -> bool:
         return self.engine.dialect.name == "postgresql" and self.engine.dialect.driver == "psycopg"
 
-    def _orders(self, connection: sa.Connection) -> Iterator[pa.Table]:
+    def _orders(self, connection: sa.Connection) -> Generator[pa.Table]:
         position = 0
         found: dict[str, int] | None = None
         where = f"Source {self.source.name!r}, {self.source.query.name}"
-        for names, chunk in self._read(connection, self.source.query.read_text("utf-8")):
+        for names, chunk in self._read(connection, self.source.query):
             if found is None:
                 found = find_columns(names, self.source.columns, self.required, where)
             rows = chunk.num_rows
@@ -82,10 +92,10 @@ class WarehouseReader:
             yield raw_table(chunk, found, origin=self.source.query.name, lines=lines, position=position)
             position += rows
 
-    def _items(self, connection: sa.Connection) -> Iterator[pa.Table]:
+    def _items(self, connection: sa.Connection) -> Generator[pa.Table]:
         if self.source.items_query is None:
             return
-        for names, chunk in self._read(connection, self.source.items_query.read_text("utf-8")):
+        for names, chunk in self._read(connection, self.source.items_query):
             wanted = {c: self.source.item_columns.get(c, c) for c in ITEM_COLUMNS} | {"order_id": "order_id"}
             missing = [name for name in ("order_id", *self.source.item_columns.values()) if name not in names]
             if missing:
@@ -100,32 +110,46 @@ class WarehouseReader:
             ]
             yield pa.Table.from_arrays(arrays, schema=RAW_ITEMS_SCHEMA)
 
-    def _read(self, connection: sa.Connection, query: str) -> Iterator[tuple[list[str], pa.Table]]:
+    def _read(self, connection: sa.Connection, file: Path) -> Iterator[tuple[list[str], pa.Table]]:
         """Yield the query's column names and its rows, all text, chunk by chunk; at least once."""
-        query = query.strip().removesuffix(";")
+        statement = sa.text(file.read_text("utf-8").strip().removesuffix(";"))
         bound = {"window_start": self.window.start, "window_end": self.window.end}
-        if self._by_copy:
-            return _copy(connection, query, bound)
-        return _fetch(connection, query, bound)
+        unknown = statement.compile().params.keys() - bound
+        if unknown:
+            raise StopError(
+                f"Source {self.source.name!r}: {file.name} takes :{', :'.join(sorted(unknown))}, but is given "
+                ":window_start and :window_end alone. A colon that is none of these is written \\:."
+            )
+        return (_copy if self._by_copy else _fetch)(connection, statement, bound)
 
-    def _explain(self, error: Exception) -> OrderSyncError:
-        original = error.orig if isinstance(error, DBAPIError) else error
-        said = redact(str(original))
-        at = f"Source {self.source.name!r}, connection {self.source.connection!r}"
-        state = getattr(original, "sqlstate", None) or ""
-        unreachable = isinstance(error, (sa.exc.OperationalError, psycopg.OperationalError)) or (
-            isinstance(error, DBAPIError) and error.connection_invalidated
+    def _unreachable(self, error: BaseException | None) -> OrderSyncError:
+        said = redact(str(error))
+        at = (
+            f"Source {self.source.name!r}, connection {self.source.connection!r}: the database can't be reached: {said}"
         )
-        # 57014 is a query that took too long for the server's own limit.
-        if unreachable and state != "57014":
-            if "authentication failed" in said or "does not exist" in said:
-                return StopError(f"{at}: {said}. Correct the connection's login, password or database.")
-            return TryAgainError(f"{at}: the database can't be reached: {said}. Look at its host and port.")
-        return StopError(f"{at}: a query failed: {said}. Correct {self.source.query.name} or its items query.")
+        if "authentication failed" in said or "does not exist" in said:
+            return StopError(f"{at}. Correct the connection's login, password or database.")
+        return TryAgainError(f"{at}. If this goes on, look at the connection's host and port.")
+
+    def _failed(self, error: Exception) -> OrderSyncError:
+        original = error.orig if isinstance(error, DBAPIError) else error
+        state = getattr(original, "sqlstate", None) or ""
+        lost = isinstance(error, DBAPIError) and error.connection_invalidated
+        # No state: psycopg lost the connection. https://www.postgresql.org/docs/current/errcodes-appendix.html
+        lost |= isinstance(original, psycopg.OperationalError) and state[:2] in ("", "08", "40", "53")
+        if lost or state in ("57P01", "57P02", "57P03"):
+            return self._unreachable(original)
+        # What is wrong with a value is told with the value.
+        about_data = state[:2] in ("21", "22", "23") or isinstance(error, sa.exc.DataError | sa.exc.IntegrityError)
+        said = f"{type(original).__name__} {state}" if about_data else redact(str(original))
+        queries = [self.source.query.name, *([self.source.items_query.name] if self.source.items_query else [])]
+        return StopError(f"Source {self.source.name!r}: a query failed: {said}. Correct {' or '.join(queries)}.")
 
 
-def _copy(connection: sa.Connection, query: str, bound: dict[str, datetime]) -> Iterator[tuple[list[str], pa.Table]]:
-    compiled = sa.text(query).compile(dialect=connection.dialect)
+def _copy(
+    connection: sa.Connection, query: sa.TextClause, bound: dict[str, datetime]
+) -> Iterator[tuple[list[str], pa.Table]]:
+    compiled = query.compile(dialect=connection.dialect)
     statement, values = str(compiled), {name: bound[name] for name in compiled.params}
     connection.exec_driver_sql("set local timezone = 'UTC'")
     connection.exec_driver_sql("set local datestyle = 'ISO, YMD'")
@@ -137,10 +161,10 @@ def _copy(connection: sa.Connection, query: str, bound: dict[str, datetime]) -> 
         # Places, not names: a query may give a name twice, and the caller says so.
         places = [str(place) for place in range(len(names))]
         yield names, pa.table({place: pa.array([], pa.string()) for place in places})
-        with cursor.copy(f"copy ({statement}\n) to stdout (format csv)", values) as copy:
+        with cursor.copy(f"copy ({statement}\n) to stdout (format csv)", values) as copy, _CopyFile(copy) as file:
             try:
                 reader = pa_csv.open_csv(
-                    pa.PythonFile(_CopyFile(copy), mode="r"),
+                    pa.PythonFile(file, mode="r"),
                     read_options=pa_csv.ReadOptions(column_names=places),
                     parse_options=pa_csv.ParseOptions(newlines_in_values=True),
                     convert_options=pa_csv.ConvertOptions(
@@ -159,33 +183,41 @@ def _copy(connection: sa.Connection, query: str, bound: dict[str, datetime]) -> 
 
 
 class _CopyFile(io.RawIOBase):
-    """COPY's blocks as a file that Arrow can read."""
+    """COPY's blocks as a file that Arrow can read. Arrow reads ahead in a thread: closing waits for that."""
 
     def __init__(self, copy: psycopg.Copy) -> None:
         self._copy = copy
         self._rest = b""
+        self._reading = threading.Lock()
+
+    def close(self) -> None:
+        with self._reading:
+            super().close()
 
     def readable(self) -> bool:
         return True
 
     def read(self, size: int = -1) -> bytes:
-        blocks, length = [self._rest], len(self._rest)
-        while length < size or size < 0:
-            block = bytes(self._copy.read())
-            if not block:
-                break
-            blocks.append(block)
-            length += len(block)
-        whole = b"".join(blocks)
-        cut = len(whole) if size < 0 else size
-        self._rest = whole[cut:]
-        return whole[:cut]
+        with self._reading:
+            if self.closed:
+                return b""
+            blocks, length = [self._rest], len(self._rest)
+            while length < size:
+                block = bytes(self._copy.read())
+                if not block:
+                    break
+                blocks.append(block)
+                length += len(block)
+            whole = b"".join(blocks)
+            self._rest = whole[size:]
+            return whole[:size]
 
 
-def _fetch(connection: sa.Connection, query: str, bound: dict[str, datetime]) -> Iterator[tuple[list[str], pa.Table]]:
-    statement = sa.text(query)
-    values = {name: bound[name] for name in statement.compile().params}
-    result = connection.execution_options(stream_results=True, max_row_buffer=ROWS_A_FETCH).execute(statement, values)
+def _fetch(
+    connection: sa.Connection, query: sa.TextClause, bound: dict[str, datetime]
+) -> Iterator[tuple[list[str], pa.Table]]:
+    values = {name: bound[name] for name in query.compile().params}
+    result = connection.execution_options(stream_results=True, max_row_buffer=ROWS_A_FETCH).execute(query, values)
     names = list(result.keys())
     places = [str(place) for place in range(len(names))]
     yield names, pa.table({place: pa.array([], pa.string()) for place in places})
@@ -200,6 +232,8 @@ def _text(value: Any) -> str | None:
         return value
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, Decimal):
+        return format(value, "f")
     if isinstance(value, (datetime, date)):
         return value.isoformat()
     if isinstance(value, (dict, list)):

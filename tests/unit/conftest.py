@@ -1,0 +1,34 @@
+"""Raw rows as extract stages them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from include.order_sync.sources.raw import RAW_ITEMS_SCHEMA, RAW_SCHEMA
+
+Rows = Callable[..., pd.DataFrame]
+
+
+@pytest.fixture(scope="session")
+def raw_orders() -> Rows:
+    """Return a builder of raw rows: each a dict of what differs from a plain paid order."""
+
+    def build(*rows: dict[str, Any]) -> pd.DataFrame:
+        plain = {"order_id": "A-1", "status": "paid", "status_changed_at": "2026-11-21T10:00:00Z", "origin": "query"}
+        filled = [{**plain, "line": at + 1, "position": at, **row} for at, row in enumerate(rows)]
+        return pa.Table.from_pylist(filled, RAW_SCHEMA).to_pandas()
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def raw_items() -> Rows:
+    """Return a builder of the raw items that a second query gives."""
+
+    def build(*rows: dict[str, Any]) -> pd.DataFrame:
+        return pa.Table.from_pylist(list(rows), RAW_ITEMS_SCHEMA).to_pandas()
+
+    return build

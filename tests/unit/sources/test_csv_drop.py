@@ -1,0 +1,459 @@
+"""A CSV drop: which files a window takes, and what is read of them."""
+
+import logging
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from upath import UPath
+
+from include.order_sync.config import CsvSource
+from include.order_sync.errors import StopError
+from include.order_sync.model import Window
+from include.order_sync.sources.csv_drop import UNREADABLE_FILE, WRONG_WIDTH, CsvDropReader, path_time
+
+START = datetime(2026, 11, 21, 10, tzinfo=UTC)
+WINDOW = Window(START, START + timedelta(hours=1))
+HEADER = "order_id,status,status_changed_at,email\n"
+GOOD = HEADER + "1,paid,2026-11-21 10:00:00,a@shop.example\n"
+
+
+class Drop:
+    """A drop in a folder of this machine."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.source: dict[str, Any] = {"name": "drop", "type": "csv", "timezone": "UTC", "statuses": {"paid": "paid"}}
+        self.required: tuple[Any, ...] = ()
+
+    def put(self, name: str, content: str | bytes, modified_at: datetime = START) -> Path:
+        """Write a file, modified within the window unless told otherwise."""
+        file = self.folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content.encode() if isinstance(content, str) else content)
+        nanoseconds = int(modified_at.timestamp()) * 10**9 + modified_at.microsecond * 1000
+        os.utime(file, ns=(nanoseconds, nanoseconds))
+        return file
+
+    def reader(self, window: Window = WINDOW, pattern: str = "**/*.csv", **source: Any) -> CsvDropReader:
+        """Return a reader of one window; `source` changes keys of the configuration."""
+        configured = CsvSource.model_validate({**self.source, "path": f"{self.folder}/{pattern}", **source})
+        return CsvDropReader(UPath(configured.folder), configured, window, self.required)
+
+    def rows(self, window: Window = WINDOW, **source: Any) -> list[dict[str, Any]]:
+        """Return all raw rows of a window."""
+        return rows_of(self.reader(window, **source))
+
+
+def rows_of(reader: CsvDropReader) -> list[dict[str, Any]]:
+    """Return all raw rows of a reader, as extract takes them."""
+    with reader.open() as (orders, items):
+        tables = list(orders)
+        assert list(items) == []
+    return pa.concat_tables(tables).to_pylist() if tables else []
+
+
+def ids(rows: list[dict[str, Any]]) -> list[str | None]:
+    """Return the order ids of raw rows."""
+    return [row["order_id"] for row in rows]
+
+
+def names(reader: CsvDropReader) -> list[str]:
+    """Return the names of the window's files."""
+    return [file.path.name for file in reader.files()]
+
+
+@pytest.fixture
+def drop(tmp_path: Path) -> Drop:
+    """An empty drop."""
+    folder = tmp_path / "drop"
+    folder.mkdir()
+    return Drop(folder)
+
+
+# What a window takes
+
+
+def test_window_by_modified_time(drop: Drop) -> None:
+    """A file belongs to the window that holds its modified time: the start is inside, the end is not."""
+    for name, seconds in {"before": -1, "start": 0, "last": 3599, "end": 3600}.items():
+        drop.put(f"{name}.csv", GOOD, START + timedelta(seconds=seconds))
+
+    assert names(drop.reader()) == ["start.csv", "last.csv"]
+
+
+def test_every_file_belongs_to_one_window(drop: Drop) -> None:
+    """Windows that follow each other take each file once, to the microsecond."""
+    for microseconds in (-1, 0, 1):
+        drop.put(f"{microseconds}.csv", GOOD, WINDOW.end + timedelta(microseconds=microseconds))
+    following = Window(WINDOW.end, WINDOW.end + timedelta(hours=1))
+
+    assert names(drop.reader()) == ["-1.csv"]
+    assert names(drop.reader(following)) == ["0.csv", "1.csv"]
+
+
+def test_rows_are_never_filtered_by_time(drop: Drop) -> None:
+    """The file decides: its rows are read whatever times they carry."""
+    drop.put("a.csv", HEADER + "1,paid,1999-01-01 00:00:00,\n2,paid,2099-01-01 00:00:00,\n3,paid,,\n")
+
+    assert ids(drop.rows()) == ["1", "2", "3"]
+
+
+def test_order_of_files(drop: Drop) -> None:
+    """Files come oldest first, then by name, and positions go on through all of them."""
+    drop.put("a.csv", GOOD, START + timedelta(minutes=2))
+    drop.put("c.csv", GOOD, START + timedelta(minutes=1))
+    drop.put("b.csv", GOOD, START + timedelta(minutes=1))
+    rows = drop.rows()
+
+    assert [Path(row["origin"]).name for row in rows] == ["b.csv", "c.csv", "a.csv"]
+    assert [row["position"] for row in rows] == [0, 1, 2]
+    assert [row["file_modified_at"].minute for row in rows] == [1, 1, 2]
+
+
+@pytest.mark.parametrize(
+    "name", ["orders.csv.part", "orders.csv.tmp", ".orders.csv", ".sync/orders.csv", "day/.orders.csv"]
+)
+def test_unfinished_files(drop: Drop, name: str) -> None:
+    """A file that is still being written is left for a later run."""
+    drop.put(name, GOOD)
+    drop.put("done.csv", GOOD)
+
+    assert names(drop.reader(pattern="**/*")) == ["done.csv"]
+
+
+def test_folder_that_looks_like_a_file(drop: Drop) -> None:
+    """A folder whose name matches is no file."""
+    (drop.folder / "orders.csv").mkdir()
+
+    assert drop.rows() == []
+
+
+def test_missing_folder(tmp_path: Path) -> None:
+    """A drop whose folder is not there stops the run and names source and folder."""
+    with pytest.raises(StopError, match=r"Source 'drop': there is no folder .*/nowhere.*`path`"):
+        Drop(tmp_path / "nowhere").rows(pattern="*.csv")
+
+
+def test_no_files(drop: Drop) -> None:
+    """A window without files has no rows."""
+    assert drop.rows() == []
+
+
+def kyiv(*window: str) -> Window:
+    """Return a window of two UTC times."""
+    start, end = (datetime.fromisoformat(time).replace(tzinfo=UTC) for time in window)
+    return Window(start, end)
+
+
+@pytest.mark.parametrize(
+    ("name", "window"),
+    [
+        pytest.param("2026-11-21/orders-13.csv", kyiv("2026-11-21 11:00", "2026-11-21 12:00"), id="winter"),
+        pytest.param("2026-07-21/orders-13.csv", kyiv("2026-07-21 10:00", "2026-07-21 11:00"), id="summer"),
+        pytest.param("2026-11-21/orders-00.csv", kyiv("2026-11-20 22:00", "2026-11-20 23:00"), id="midnight"),
+        pytest.param("2026-03-29/orders-03.csv", kyiv("2026-03-29 01:00", "2026-03-29 02:00"), id="no such hour"),
+        pytest.param("2026-03-29/orders-04.csv", kyiv("2026-03-29 01:00", "2026-03-29 02:00"), id="after the gap"),
+        pytest.param("2026-10-25/orders-03.csv", kyiv("2026-10-25 00:00", "2026-10-25 01:00"), id="hour that repeats"),
+        pytest.param("2026-10-25/orders-04.csv", kyiv("2026-10-25 02:00", "2026-10-25 03:00"), id="after the repeat"),
+    ],
+)
+def test_window_by_path(drop: Drop, name: str, window: Window) -> None:
+    """The hour in a file's path, by the source's clock, decides its window, whenever it was modified."""
+    drop.put(name, GOOD, datetime(2020, 1, 1, tzinfo=UTC))
+    configured = {"path_time": "%Y-%m-%d/orders-%H.csv", "timezone": "Europe/Kyiv"}
+    an_hour = timedelta(hours=1)
+
+    assert len(drop.rows(window, **configured)) == 1
+    assert drop.rows(Window(window.start - an_hour, window.start), **configured) == []
+    assert drop.rows(Window(window.end, window.end + an_hour), **configured) == []
+
+
+@pytest.mark.parametrize("day", ["2026-03-29", "2026-10-25"], ids=["clocks go forward", "clocks go back"])
+def test_no_hour_is_lost(day: str) -> None:
+    """On the days when clocks change, every hour that a path can name has a time, none before the hour before."""
+    times = [path_time(f"{day}/{hour:02}.csv", "%Y-%m-%d/%H", "Europe/Kyiv") for hour in range(24)]
+
+    assert None not in times
+    assert times == sorted(times)
+
+
+def test_path_time_by_day() -> None:
+    """A path with a day alone stands for the day's first hour."""
+    assert path_time("orders_20261121.csv", "%Y%m%d", "Europe/Kyiv") == datetime(2026, 11, 20, 22, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("name", ["orders.csv", "2026-13-01/orders-10.csv", "2026-11-21/orders-24.csv"])
+def test_file_without_its_time(drop: Drop, name: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A file whose path names no date and hour is never read, and each run warns about it."""
+    file = drop.put(name, GOOD)
+
+    assert drop.rows(path_time="%Y-%m-%d/orders-%H.csv") == []
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert str(file) in warning
+    assert "`path_time`" in warning
+
+
+# What is read of a file
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(GOOD.encode(), id="plain"),
+        pytest.param(GOOD.encode("utf-8-sig"), id="byte order mark"),
+        pytest.param(GOOD.replace(",", ";").encode(), id="semicolon"),
+        pytest.param(GOOD.replace(",", ";").encode("utf-8-sig"), id="byte order mark and semicolon"),
+        pytest.param(GOOD.replace("\n", "\r\n").encode(), id="Windows line ends"),
+        pytest.param(GOOD.rstrip().encode(), id="no line end at the end"),
+        pytest.param(GOOD.replace("order_id", '"order_id"').encode("utf-8-sig"), id="quoted header after the mark"),
+    ],
+)
+def test_dialects(drop: Drop, content: bytes) -> None:
+    """UTF-8 with or without byte order mark, comma or semicolon, either line end: the same row."""
+    drop.put("a.csv", content)
+    reader = drop.reader()
+    (row,) = rows_of(reader)
+
+    assert (row["order_id"], row["status"], row["email"]) == ("1", "paid", "a@shop.example")
+    assert (row["line"], row["problem"], reader.skipped) == (2, None, 0)
+
+
+def test_values_stay_text(drop: Drop) -> None:
+    """No value is read as a number, a date or a word for nothing: each stays the text it is."""
+    values = ["007", "1e5", "19.90", "NULL", "null", "NaN", "N/A", "true", " 1 ", "0x1F", "-0", "١"]
+    drop.put("a.csv", HEADER + "".join(f"{value},{value},{value},{value}\n" for value in values))
+
+    rows = drop.rows()
+
+    for column in ("order_id", "status", "status_changed_at", "email"):
+        assert [row[column] for row in rows] == values
+
+
+def test_empty_values_are_missing(drop: Drop) -> None:
+    """An empty field, quoted or not, is missing."""
+    drop.put("a.csv", HEADER + '1,,"",x\n')
+    (row,) = drop.rows()
+
+    assert (row["status"], row["status_changed_at"]) == (None, None)
+
+
+def test_quotes(drop: Drop) -> None:
+    """Quoted fields hold delimiters, quotes and line breaks; a row is a row, whatever lines it takes."""
+    drop.put("a.csv", HEADER + '1,"a, ""b""\nc;d",x,y\n2,paid,x,y\n')
+    rows = drop.rows()
+
+    assert [row["status"] for row in rows] == ['a, "b"\nc;d', "paid"]
+    assert [row["line"] for row in rows] == [2, 3]
+
+
+def test_quote_within_an_unquoted_field(drop: Drop) -> None:
+    """A quote in the middle of a field, as of inches, is a letter like others: nothing is wrong with the file."""
+    drop.put("a.csv", HEADER + '1,paid,x,5" pipe\n2,paid,x,y\n')
+
+    assert [(row["order_id"], row["email"], row["problem"]) for row in drop.rows()] == [
+        ("1", '5" pipe', None),
+        ("2", "y", None),
+    ]
+
+
+def test_columns_by_the_shops_names(drop: Drop) -> None:
+    """Columns are found by the shop's names in any order; what is no canonical column is left aside."""
+    drop.put("a.csv", "Изменён;прочее;Заказ;status\n2026-11-21;x;1;paid\n")
+    (row,) = drop.rows(columns={"order_id": "Заказ", "status_changed_at": "Изменён"})
+
+    assert (row["order_id"], row["status"], row["status_changed_at"]) == ("1", "paid", "2026-11-21")
+
+
+def test_blank_lines_and_repeated_headers(drop: Drop) -> None:
+    """Blank lines and repeated headers are no orders: they are skipped and counted, and lines stay true."""
+    drop.put("a.csv", f"{HEADER}1,paid,x,y\n\n , ,,\n   \n{HEADER}2,paid,x,y\n\n")
+    reader = drop.reader()
+    rows = rows_of(reader)
+
+    assert [(row["order_id"], row["line"]) for row in rows] == [("1", 2), ("2", 7)]
+    assert reader.skipped == 5
+    assert [row["position"] for row in rows] == [0, 1]
+
+
+@pytest.mark.parametrize("start", ["\n", "  \n", "\r\n\r\n", ",,,\n"], ids=repr)
+def test_blank_lines_before_the_header(drop: Drop, start: str) -> None:
+    """A file that begins with blank lines is not taken for an empty one: its orders are read, or it is rejected."""
+    drop.put("a.csv", start + GOOD)
+    drop.put("good.csv", GOOD.replace("1,", "2,"))
+
+    assert ids([row for row in drop.rows() if Path(row["origin"]).name == "a.csv"]) in (["1"], [None])
+
+
+def test_ragged_rows(drop: Drop) -> None:
+    """A row with too few or too many fields is rejected, with its line; the others are read."""
+    drop.put("a.csv", HEADER + "1,paid,x,y\n2,paid\n3,paid,x,y\n4,paid,x,y,z\n\n5,paid,x,y\n")
+    reader = drop.reader()
+    rows = rows_of(reader)
+
+    good = [(row["order_id"], row["line"]) for row in rows if row["problem"] is None]
+    bad = [(row["order_id"], row["line"]) for row in rows if row["problem"] == WRONG_WIDTH]
+    assert good == [("1", 2), ("3", 4), ("5", 7)]
+    assert bad == [(None, 3), (None, 5)]
+    assert reader.skipped == 1
+    assert sorted(row["position"] for row in rows) == [0, 1, 2, 3, 4]
+
+
+def test_lines_of_a_file_of_many_blocks(drop: Drop) -> None:
+    """Lines are true beyond the first block that is read, wherever ragged and blank ones stand."""
+    lines = [f"{number},paid,2026-11-21,{'x' * 60}" for number in range(2, 120_000)]
+    for number, line in {50: "50,paid", 70_000: "", 70_001: "70001,a,b,c,d", 119_000: "119000"}.items():
+        lines[number - 2] = line
+    drop.put("a.csv", HEADER + "\n".join(lines) + "\n")
+    reader = drop.reader()
+
+    with reader.open() as (orders, _):
+        tables = list(orders)
+
+    good = pa.concat_tables(tables).to_pandas()
+    bad = good[good["problem"].notna()]
+    good = good[good["problem"].isna()]
+    assert len(tables) > 2
+    assert (good["order_id"] == good["line"].astype(str)).all()
+    assert len(good) == 119_998 - 4
+    assert bad["line"].tolist() == [50, 70_001, 119_000]
+    assert reader.skipped == 1
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        pytest.param('2,paid,x,"y\n3,paid,x,y\n4,paid,x,y\n', id="in the last column"),
+        pytest.param('2,"paid,x,y\n3,paid,x,y\n4,paid,x,y\n', id="in the middle"),
+    ],
+)
+def test_quote_that_is_never_closed(drop: Drop, tail: str) -> None:
+    """A quote that is never closed must not swallow the orders behind it: the rows or the file are rejected."""
+    drop.put("a.csv", GOOD + tail)
+    drop.put("good.csv", GOOD.replace("1,", "9,"))
+    rows = [row for row in drop.rows() if Path(row["origin"]).name == "a.csv"]
+
+    assert any(row["problem"] for row in rows)
+    assert not [row for row in rows if row["problem"] is None and row["order_id"] != "1"]
+
+
+@pytest.mark.parametrize("content", ["", "\n", "\ufeff", HEADER, HEADER.strip()], ids=repr)
+def test_empty_file(drop: Drop, content: str) -> None:
+    """A file without rows gives none and spoils nothing."""
+    drop.put("a.csv", content)
+    drop.put("b.csv", GOOD)
+
+    assert ids(drop.rows()) == ["1"]
+
+
+BAD_FILES = [
+    pytest.param((HEADER + "1,Оплачен,x,y\n").encode("cp1251"), "is not UTF-8", id="rows in another encoding"),
+    pytest.param("Заказ;Статус\n1;2\n".encode("cp1251"), "is not UTF-8", id="header in another encoding"),
+    pytest.param(GOOD.encode("utf-16"), "is not UTF-8", id="UTF-16"),
+    pytest.param(b"PK\x03\x04\xff\xfe\x00\x00", "is not UTF-8", id="a spreadsheet"),
+    pytest.param(b"order_id,email\n1,x\n", "no column status; no column status_changed_at", id="missing columns"),
+    pytest.param(b"order_id,status,status,status_changed_at\n", "'status' is there twice", id="column twice"),
+    pytest.param(b"<html><body>Not found</body></html>", "no column order_id", id="a page"),
+    pytest.param(b"{" + b"x" * 200_000 + b"}", "", id="one endless field"),
+]
+
+
+@pytest.mark.parametrize(("content", "fault"), BAD_FILES)
+def test_bad_file_among_good_ones(drop: Drop, content: bytes, fault: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A file that cannot be read is rejected as one row, and told in the log; the window's other files are read."""
+    drop.put("a.csv", GOOD)
+    bad = drop.put("b.csv", content, START + timedelta(minutes=1))
+    drop.put("c.csv", GOOD.replace("1,", "2,"), START + timedelta(minutes=2))
+    rows = drop.rows()
+
+    assert [(row["order_id"], row["problem"]) for row in rows] == [("1", None), (None, UNREADABLE_FILE), ("2", None)]
+    assert (rows[1]["origin"], rows[1]["line"]) == (str(bad), 1)
+    assert [row["position"] for row in rows] == [0, 1, 2]
+    (error,) = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    assert "Source 'drop'" in error
+    assert str(bad) in error
+    assert fault in error
+
+
+def test_old_macintosh_line_ends(drop: Drop) -> None:
+    """A file whose lines end in carriage returns alone is read, or rejected as a file; others are read."""
+    drop.put("a.csv", GOOD.replace("\n", "\r"))
+    drop.put("b.csv", GOOD.replace("1,", "2,"), START + timedelta(minutes=1))
+    first, second = drop.rows()
+
+    assert first["order_id"] == "1" or first["problem"] == UNREADABLE_FILE
+    assert second["order_id"] == "2"
+
+
+def test_file_that_turns_bad(drop: Drop) -> None:
+    """Of a file that turns unreadable after a good beginning, what was read goes on, and the rest is rejected."""
+    beginning = HEADER + "".join(f"{number},paid,x,{'y' * 90}\n" for number in range(50_000))
+    drop.put("a.csv", beginning.encode() + "x,Оплачен,x,y\n".encode("cp1251"))
+    drop.put("b.csv", GOOD.replace("1,", "last,"), START + timedelta(minutes=1))
+    rows = drop.rows()
+
+    assert ids(rows[:2]) == ["0", "1"]
+    assert [row["problem"] for row in rows[-2:]] == [UNREADABLE_FILE, None]
+    assert rows[-1]["order_id"] == "last"
+    assert [row["position"] for row in rows] == list(range(len(rows)))
+
+
+def test_all_files_bad(drop: Drop) -> None:
+    """A window none of whose files can be read stops the run, with the reason of each."""
+    drop.put("a.csv", b"order_id\n1\n")
+    drop.put("b.csv", b"\xff\xfe")
+
+    with pytest.raises(StopError) as stop:
+        drop.rows()
+
+    assert "a.csv: no column status" in str(stop.value)
+    assert "b.csv is not UTF-8" in str(stop.value)
+
+
+def test_configured_column_is_missing(drop: Drop) -> None:
+    """A column that the configuration names and the file lacks is told with the nearest that is there."""
+    drop.put("a.csv", "Order nr,status,status_changed_at\n1,paid,x\n")
+
+    with pytest.raises(StopError, match=r"order_id from 'Order number', which is not there, did you mean 'Order nr'\?"):
+        drop.rows(columns={"order_id": "Order number"})
+
+
+@pytest.mark.parametrize(
+    ("required", "fault"),
+    [
+        pytest.param(("bill_id",), "no column bill_id", id="one"),
+        pytest.param((("phone", "bill_id"),), "no column phone or bill_id", id="one of two"),
+        pytest.param((("email", "phone"),), None, id="one of two is there"),
+    ],
+)
+def test_columns_that_the_provider_requires(drop: Drop, required: tuple[Any, ...], fault: str | None) -> None:
+    """A file must have the columns that the destination's provider requires."""
+    drop.put("a.csv", GOOD)
+    drop.required = required
+
+    if fault is None:
+        assert ids(drop.rows()) == ["1"]
+    else:
+        with pytest.raises(StopError, match=fault):
+            drop.rows()
+
+
+texts = st.text(st.characters(codec="utf-8", exclude_characters="\x00\r\ufeff"), max_size=8)
+
+
+@given(st.lists(st.tuples(texts.map("id".__add__), texts, texts), max_size=8), st.sampled_from(",;"))
+def test_any_text_survives(tmp_path_factory: pytest.TempPathFactory, rows: list[Any], delimiter: str) -> None:
+    """Whatever stands in quoted fields arrives as it is."""
+    drop = Drop(tmp_path_factory.mktemp("drop"))
+    quote = '"{}"'.format
+    lines = [delimiter.join(quote(text.replace('"', '""')) for text in row) for row in rows]
+    drop.put("a.csv", "\n".join([delimiter.join(["order_id", "status", "status_changed_at"]), *lines]))
+
+    read = [(row["order_id"], row["status"], row["status_changed_at"]) for row in drop.rows()]
+
+    assert read == [tuple(text or None for text in row) for row in rows]

@@ -1,0 +1,467 @@
+"""A warehouse: the same rows by PostgreSQL's COPY and through SQLAlchemy's own cursor, here on SQLite."""
+
+import contextlib
+import logging
+import sqlite3
+import threading
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+import sqlalchemy as sa
+
+from include.order_sync import config
+from include.order_sync.config import SqlSource
+from include.order_sync.errors import StopError, TryAgainError
+from include.order_sync.model import Window
+from include.order_sync.sources.warehouse import WarehouseReader
+
+WINDOW = Window(datetime(2026, 11, 21, 10, tzinfo=UTC), datetime(2026, 11, 21, 11, tzinfo=UTC))
+IN_WINDOW = "2026-11-21 10:30:00+00:00"
+# A plain order, to which a test adds columns of its own.
+ORDER = "'1' as order_id, 'paid' as status, '2026-11-21' as status_changed_at"
+WINDOWED = "where :window_start < :window_end"
+TABLE = "create table orders (at {time}, order_id text, status text, total_cost {money}, email text)"
+ROWS = [
+    {"at": "2026-11-21 09:59:59+00:00", "order_id": "before", "status": "paid", "total_cost": "1", "email": None},
+    {"at": "2026-11-21 10:00:00+00:00", "order_id": "007", "status": "paid", "total_cost": "19.90", "email": None},
+    {"at": IN_WINDOW, "order_id": "1e5", "status": "Оплачен", "total_cost": None, "email": ""},
+    {"at": IN_WINDOW, "order_id": 'a, "b"\nc', "status": "\\.", "total_cost": "-0.10", "email": "100%"},
+    {"at": "2026-11-21 11:00:00+00:00", "order_id": "end", "status": "paid", "total_cost": "1", "email": None},
+]
+QUERY = """\
+-- % and 12:30 in a comment, and a semicolon at the end
+select order_id, status, {at} as status_changed_at, {money} as total_cost, email,
+       'save 50% :: now' as status_description
+from orders
+where at >= :window_start and at < :window_end and status not like 'x%'
+order by at, order_id;
+"""
+
+
+class Warehouse:
+    """A database, and queries of its own."""
+
+    def __init__(self, engine: sa.Engine, folder: Path) -> None:
+        self.engine = engine
+        self.folder = folder
+
+    def reader(self, query: str, items_query: str | None = None, **source: Any) -> WarehouseReader:
+        """Return a reader of one window by these queries."""
+        configured: dict[str, Any] = {"query": "orders.sql"}
+        (self.folder / "orders.sql").write_text(query, "utf-8")
+        if items_query:
+            (self.folder / "items.sql").write_text(items_query, "utf-8")
+            configured["items_query"] = "items.sql"
+        required = source.pop("required", ())
+        plain = {
+            "name": "shop",
+            "type": "sql",
+            "connection": "my_warehouse",
+            "timezone": "UTC",
+            "statuses": {"a": "paid"},
+        }
+        return WarehouseReader(self.engine, SqlSource.model_validate(plain | configured | source), WINDOW, required)
+
+    def rows(self, query: str, **source: Any) -> list[dict[str, Any]]:
+        """Return all raw rows that a query gives."""
+        with self.reader(query, **source).open() as (orders, _):
+            return pa.concat_tables(orders).to_pylist()
+
+    def value(self, expression: str) -> str | None:
+        """Return an SQL expression as the source gives it."""
+        (row,) = self.rows(f"select {ORDER}, {expression} as email {WINDOWED}")
+        return row["email"]
+
+    def items(self, query: str, **source: Any) -> list[dict[str, Any]]:
+        """Return all raw items that a query gives."""
+        with self.reader(f"select {ORDER} {WINDOWED}", query, **source).open() as (orders, items):
+            list(orders)
+            return pa.concat_tables(items).to_pylist()
+
+    def execute(self, *statements: str, rows: list[dict[str, Any]] | None = None) -> None:
+        """Run statements; the last with rows, if given."""
+        with self.engine.begin() as connection:
+            for statement in statements[: len(statements) - bool(rows)]:
+                connection.execute(sa.text(statement))
+            if rows:
+                connection.execute(sa.text(statements[-1]), rows)
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of queries."""
+    monkeypatch.setattr(config, "SQL_FOLDER", tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def copied(postgres: sa.Engine, folder: Path) -> Warehouse:
+    """A PostgreSQL warehouse, read by COPY."""
+    return Warehouse(postgres, folder)
+
+
+@pytest.fixture
+def fetched(folder: Path) -> Warehouse:
+    """A warehouse of another kind, read through its cursor."""
+    return Warehouse(sa.create_engine(f"sqlite:///{folder}/warehouse.db"), folder)
+
+
+@pytest.fixture(params=["copied", "fetched"])
+def warehouse(request: pytest.FixtureRequest) -> Warehouse:
+    """Both, one after the other."""
+    return request.getfixturevalue(request.param)
+
+
+INSERT = "insert into orders values ({at}, :order_id, :status, {money}, :email)"
+
+
+@pytest.fixture
+def filled(warehouse: Warehouse) -> tuple[Warehouse, str]:
+    """A warehouse with ROWS in it, and the query for them."""
+    if warehouse.engine.dialect.name == "postgresql":
+        warehouse.execute(
+            TABLE.format(time="timestamptz", money="numeric(10, 2)"),
+            INSERT.format(at="cast(:at as timestamptz)", money="cast(:total_cost as numeric)"),
+            rows=ROWS,
+        )
+        return warehouse, QUERY.format(at="at::text", money="total_cost::numeric(10, 2)")
+    warehouse.execute(TABLE.format(time="text", money="text"), INSERT.format(at=":at", money=":total_cost"), rows=ROWS)
+    return warehouse, QUERY.format(at="at", money="total_cost")
+
+
+def test_rows(filled: tuple[Warehouse, str]) -> None:
+    """Both ways give the rows of the window, start inside and end not, every value as the text it is."""
+    warehouse, query = filled
+    rows = warehouse.rows(query)
+
+    assert [(row["order_id"], row["status"], row["total_cost"], row["email"]) for row in rows] == [
+        ("007", "paid", "19.90", None),
+        ("1e5", "Оплачен", None, ""),
+        ('a, "b"\nc', "\\.", "-0.10", "100%"),
+    ]
+    assert {row["status_description"] for row in rows} == {"save 50% :: now"}
+    assert rows[0]["status_changed_at"].startswith("2026-11-21 10:00:00+00")
+
+
+def test_origin(filled: tuple[Warehouse, str]) -> None:
+    """Each row knows its query, its line and its place; a query has no file's time and no problems."""
+    warehouse, query = filled
+    rows = warehouse.rows(query)
+
+    assert [(row["origin"], row["line"], row["position"]) for row in rows] == [
+        ("orders.sql", 1, 0),
+        ("orders.sql", 2, 1),
+        ("orders.sql", 3, 2),
+    ]
+    assert {(row["file_modified_at"], row["problem"]) for row in rows} == {(None, None)}
+
+
+def test_empty_result(warehouse: Warehouse) -> None:
+    """A window without orders has none, and no error."""
+    assert warehouse.rows(f"select {ORDER} where :window_start > :window_end") == []
+
+
+def test_empty_result_without_a_column(warehouse: Warehouse) -> None:
+    """A missing column is told even where the window has no orders."""
+    with pytest.raises(StopError, match="no column status_changed_at"):
+        warehouse.rows("select 1 as order_id, 2 as status where :window_start > :window_end")
+
+
+def test_windows_are_bound(copied: Warehouse) -> None:
+    """The window reaches PostgreSQL as two moments with a time zone, at every place that names them."""
+    (row,) = copied.rows(
+        "select '1' as order_id, cast(:window_start as timestamptz) as status_changed_at, "
+        "cast(:window_end as timestamptz) as updated_at, :window_start < cast(:window_end as timestamptz) as status"
+    )
+
+    assert row["status_changed_at"] == "2026-11-21 10:00:00+00"
+    assert row["updated_at"] == "2026-11-21 11:00:00+00"
+    assert row["status"] == "t"
+
+
+def test_query_with_a_common_table(copied: Warehouse) -> None:
+    """A query may begin with WITH and end in a comment."""
+    rows = copied.rows(f"with one as (select {ORDER} {WINDOWED}) select * from one -- no more")
+
+    assert len(rows) == 1
+
+
+@pytest.mark.parametrize(
+    ("expression", "text"),
+    [
+        pytest.param("19.90::numeric", "19.90", id="numeric"),
+        pytest.param("0.000000010::numeric", "0.000000010", id="small numeric"),
+        pytest.param("123456789012345678901234567890.12::numeric", "123456789012345678901234567890.12", id="long"),
+        pytest.param("42::bigint", "42", id="integer"),
+        pytest.param("0.1::float8", "0.1", id="float"),
+        pytest.param("''", "", id="empty"),
+        pytest.param("null::text", None, id="null"),
+        pytest.param("'007'", "007", id="zeros in front"),
+        pytest.param("E'a\\r\\nb'", "a\r\nb", id="line break"),
+        pytest.param("'Ім''я; \"x\", y'", 'Ім\'я; "x", y', id="quotes"),
+        pytest.param("'{\"a\": 1.50}'::jsonb", '{"a": 1.50}', id="jsonb"),
+        pytest.param("'{\"a\":  1.50}'::json", '{"a":  1.50}', id="json"),
+        pytest.param("'ok'::mood", "ok", id="enum"),
+        pytest.param("'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11'::uuid", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", id="uuid"),
+        pytest.param("'2026-11-21 13:45:00+02'::timestamptz", "2026-11-21 11:45:00+00", id="time with zone"),
+        pytest.param("'2026-11-21 13:45:00.123456'::timestamp", "2026-11-21 13:45:00.123456", id="time without"),
+        pytest.param("'2026-11-21'::date", "2026-11-21", id="date"),
+    ],
+)
+def test_types_of_postgresql(copied: Warehouse, expression: str, text: str | None) -> None:
+    """Every type arrives as exact text; times are ISO 8601 in UTC, whatever the server's own settings."""
+    copied.execute("create type mood as enum ('ok')")
+
+    assert copied.value(expression) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        pytest.param(Decimal("19.90"), "19.90", id="decimal"),
+        pytest.param(Decimal("0E-7"), "0.0000000", id="decimal of many places"),
+        pytest.param(Decimal("1E+3"), "1000", id="decimal in thousands"),
+        pytest.param(7, "7", id="integer"),
+        pytest.param(True, "true", id="bool"),
+        pytest.param(datetime(2026, 11, 21, 13, 45, tzinfo=UTC), "2026-11-21T13:45:00+00:00", id="time with zone"),
+        pytest.param(date(2026, 11, 21), "2026-11-21", id="date"),
+        pytest.param({"ключ": [1]}, '{"ключ": [1]}', id="json"),
+        pytest.param("", "", id="empty"),
+        pytest.param(None, None, id="null"),
+    ],
+)
+def test_types_of_other_drivers(folder: Path, value: Any, text: str | None) -> None:
+    """Whatever a driver gives becomes text: numbers with their own digits, as a person writes them."""
+
+    class Connection(sqlite3.Connection):
+        def cursor(self, *_: Any) -> Any:
+            return super().cursor(Cursor)
+
+    class Cursor(sqlite3.Cursor):
+        def fetchmany(self, size: int = 1) -> Any:
+            return [(*row[:3], value) for row in super().fetchmany(size)]
+
+    engine = sa.create_engine("sqlite://", connect_args={"factory": Connection})
+
+    assert Warehouse(engine, folder).value("0") == text
+
+
+def test_columns_by_the_shops_names(warehouse: Warehouse) -> None:
+    """Columns are found by the configuration's names; those of no canonical column are left aside."""
+    query = f"select 1 as x, '2' as nr, 'paid' as \"Статус\", '2026-11-21' as status_changed_at {WINDOWED}"
+    (row,) = warehouse.rows(query, columns={"order_id": "nr", "status": "Статус"})
+
+    assert (row["order_id"], row["status"]) == ("2", "paid")
+
+
+@pytest.mark.parametrize(
+    ("query", "source", "fault"),
+    [
+        pytest.param(
+            f"select 1 as order_id {WINDOWED}", {}, "no column status; no column status_changed_at", id="none"
+        ),
+        pytest.param(
+            f"select {ORDER}, 'x' as status {WINDOWED}", {}, "column 'status' is there twice", id="column twice"
+        ),
+        pytest.param(f"select {ORDER} {WINDOWED}", {"required": ("bill_id",)}, "no column bill_id", id="provider's"),
+        pytest.param(
+            f"select {ORDER} {WINDOWED}",
+            {"columns": {"order_id": "ordr_id"}},
+            "takes order_id from 'ordr_id', which is not there, did you mean 'order_id'?",
+            id="configured",
+        ),
+    ],
+)
+def test_columns_that_are_wrong(warehouse: Warehouse, query: str, source: dict[str, Any], fault: str) -> None:
+    """A column that is missing or there twice is told with the source, the query's file and all columns."""
+    with pytest.raises(StopError) as stop:
+        warehouse.rows(query, **source)
+
+    assert str(stop.value).startswith("Source 'shop', orders.sql: ")
+    assert fault in str(stop.value)
+    assert "It has 'order_id'" in str(stop.value)
+
+
+# Items
+
+
+def test_items(warehouse: Warehouse) -> None:
+    """Items come from the second query, by the configuration's names; what it lacks is missing."""
+    (item,) = warehouse.items(
+        f"select '1' as order_id, 'sku-7' as sku, 'Лампа' as name, '2' as quantity {WINDOWED}",
+        item_columns={"item_id": "sku"},
+    )
+
+    assert item == dict.fromkeys(item) | {"order_id": "1", "item_id": "sku-7", "name": "Лампа", "quantity": "2"}
+
+
+@pytest.mark.parametrize(
+    ("query", "source", "fault"),
+    [
+        pytest.param("select 1 as nr", {}, "no column order_id", id="order"),
+        pytest.param("select '1' as order_id", {"item_columns": {"item_id": "sku"}}, "no column sku", id="configured"),
+    ],
+)
+def test_items_without_a_column(warehouse: Warehouse, query: str, source: dict[str, Any], fault: str) -> None:
+    """Items without a needed column stop the run, with the source and the query's file."""
+    with pytest.raises(StopError, match=rf"Source 'shop', items\.sql: {fault}.*item_columns"):
+        warehouse.items(f"{query} {WINDOWED}", **source)
+
+
+def test_no_items_query(warehouse: Warehouse) -> None:
+    """Without a second query there are no items."""
+    with warehouse.reader(f"select {ORDER} {WINDOWED}").open() as (orders, items):
+        assert (len(list(orders)), list(items)) == (2, [])
+
+
+def test_orders_and_items_see_one_state(copied: Warehouse) -> None:
+    """What is committed between the two queries is seen by neither."""
+    copied.execute("create table items (order_id text)", "insert into items values ('1')")
+    reader = copied.reader(f"select {ORDER} {WINDOWED}", f"select order_id from items {WINDOWED}")
+    with reader.open() as (orders, items):
+        list(orders)
+        copied.execute("insert into items values ('2')")
+
+        assert pa.concat_tables(items)["order_id"].to_pylist() == ["1"]
+
+
+def test_a_query_cannot_write(copied: Warehouse) -> None:
+    """The transaction is read-only: a query that writes is refused."""
+    copied.execute("create table items (order_id text)")
+    changing = f"with new as (insert into items values ('1') returning 1) select {ORDER} from new {WINDOWED}"
+
+    with pytest.raises(StopError, match=r"orders\.sql"):
+        copied.rows(changing)
+
+
+# Much
+
+
+MANY = {
+    "copied": f"select n as order_id, 'paid' as status, n as status_changed_at, repeat('x', 100) as email "
+    f"from generate_series(1, 60000) as n {WINDOWED} order by n",
+    "fetched": f"with recursive s(n) as (select 1 union all select n + 1 from s where n < 60000) "
+    f"select n as order_id, 'paid' as status, n as status_changed_at, 'x' as email from s {WINDOWED} order by n",
+}
+
+
+@pytest.mark.parametrize("warehouse", MANY, indirect=True)
+def test_large_result(request: pytest.FixtureRequest, warehouse: Warehouse) -> None:
+    """A large result comes in several tables, in the query's order, with positions and lines right through."""
+    query = MANY["copied" if warehouse.engine.dialect.name == "postgresql" else "fetched"]
+    with warehouse.reader(query).open() as (orders, _):
+        tables = list(orders)
+
+    rows = pa.concat_tables(tables)
+    assert max(table.num_rows for table in tables) < 60_000
+    assert rows["order_id"].to_pylist() == [str(number) for number in range(1, 60_001)]
+    assert rows["line"].to_pylist() == list(range(1, 60_001))
+    assert rows["position"].to_pylist() == list(range(60_000))
+
+
+def test_reader_that_stops_half_way(copied: Warehouse) -> None:
+    """Who stops in the middle of a large result (a full disk, say) neither hangs nor spoils the connection."""
+    done = threading.Event()
+
+    def stop_half_way() -> None:
+        with contextlib.suppress(OSError), copied.reader(MANY["copied"]).open() as (orders, _):
+            next(orders)
+            next(orders)
+            raise OSError("the disk is full")
+        done.set()
+
+    threading.Thread(target=stop_half_way, daemon=True).start()
+
+    assert done.wait(10)
+    assert len(copied.rows(f"select {ORDER} {WINDOWED}")) == 1
+
+
+# What fails
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        pytest.param("select order_id from no_such_table where :window_start < :window_end", id="no such table"),
+        pytest.param("selekt :window_start, :window_end", id="syntax"),
+        pytest.param(f"select {ORDER}, no_such_column {WINDOWED}", id="no such column"),
+        pytest.param(f"select {ORDER} {WINDOWED} and 1 = :shop_id", id="a parameter that nobody gives"),
+    ],
+)
+def test_failing_query(warehouse: Warehouse, query: str) -> None:
+    """A query that fails stops the run, and tells source, connection and the query's file."""
+    with pytest.raises(StopError) as stop:
+        warehouse.rows(query)
+
+    assert "Source 'shop'" in str(stop.value)
+    assert "orders.sql" in str(stop.value)
+
+
+@pytest.mark.parametrize("row", [1, 59_000], ids=["first row", "late row"])
+def test_failing_row(copied: Warehouse, row: int, caplog: pytest.LogCaptureFixture) -> None:
+    """A row at which the query fails stops the run, without a word of the row's data."""
+    caplog.set_level(logging.DEBUG)
+    query = (
+        "select n as order_id, 'paid' as status, n as status_changed_at, repeat('x', 100) as email, "
+        f"cast(case when n = {row} then 'Olena Petrenko ' || n else '1' end as integer) as total_cost "
+        f"from generate_series(1, 60000) as n {WINDOWED}"
+    )
+
+    with pytest.raises(StopError) as stop:
+        copied.rows(query)
+
+    assert "Source 'shop'" in str(stop.value)
+    assert "orders.sql" in str(stop.value)
+    assert "Petrenko" not in str(stop.value) + caplog.text
+    assert stop.value.__cause__ is None
+    assert stop.value.__suppress_context__
+
+
+def test_query_that_takes_too_long(copied: Warehouse) -> None:
+    """A query that the server breaks off for taking too long is the query's fault."""
+    slow = Warehouse(
+        sa.create_engine(copied.engine.url, connect_args={"options": "-c statement_timeout=50"}), copied.folder
+    )
+
+    with pytest.raises(StopError, match="timeout"):
+        slow.rows(f"select {ORDER}, pg_sleep(5) {WINDOWED}")
+
+
+def test_connection_lost_half_way(copied: Warehouse) -> None:
+    """A connection that the server ends in the middle is tried again."""
+    with pytest.raises(TryAgainError, match="connection 'my_warehouse'"):
+        copied.rows(f"select {ORDER}, pg_terminate_backend(pg_backend_pid()) {WINDOWED}")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "no-such-host.invalid"], ids=["port closed", "unknown host"])
+def test_unreachable(copied: Warehouse, host: str) -> None:
+    """A database that cannot be reached is tried again, and the message names the connection."""
+    gone = Warehouse(sa.create_engine(copied.engine.url.set(host=host, port=1)), copied.folder)
+
+    with pytest.raises(TryAgainError, match="Source 'shop', connection 'my_warehouse': the database can't be reached"):
+        gone.rows(f"select {ORDER} {WINDOWED}")
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"password": "s3cret-word"}, {"username": "nobody"}, {"database": "nowhere"}], ids=lambda w: next(iter(w))
+)
+def test_wrong_connection(copied: Warehouse, wrong: dict[str, str]) -> None:
+    """A wrong login, password or database stops the run and is told, without the password."""
+    refused = Warehouse(sa.create_engine(copied.engine.url.set(**wrong)), copied.folder)
+
+    with pytest.raises(StopError, match=r"connection 'my_warehouse'.*login, password or database") as stop:
+        refused.rows(f"select {ORDER} {WINDOWED}")
+
+    assert "s3cret-word" not in str(stop.value)
+
+
+def test_unreachable_sqlite(folder: Path) -> None:
+    """A database file that cannot be opened is tried again."""
+    gone = Warehouse(sa.create_engine(f"sqlite:///{folder}/no/such/folder/warehouse.db"), folder)
+
+    with pytest.raises(TryAgainError, match="connection 'my_warehouse'"):
+        gone.rows(f"select {ORDER} {WINDOWED}")

@@ -1,0 +1,246 @@
+"""A run's staged parts: which row lies where, and what comes back."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from upath import UPath
+
+from include.order_sync.config import CsvSource
+from include.order_sync.errors import StopError
+from include.order_sync.model import Window
+from include.order_sync.sources.csv_drop import CsvDropReader
+from include.order_sync.sources.raw import RAW_ITEMS_SCHEMA, RAW_SCHEMA
+from include.order_sync.staging import PARTS_OF_A_LARGE_WINDOW, ROWS_OF_ONE_PART, Staging, part_numbers
+
+
+@pytest.fixture
+def staging(tmp_path: Path) -> Staging:
+    """The staging of one run, in a folder that is not there yet."""
+    return Staging(UPath(tmp_path / "run"))
+
+
+def orders(*ids: str | None, start: int = 0) -> pa.Table:
+    """Return raw rows of these ids, in this order."""
+    position = range(start, start + len(ids))
+    columns = {"order_id": pa.array(ids, pa.string()), "position": pa.array(position, pa.int64())}
+    nothing = {field.name: pa.nulls(len(ids), field.type) for field in RAW_SCHEMA}
+    return pa.table({**nothing, **columns}, schema=RAW_SCHEMA)
+
+
+def items(*ids: str | None) -> pa.Table:
+    """Return one raw item of each of these orders."""
+    nothing = {field.name: pa.nulls(len(ids), field.type) for field in RAW_ITEMS_SCHEMA}
+    numbered = [f"item {number}" for number in range(len(ids))]
+    return pa.table({**nothing, "order_id": pa.array(ids, pa.string()), "item_id": numbered}, schema=RAW_ITEMS_SCHEMA)
+
+
+def many(number: int, a_table: int = 20_000) -> Iterator[pa.Table]:
+    """Yield the raw rows of `number` orders in tables."""
+    for start in range(0, number, a_table):
+        yield orders(*map(str, range(start, min(start + a_table, number))), start=start)
+
+
+def parts(staging: Staging) -> dict[str, pd.DataFrame]:
+    """Return the raw rows of each part."""
+    return {name: raw for name, raw, _ in staging.raw_parts()}
+
+
+# Which part
+
+
+any_ids = st.lists(st.none() | st.text(st.characters(codec="utf-8"), max_size=6), max_size=20)
+
+
+@given(any_ids, st.integers(1, 64))
+def test_part_numbers(ids: list[str | None], number: int) -> None:
+    """Each row has one of the parts, and equal ids have the same, whatever stands around and between them."""
+    column = pa.chunked_array([pa.array(ids, pa.string()), pa.array(ids[::-1], pa.string())])
+    numbers = part_numbers(column, number).tolist()
+    alone = [int(part_numbers(pa.chunked_array([pa.array([id_], pa.string())]), number)[0]) for id_ in ids]
+
+    assert numbers == alone + alone[::-1]
+    assert all(0 <= part < number for part in numbers)
+
+
+@given(st.text(st.characters(codec="utf-8"), max_size=6), st.sampled_from([" ", "\t", "\n", "\u00a0", "\u2003"]))
+def test_blanks_do_not_part_an_order(id_: str, blank: str) -> None:
+    """An id lies where it lies with blanks around it: they are no part of it."""
+    first, second, third = part_numbers(pa.chunked_array([pa.array([id_, blank + id_, id_ + blank])]), 64)
+
+    assert first == second == third
+
+
+def test_parts_are_stable() -> None:
+    """An id's part is the same in every process and release: what is staged can be read again."""
+    assert part_numbers(pa.chunked_array([["1", "007", "А-7"]]), 64).tolist() == [6, 42, 28]
+
+
+def test_small_window(staging: Staging) -> None:
+    """A window of up to 50,000 rows is one part, in source order."""
+    assert staging.stage_raw(many(ROWS_OF_ONE_PART), []) == (50_000, 1)
+    assert parts(staging)["part-00000.parquet"]["position"].tolist() == list(range(50_000))
+
+
+def test_large_window(staging: Staging) -> None:
+    """A larger window is 64 parts of about one size; no row is lost or doubled, each part is in source order."""
+    assert staging.stage_raw(many(ROWS_OF_ONE_PART + 1), []) == (50_001, PARTS_OF_A_LARGE_WINDOW)
+    frames = list(parts(staging).values())
+
+    assert len(frames) == 64
+    assert max(map(len, frames)) < 2 * 50_001 / 64
+    assert all(frame["position"].is_monotonic_increasing for frame in frames)
+    assert sorted(pd.concat(frames)["position"]) == list(range(50_001))
+
+
+def test_very_large_window(staging: Staging) -> None:
+    """A window that is written in several goes keeps all its rows, each part in source order."""
+    assert staging.stage_raw(many(230_000), []) == (230_000, 64)
+    frames = list(parts(staging).values())
+
+    assert all(frame["position"].is_monotonic_increasing for frame in frames)
+    assert sum(map(len, frames)) == 230_000
+
+
+def test_one_order_in_the_first_and_last_line_of_a_file(staging: Staging, tmp_path: Path) -> None:
+    """An order in the first and the last line of a large CSV file lies in one part, the first line first."""
+    rows = [f"{number},paid,2026-11-21 10:00:00\n" for number in range(60_000)]
+    rows[0], rows[-1] = "A-1,new,2026-11-21 09:00:00\n", " A-1 ,paid,2026-11-21 10:00:00\n"
+    (tmp_path / "orders.csv").write_text("order_id,status,status_changed_at\n" + "".join(rows))
+    source = CsvSource.model_validate(
+        {"name": "drop", "type": "csv", "path": str(tmp_path / "*.csv"), "timezone": "UTC", "statuses": {"a": "paid"}}
+    )
+    window = Window(datetime(2000, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC))
+    with CsvDropReader(UPath(tmp_path), source, window, ()).open() as (tables, no_items):
+        assert staging.stage_raw(tables, no_items) == (60_000, 64)
+
+    found = {
+        name: raw.loc[raw["order_id"].str.strip() == "A-1", "status"].tolist() for name, raw in parts(staging).items()
+    }
+    assert [statuses for statuses in found.values() if statuses] == [["new", "paid"]]
+
+
+# What comes back
+
+
+@given(ids=st.lists(st.none() | st.text(st.characters(codec="utf-8"), max_size=4), min_size=1, max_size=8))
+def test_rows_come_back(tmp_path_factory: pytest.TempPathFactory, ids: list[str | None]) -> None:
+    """Raw rows come back as they were given, missing ones missing and empty ones empty."""
+    staging = Staging(UPath(tmp_path_factory.mktemp("run")))
+    staging.stage_raw([orders(*ids[:1]), orders(), orders(*ids[1:], start=1)], [])
+    (raw,) = parts(staging).values()
+
+    assert [None if pd.isna(id_) else id_ for id_ in raw["order_id"]] == ids
+    assert list(raw.columns) == RAW_SCHEMA.names
+
+
+def test_no_rows(staging: Staging) -> None:
+    """A window without rows is no part, and leaves no folder."""
+    assert staging.stage_raw([orders()], [items()]) == (0, 0)
+    assert not staging.folder.exists()
+
+
+def test_items_lie_with_their_orders(staging: Staging) -> None:
+    """A part's items are those of its orders, in their order; a part without items has none, but a table."""
+    ids = [str(number) for number in range(0, 60_000, 1000)]
+    staging.stage_raw(many(60_000), [items(*ids[:30]), items(), items(*ids[30:])])
+    found = []
+    for _, raw, raw_items in staging.raw_parts():
+        assert raw_items is not None
+        assert set(raw_items["order_id"]) <= set(raw["order_id"])
+        found += raw_items["order_id"].tolist()
+
+    assert sorted(found) == sorted(ids)
+
+
+@pytest.mark.parametrize("none", [[], [items()]], ids=["no second query", "no items in the window"])
+def test_no_items(staging: Staging, none: list[pa.Table]) -> None:
+    """Where no query gave items, parts say so."""
+    staging.stage_raw([orders("1")], none)
+
+    assert [raw_items for _, _, raw_items in staging.raw_parts()] == [None]
+
+
+def test_orders_are_read_before_items(staging: Staging) -> None:
+    """A source gives all its orders before the first item is asked for."""
+    asked: list[str] = []
+
+    def tables(kind: str, *given: pa.Table) -> Iterator[pa.Table]:
+        for table in given:
+            asked.append(kind)
+            yield table
+
+    staging.stage_raw(tables("orders", *many(60_000)), tables("items", items("1"), items("2")))
+
+    assert asked == ["orders"] * 3 + ["items"] * 2
+
+
+def test_source_that_fails(staging: Staging) -> None:
+    """A source that fails half-way fails the staging with its own error."""
+
+    def failing() -> Iterator[pa.Table]:
+        yield from many(60_000)
+        raise StopError("the source's own words")
+
+    with pytest.raises(StopError, match="the source's own words"):
+        staging.stage_raw(failing(), [])
+
+
+def frame(**columns: list[Any]) -> pd.DataFrame:
+    """Return a frame of a part."""
+    return pd.DataFrame(columns)
+
+
+def test_ready_and_rejected(staging: Staging) -> None:
+    """What transform writes comes back by part, lists of reasons too; empty parts are left out."""
+    staging.write("ready", "part-00001.parquet", frame(order_id=["2"]))
+    staging.write("ready", "part-00000.parquet", frame(order_id=["1", "007"]))
+    staging.write("ready", "part-00002.parquet", frame(order_id=[]))
+    staging.write("rejected", "part-00000.parquet", frame(order_id=["3"], reasons=[["a: missing", "b: missing"]]))
+
+    assert [part["order_id"].tolist() for part in staging.ready_parts()] == [["1", "007"], ["2"]]
+    rejected = pd.read_parquet(staging.folder / "rejected" / "part-00000.parquet")
+    assert [list(reasons) for reasons in rejected["reasons"]] == [["a: missing", "b: missing"]]
+
+
+def test_nothing_ready(staging: Staging) -> None:
+    """Where all orders were rejected no part is ready, and that is no error."""
+    staging.stage_raw([orders("1")], [])
+
+    assert list(staging.ready_parts()) == []
+
+
+@pytest.mark.parametrize("what", ["raw_parts", "ready_parts"])
+def test_gone(staging: Staging, what: str) -> None:
+    """Parts that were deleted stop the task, with what to do."""
+    with pytest.raises(StopError, match=rf"{staging.folder} are gone.*Clear the run from its extract task on"):
+        list(getattr(staging, what)())
+
+
+def test_clear(staging: Staging) -> None:
+    """Clearing removes what is named, or all; what is not there is no error."""
+    staging.clear()
+    staging.stage_raw([orders("1")], [])
+    staging.write("ready", "part-00000.parquet", frame(order_id=["1"]))
+    staging.clear("ready", "rejected")
+    assert list(staging.ready_parts()) == []
+    assert len(parts(staging)) == 1
+
+    staging.clear()
+    assert not staging.folder.exists()
+
+
+def test_staging_again(staging: Staging) -> None:
+    """After clearing, another try leaves nothing of the first one."""
+    staging.stage_raw(many(60_000), [items("1")])
+    staging.clear()
+    staging.stage_raw([orders("7")], [])
+
+    assert {name: raw["order_id"].tolist() for name, raw in parts(staging).items()} == {"part-00000.parquet": ["7"]}
+    assert [raw_items for _, _, raw_items in staging.raw_parts()] == [None]
