@@ -62,10 +62,7 @@ class JustClick(Service):
         expected = _md5(f"{php_query(parameters)}::{self._login}::{self._key}")
         if not compare_digest(signature, expected.encode()):
             raise RefusalError(200, "the hash is wrong", code=WRONG_HASH)
-        payload = {
-            name.decode(errors="replace"): value.decode(errors="replace")
-            for name, value in parameters.items()
-        }
+        payload = {name.decode(errors="replace"): value.decode(errors="replace") for name, value in parameters.items()}
         return [Update(payload.get("bill_id", ""), payload.get("status", ""), payload)]
 
     def examine(self, update: Update) -> Rejection | None:

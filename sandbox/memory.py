@@ -52,9 +52,7 @@ class Book:
 
     def mail(self, kind: str, name: str, order_id: str | None = None) -> None:
         """Remember a mail: an ``event`` that can reach a customer, or an ``error_mail`` to the staff."""
-        self.mails.append(
-            {"provider": self.provider, "kind": kind, "name": name, "order_id": order_id, "at": _now()}
-        )
+        self.mails.append({"provider": self.provider, "kind": kind, "name": name, "order_id": order_id, "at": _now()})
 
     def stats(self) -> dict[str, int]:
         """Return the counts of this service."""

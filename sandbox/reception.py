@@ -116,6 +116,4 @@ def _spoiled(service: Service, fault: Fault, answer: Answer | None) -> Response:
 
 
 def _response(answer: Answer, headers: dict[str, str] | None = None) -> Response:
-    return Response(
-        answer.body, answer.status, headers=answer.headers | (headers or {}), media_type=answer.media_type
-    )
+    return Response(answer.body, answer.status, headers=answer.headers | (headers or {}), media_type=answer.media_type)

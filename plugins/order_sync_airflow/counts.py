@@ -33,7 +33,9 @@ def merge(by_task: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
 def push(context: Context, **figures: int) -> None:
     """Push figures that the running task knows, on top of those of the tasks before it."""
     ti = context["ti"]
-    before = {task: ti.xcom_pull(task_ids=task, key=COUNTS_KEY) or {} for task in TASKS if task != ti.task_id}
+    # Not those of the tasks after it: where a run is run again, they are still the old ones.
+    earlier = TASKS[: TASKS.index(ti.task_id)]
+    before = {task: ti.xcom_pull(task_ids=task, key=COUNTS_KEY) or {} for task in earlier}
     ti.xcom_push(COUNTS_KEY, merge(before) | figures)
 
 

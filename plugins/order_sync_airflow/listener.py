@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from airflow.listeners import hookimpl
 from airflow.models.xcom import XComModel
+from airflow.utils.state import TaskInstanceState
 from sqlalchemy import select
 from sqlalchemy.orm import object_session
 
@@ -13,6 +14,8 @@ from order_sync_airflow.counts import COUNTS_KEY, TAG, merge
 
 if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun
+
+RAN = {TaskInstanceState.SUCCESS, TaskInstanceState.FAILED}
 
 
 @hookimpl
@@ -38,7 +41,9 @@ def _note(dag_run: DagRun) -> None:
             XComModel.key == COUNTS_KEY,
         )
     )
-    counts = merge({row.task_id: XComModel.deserialize_value(row) for row in rows})
+    # A task that was not run this time may still have the figures of an earlier time.
+    ran = {ti.task_id for ti in dag_run.get_task_instances(session=session) if ti.state in RAN}
+    counts = merge({row.task_id: XComModel.deserialize_value(row) for row in rows if row.task_id in ran})
     dag_run.note = (
         f"read {counts['rows']}, accepted {counts['accepted']}, "
         f"rejected {counts['rejected']}, requests {counts['requests']}"

@@ -65,9 +65,7 @@ def md5(text: str) -> str:
 def serve(credentials: dict[str, str] | None = None) -> Iterator[str]:
     """Serve a sandbox in a thread on a free port, yield its address, and end it."""
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(
-        create_app(credentials), log_level="error", lifespan="off", timeout_graceful_shutdown=1
-    )
+    config = uvicorn.Config(create_app(credentials), log_level="error", lifespan="off", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()

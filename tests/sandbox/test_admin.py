@@ -21,9 +21,7 @@ def test_history_shows_each_change_in_the_order_of_taking(sandbox):
     (order,) = sandbox.admin("orders", provider="rees46", id="1")["orders"]
 
     assert (order["provider"], order["id"], order["payload"]) == ("rees46", "1", {"id": "1", "status": 2})
-    assert [
-        (change["request"], change["status"], change["payload"]["status"]) for change in order["history"]
-    ] == [
+    assert [(change["request"], change["status"], change["payload"]["status"]) for change in order["history"]] == [
         (1, 0, 0),
         (2, 1, 1),
         (3, 2, 2),
@@ -42,11 +40,7 @@ def test_filters_may_be_left_out_or_empty(sandbox):
     def found(**parameters):
         return [(order["provider"], order["id"]) for order in sandbox.admin("orders", **parameters)["orders"]]
 
-    assert (
-        found()
-        == found(provider="", id="")
-        == [("rees46", "1"), ("personaclick", "1"), ("personaclick", "2")]
-    )
+    assert found() == found(provider="", id="") == [("rees46", "1"), ("personaclick", "1"), ("personaclick", "2")]
     assert found(id="1") == [("rees46", "1"), ("personaclick", "1")]
     assert found(provider="rees46", id="2") == []
     assert len(sandbox.admin("events", provider="personaclick")["refused"]) == 1

@@ -209,10 +209,7 @@ def test_credentials_are_settable(strange_sandbox, order, md5):
 
     assert strange_sandbox.rees46([{"id": "1", "status": 1}]).status_code == 401
     assert (
-        strange_sandbox.rees46(
-            [{"id": "1", "status": 1}], shop_id="магазин", shop_secret="пароль"
-        ).status_code
-        == 200
+        strange_sandbox.rees46([{"id": "1", "status": 1}], shop_id="магазин", shop_secret="пароль").status_code == 200
     )
     assert strange_sandbox.yespo([order]).status_code == 401
     assert strange_sandbox.yespo([order], auth=("я".encode(), "ключ:1".encode())).status_code == 200

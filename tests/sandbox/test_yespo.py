@@ -34,9 +34,7 @@ def test_a_repeated_order_raises_a_second_event(sandbox, order):
     assert (stats["orders"], stats["accepted"], stats["mails"]) == (1, 2, 2)
 
 
-@pytest.mark.parametrize(
-    "number", ["19.90", "19.899999999999999", "1000", "1E+2", "123456789012345678.01", "0"]
-)
+@pytest.mark.parametrize("number", ["19.90", "19.899999999999999", "1000", "1E+2", "123456789012345678.01", "0"])
 def test_numbers_are_shown_as_they_came(sandbox, order, number):
     """Money is shown with the very digits that were sent."""
     body = json.dumps({"orders": [order | {"totalCost": "MONEY"}]}).replace('"MONEY"', number)
@@ -96,9 +94,7 @@ def test_one_bad_order_refuses_the_whole_batch(sandbox, order, change):
     assert (stats["refused"], stats["orders"], stats["mails"]) == (1, 0, 0)
 
 
-@pytest.mark.parametrize(
-    "field", ["externalOrderId", "externalCustomerId", "totalCost", "status", "date", "currency"]
-)
+@pytest.mark.parametrize("field", ["externalOrderId", "externalCustomerId", "totalCost", "status", "date", "currency"])
 def test_required_fields_are_missed(sandbox, order, field):
     """An order without a required field is a 400 that names the field."""
     del order[field]
@@ -133,9 +129,7 @@ def test_items_need_all_of_six_fields(sandbox, order, field):
     assert field in response.json()["message"]
 
 
-@pytest.mark.parametrize(
-    ("field", "value"), [("quantity", 1.5), ("quantity", "1"), ("cost", "990"), ("category", 1)]
-)
+@pytest.mark.parametrize(("field", "value"), [("quantity", 1.5), ("quantity", "1"), ("cost", "990"), ("category", 1)])
 def test_items_need_right_types(sandbox, order, field, value):
     """An item with a field of another type is a 400."""
     order["items"][0][field] = value

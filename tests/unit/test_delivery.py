@@ -29,9 +29,7 @@ def test_batches_keep_the_promise(parts, max_orders):
         assert 1 <= len(batch) <= max_orders
         assert batch["order_id"].is_unique
     sent = [tuple(row) for batch in made for row in batch[["order_id", "change"]].itertuples(index=False)]
-    assert Counter(sent) == Counter(
-        tuple(row) for part in frames(parts) for row in part.itertuples(index=False)
-    )
+    assert Counter(sent) == Counter(tuple(row) for part in frames(parts) for row in part.itertuples(index=False))
     changes_seen: dict[str, int] = {}
     for order_id, change in sent:
         assert change == changes_seen.get(order_id, 0)

@@ -1,0 +1,66 @@
+# The front door of Order Sync. `make help` lists what can be done here.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.DEFAULT_GOAL := help
+.PHONY: help run test lint clean lock
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+INSTALLED := $(VENV)/.installed
+LOCKED_FOR := for CPython 3.11, 3.12 and 3.13 on Linux (glibc) and macOS, x86-64 and arm64
+
+help: ## List the commands
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+	echo
+	echo "Settings of run: ONCE=1, AIRFLOW_PORT (8080), SANDBOX_PORT (8900), SHOP_ORDERS (3000), SHOP_SEED (1)"
+
+run: $(INSTALLED) ## Run the demo: a sample shop, Airflow and a sandbox of the four services (ONCE=1: run, check, stop)
+	@exec $(PYTHON) -u -m demo $(if $(filter-out 0,$(ONCE)),--once)
+
+test: $(INSTALLED) ## Run every test
+	@$(PYTHON) -m pytest
+
+lint: $(INSTALLED) ## Check style, formatting and types
+	@$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m mypy
+
+clean: ## Remove the virtual environment and everything that the demo keeps
+	@if [ -x $(PYTHON) ] && [ -d .local ]; then $(PYTHON) -m demo --stop; fi
+	rm -rf $(VENV) .local
+
+lock: $(INSTALLED) ## Resolve requirements*.in again into requirements*.txt
+	@for name in requirements requirements-dev; do
+	    $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --upgrade --no-header \
+	        --no-emit-index-url --no-emit-find-links $$name.in --output-file $$name.txt
+	    sed -i.old "1i # Resolved from $$name.in by \`make lock\`, $(LOCKED_FOR)." $$name.txt
+	    rm $$name.txt.old
+	done
+
+$(INSTALLED): requirements-dev.txt
+	@for python in python3 python3.13 python3.12 python3.11 none; do
+	    if $$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; then break; fi
+	done
+	if [ $$python = none ]; then
+	    echo "Order Sync needs Python 3.11, 3.12 or 3.13, and finds none on PATH: apt install python3 python3-venv" >&2
+	    exit 1
+	fi
+	echo "Installing the requirements into $(VENV) with $$($$python --version), once"
+	rm -rf $(VENV)
+	if command -v uv >/dev/null; then
+	    uv venv --quiet --python "$$(command -v $$python)" $(VENV)
+	    uv pip install --quiet --python $(PYTHON) --requirement $<
+	elif ! $$python -c 'import ensurepip' 2>/dev/null; then
+	    echo "$$($$python --version) comes without ensurepip, so it cannot make $(VENV): apt install python3-venv" >&2
+	    exit 1
+	else
+	    $$python -m venv $(VENV)
+	    pip="$(PYTHON) -m pip --quiet --disable-pip-version-check"
+	    # uv takes seconds where pip takes a minute; where there is none, or it trusts no proxy, pip is as good.
+	    $$pip install "$$(grep '^uv==' $<)" \
+	        && $(VENV)/bin/uv pip install --quiet --python $(PYTHON) --requirement $< \
+	        || { echo "Going on with pip instead of uv"; $$pip install --requirement $<; }
+	fi
+	touch $@

@@ -1,0 +1,117 @@
+"""The environment of `airflow standalone`: on the demo's PostgreSQL and connections, on loopback."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import shlex
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from demo.postgres import USER, Postgres
+from demo.settings import ROOT, Settings, write_private
+
+UI_USER = "admin"
+PROGRAMS = Path(sys.executable).parent
+
+
+def base_url(settings: Settings) -> str:
+    """Return the address of Airflow's UI and API."""
+    return f"http://127.0.0.1:{settings.airflow_port}"
+
+
+def environment(settings: Settings, postgres: Postgres, extra: Mapping[str, str]) -> dict[str, str]:
+    """Return the whole environment for Airflow's processes.
+
+    Airflow's settings of the caller's own environment are left out: a demo never meets another installation's
+    database, and its connections are those of the sandbox.
+
+    :param extra: variables that come on top.
+    """
+    url = base_url(settings)
+    home = settings.local / "airflow"
+    home.mkdir(parents=True, exist_ok=True)
+    passwords = home / "passwords.json"
+    write_private(passwords, json.dumps({UI_USER: settings.secret("ui")}))
+    fernet_key = base64.urlsafe_b64encode(hashlib.sha256(settings.secret("fernet").encode()).digest()).decode()
+
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("AIRFLOW__", "AIRFLOW_CONN_", "AIRFLOW_VAR_", "AIRFLOW_HOME", "AIRFLOW_CONFIG"))
+    }
+    return inherited | {
+        "PATH": os.pathsep.join([str(_airflow_without_log_servers(home)), os.environ.get("PATH", "")]),
+        "PYTHONPATH": str(ROOT),
+        "PYTHONUNBUFFERED": "1",
+        "NO_PROXY": "127.0.0.1,localhost",
+        "no_proxy": "127.0.0.1,localhost",
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+        "AIRFLOW__CORE__PARALLELISM": "4",
+        "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
+        "AIRFLOW__CORE__FERNET_KEY": fernet_key,
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{UI_USER}:admin",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
+        # psycopg2 for Airflow's own work; its asynchronous half takes asyncpg by itself
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": postgres.uri("airflow", driver="postgresql+psycopg2"),
+        "AIRFLOW__API__HOST": "127.0.0.1",
+        "AIRFLOW__API__PORT": str(settings.airflow_port),
+        "AIRFLOW__API__BASE_URL": url,
+        "AIRFLOW__API__SECRET_KEY": settings.secret("api"),
+        "AIRFLOW__API_AUTH__JWT_SECRET": settings.secret("jwt"),
+        "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "15",
+        "AIRFLOW__LOGGING__COLORED_CONSOLE_LOG": "False",
+        "ORDER_SYNC_STAGING": str(settings.local / "staging"),
+        "ORDER_SYNC_DROP": str(settings.drop),
+        **_connections(settings, postgres),
+        **extra,
+    }
+
+
+def _airflow_without_log_servers(home: Path) -> Path:
+    """Return a folder with the `airflow` that standalone starts its parts by, which leaves out their log servers.
+
+    Those listen on every address of the machine, whatever is configured; here the logs are read from the disk.
+    """
+    command = home / "bin" / "airflow"
+    command.parent.mkdir(exist_ok=True)
+    command.write_text(
+        "#!/bin/sh\n"
+        'case "$1" in scheduler | triggerer) set -- "$@" --skip-serve-logs ;; esac\n'
+        f'exec {shlex.quote(str(PROGRAMS / "airflow"))} "$@"\n'
+    )
+    command.chmod(0o755)
+    return command.parent
+
+
+def _connections(settings: Settings, postgres: Postgres) -> dict[str, str]:
+    """Return the AIRFLOW_CONN_* variables; the credentials are those that the sandbox knows by itself."""
+    sandbox = f"http://127.0.0.1:{settings.sandbox_port}"
+    connections = {
+        "order_sync_warehouse": {
+            "conn_type": "postgres",
+            "host": "127.0.0.1",
+            "port": postgres.port,
+            "schema": "shop",
+            "login": USER,
+            "password": settings.secret("postgres"),
+        },
+        "rees46": service_connection(f"{sandbox}/rees46", "demo-shop", "demo-secret"),
+        "personaclick": service_connection(f"{sandbox}/personaclick", "demo-shop", "demo-secret"),
+        "yespo": service_connection(f"{sandbox}/yespo", "order-sync", "demo-key"),
+        "justclick": service_connection(f"{sandbox}/justclick", "demo", "demo-signing-key"),
+    }
+    return {f"AIRFLOW_CONN_{name.upper()}": json.dumps(value) for name, value in connections.items()}
+
+
+def service_connection(address: str, login: str, password: str) -> dict[str, str]:
+    """Return the fields of a connection to one of the services."""
+    return {"conn_type": "generic", "host": address, "login": login, "password": password}

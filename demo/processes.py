@@ -1,0 +1,183 @@
+"""The processes that the demo starts: each in a session of its own, with a log, and none left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from demo.settings import ROOT, DemoError
+
+STOP_TIMEOUT_S = 20
+
+
+class OverdueError(DemoError):
+    """What was waited for did not come in time."""
+
+
+def free_port() -> int:
+    """Return a TCP port of 127.0.0.1 that nobody listens on right now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def check_port_is_free(port: int, variable: str) -> None:
+    """Raise a DemoError that names the variable to change if someone listens on this port already."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise DemoError(
+                f"Port {port} cannot be had ({error.strerror}): choose another one, "
+                f"for example `make run {variable}={free_port()}`"
+            ) from error
+
+
+def tail(path: Path, lines: int = 20) -> str:
+    """Return the last lines of a log, or a note that there is none."""
+    if not path.exists():
+        return f"({path} does not exist)"
+    with path.open(errors="replace") as file:
+        return "".join(deque(file, maxlen=lines)).rstrip()
+
+
+def wait_for(what: str, seconds: float, ready: Callable[[], bool], check: Callable[[], None]) -> None:
+    """Wait until `ready()`; raises OverdueError if that takes too long.
+
+    :param what: what is waited for, as it reads in "Waited 60 s in vain for ...".
+    :param check: called in between; raises if waiting is in vain.
+    """
+    deadline = time.monotonic() + seconds
+    check()
+    while not ready():
+        if time.monotonic() > deadline:
+            raise OverdueError(f"Waited {seconds:.0f} s in vain for {what}")
+        time.sleep(0.5)
+        check()
+
+
+@dataclass
+class _Started:
+    name: str
+    popen: subprocess.Popen[bytes]
+    log: Path
+    children: dict[int, str] = field(default_factory=dict)
+
+
+class Processes:
+    """Starts processes, notices when one ends by itself, and ends them all.
+
+    Each leads a session, so everything that it starts in turn can be told by its session id, even when the
+    leader is gone. The leaders are recorded in a file: the next demo ends what a killed one has left.
+    """
+
+    def __init__(self, record: Path, logs: Path) -> None:
+        self._record = record
+        self._logs = logs
+        self._started: list[_Started] = []
+
+    def start(self, name: str, command: Sequence[str], environment: Mapping[str, str]) -> Path:
+        """Start a command in the project's folder; returns the path of its log."""
+        self._logs.mkdir(parents=True, exist_ok=True)
+        log = self._logs / f"{name}.log"
+        with log.open("wb") as output:
+            popen = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._started.append(_Started(name, popen, log))
+        self._record.write_text(json.dumps([started.popen.pid for started in self._started]))
+        return log
+
+    def check(self) -> None:
+        """Raise a DemoError with the end of its log if a process, or a child of it, has ended by itself."""
+        for started in self._started:
+            ended = [command for child, command in started.children.items() if not is_alive(child)]
+            if started.popen.poll() is not None:
+                ended.append(f"exit code {started.popen.returncode}")
+            if ended:
+                raise DemoError(
+                    f"{started.name} ({', '.join(ended)}) has ended by itself. "
+                    f"The end of {started.log}:\n{tail(started.log)}"
+                )
+
+    def watch_children(self, name: str) -> None:
+        """From now on, check() takes the present direct children of this process to be part of it."""
+        started = next(started for started in self._started if started.name == name)
+        for child in psutil.Process(started.popen.pid).children():
+            started.children[child.pid] = " ".join(filter(None, child.cmdline()))
+
+    def stop(self) -> None:
+        """End every process that was started, the last one first, with all of their descendants."""
+        for started in reversed(self._started):
+            _end_session(started.popen.pid)
+            started.popen.wait()
+        self._started.clear()
+        self._record.unlink(missing_ok=True)
+
+    def stop_leftovers(self) -> int:
+        """End what a killed demo has left running; returns how many processes that were."""
+        leaders = json.loads(self._record.read_text()) if self._record.exists() else []
+        ended = sum(_end_session(leader) for leader in leaders)
+        self._record.unlink(missing_ok=True)
+        return ended
+
+
+def is_alive(pid: int) -> bool:
+    """Tell whether a process runs: one that has ended does not, even if no one has taken note of it yet."""
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _session(leader: int) -> list[psutil.Process]:
+    """Return the living processes of a session that work in the project's folder.
+
+    The kernel gives a session's number to no other process while a member lives; the folder guards against a
+    number that was used anew after all members had ended.
+    """
+    members = []
+    for process in psutil.process_iter():
+        try:
+            if os.getsid(process.pid) == leader and is_alive(process.pid) and Path(process.cwd()) == ROOT:
+                members.append(process)
+        except (ProcessLookupError, psutil.Error):
+            continue
+    return members
+
+
+def _end_session(leader: int) -> int:
+    """Terminate a session's processes, wait, and kill those that are left; returns how many there were."""
+    members = _session(leader)
+    for process in members:
+        _send(process, signal.SIGTERM)
+    psutil.wait_procs(members, timeout=STOP_TIMEOUT_S)
+    for process in _session(leader):
+        _send(process, signal.SIGKILL)
+    psutil.wait_procs(members, timeout=STOP_TIMEOUT_S)
+    return len(members)
+
+
+def _send(process: psutil.Process, number: signal.Signals) -> None:
+    try:
+        process.send_signal(number)  # psutil makes sure that the process id has not been used anew
+    except psutil.NoSuchProcess:
+        return

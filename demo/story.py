@@ -1,0 +1,189 @@
+"""The demo's steps, for `python -m demo` and for the end-to-end tests."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import functools
+import os
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import requests
+from ruamel.yaml import YAML
+
+from demo import airflow_server, shop
+from demo.airflow_api import ENDED, AirflowApi
+from demo.postgres import Postgres
+from demo.processes import OverdueError, Processes, check_port_is_free, wait_for
+from demo.report import Figures, add
+from demo.sample import HOUR
+from demo.settings import ROOT, DemoError, Settings
+
+HOURS = 6
+READY_TIMEOUT_S = 300
+DAGS_TIMEOUT_S = 120
+BACKFILL_TIMEOUT_S = 1200
+
+
+def last_full_hours(now: datetime) -> list[datetime]:
+    """Return the starts of the last six hours that are over."""
+    this_hour = now.replace(minute=0, second=0, microsecond=0)
+    return [this_hour - age * HOUR for age in range(HOURS, 0, -1)]
+
+
+def destinations() -> list[str]:
+    """Return the names of the configured destinations."""
+    configuration = YAML(typ="safe").load(ROOT / "include" / "config" / "order_sync.yaml")
+    return list(configuration["destinations"])
+
+
+class Demo:
+    """A sample shop, a sandbox and an Airflow, from lock() and start() to stop().
+
+    :param extra_environment: variables for Airflow's processes that come on top of the demo's own.
+    """
+
+    def __init__(self, settings: Settings, extra_environment: Mapping[str, str] | None = None) -> None:
+        self.settings = settings
+        self.hours = last_full_hours(datetime.now(UTC))
+        self.url = airflow_server.base_url(settings)
+        self.password = settings.secret("ui")
+        self.api = AirflowApi(self.url, airflow_server.UI_USER, self.password)
+        self.postgres = Postgres(settings)
+        self.sandbox_url = f"http://127.0.0.1:{settings.sandbox_port}"
+        self._local_http = requests.Session()
+        self._local_http.trust_env = False  # the sandbox is on this machine: no proxy
+        self._processes = Processes(settings.local / "processes.json", settings.logs)
+        self._extra_environment = extra_environment or {}
+
+    def lock(self) -> None:
+        """Keep other demos out of the same folder; the kernel lets go when this process ends."""
+        self.settings.local.mkdir(parents=True, exist_ok=True)
+        self._locked = (self.settings.local / "demo.lock").open("w")
+        try:
+            fcntl.flock(self._locked, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise DemoError(
+                f"A demo is running with {self.settings.local}: stop it first, with Ctrl-C in its terminal"
+            ) from error
+
+    def start(self) -> None:
+        """Start everything, and return when Airflow is well and knows the DAGs."""
+        if count := self._processes.stop_leftovers():
+            print(f"Ended {count} processes that an earlier demo had left running")
+        check_port_is_free(self.settings.airflow_port, "AIRFLOW_PORT")
+        check_port_is_free(self.settings.sandbox_port, "SANDBOX_PORT")
+        self.postgres.start()
+        print(f"PostgreSQL on 127.0.0.1:{self.postgres.port}, its data in {self.settings.local / 'postgres'}")
+        print(shop.fill(self.settings, self.postgres.uri("shop"), self.hours))
+        self._start_sandbox()
+        self._start_airflow()
+
+    def check(self) -> None:
+        """Raise a DemoError if any process has ended by itself."""
+        self.postgres.check()
+        self._processes.check()
+
+    def stop(self) -> None:
+        """End every process that was started here, or that a killed demo has left."""
+        try:
+            self._processes.stop()
+            self._processes.stop_leftovers()
+        finally:
+            self.postgres.stop()
+
+    def backfill(self, names: list[str]) -> None:
+        """Backfill the hours for these destinations, and return when every run has succeeded."""
+        dag_ids = {name: f"order_sync_{name}" for name in names}
+        for dag_id in dag_ids.values():
+            self.api.cancel_backfills(dag_id, self.hours)
+            wait_for(
+                f"the runs of {dag_id} since {self.hours[0]:%H:%M} UTC to end, before they are run again",
+                READY_TIMEOUT_S,
+                functools.partial(self._can_backfill, dag_id),
+                self.check,
+            )
+            # Created while a new DAG is still paused, so that no scheduled run takes one of the hours first.
+            self.api.backfill(dag_id, self.hours)
+            self.api.unpause(dag_id)
+        print(f"Backfilling {HOURS} hours from {self.hours[0]:%Y-%m-%d %H:%M} UTC for each destination")
+        shown = ""
+
+        def all_ended() -> bool:
+            nonlocal shown
+            ended = {name: len(self._runs(dag_id, ENDED)) for name, dag_id in dag_ids.items()}
+            progress = "  ".join(f"{name} {count}/{HOURS}" for name, count in ended.items())
+            if progress != shown:
+                print(f"  {datetime.now():%H:%M:%S}  {progress}")  # noqa: DTZ005  (the user's own clock)
+                shown = progress
+            return all(count == HOURS for count in ended.values())
+
+        with contextlib.suppress(OverdueError):  # then the runs below say more than that it took too long
+            wait_for("the backfills to end", BACKFILL_TIMEOUT_S, all_ended, self.check)
+        self._refuse_unfinished(list(dag_ids.values()))
+
+    def figures(self, name: str) -> Figures:
+        """Return the sums of what the backfill's runs of a destination counted."""
+        dag_id = f"order_sync_{name}"
+        return add(self.api.counts(dag_id, run["dag_run_id"]) for run in self._runs(dag_id, ("success",)))
+
+    def _can_backfill(self, dag_id: str) -> bool:
+        return self.api.would_backfill(dag_id, self.hours) == HOURS
+
+    def _start_sandbox(self) -> None:
+        port = str(self.settings.sandbox_port)
+        self._processes.start("sandbox", [sys.executable, "-m", "sandbox", "--port", port], os.environ)
+        stats = f"{self.sandbox_url}/__admin/stats"
+
+        def answers() -> bool:
+            try:
+                return self._local_http.get(stats, timeout=5).ok
+            except requests.ConnectionError:
+                return False
+
+        wait_for(f"the sandbox to answer at {stats}", 60, answers, self.check)
+        print(f"Sandbox of the four services: {stats}")
+
+    def _start_airflow(self) -> None:
+        environment = airflow_server.environment(self.settings, self.postgres, self._extra_environment)
+        command = [str(airflow_server.PROGRAMS / "airflow"), "standalone"]
+        log = self._processes.start("airflow", command, environment)
+        print(f"Starting Airflow (its log: {log})")
+        wait_for("Airflow to be healthy", READY_TIMEOUT_S, self.api.is_healthy, self.check)
+        self._processes.watch_children("airflow")
+        self.api.log_in()
+        expected = {f"order_sync_{name}" for name in destinations()}
+
+        def dags_are_there() -> bool:
+            return expected <= self.api.dag_ids() and not self.api.import_errors()
+
+        try:
+            wait_for(f"Airflow to list {', '.join(sorted(expected))}", DAGS_TIMEOUT_S, dags_are_there, self.check)
+        except OverdueError as error:
+            raise DemoError("\n".join([str(error), *self.api.import_errors()])) from error
+
+    def _runs(self, dag_id: str, states: tuple[str, ...]) -> list[dict[str, Any]]:
+        """Return the backfill's runs in these states.
+
+        They are told by type: a run that is run again keeps its id, and a scheduled one may come meanwhile.
+        """
+        runs = self.api.runs(dag_id, self.hours)
+        return [run for run in runs if run["run_type"] == "backfill" and run["state"] in states]
+
+    def _refuse_unfinished(self, dag_ids: list[str]) -> None:
+        """Unless each backfill holds six runs that succeeded, raise a DemoError with what is not well."""
+        complaints = []
+        for dag_id in dag_ids:
+            succeeded = self._runs(dag_id, ("success",))
+            if len(succeeded) != HOURS:
+                complaints.append(f"{dag_id}: {len(succeeded)} of {HOURS} runs have succeeded")
+            for run in self.api.runs(dag_id, self.hours):
+                if run["state"] != "success":
+                    tasks = "; ".join(self.api.unfinished_tasks(dag_id, run["dag_run_id"]))
+                    complaints.append(f"  {run['dag_run_id']} is {run['state']} ({tasks})")
+        if complaints:
+            logs = self.settings.local / "airflow" / "logs"
+            raise DemoError("\n".join([*complaints, f"The logs of the tasks are in {logs}"]))

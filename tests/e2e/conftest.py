@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import json
+import signal
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from ruamel.yaml import YAML
+
+from demo.airflow_server import service_connection
+from demo.processes import free_port
+from demo.report import Figures
+from demo.settings import ROOT, Settings
+from demo.story import Demo, destinations
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the end-to-end tests last: the quick ones fail first, and do so without Airflow beside them."""
+    items.sort(key=lambda item: item.path.is_relative_to(Path(__file__).parent))
+
+
+@dataclass(frozen=True)
+class Backfilled:
+    """A demo whose backfills have ended, and what the sandbox held at that moment."""
+
+    demo: Demo
+    figures: dict[str, Figures]
+    stats: dict[str, dict[str, int]]
+    orders: dict[str, dict[str, dict[str, Any]]]  # by provider, then by the order's id
+
+
+@pytest.fixture(scope="session")
+def backfilled() -> Iterator[Backfilled]:
+    """The real thing with a small shop, and with a fifth destination whose secret is wrong."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that a stopped test run leaves nothing behind
+    with tempfile.TemporaryDirectory(prefix="order-sync-e2e-") as folder:
+        settings = Settings(
+            local=Path(folder), airflow_port=free_port(), sandbox_port=free_port(), shop_orders=240, shop_seed=7
+        )
+        wrong = service_connection(
+            f"http://127.0.0.1:{settings.sandbox_port}/rees46", "demo-shop", "not-the-demo-secret"
+        )
+        demo = Demo(
+            settings,
+            {
+                "ORDER_SYNC_CONFIG": str(_configuration_with_wrong_secret(settings.local)),
+                "AIRFLOW_CONN_REES46_WRONG": json.dumps(wrong),
+            },
+        )
+        demo.lock()
+        try:
+            demo.start()
+            demo.backfill(destinations())
+            yield Backfilled(
+                demo=demo,
+                figures={name: demo.figures(name) for name in destinations()},
+                stats=_sandbox(demo, "stats"),
+                orders={
+                    provider: {order["id"]: order for order in _sandbox(demo, f"orders?provider={provider}")["orders"]}
+                    for provider in ("rees46", "personaclick", "yespo", "justclick")
+                },
+            )
+        finally:
+            demo.stop()
+
+
+def _sandbox(demo: Demo, path: str) -> Any:
+    answer = requests.get(f"{demo.sandbox_url}/__admin/{path}", timeout=30)
+    answer.raise_for_status()
+    return json.loads(answer.text, parse_float=Decimal)
+
+
+def _configuration_with_wrong_secret(folder: Path) -> Path:
+    yaml = YAML(typ="safe")
+    configuration = yaml.load(ROOT / "include" / "config" / "order_sync.yaml")
+    rees46 = configuration["destinations"]["rees46"]
+    configuration["destinations"]["wrong_secret"] = {**rees46, "connection": "rees46_wrong"}
+    path = folder / "order_sync.yaml"
+    yaml.dump(configuration, path)
+    return path
