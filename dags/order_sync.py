@@ -31,6 +31,12 @@ PARAMS = {
         title="Order ids",
         description="Send these orders of the window alone, one a line.",
     ),
+    "resend": Param(
+        False,
+        type="boolean",
+        title="Resend",
+        description="Send orders that have not changed too: a service may mail their customers again.",
+    ),
 }
 
 

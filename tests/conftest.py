@@ -14,6 +14,8 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import settings
 
+from include.order_sync.ledger import schema
+
 # A slow machine is no fault of the code.
 settings.register_profile("order_sync", deadline=None)
 settings.load_profile("order_sync")
@@ -83,4 +85,15 @@ def postgres(postgres_server: sa.URL) -> Iterator[sa.Engine]:
     engine.dispose()
     with engine.begin() as connection:
         connection.exec_driver_sql("drop schema test cascade")
+    engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def ledger(postgres_server: sa.URL) -> Iterator[sa.Engine]:
+    """An engine on a ledger of its own; tests share it, so each has destinations of its own."""
+    engine = sa.create_engine(postgres_server, connect_args={"options": "-c search_path=ledger"})
+    with engine.begin() as connection:
+        connection.exec_driver_sql("create schema ledger")
+    schema.upgrade(engine)
+    yield engine
     engine.dispose()

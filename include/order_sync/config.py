@@ -178,6 +178,12 @@ class Destination(_Strict):
     changes: Literal["newest", "every"] | None = Field(
         None, description="newest or every; the provider's own default if left out"
     )
+    send_when: Literal["status", "content"] = Field(
+        "status", description="status or content: what must differ from what the service has"
+    )
+    in_doubt: Literal["resend"] | None = Field(
+        None, description="resend, to repeat what is in doubt also where the provider's rule holds it"
+    )
 
     @field_validator("name")
     @classmethod

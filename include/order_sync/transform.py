@@ -14,11 +14,14 @@ from include.order_sync.model import ITEM_COLUMNS, OrderStatus
 from include.order_sync.providers.base import Code, Provider
 from include.order_sync.validate import STATUS, UNREADABLE, any_of, find_faults, reasons_of
 
-VERSION = ["status_changed_at", "updated_at", "position"]
+# A version: its two times, and its rank among the order's rows of the very same times, in source order. A row's
+# position in the window would not do: another window gives the same row another position.
+VERSION = ["status_changed_at", "updated_at", "rank"]
 
-# What a ready order carries to delivery: its identity and version, its code, its place among the order's changes
-# in this window (from 0), its payload, and where it came from.
-READY_COLUMNS = ["order_id", "order_status", "code", *VERSION, "change", "payload", "origin", "line"]
+_BEFORE_ALL = pd.Timestamp(0, tz="UTC").as_unit("us")  # a row without a time of its own goes before those with one
+
+# What a ready order carries to delivery: its identity and version, its code, its payload, and where it came from.
+READY_COLUMNS = ["order_id", "order_status", "code", *VERSION, "payload", "position", "origin", "line"]
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,8 @@ def transform(raw: pd.DataFrame, raw_items: pd.DataFrame | None, rules: Rules, p
     codes = {str(status): str(code) for status, code in rules.codes.items() if code is not None}
     orders["code"] = orders["order_status"].map(codes).astype("str")
 
+    orders["updated_at"] = orders["updated_at"].fillna(_BEFORE_ALL)
+    orders["rank"] = orders.groupby(["order_id", *VERSION[:2]]).cumcount()
     chosen = _choose(orders, rules.changes)
     if raw_items is None:
         items, chosen["items_unreadable"] = json_items(chosen, rules.item_columns)
@@ -89,8 +94,7 @@ def transform(raw: pd.DataFrame, raw_items: pd.DataFrame | None, rules: Rules, p
                 faults[reason] = wrong & apply
     wrong = any_of(faults, chosen.index)
 
-    ready = chosen[~wrong & ~not_for_provider].sort_values(VERSION, na_position="first", kind="stable")
-    ready["change"] = ready.groupby("order_id").cumcount()
+    ready = chosen[~wrong & ~not_for_provider].sort_values(VERSION, kind="stable")
     ready["payload"] = provider.build(ready, items[items["position"].isin(ready["position"])])
     rejected = raw.loc[chosen.index[wrong]]
     return Transformed(
@@ -116,9 +120,5 @@ def _choose(orders: pd.DataFrame, changes: Literal["newest", "every"]) -> pd.Dat
         return orders.copy()
     empty = pd.DataFrame(columns=["position", *ITEM_COLUMNS])
     unplaced = orders["problem"].notna() | any_of(find_faults(orders, empty, UNREADABLE), orders.index)
-    newest = (
-        orders[~unplaced]
-        .sort_values(VERSION, na_position="first", kind="stable")
-        .drop_duplicates("order_id", keep="last")
-    )
+    newest = orders[~unplaced].sort_values(VERSION, kind="stable").drop_duplicates("order_id", keep="last")
     return pd.concat([orders[unplaced], newest]).sort_values("position")

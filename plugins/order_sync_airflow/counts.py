@@ -17,9 +17,9 @@ TAG = "order-sync"
 
 COUNTS_KEY = "counts"
 TASKS = ("extract", "transform", "load")
-ZERO = dict.fromkeys(
-    ("rows", "superseded", "skipped", "orders", "accepted", "rejected", "not_for_provider", "requests"), 0
-)
+# What can become of an order in load.
+OUTCOMES = ("accepted", "rejected", "unchanged", "stale", "held")
+ZERO = dict.fromkeys(("rows", "superseded", "skipped", "orders", *OUTCOMES, "not_for_provider", "requests"), 0)
 
 
 def merge(by_task: Mapping[str, Mapping[str, int]]) -> dict[str, int]:

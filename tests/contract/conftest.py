@@ -1,14 +1,19 @@
 """Any provider's delivery, against the sandbox over real HTTP."""
 
+import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pandas as pd
 import pytest
 import requests
+import sqlalchemy as sa
 
-from include.order_sync.delivery import Delivered, Delivery
-from include.order_sync.http import open_session
+from include.order_sync import http
+from include.order_sync.delivery import Choices, Delivered, Delivery
+from include.order_sync.ledger.session import open_session
 from include.order_sync.model import ORDER_COLUMNS, OrderStatus
 from include.order_sync.providers import PROVIDERS
 from include.order_sync.providers.base import Credentials, Provider
@@ -92,21 +97,38 @@ def credentials(provider: Provider, sandbox: Client) -> Credentials:
 @pytest.fixture
 def session() -> Iterator[requests.Session]:
     """A session as the hooks give."""
-    with open_session() as session:
+    with http.open_session() as session:
         yield session
 
 
 @pytest.fixture
-def deliver(provider: Provider, credentials: Credentials, session: requests.Session) -> Callable[..., Delivered]:
-    """Deliver parts, and tell what became of them; an error carries it as `delivered`."""
+def deliver(
+    provider: Provider, credentials: Credentials, session: requests.Session, ledger: sa.Engine
+) -> Callable[..., Delivered]:
+    """Deliver parts as one try of a run, and tell what became of them; an error carries it as `delivered`.
 
-    def run(*parts: pd.DataFrame) -> Delivered:
-        delivery = Delivery(provider, credentials, session)
-        try:
-            delivery.run(parts)
-        except Exception as error:
-            error.delivered = delivery.delivered  # type: ignore[attr-defined]
-            raise
+    Keywords: `run`, its name; `credentials` and `provider`, others than the fixtures'; all else are Choices.
+    """
+    destination = f"{provider.name} {uuid.uuid4()}"
+    tries: Counter[str] = Counter()
+
+    def deliver(
+        *parts: pd.DataFrame,
+        run: str = "run",
+        credentials: Credentials = credentials,
+        provider: Provider = provider,
+        **choices: Any,
+    ) -> Delivered:
+        tries[run] += 1
+        with open_session(
+            ledger, "order_sync_ledger", destination=destination, run=run, try_number=tries[run]
+        ) as written:
+            delivery = Delivery(provider, credentials, session, written, Choices(**choices))
+            try:
+                delivery.run(parts)
+            except Exception as error:
+                error.delivered = delivery.delivered  # type: ignore[attr-defined]
+                raise
         return delivery.delivered
 
-    return run
+    return deliver

@@ -140,7 +140,7 @@ def test_newest_is_not_sent_though_an_older_could_be(run: Run) -> None:
 
 
 def test_every_change(run: Run) -> None:
-    """Every change is sent, an order's in the order of its versions, numbered from 0."""
+    """Every change is sent, an order's in the order of its versions."""
     transformed = run(
         {"order_id": "1", "status": "done", "status_changed_at": LATE},
         {"order_id": "2", "status": "paid", "status_changed_at": NOON},
@@ -149,8 +149,8 @@ def test_every_change(run: Run) -> None:
         changes="every",
     )
 
-    changes = [(row.order_status, row.change) for row in transformed.ready.itertuples() if row.order_id == "1"]
-    assert changes == [("created", 0), ("paid", 1), ("delivered", 2)]
+    changes = [row.order_status for row in transformed.ready.itertuples() if row.order_id == "1"]
+    assert changes == ["created", "paid", "delivered"]
     assert transformed.counts == {"superseded": 0, "orders": 4, "rejected": 0, "not_for_provider": 0}
 
 

@@ -10,6 +10,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from order_sync_airflow import counts
 from order_sync_airflow.hooks import hook_for
+from order_sync_airflow.ledger import LEDGER_CONNECTION, ledger_engine
 from order_sync_airflow.operators.base import DestinationOperator
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class LoadOrdersOperator(DestinationOperator):
     :param destination: its name in the configuration.
     :param staged: the folder that transform has returned. (templated)
 
-    `counts` has accepted, rejected and requests, also where the task fails.
+    `counts` has what became of each order, and the requests, also where the task fails.
     """
 
     template_fields: Sequence[str] = ("staged",)
@@ -36,7 +37,8 @@ class LoadOrdersOperator(DestinationOperator):
 
     def execute(self, context: Context) -> None:
         """Send all that is ready, and delete the staged parts when all of it has a verdict."""
-        from include.order_sync.delivery import Delivery
+        from include.order_sync.delivery import Choices, Delivery
+        from include.order_sync.ledger.session import open_session
         from include.order_sync.staging import Staging
 
         _, destination = self.read_configuration()
@@ -46,8 +48,22 @@ class LoadOrdersOperator(DestinationOperator):
             staging.clear("raw", "raw-items", "ready")
             raise AirflowSkipException("No orders to send in this window.")
         hook = hook_for(destination.provider, destination.connection)
-        with hook.get_conn() as session:
-            delivery = Delivery(destination.service, hook.credentials, session)
+        choices = Choices(
+            send_when=destination.send_when,
+            resend_in_doubt=destination.in_doubt == "resend",
+            resend=bool(context["params"].get("resend")),
+        )
+        with (
+            hook.get_conn() as session,
+            open_session(
+                ledger_engine(),
+                LEDGER_CONNECTION,
+                destination=destination.name,
+                run=run_key(context["dag_run"]),
+                try_number=context["ti"].try_number,
+            ) as ledger,
+        ):
+            delivery = Delivery(destination.service, hook.credentials, session, ledger, choices)
             try:
                 delivery.run(staging.ready_parts())
             finally:
@@ -55,20 +71,18 @@ class LoadOrdersOperator(DestinationOperator):
         staging.clear("raw", "raw-items", "ready")
 
     def _report(self, context: Context, delivered: Delivered, rejected_before: int, staging: Staging) -> None:
-        rejected = sum(map(len, delivered.rejected))
         for number, rows in enumerate(delivered.rejected):
-            staging.write("rejected", f"load-{number:05d}.parquet", rows)
-        if rejected:
-            self.log.warning(
-                "%s rejected %d orders\n%s",
-                self.destination,
-                rejected,
-                counts.reasons_table(delivered.reasons),
-            )
-        self.log.info("%d requests, %d orders accepted", delivered.requests, delivered.accepted)
-        counts.push(
-            context,
-            accepted=delivered.accepted,
-            rejected=rejected_before + rejected,
-            requests=delivered.requests,
+            staging.write("rejected", f"load-{context['ti'].try_number:03d}-{number:05d}.parquet", rows)
+        outcomes = dict.fromkeys(counts.OUTCOMES, 0) | delivered.orders
+        if delivered.reasons:
+            self.log.warning("%s rejects\n%s", self.destination, counts.reasons_table(delivered.reasons))
+        self.log.info(
+            "%d requests; %s", delivered.requests, ", ".join(f"{orders} {name}" for name, orders in outcomes.items())
         )
+        outcomes["rejected"] += rejected_before
+        counts.push(context, **outcomes, requests=delivered.requests)
+
+
+def run_key(dag_run: Any) -> str:
+    """Return what the ledger counts a run's attempts by: a run that a person clears starts, and counts, anew."""
+    return f"{dag_run.dag_id} {dag_run.run_id} {dag_run.start_date.isoformat()}"

@@ -1,0 +1,57 @@
+"""Creates the ledger's tables and brings them up to date, by Alembic."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from include.order_sync.errors import TryAgainError
+
+# It tells of each connection that it looks at; that is noise in a task's log.
+logging.getLogger("alembic.runtime.migration").setLevel(logging.WARNING)
+
+# What the task's message tells people to run.
+UPGRADE_COMMAND = "python -m order_sync_airflow.ledger upgrade"
+
+
+def upgrade(engine: sa.Engine) -> str:
+    """Bring the ledger's tables to this release's schema; return its version."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    with engine.begin() as connection:
+        # Two that upgrade at once go one after the other.
+        connection.exec_driver_sql("select pg_advisory_xact_lock(hashtextextended('order_sync schema', 0))")
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+    return head()
+
+
+def head() -> str:
+    """Return the version of the schema that this release needs."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    version = ScriptDirectory.from_config(config).get_current_head()
+    assert version is not None  # noqa: S101  (there is at least one migration)
+    return version
+
+
+def check(connection: sa.Connection, name: str) -> None:
+    """Raise TryAgainError, with what to run, unless the tables are those of this release.
+
+    Args:
+        connection: to the ledger.
+        name: the id of its Airflow connection, for the message.
+    """
+    found = MigrationContext.configure(connection).get_current_revision()
+    connection.rollback()
+    if found != head():
+        raise TryAgainError(
+            f"The ledger behind connection {name!r} has schema {found or 'none'}, and this release needs {head()}. "
+            f"Nothing was sent. Run `{UPGRADE_COMMAND}` with this release's code."
+        )

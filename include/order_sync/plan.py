@@ -1,0 +1,87 @@
+"""Compares ready orders with the ledger: what is to be sent, and what became or becomes of the rest. Pure pandas."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+import pandas as pd
+
+from include.order_sync.transform import VERSION
+
+
+class Action(StrEnum):
+    """What a run does with one ready order."""
+
+    SEND = "send"
+    ACCEPTED = "accepted"  # by an earlier try of this run
+    REJECTED = "rejected"  # by the service, in this version and with this payload
+    UNCHANGED = "unchanged"
+    STALE = "stale"
+    HELD = "held"
+
+
+def plan(
+    ready: pd.DataFrame,
+    states: pd.DataFrame,
+    own: pd.DataFrame,
+    *,
+    send_when: Literal["status", "content"],
+    resend: bool,
+) -> pd.Series:
+    """Return the Action for each ready order; the index is that of `ready`.
+
+    A version is compared as a whole with the highest that was ever attempted. An order whose code (`send_when:
+    status`) or payload (`content`) is the one that the service has is unchanged; `resend` sends it all the same, but
+    once in a run, and never an older version. A held order waits for a person, unless a newer version has another
+    code: that one is sent, and the held one is resolved by it.
+
+    Args:
+        ready: order_id, VERSION, code, payload_hash; an order's changes in order.
+        states: STATE_COLUMNS of the ledger, for those of the orders that it knows.
+        own: OWN_COLUMNS of the ledger: the verdicts that this run's earlier tries have got.
+        send_when: what makes an order changed.
+        resend: send unchanged orders too.
+    """
+    known = _joined(ready, states, ["order_id"])
+    verdict = known["verdict"]
+    newer, same = _compare(ready, known)
+    ahead = newer | verdict.isna()
+
+    fact = "code" if send_when == "status" else "payload_hash"
+    # Where an order has several changes in this window, each is compared with the one before it.
+    before = ready[fact].where(ahead).groupby(ready["order_id"]).shift()
+    taken = known[fact].where(verdict.ne("in_doubt"))  # what is in doubt may not have been taken
+    changed = ready[fact].ne(before.where(before.notna(), taken))
+    held = verdict.eq("held") & (same | (newer & before.isna() & ready["code"].eq(known["code"])))
+    altered = ready["payload_hash"].ne(known["attempted_hash"])
+    refused = same & verdict.eq("rejected") & ~altered
+
+    action = pd.Series(Action.STALE.value, index=ready.index, dtype="str")
+    action[ahead | same] = Action.UNCHANGED.value
+    action[refused] = Action.REJECTED.value
+    action[ahead & changed] = Action.SEND.value
+    action[same & verdict.eq("rejected") & altered] = Action.SEND.value
+    action[same & verdict.eq("in_doubt")] = Action.SEND.value
+    if resend:
+        action[ahead | same] = Action.SEND.value
+    action[held] = Action.HELD.value
+    mine = _joined(ready, own, ["order_id", *VERSION])["verdict"]
+    action[mine.eq("accepted")] = Action.ACCEPTED.value
+    action[mine.eq("rejected") & (refused | ~same)] = Action.REJECTED.value
+    return action
+
+
+def _joined(ready: pd.DataFrame, other: pd.DataFrame, on: list[str]) -> pd.DataFrame:
+    """Return the rows of `other` that belong to those of `ready`, with its index; missing where there is none."""
+    return ready[on].merge(other, on=on, how="left").set_index(ready.index)
+
+
+def _compare(ready: pd.DataFrame, known: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+    """Return where an order's version is higher than the ledger's, and where it is the same."""
+    newer = pd.Series(False, index=ready.index)
+    same = known["verdict"].notna()
+    for column in VERSION:
+        newer |= same & (ready[column] > known[column])
+        same &= ready[column] == known[column]
+    return newer, same

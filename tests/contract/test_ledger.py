@@ -1,0 +1,312 @@
+"""Nothing lost, nothing twice: what the ledger keeps for every registered provider."""
+
+import threading
+from dataclasses import replace
+
+import pytest
+import sqlalchemy as sa
+
+from include.order_sync import http
+from include.order_sync.errors import StopError, TryAgainError
+from include.order_sync.ledger import schema
+from include.order_sync.ledger.session import open_session
+from tests.contract.conftest import orders, ready
+from tests.contract.test_providers import taken
+
+TEN, ELEVEN, NOON = (f"2026-11-21T{hour}:00:00Z" for hour in (10, 11, 12))
+
+
+def two_codes(provider) -> list[str]:
+    """Return two statuses of different codes, neither of which must be held, if the provider has such."""
+    by_code = {code: status for status, code in provider.statuses.items() if code not in provider.held_codes}
+    by_code = by_code if len(by_code) > 1 else {code: status for status, code in provider.statuses.items()}
+    return list(by_code.values())[:2]
+
+
+def test_what_was_delivered_is_unchanged(provider, deliver, sandbox):
+    """Another run over the same orders sends nothing, and counts them as unchanged."""
+    part = ready(provider, orders(["1", "2"]))
+    deliver(part)
+    delivered = deliver(part, run="another")
+    assert (delivered.requests, delivered.orders) == (0, {"unchanged": 2})
+
+
+def test_an_older_version_is_never_sent(provider, deliver, sandbox):
+    """A backfill that comes late does not put an old state over a new one."""
+    new, old = two_codes(provider)
+    deliver(ready(provider, orders(["1"], new, NOON)))
+    delivered = deliver(ready(provider, orders(["1"], old, TEN)), run="late", resend=True)
+    assert (delivered.requests, delivered.orders) == (0, {"stale": 1})
+    assert taken(sandbox, provider) == {"1": [provider.statuses[new]]}
+
+
+def test_what_lies_before_an_unchanged_version_is_stale(provider, deliver, sandbox):
+    """A newer version that needed no sending still makes those before it stale."""
+    first, other = two_codes(provider)
+    deliver(ready(provider, orders(["1"], first, TEN)))
+    deliver(ready(provider, orders(["1"], first, NOON)), run="2")
+    assert deliver(ready(provider, orders(["1"], other, ELEVEN)), run="3").orders == {"stale": 1}
+
+
+def test_a_changed_status_is_sent(provider, deliver, sandbox):
+    """A newer version with another code is sent, once."""
+    first, second = two_codes(provider)
+    for run, (status, at) in enumerate([(first, TEN), (second, ELEVEN), (second, NOON)]):
+        deliver(ready(provider, orders(["1"], status, at)), run=str(run))
+    assert taken(sandbox, provider) == {"1": [provider.statuses[first], provider.statuses[second]]}
+
+
+def test_a_changed_map_resends_nothing_by_itself(provider, deliver, sandbox):
+    """The same version with another code, as after a changed map, is not sent without `resend`."""
+    first, second = two_codes(provider)
+    deliver(ready(provider, orders(["1"], first, TEN)))
+    mapped = ready(provider, orders(["1"], second, TEN))
+    assert deliver(mapped, run="2").orders == {"unchanged": 1}
+    assert deliver(mapped, run="3", resend=True).orders == {"accepted": 1}
+
+
+def test_resend_sends_once_a_run(provider, deliver, sandbox):
+    """`resend` sends what is unchanged, but a further try of that run sends nothing again."""
+    part = ready(provider, orders(["1", "2"]))
+    deliver(part)
+    assert deliver(part, run="again", resend=True).orders == {"accepted": 2}
+    again = deliver(part, run="again", resend=True)
+    assert (again.requests, again.orders) == (0, {"accepted": 2})
+
+
+def test_a_changed_payload_is_sent_if_so_chosen(provider, deliver, sandbox):
+    """With `send_when: content` a newer version of the same code is sent where its payload differs, else not."""
+    status, _ = two_codes(provider)
+    first, later = (ready(provider, orders(["1"], status, at)) for at in (TEN, ELEVEN))
+    deliver(first, send_when="content")
+    differs = first["payload"].tolist() != later["payload"].tolist()
+    assert deliver(later, run="later", send_when="content").requests == int(differs)
+    changed = ready(provider, orders(["1"], status, NOON))
+    changed["payload"] = changed["payload"].str.replace('"1"', '"1" ', n=1)
+    assert deliver(changed, run="changed", send_when="content").orders == {"accepted": 1}
+
+
+@pytest.mark.parametrize("fewer", [0, 7])
+def test_the_next_try_goes_on_at_the_first_unsent_batch(provider, deliver, sandbox, fewer):
+    """A try that ended half way is gone on with, also in smaller batches; the run counts each order once."""
+    ids = [str(number) for number in range(1, 2 * provider.max_orders + 2)]
+    part = ready(provider, orders(ids))
+    sandbox.fault({"provider": provider.name, "kind": "status", "status": 429, "every": 2}).raise_for_status()
+    with pytest.raises(TryAgainError) as again:
+        deliver(part)
+    assert again.value.delivered.orders == {"accepted": provider.max_orders}
+    sandbox.request("DELETE", "/__admin/faults")
+    smaller = replace(provider, max_orders=max(1, provider.max_orders - fewer))
+    assert deliver(part, provider=smaller).orders == {"accepted": len(ids)}
+    assert {id_: len(codes) for id_, codes in taken(sandbox, provider).items()} == dict.fromkeys(ids, 1)
+
+
+def test_all_changes_count_as_accepted_in_the_next_try(provider, deliver, sandbox):
+    """Several changes of an order that an earlier try has sent are the run's own, not stale."""
+    first, second = two_codes(provider)
+    part = ready(provider, orders(["1"], first, TEN), orders(["1"], second, NOON))
+    deliver(part)
+    delivered = deliver(part)
+    assert (delivered.requests, delivered.orders) == (0, {"accepted": 2})
+
+
+def test_equal_times_keep_the_source_order(provider, deliver, sandbox):
+    """Of two rows with the very same times the later row is the newer, in whatever window they come."""
+    first, second = two_codes(provider)
+    part = ready(provider, orders(["1"], first, TEN), orders(["1"], second, TEN))
+    deliver(part)
+    shifted = ready(provider, orders(["9"], first, TEN), orders(["1"], first, TEN), orders(["1"], second, TEN))
+    delivered = deliver(shifted, run="shifted")
+    assert delivered.orders == {"accepted": 1, "stale": 1, "unchanged": 1}
+    assert taken(sandbox, provider)["1"] == [provider.statuses[first], provider.statuses[second]]
+
+
+def status_by_rule(provider, *, held: bool) -> str | None:
+    """Return a status whose sends in doubt are held, or repeated; None if the provider has none."""
+    codes = provider.statuses.items()
+    return next((status for status, code in codes if (code in provider.held_codes) is held), None)
+
+
+def close(sandbox, provider, when: str) -> None:
+    """Let the next request end without an answer."""
+    sandbox.fault({"provider": provider.name, "kind": "close", "when": when, "next": 1}).raise_for_status()
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_in_doubt_is_sent_again_where_that_does_no_harm(provider, deliver, sandbox, when):
+    """Codes that set a state are sent again by the next try, or the next run."""
+    status = status_by_rule(provider, held=False)
+    if status is None:
+        return
+    part = ready(provider, orders(["1"], status))
+    for run in ("first", "second"):
+        close(sandbox, provider, when)
+        with pytest.raises(TryAgainError, match="doubt"):
+            deliver(part, run=run)
+    assert deliver(part, run="third").orders == {"accepted": 1}
+    assert set(taken(sandbox, provider)["1"]) == {provider.statuses[status]}
+
+
+def test_in_doubt_is_sent_again_only_in_its_highest_version(provider, deliver, sandbox):
+    """A newer version that was sent since resolves a send in doubt."""
+    status = status_by_rule(provider, held=False)
+    if status is None:
+        return
+    old = ready(provider, orders(["1"], status, TEN))
+    close(sandbox, provider, "before")
+    with pytest.raises(TryAgainError):
+        deliver(old)
+    deliver(ready(provider, orders(["1"], two_codes(provider)[1], NOON)), run="newer")
+    assert deliver(old).orders == {"stale": 1}
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_held_orders_wait_for_a_person(provider, deliver, sandbox, when):
+    """Codes that can mail a customer are not sent again by themselves, in no run and with no `resend`."""
+    status = status_by_rule(provider, held=True)
+    if status is None:
+        return
+    part = ready(provider, orders(["1"], status, TEN))
+    close(sandbox, provider, when)
+    for run in ("first", "first", "second"):
+        with pytest.raises(StopError, match=r"held.*1"):
+            deliver(part, run=run, resend=True)
+    newer_same_code = ready(provider, orders(["1"], status, NOON))
+    with pytest.raises(StopError, match="held"):
+        deliver(newer_same_code, run="third")
+    assert sandbox.admin("stats")[provider.name]["requests"] == 1
+
+
+def test_a_newer_status_resolves_a_held_order(provider, deliver, sandbox):
+    """A newer version with another code is sent, and the held one waits no longer."""
+    status = status_by_rule(provider, held=True)
+    if status is None:
+        return
+    other = next(other for other, code in provider.statuses.items() if code != provider.statuses[status])
+    close(sandbox, provider, "before")
+    old = ready(provider, orders(["1"], status, TEN))
+    with pytest.raises(StopError):
+        deliver(old)
+    assert deliver(ready(provider, orders(["1"], other, NOON)), run="newer").orders == {"accepted": 1}
+    assert deliver(old, run="third").orders == {"stale": 1}
+
+
+def test_a_destination_may_choose_to_resend_what_is_in_doubt(provider, deliver, sandbox):
+    """With `in_doubt: resend` nothing is held."""
+    part = ready(provider, orders(["1"]))
+    close(sandbox, provider, "before")
+    with pytest.raises(TryAgainError, match="doubt"):
+        deliver(part, resend_in_doubt=True)
+    assert deliver(part, resend_in_doubt=True).orders == {"accepted": 1}
+
+
+def test_a_killed_sender_leaves_its_batch_in_doubt(provider, deliver, sandbox, monkeypatch):
+    """What was under way when the sender was killed is in doubt, and treated by the provider's rule."""
+    part = ready(provider, orders(["1"]))
+    send = http.send
+
+    def killed(*arguments):
+        send(*arguments)
+        raise SystemExit
+
+    with monkeypatch.context() as patch:
+        patch.setattr(http, "send", killed)
+        with pytest.raises(SystemExit):
+            deliver(part)
+    if part["code"].iloc[0] in provider.held_codes:
+        with pytest.raises(StopError, match="held"):
+            deliver(part)
+    else:
+        assert deliver(part).orders == {"accepted": 1}
+
+
+def test_a_lost_session_stops_the_sender(provider, deliver, sandbox, monkeypatch, ledger):
+    """Who loses the ledger's session in mid-request sends nothing more; the batch is in doubt."""
+    part = ready(provider, orders([str(number) for number in range(1, 2 * provider.max_orders + 1)]))
+    send = http.send
+
+    def lose_the_session(*arguments):
+        with ledger.connect() as connection:
+            connection.execute(
+                sa.text("select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and granted")
+            )
+        return send(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(http, "send", lose_the_session)
+        with pytest.raises(TryAgainError, match="session is lost"):
+            deliver(part)
+    assert sandbox.admin("stats")[provider.name]["requests"] == 1
+
+
+def test_a_rejected_order_is_not_sent_again_until_it_changes(provider, deliver, sandbox):
+    """An order that the service rejected is not sent again as it was; with another payload it is."""
+    refuse = {"provider": provider.name, "kind": "status", "status": 400, "next": 1}
+    part = ready(provider, orders(["1"]))
+    sandbox.fault(refuse).raise_for_status()
+    try:
+        deliver(part)
+    except StopError:
+        pass
+    else:
+        return  # this service has no such answer
+    for run in ("run", "another"):
+        again = deliver(part, run=run)
+        assert (again.requests, again.orders) == (0, {"rejected": 1})
+    altered = part.assign(payload=part["payload"].str.replace('"1"', '"1" ', n=1))
+    assert deliver(altered, run="altered").orders == {"accepted": 1}
+
+
+def test_one_load_of_a_destination_at_a_time(ledger):
+    """A second load waits for the first, a bounded time; other destinations do not wait."""
+    arguments = {"run": "run", "try_number": 1, "lock_wait_s": 1}
+    with open_session(ledger, "order_sync_ledger", destination="locked", **arguments):
+        with (
+            pytest.raises(TryAgainError, match="'locked' has been sending for 1 s"),
+            open_session(ledger, "order_sync_ledger", destination="locked", **arguments),
+        ):
+            pass
+        with open_session(ledger, "order_sync_ledger", destination="another", **arguments):
+            pass
+    with open_session(ledger, "order_sync_ledger", destination="locked", **arguments):
+        pass
+
+
+def test_a_waiting_load_goes_on_when_the_lock_is_free(ledger):
+    """A load that waits gets the lock as soon as the other ends."""
+    arguments = {"destination": "handed on", "run": "run", "try_number": 1, "lock_wait_s": 20}
+    got = threading.Event()
+
+    def second() -> None:
+        with open_session(ledger, "order_sync_ledger", **arguments):
+            got.set()
+
+    with open_session(ledger, "order_sync_ledger", **arguments):
+        thread = threading.Thread(target=second)
+        thread.start()
+        assert not got.wait(0.3)
+    assert got.wait(10)
+    thread.join()
+
+
+def test_a_ledger_that_is_down_is_said(postgres_server):
+    """The message names the connection, says that nothing was sent, and it is tried again."""
+    engine = sa.create_engine(postgres_server.set(port=1))
+    with (
+        pytest.raises(TryAgainError, match=r"'order_sync_ledger' can't be reached.*Nothing was sent"),
+        open_session(engine, "order_sync_ledger", destination="x", run="run", try_number=1),
+    ):
+        pass
+
+
+def test_another_schema_is_said(postgres):
+    """A ledger without this release's tables is not used; the message says what to run."""
+    with (
+        pytest.raises(TryAgainError, match=r"has schema none, and this release needs .*Nothing was sent.*upgrade"),
+        open_session(postgres, "order_sync_ledger", destination="x", run="run", try_number=1),
+    ):
+        pass
+    schema.upgrade(postgres)
+    schema.upgrade(postgres)
+    with open_session(postgres, "order_sync_ledger", destination="x", run="run", try_number=1):
+        pass
