@@ -91,9 +91,9 @@ def postgres(postgres_server: sa.URL) -> Iterator[sa.Engine]:
 @pytest.fixture(scope="session")
 def ledger(postgres_server: sa.URL) -> Iterator[sa.Engine]:
     """An engine on a ledger of its own; tests share it, so each has destinations of its own."""
-    engine = sa.create_engine(postgres_server, connect_args={"options": "-c search_path=ledger"})
-    with engine.begin() as connection:
-        connection.exec_driver_sql("create schema ledger")
+    with sa.create_engine(postgres_server, isolation_level="AUTOCOMMIT").connect() as connection:
+        connection.exec_driver_sql("create database ledger")
+    engine = sa.create_engine(postgres_server.set(database="ledger"))
     schema.upgrade(engine)
     yield engine
     engine.dispose()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -14,6 +14,7 @@ import requests
 
 from include.order_sync import http
 from include.order_sync.errors import BatchRefusedError, InDoubtError, StopError, TryAgainError
+from include.order_sync.ledger.quarantine import HELD_REASON, Entry
 from include.order_sync.ledger.session import LedgerSession
 from include.order_sync.plan import Action, plan
 from include.order_sync.providers.base import Credentials, Outcome, Provider, Verdict
@@ -31,11 +32,13 @@ class Choices:
         send_when: what makes an order changed: its code (status), or its payload (content).
         resend_in_doubt: repeat what is in doubt, also where the provider's rule would hold it.
         resend: send unchanged orders too.
+        retry_rejected: send again what the service has rejected, though it is the same.
     """
 
     send_when: Literal["status", "content"] = "status"
     resend_in_doubt: bool = False
     resend: bool = False
+    retry_rejected: bool = False
 
 
 @dataclass
@@ -71,6 +74,7 @@ class Delivery:
         credentials: of the account.
         session: of http.py.
         ledger: the session that holds the destination's lock.
+        seal: orders and a reason each -> their rows, for the quarantine.
         choices: of the destination and the run.
         delivered: filled while the loop runs.
     """
@@ -79,6 +83,7 @@ class Delivery:
     credentials: Credentials
     session: requests.Session
     ledger: LedgerSession
+    seal: Callable[[pd.DataFrame, Sequence[str]], list[Entry]]
     choices: Choices = field(default_factory=Choices)
     delivered: Delivered = field(default_factory=Delivered)
 
@@ -100,10 +105,17 @@ class Delivery:
             held = part["code"].isin(self.provider.held_codes) & (not self.choices.resend_in_doubt)
             orders = part.assign(payload_hash=_hashes(part["payload"]), held_if_in_doubt=held)
             states = self.ledger.states(orders["order_id"].unique().tolist())
-            action = plan(orders, states, own, send_when=self.choices.send_when, resend=self.choices.resend)
+            action = plan(
+                orders,
+                states,
+                own,
+                send_when=self.choices.send_when,
+                resend=self.choices.resend,
+                retry_rejected=self.choices.retry_rejected,
+            )
             self.ledger.advance(orders[action == Action.UNCHANGED].drop_duplicates("order_id", keep="last"))
-            self.delivered.held += orders.loc[action == Action.HELD, "order_id"].tolist()
-            self.delivered.orders.update(action[action != Action.SEND])
+            self._hold(orders[action == Action.HELD])
+            self.delivered.orders.update(action[~action.isin([Action.SEND, Action.HELD])])
             yield orders[action == Action.SEND]
 
     def _settle(self, batch: pd.DataFrame) -> None:
@@ -126,8 +138,7 @@ class Delivery:
                 # These codes set a state, so that sending them twice does no harm.
                 raise TryAgainError(f"{doubt}. The batch is in doubt, and sent again.") from None
             log.error("%s. Its %d orders are held: they are not sent again.", doubt, len(batch))
-            self.delivered.held += batch["order_id"].tolist()
-            self.delivered.orders[Action.HELD] += len(batch)
+            self._hold(batch)
             return
         except (TryAgainError, StopError) as error:
             self.ledger.conclude(number, "not_taken", reason=str(error))
@@ -146,13 +157,22 @@ class Delivery:
             for order_id, verdict in zip(batch["order_id"], verdicts, strict=True)
             if verdict.outcome is Outcome.REJECTED
         }
-        self.ledger.conclude(number, "answered", rejected=reasons)
+        rows = batch[batch["order_id"].isin(reasons)]
+        entries = self.seal(rows, [reasons[order_id] for order_id in rows["order_id"]])
+        self.ledger.conclude(number, "answered", rejected=reasons, entries=entries)
         self.delivered.orders[Action.ACCEPTED] += len(batch) - len(reasons)
         if reasons:
             self.delivered.orders[Action.REJECTED] += len(reasons)
-            rows = batch[batch["order_id"].isin(reasons)]
             said = rows["order_id"].map(lambda order_id: [reasons[order_id]])
             self.delivered.rejected.append(rows.drop(columns=["payload_hash", "held_if_in_doubt"]).assign(reasons=said))
+
+    def _hold(self, orders: pd.DataFrame) -> None:
+        """Keep the rows of held orders, so that a person's decision can send them again."""
+        if orders.empty:
+            return
+        self.ledger.quarantine(self.seal(orders, [HELD_REASON] * len(orders)))
+        self.delivered.held += orders["order_id"].tolist()
+        self.delivered.orders[Action.HELD] += len(orders)
 
     def _judge(self) -> None:
         title = self.provider.title

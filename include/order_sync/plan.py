@@ -28,6 +28,7 @@ def plan(
     *,
     send_when: Literal["status", "content"],
     resend: bool,
+    retry_rejected: bool,
 ) -> pd.Series:
     """Return the Action for each ready order; the index is that of `ready`.
 
@@ -42,6 +43,7 @@ def plan(
         own: OWN_COLUMNS of the ledger: the verdicts that this run's earlier tries have got.
         send_when: what makes an order changed.
         resend: send unchanged orders too.
+        retry_rejected: send again what the service has rejected, though it is the same.
     """
     known = _joined(ready, states, ["order_id"])
     verdict = known["verdict"]
@@ -55,20 +57,20 @@ def plan(
     changed = ready[fact].ne(before.where(before.notna(), taken))
     held = verdict.eq("held") & (same | (newer & before.isna() & ready["code"].eq(known["code"])))
     altered = ready["payload_hash"].ne(known["attempted_hash"])
-    refused = same & verdict.eq("rejected") & ~altered
+    refused = same & verdict.eq("rejected") & ~(altered | retry_rejected)
 
     action = pd.Series(Action.STALE.value, index=ready.index, dtype="str")
     action[ahead | same] = Action.UNCHANGED.value
     action[refused] = Action.REJECTED.value
     action[ahead & changed] = Action.SEND.value
-    action[same & verdict.eq("rejected") & altered] = Action.SEND.value
+    action[same & verdict.eq("rejected") & ~refused] = Action.SEND.value
     action[same & verdict.eq("in_doubt")] = Action.SEND.value
     if resend:
         action[ahead | same] = Action.SEND.value
     action[held] = Action.HELD.value
     mine = _joined(ready, own, ["order_id", *VERSION])["verdict"]
     action[mine.eq("accepted")] = Action.ACCEPTED.value
-    action[mine.eq("rejected") & (refused | ~same)] = Action.REJECTED.value
+    action[mine.eq("rejected") & (~altered | ~same)] = Action.REJECTED.value
     return action
 
 

@@ -10,7 +10,7 @@ Paths are UPath: a folder of this machine, or of any object storage.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from itertools import chain
 from typing import Any
@@ -87,6 +87,23 @@ class Staging:
                 yield path.name, raw, _read(items)
             else:
                 yield path.name, raw, pd.DataFrame({"order_id": pd.Series(dtype="str")})
+
+    def raw_rows(self, positions: Sequence[int]) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+        """Return the raw rows at these positions of the window, in their order, and the items of their orders."""
+        found, found_items = [], []
+        for _, raw, items in self.raw_parts():
+            rows = raw[raw["position"].isin(positions)]
+            found.append(rows)
+            if items is not None:
+                found_items.append(items[items["order_id"].str.strip().isin(rows["order_id"].str.strip())])
+        rows = pd.concat(found).set_index("position", drop=False).loc[list(positions)]
+        return rows, pd.concat(found_items) if found_items else None
+
+    def rejected_parts(self) -> Iterator[pd.DataFrame]:
+        """Yield the rows that transform has rejected, with their reasons."""
+        for path in self._paths("rejected"):
+            if path.name.startswith("part-"):
+                yield _read(path)
 
     def ready_parts(self) -> Iterator[pd.DataFrame]:
         """Yield the ready orders of each part."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -49,6 +49,16 @@ def reasons_table(reasons: Counter[str]) -> str:
     from tabulate import tabulate
 
     return tabulate(reasons.most_common(), headers=["reason", "orders"], tablefmt="simple")
+
+
+def entries_table(entries: Iterable[Mapping[str, Any]]) -> str:
+    """Return entries of the quarantine as a table for the task log: ids, reasons and places, and no row."""
+    from tabulate import tabulate
+
+    rows = [(e["id"], e["order_id"], "; ".join(e["reasons"]), e["origin"], e["line"]) for e in entries]
+    return tabulate(
+        rows, headers=["entry", "order", "reasons", "origin", "line"], tablefmt="simple", disable_numparse=True
+    )
 
 
 def words_table(words: Counter[str]) -> str:

@@ -1,17 +1,29 @@
-"""The ledger's connection, and the command that brings its tables up to date."""
+"""The ledger as tasks use it: its connection, the run's key, the deployment's cipher; and the command line."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from include.order_sync.errors import StopError
 from order_sync_airflow.hooks.base import connection
 
 if TYPE_CHECKING:
+    import pandas as pd
     import sqlalchemy as sa
+    from airflow.sdk import Context
+
+    from include.order_sync.ledger.quarantine import Cipher, Entry
+    from include.order_sync.ledger.session import LedgerSession
+    from include.order_sync.staging import Staging
 
 LEDGER_CONNECTION = "order_sync_ledger"
+
+# The XCom by which a redrive's extract tells its load which entries of the quarantine it has staged.
+REDRIVEN_KEY = "redriven"
 
 
 def ledger_engine() -> sa.Engine:
@@ -20,6 +32,62 @@ def ledger_engine() -> sa.Engine:
     if conn.conn_type != "postgres":
         raise StopError(f"Connection {LEDGER_CONNECTION!r} must be of type postgres, and is {conn.conn_type!r}.")
     return conn.get_hook().get_sqlalchemy_engine()
+
+
+@contextmanager
+def open_ledger(context: Context, destination: str) -> Iterator[LedgerSession]:
+    """Give the session that holds the destination's lock, for the running task.
+
+    Attempts are counted by run; one that a person clears starts anew, and so counts anew.
+    """
+    from include.order_sync.ledger.session import open_session
+
+    dag_run = context["dag_run"]
+    run = f"{dag_run.dag_id} {dag_run.run_id} {dag_run.start_date.isoformat()}"
+    engine = ledger_engine()
+    with open_session(
+        engine, LEDGER_CONNECTION, destination=destination, run=run, try_number=context["ti"].try_number
+    ) as session:
+        yield session
+
+
+def deployment_cipher() -> Cipher:
+    """Return Airflow's Fernet: its first key encrypts, any of its keys decrypts."""
+    from airflow.sdk.crypto import get_fernet
+
+    cipher = get_fernet()
+    if not cipher.is_encrypted:
+        raise StopError("Set Airflow's [core] fernet_key: rows in the quarantine are personal data, and encrypted.")
+    return cipher
+
+
+@dataclass(frozen=True)
+class Sealer:
+    """Turns staged rows into entries of the quarantine.
+
+    Args:
+        staging: of the run.
+        timezone: of the source's times without an offset.
+    """
+
+    staging: Staging
+    timezone: str
+
+    def seal(self, orders: pd.DataFrame, reasons: Sequence[str]) -> list[Entry]:
+        """Return an entry for each of these ready orders, with its reason."""
+        from include.order_sync.ledger.quarantine import seal
+
+        if orders.empty:
+            return []
+        rows, items = self.staging.raw_rows(orders["position"].tolist())
+        return seal(rows.assign(reasons=[[reason] for reason in reasons]), items, self.timezone, deployment_cipher())
+
+    def seal_rows(self, rejected: pd.DataFrame) -> list[Entry]:
+        """Return an entry for each of these raw rows, which carry their reasons."""
+        from include.order_sync.ledger.quarantine import seal
+
+        _, items = self.staging.raw_rows(rejected["position"].tolist())
+        return seal(rejected, items, self.timezone, deployment_cipher())
 
 
 def main() -> None:

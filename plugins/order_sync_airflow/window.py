@@ -21,7 +21,7 @@ def window_of(context: Context) -> Window:
         StopError: a manual run names no window, half of one, or one that ends before it starts; or a run that is
             not manual has `from` or `to`.
     """
-    start, end = (_time(context, name) for name in ("from", "to"))
+    start, end = (param_time(context, name) for name in ("from", "to"))
     if start is None and end is None:
         # A manual run without a logical date has no data interval: the keys are absent.
         if context.get("data_interval_start") is None:
@@ -44,7 +44,8 @@ def narrowed_ids(context: Context) -> frozenset[str]:
     return frozenset(order_id.strip() for order_id in context["params"].get("order_ids") or ())
 
 
-def _time(context: Context, name: str) -> datetime | None:
+def param_time(context: Context, name: str) -> datetime | None:
+    """Return the time of a param, or None where it is empty; without an offset it is UTC."""
     text = context["params"].get(name)
     if not text:
         return None

@@ -11,6 +11,7 @@ from order_sync_airflow.retry import OrderSyncRetryPolicy
 
 from tests.airflow.conftest import ROOT
 
+REDRIVE = "order_sync_redrive"
 SAMPLE = {"order_sync_rees46", "order_sync_personaclick", "order_sync_yespo", "order_sync_justclick"}
 
 
@@ -34,12 +35,12 @@ def configuration(tmp_path, monkeypatch):
 def test_the_sample_configuration_gives_one_dag_a_destination(bag):
     """The folder gives exactly the sample's DAGs, and no file of it fails."""
     assert bag.import_errors == {}
-    assert set(bag.dags) == SAMPLE
+    assert set(bag.dags) == SAMPLE | {REDRIVE}
 
 
 def test_a_destinations_dag_is_as_designed(bag):
     """Each DAG is hourly with a data interval, without catch-up, one run and one load at a time."""
-    for dag in bag.dags.values():
+    for dag in (bag.dags[name] for name in SAMPLE):
         assert isinstance(dag.timetable, CronDataIntervalTimetable)
         assert (dag.catchup, dag.max_active_runs) == (False, 1)
         assert dag.task_ids == ["extract", "transform", "load"]
@@ -61,7 +62,7 @@ def test_good_destinations_keep_their_dags_and_mistakes_are_listed(configuration
     sample = (ROOT / "include/config/order_sync.yaml").read_text("utf-8")
     configuration(sample.replace("provider: yespo", "provider: yespoo").replace("connection: rees46", "conection: x"))
     bag = DagBag(ROOT / "dags")
-    assert set(bag.dags) == {"order_sync_personaclick", "order_sync_justclick"}
+    assert set(bag.dags) == {"order_sync_personaclick", "order_sync_justclick", REDRIVE}
     ((file, error),) = bag.import_errors.items()
     assert file.endswith("order_sync_config.py")
     for said in ("destinations.yespo.provider", "'yespoo'", "did you mean 'yespo'", "destinations.rees46.conection"):

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from include.order_sync import http
 from include.order_sync.delivery import Choices, Delivered, Delivery
+from include.order_sync.ledger.quarantine import Entry
 from include.order_sync.ledger.session import open_session
 from include.order_sync.model import ORDER_COLUMNS, OrderStatus
 from include.order_sync.providers import PROVIDERS
@@ -64,6 +65,14 @@ def ready(provider: Provider, *raw: pd.DataFrame) -> pd.DataFrame:
     part = transform(rows, None, replace(RULES, codes=provider.statuses), provider)
     assert not part.reasons
     return part.ready
+
+
+def sealed(orders: pd.DataFrame, reasons: Sequence[str]) -> list[Entry]:
+    """Return entries for the quarantine without a staged row behind them."""
+    return [
+        Entry(row.order_id, row.payload_hash, [reason], b"sealed", row.origin, row.line, row.status_changed_at)
+        for row, reason in zip(orders.itertuples(), reasons, strict=True)
+    ]
 
 
 @pytest.fixture(scope="session")
@@ -123,7 +132,7 @@ def deliver(
         with open_session(
             ledger, "order_sync_ledger", destination=destination, run=run, try_number=tries[run]
         ) as written:
-            delivery = Delivery(provider, credentials, session, written, Choices(**choices))
+            delivery = Delivery(provider, credentials, session, written, sealed, Choices(**choices))
             try:
                 delivery.run(parts)
             except Exception as error:

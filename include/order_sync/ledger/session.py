@@ -6,6 +6,7 @@ a sender that has lost the one has lost the other, and stops.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +19,8 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from include.order_sync.errors import StopError, TryAgainError
-from include.order_sync.ledger import schema
+from include.order_sync.ledger import quarantine, schema
+from include.order_sync.ledger.quarantine import Entry
 from include.order_sync.redact import redact
 
 STATE_COLUMNS = [
@@ -104,7 +106,7 @@ class LedgerSession:
         return self._frame(OWN_COLUMNS, query, (self.destination, self.run))
 
     def _frame(self, columns: list[str], query: str, values: tuple[Any, ...]) -> pd.DataFrame:
-        with self._transaction() as cursor:
+        with self.transaction() as cursor:
             frame = pd.DataFrame(cursor.execute(query, values, binary=True).fetchall(), columns=columns)
         for column in ("status_changed_at", "updated_at"):
             frame[column] = pd.to_datetime(frame[column], utc=True).dt.as_unit("us")
@@ -115,11 +117,12 @@ class LedgerSession:
         """Remember newer versions of orders that need not be sent, so that none in between is ever sent.
 
         Args:
-            orders: order_id, status_changed_at, updated_at, rank.
+            orders: order_id, status_changed_at, updated_at, rank; no order twice.
         """
         if orders.empty:
             return
-        with self._transaction() as cursor:
+        order_ids = orders["order_id"].tolist()
+        with self.transaction() as cursor:
             cursor.execute(
                 """
                 update order_states s set status_changed_at = n.changed, updated_at = n.updated, rank = n.rank
@@ -128,13 +131,20 @@ class LedgerSession:
                   and (n.changed, n.updated, n.rank) > (s.status_changed_at, s.updated_at, s.rank)
                 """,
                 (
-                    orders["order_id"].tolist(),
+                    order_ids,
                     _times(orders["status_changed_at"]),
                     _times(orders["updated_at"]),
                     orders["rank"].tolist(),
                     self.destination,
                 ),
             )
+            quarantine.resolve_delivered(cursor, self.destination, order_ids)
+
+    def quarantine(self, entries: Sequence[Entry]) -> None:
+        """Write rows that could not be delivered."""
+        if entries:
+            with self.transaction() as cursor:
+                quarantine.add(cursor, self.destination, self.run, entries)
 
     def intend(self, batch: pd.DataFrame) -> int:
         """Write down what is about to be sent, and return the batch's number.
@@ -142,7 +152,7 @@ class LedgerSession:
         Args:
             batch: ATTEMPT_COLUMNS; no order twice.
         """
-        with self._transaction() as cursor:
+        with self.transaction() as cursor:
             number = cursor.execute(
                 "insert into batches (destination, run, try) values (%s, %s, %s) returning id",
                 (self.destination, self.run, self.try_number),
@@ -167,6 +177,7 @@ class LedgerSession:
         outcome: Literal["answered", "not_taken", "in_doubt"],
         *,
         rejected: Mapping[str, str] | None = None,
+        entries: Sequence[Entry] = (),
         reason: str | None = None,
     ) -> None:
         """Write down what became of a batch and its orders, in one transaction.
@@ -175,17 +186,19 @@ class LedgerSession:
             batch: its number.
             outcome: answered: each order was accepted, or rejected; not taken: nothing happened to any; in doubt.
             rejected: order id -> reason.
+            entries: the rows of the orders that are rejected or held.
             reason: of what is no answer.
         """
-        with self._transaction() as cursor:
+        with self.transaction() as cursor:
             self._conclude(cursor, batch, outcome, rejected or {}, reason)
+            quarantine.add(cursor, self.destination, self.run, entries)
 
     def settle_orphans(self) -> int:
         """Mark the batches that a sender has left without an outcome as in doubt; return how many orders.
 
         Whoever holds the lock is the only sender, so nobody is still waiting for their answers.
         """
-        with self._transaction() as cursor:
+        with self.transaction() as cursor:
             query = "select id from batches where destination = %s and outcome is null order by id"
             orphans = [number for (number,) in cursor.execute(query, (self.destination,)).fetchall()]
             for number in orphans:
@@ -204,9 +217,17 @@ class LedgerSession:
             )
         if outcome != "not_taken":
             cursor.execute(_APPLY, {"destination": self.destination, "batch": batch})
+        if outcome == "answered":
+            rows = cursor.execute("select order_id from attempts where batch_id = %s", (batch,)).fetchall()
+            quarantine.resolve_delivered(cursor, self.destination, [order_id for (order_id,) in rows])
+
+    def count_own(self) -> Counter[str]:
+        """Return how many of this run's orders, a version each, have each verdict."""
+        return Counter(self.own_verdicts()["verdict"])
 
     @contextmanager
-    def _transaction(self) -> Iterator[Any]:
+    def transaction(self) -> Iterator[Any]:
+        """Give a cursor in a transaction; TryAgainError if the session, and so the lock, is lost."""
         try:
             with self.connection.transaction(), self.connection.cursor() as cursor:
                 yield cursor

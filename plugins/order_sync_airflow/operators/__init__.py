@@ -2,6 +2,7 @@
 
 from order_sync_airflow.operators.extract import ExtractOrdersOperator
 from order_sync_airflow.operators.load import LoadOrdersOperator
+from order_sync_airflow.operators.redrive import StageQuarantineOperator
 from order_sync_airflow.operators.transform import TransformOrdersOperator
 
-__all__ = ["ExtractOrdersOperator", "LoadOrdersOperator", "TransformOrdersOperator"]
+__all__ = ["ExtractOrdersOperator", "LoadOrdersOperator", "StageQuarantineOperator", "TransformOrdersOperator"]

@@ -10,7 +10,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from order_sync_airflow import counts
 from order_sync_airflow.hooks import hook_for
-from order_sync_airflow.ledger import LEDGER_CONNECTION, ledger_engine
+from order_sync_airflow.ledger import REDRIVEN_KEY, Sealer, open_ledger
 from order_sync_airflow.operators.base import DestinationOperator
 
 if TYPE_CHECKING:
@@ -23,51 +23,56 @@ if TYPE_CHECKING:
 class LoadOrdersOperator(DestinationOperator):
     """Delivers the ready orders in batches; skipped where there are none.
 
-    :param destination: its name in the configuration.
+    :param destination: its name in the configuration. (templated)
     :param staged: the folder that transform has returned. (templated)
+    :param retry_rejected: send again what the service has rejected in this very form, as a redrive does.
 
     `counts` has what became of each order, and the requests, also where the task fails.
     """
 
-    template_fields: Sequence[str] = ("staged",)
+    template_fields: Sequence[str] = ("destination", "staged")
 
-    def __init__(self, *, staged: str, **kwargs: Any) -> None:
+    def __init__(self, *, staged: str, retry_rejected: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.staged = staged
+        self.retry_rejected = retry_rejected
 
     def execute(self, context: Context) -> None:
-        """Send all that is ready, and delete the staged parts when all of it has a verdict."""
+        """Send what is to be sent, and delete the staged parts when all orders have their verdict."""
         from include.order_sync.delivery import Choices, Delivery
-        from include.order_sync.ledger.session import open_session
+        from include.order_sync.ledger.quarantine import resolve_redriven
         from include.order_sync.staging import Staging
 
-        _, destination = self.read_configuration()
+        configuration, destination = self.read_configuration()
+        source = configuration.sources[destination.source]
         staging = Staging(ObjectStoragePath(self.staged))
         before = counts.pull(context, "transform")
-        if before["orders"] == before["rejected"] + before["not_for_provider"]:
-            staging.clear("raw", "raw-items", "ready")
-            raise AirflowSkipException("No orders to send in this window.")
+        if not before["orders"]:
+            raise AirflowSkipException("No orders in this window.")
         hook = hook_for(destination.provider, destination.connection)
         choices = Choices(
             send_when=destination.send_when,
             resend_in_doubt=destination.in_doubt == "resend",
             resend=bool(context["params"].get("resend")),
+            retry_rejected=self.retry_rejected,
         )
-        with (
-            hook.get_conn() as session,
-            open_session(
-                ledger_engine(),
-                LEDGER_CONNECTION,
-                destination=destination.name,
-                run=run_key(context["dag_run"]),
-                try_number=context["ti"].try_number,
-            ) as ledger,
-        ):
-            delivery = Delivery(destination.service, hook.credentials, session, ledger, choices)
-            try:
-                delivery.run(staging.ready_parts())
-            finally:
-                self._report(context, delivery.delivered, before["rejected"], staging)
+        sealer = Sealer(staging, source.timezone)
+        with open_ledger(context, destination.name) as ledger:
+            for rows in staging.rejected_parts():
+                ledger.quarantine(sealer.seal_rows(rows))
+            if before["orders"] == before["rejected"] + before["not_for_provider"]:
+                staging.clear("raw", "raw-items", "ready")
+                raise AirflowSkipException("No orders to send in this window.")
+            with hook.get_conn() as session:
+                delivery = Delivery(destination.service, hook.credentials, session, ledger, sealer.seal, choices)
+                try:
+                    delivery.run(staging.ready_parts())
+                finally:
+                    self._report(context, delivery.delivered, before["rejected"], staging)
+            redriven = context["ti"].xcom_pull(task_ids="extract", key=REDRIVEN_KEY)
+            if redriven:
+                with ledger.transaction() as cursor:
+                    resolve_redriven(cursor, ledger.run, redriven)
         staging.clear("raw", "raw-items", "ready")
 
     def _report(self, context: Context, delivered: Delivered, rejected_before: int, staging: Staging) -> None:
@@ -81,8 +86,3 @@ class LoadOrdersOperator(DestinationOperator):
         )
         outcomes["rejected"] += rejected_before
         counts.push(context, **outcomes, requests=delivered.requests)
-
-
-def run_key(dag_run: Any) -> str:
-    """Return what the ledger counts a run's attempts by: a run that a person clears starts, and counts, anew."""
-    return f"{dag_run.dag_id} {dag_run.run_id} {dag_run.start_date.isoformat()}"

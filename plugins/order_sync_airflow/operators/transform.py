@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 class TransformOrdersOperator(DestinationOperator):
     """Maps, validates and builds the orders of each staged part.
 
-    :param destination: its name in the configuration.
+    :param destination: its name in the configuration. (templated)
     :param staged: the folder that extract has returned. (templated)
 
     Returns the folder again; `counts` has superseded, orders, rejected and not_for_provider.
     """
 
-    template_fields: Sequence[str] = ("staged",)
+    template_fields: Sequence[str] = ("destination", "staged")
 
     def __init__(self, *, staged: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)

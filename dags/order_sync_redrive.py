@@ -1,0 +1,53 @@
+"""Sends quarantined or held orders again, with today's map and the same code as every run."""
+
+from datetime import timedelta
+
+from airflow.sdk import DAG, Param
+from order_sync_airflow.counts import TAG
+from order_sync_airflow.operators import LoadOrdersOperator, StageQuarantineOperator, TransformOrdersOperator
+
+from include.order_sync.config_file import load
+
+DESTINATIONS = list(load().destinations)
+
+PARAMS = {
+    "destination": Param(None, type="string", enum=DESTINATIONS, title="Destination"),
+    "reason": Param(None, type=["null", "string"], title="Reason", description="Entries with this in a reason."),
+    "from": Param(None, type=["null", "string"], format="date-time", title="Seen from"),
+    "to": Param(None, type=["null", "string"], format="date-time", title="Seen before"),
+    "order_ids": Param(
+        None, type=["null", "array"], items={"type": "string"}, title="Order ids", description="One a line."
+    ),
+    "at_most": Param(1000, type="integer", minimum=1, title="At most", description="The oldest entries first."),
+    "decision": Param(
+        None,
+        type=["null", "string"],
+        enum=[None, "resend", "accept"],
+        title="Decision on held orders",
+        description="resend: the service has not taken them. accept: it has. Goes with order ids or a batch.",
+    ),
+    "batch": Param(
+        None, type=["null", "integer"], title="Batch", description="Held orders of this batch of the ledger."
+    ),
+    "dry_run": Param(True, type="boolean", title="Dry run", description="Only list the entries in extract's log."),
+}
+
+# Without a destination there is nothing to redrive, and order_sync_config.py says why there is none.
+if DESTINATIONS:
+    with DAG(
+        "order_sync_redrive",
+        description="Sends quarantined or held orders again",
+        schedule=None,
+        max_active_runs=1,
+        tags=[TAG],
+        params=PARAMS,
+        doc_md=__doc__,
+        default_args={
+            "retries": 3,
+            "retry_delay": timedelta(minutes=10),
+            "destination": "{{ params.destination }}",
+        },
+    ):
+        extract = StageQuarantineOperator(task_id="extract")
+        transform = TransformOrdersOperator(task_id="transform", staged=extract.output)
+        LoadOrdersOperator(task_id="load", staged=transform.output, retry_rejected=True)

@@ -1,0 +1,271 @@
+"""Rows that could not be delivered: sealed for the ledger, found again, opened for a redrive."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, Protocol
+
+import pandas as pd
+import pyarrow as pa
+
+from include.order_sync.canonical import canonical_orders
+from include.order_sync.model import ITEM_COLUMNS, ORDER_COLUMNS
+from include.order_sync.sources.raw import RAW_ITEMS_SCHEMA, RAW_SCHEMA
+
+# What is remembered of a row besides its order columns, so that it is read again as it was.
+_CONTEXT = ("origin", "line", "file_modified_at", "problem")
+
+HELD_REASON = "held: sent, and no answer tells whether it was taken"
+
+
+class Cipher(Protocol):
+    """Encrypts with the deployment's first key, and decrypts with any of its keys."""
+
+    def encrypt(self, msg: bytes) -> bytes:
+        """Return the token of a text."""
+
+    def decrypt(self, msg: bytes) -> bytes:
+        """Return the text of a token; any exception where no key fits."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A row for the quarantine; its content is in `sealed_row` alone."""
+
+    order_id: str | None
+    row_hash: bytes
+    reasons: list[str]
+    sealed_row: bytes
+    origin: str
+    line: int | None
+    status_changed_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which open entries a redrive is about; what is empty does not narrow.
+
+    Args:
+        reason: a part of a reason.
+        seen_from, seen_to: when the row was last seen.
+        order_ids: of these orders.
+        batch: in doubt since this batch.
+        held: held orders alone, or all others alone.
+        at_most: how many, the oldest first.
+    """
+
+    reason: str = ""
+    seen_from: datetime | None = None
+    seen_to: datetime | None = None
+    order_ids: tuple[str, ...] = ()
+    batch: int | None = None
+    held: bool = False
+    at_most: int = 1000
+
+
+def seal(rows: pd.DataFrame, items: pd.DataFrame | None, timezone: str, cipher: Cipher) -> list[Entry]:
+    """Return an entry for each raw row.
+
+    Args:
+        rows: raw rows (RAW_SCHEMA) with the list of their `reasons`.
+        items: raw items of these orders, where a second query gives them.
+        timezone: of the source's times without an offset.
+        cipher: of the deployment.
+    """
+    canonical = canonical_orders(rows, timezone)
+    by_order: dict[str, list[dict[str, str]]] = {}
+    if items is not None:
+        for item in items.to_dict("records"):
+            by_order.setdefault(str(item["order_id"]).strip(), []).append(_given(item, ("order_id", *ITEM_COLUMNS)))
+    entries = []
+    for row, order_id, changed in zip(
+        rows.to_dict("records"), canonical["order_id"], canonical["status_changed_at"], strict=True
+    ):
+        known_id = None if pd.isna(order_id) else str(order_id)
+        content = _given(row, ORDER_COLUMNS)
+        # A row that could not be read as one has no content to tell it by.
+        identity = content or {"origin": str(row["origin"]), "line": str(row["line"])}
+        whole = {"row": content | _given(row, _CONTEXT), "items": by_order.get(known_id or "")}
+        entries.append(
+            Entry(
+                order_id=known_id,
+                row_hash=hashlib.blake2b(json.dumps(identity, sort_keys=True).encode(), digest_size=16).digest(),
+                reasons=list(row["reasons"]),
+                sealed_row=cipher.encrypt(json.dumps(whole, ensure_ascii=False).encode()),
+                origin=str(row["origin"]),
+                line=int(row["line"]),
+                status_changed_at=None if pd.isna(changed) else changed.to_pydatetime(),
+            )
+        )
+    return entries
+
+
+def unseal(sealed_rows: Sequence[bytes], cipher: Cipher) -> tuple[pa.Table, pa.Table | None, list[int]]:
+    """Return raw rows (RAW_SCHEMA) and raw items again, and the places of those that no key of the deployment opens."""
+    rows: list[dict[str, Any]] = []
+    items: list[dict[str, str]] = []
+    closed: list[int] = []
+    has_items = False
+    for place, token in enumerate(sealed_rows):
+        try:
+            whole = json.loads(cipher.decrypt(bytes(token)))
+        except Exception:  # each cipher has its own exception for a wrong key
+            closed.append(place)
+            continue
+        row = whole["row"]
+        row |= {"line": int(row["line"]), "position": len(rows)}
+        if "file_modified_at" in row:
+            row["file_modified_at"] = datetime.fromisoformat(row["file_modified_at"])
+        rows.append(row)
+        has_items |= whole["items"] is not None
+        items += whole["items"] or []
+    orders = pa.Table.from_pylist(rows, schema=RAW_SCHEMA)
+    return orders, pa.Table.from_pylist(items, schema=RAW_ITEMS_SCHEMA) if has_items else None, closed
+
+
+def _given(row: Mapping[Hashable, Any], columns: Iterable[str]) -> dict[str, str]:
+    return {column: str(row[column]) for column in columns if column in row and not pd.isna(row[column])}
+
+
+def add(cursor: Any, destination: str, run: str, entries: Sequence[Entry]) -> None:
+    """Write entries; the same row seen again is one entry, that says when and how often."""
+    for entry in entries:
+        cursor.execute(
+            """
+            insert into quarantine (destination, order_id, row_hash, reasons, sealed_row, origin, line,
+                                    status_changed_at, run)
+            values (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+            on conflict (destination, row_hash) where resolved_at is null do update set
+                reasons = excluded.reasons, sealed_row = excluded.sealed_row, origin = excluded.origin,
+                line = excluded.line, last_seen_at = now(), run = excluded.run,
+                times_seen = quarantine.times_seen + case when quarantine.run = excluded.run then 0 else 1 end
+            """,
+            (
+                destination,
+                entry.order_id,
+                entry.row_hash,
+                entry.reasons,
+                entry.sealed_row,
+                entry.origin,
+                entry.line,
+                entry.status_changed_at,
+                run,
+            ),
+        )
+
+
+def resolve_delivered(cursor: Any, destination: str, order_ids: Sequence[str]) -> None:
+    """Close the entries of those of the orders of which the service has this version or a newer one."""
+    cursor.execute(
+        """
+        update quarantine q set resolved_at = now(), resolution = 'a good row of the order was delivered'
+        from order_states s
+        where q.destination = %s and q.order_id = any(%s) and q.resolved_at is null
+          and s.destination = q.destination and s.order_id = q.order_id and s.verdict = 'accepted'
+          and (q.status_changed_at is null or q.status_changed_at <= s.status_changed_at)
+        """,
+        (destination, list(order_ids)),
+    )
+
+
+def resolve_redriven(cursor: Any, run: str, ids: Sequence[int]) -> int:
+    """Close the entries that a redrive has sent through without seeing them fail again; return how many."""
+    cursor.execute(
+        """
+        update quarantine set resolved_at = now(), resolution = 'redriven'
+        where id = any(%s) and run <> %s and resolved_at is null
+        """,
+        (list(ids), run),
+    )
+    return int(cursor.rowcount)
+
+
+def find(cursor: Any, destination: str, wanted: Filter) -> list[dict[str, Any]]:
+    """Return open entries, the oldest first: id, order_id, reasons, sealed_row, origin, line."""
+    rows = cursor.execute(
+        """
+        select q.id, q.order_id, q.reasons, q.sealed_row, q.origin, q.line
+        from quarantine q
+        left join order_states s on s.destination = q.destination and s.order_id = q.order_id
+        where q.destination = %(destination)s and q.resolved_at is null
+          and (%(held)s = coalesce(s.verdict = 'held' and %(held_reason)s = any(q.reasons), false))
+          and (%(reason)s = '' or exists (select from unnest(q.reasons) r where position(%(reason)s in r) > 0))
+          and (%(seen_from)s::timestamptz is null or q.last_seen_at >= %(seen_from)s)
+          and (%(seen_to)s::timestamptz is null or q.last_seen_at < %(seen_to)s)
+          and (%(all_orders)s or q.order_id = any(%(order_ids)s))
+          and (%(batch)s::bigint is null or s.batch_id = %(batch)s)
+        order by q.id limit %(at_most)s
+        """,
+        {
+            "destination": destination,
+            "held": wanted.held,
+            "held_reason": HELD_REASON,
+            "reason": wanted.reason,
+            "seen_from": wanted.seen_from,
+            "seen_to": wanted.seen_to,
+            "all_orders": not wanted.order_ids,
+            "order_ids": list(wanted.order_ids),
+            "batch": wanted.batch,
+            "at_most": wanted.at_most,
+        },
+    ).fetchall()
+    names = ("id", "order_id", "reasons", "sealed_row", "origin", "line")
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def decide(
+    cursor: Any,
+    destination: str,
+    decision: Literal["accept", "resend"],
+    decided_by: str,
+    *,
+    order_ids: Sequence[str] = (),
+    batch: int | None = None,
+) -> list[str]:
+    """Write down a person's decision on held orders, and return the ids of those that were held.
+
+    accept: the service has taken them; resend: it has not, so they are sent again with their next plan. Neither
+    says anything of an order that a newer version has resolved meanwhile.
+
+    Args:
+        cursor: in a transaction of the session that holds the destination's lock.
+        destination: whose orders.
+        decision: of the person.
+        decided_by: who it was.
+        order_ids: of these orders; none means all.
+        batch: in doubt since this batch.
+    """
+    rows = cursor.execute(
+        """
+        with decided as (
+            update order_states set verdict = case %(decision)s when 'accept' then 'accepted' else 'in_doubt' end
+            where destination = %(destination)s and verdict = 'held'
+              and (%(all_orders)s or order_id = any(%(order_ids)s))
+              and (%(batch)s::bigint is null or batch_id = %(batch)s)
+            returning order_id, batch_id
+        ), noted as (
+            insert into decisions (destination, order_id, batch_id, decision, decided_by)
+            select %(destination)s, order_id, batch_id, %(decision)s, %(who)s from decided
+        ), closed as (
+            update quarantine q set resolved_at = now(), resolution = 'accepted by ' || %(who)s
+            from decided d
+            where %(decision)s = 'accept' and q.destination = %(destination)s and q.order_id = d.order_id
+              and q.resolved_at is null and %(held_reason)s = any(q.reasons)
+        )
+        select order_id from decided
+        """,
+        {
+            "decision": decision,
+            "destination": destination,
+            "all_orders": not order_ids,
+            "order_ids": list(order_ids),
+            "batch": batch,
+            "who": decided_by,
+            "held_reason": HELD_REASON,
+        },
+    ).fetchall()
+    return [order_id for (order_id,) in rows]

@@ -1,0 +1,111 @@
+"""Takes rows out of the quarantine, and people's decisions on held orders."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from airflow.sdk import ObjectStoragePath
+
+from include.order_sync.errors import StopError
+from order_sync_airflow import counts
+from order_sync_airflow.ledger import REDRIVEN_KEY, deployment_cipher, open_ledger
+from order_sync_airflow.operators.base import DestinationOperator
+from order_sync_airflow.window import param_time
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from include.order_sync.ledger.quarantine import Filter
+    from include.order_sync.ledger.session import LedgerSession
+
+
+class StageQuarantineOperator(DestinationOperator):
+    """Stages quarantined rows that the run's params choose, as extract stages a source's.
+
+    With `decision` it is about held orders: `accept` closes them, `resend` stages their rows too.
+
+    :param destination: its name in the configuration. (templated)
+
+    Returns the folder of the staged parts; `counts` has rows.
+    """
+
+    template_fields: Sequence[str] = ("destination",)
+
+    def execute(self, context: Context) -> str:
+        """Find, decide and stage; a dry run only lists."""
+        from include.order_sync.ledger import quarantine
+        from include.order_sync.staging import Staging
+
+        configuration, destination = self.read_configuration()
+        params = context["params"]
+        staging = Staging(
+            ObjectStoragePath(configuration.staging) / self.dag_id / quote(context["run_id"], safe=""),
+        )
+        staging.clear()
+        with open_ledger(context, destination.name) as ledger:
+            with ledger.transaction() as cursor:
+                found = quarantine.find(cursor, destination.name, _filter(context))
+            self.log.info("%d entries\n%s", len(found), counts.entries_table(found))
+            if params["dry_run"]:
+                found = []
+            elif params["decision"]:
+                decided = set(self._decide(context, ledger, params["decision"]))
+                rowless = decided - {entry["order_id"] for entry in found}
+                if params["decision"] == "resend" and rowless:
+                    self.log.warning(
+                        "%d of these have no row in the quarantine (%s): they are sent by the next run that reads "
+                        "them. Trigger the destination's DAG with `from` and `to`.",
+                        len(rowless),
+                        ", ".join(sorted(rowless)[:20]),
+                    )
+                staged = params["decision"] == "resend"
+                found = [entry for entry in found if staged and entry["order_id"] in decided]
+        orders, items, closed = quarantine.unseal([entry["sealed_row"] for entry in found], deployment_cipher())
+        if closed:
+            self.log.error(
+                "%d entries can't be opened with today's keys, and stay: put the key that they were sealed with behind "
+                "today's in Airflow's [core] fernet_key (new,old).",
+                len(closed),
+            )
+        rows, _ = staging.stage_raw([orders], [items] if items is not None else [])
+        context["ti"].xcom_push(
+            REDRIVEN_KEY, [entry["id"] for place, entry in enumerate(found) if place not in set(closed)]
+        )
+        counts.push(context, rows=rows)
+        return str(staging.folder)
+
+    def _decide(self, context: Context, ledger: LedgerSession, decision: Any) -> list[str]:
+        from include.order_sync.ledger import quarantine
+
+        params = context["params"]
+        if not params["order_ids"] and params["batch"] is None:
+            raise StopError("Say which held orders the decision is about: give the param `order_ids`, or `batch`.")
+        who = context["dag_run"].triggering_user_name or "unknown"
+        with ledger.transaction() as cursor:
+            decided = quarantine.decide(
+                cursor,
+                ledger.destination,
+                decision,
+                who,
+                order_ids=params["order_ids"] or (),
+                batch=params["batch"],
+            )
+        self.log.info("%s says %s of %d held orders: %s", who, decision, len(decided), ", ".join(decided[:20]))
+        return decided
+
+
+def _filter(context: Context) -> Filter:
+    from include.order_sync.ledger.quarantine import Filter
+
+    params = context["params"]
+    return Filter(
+        reason=params["reason"] or "",
+        seen_from=param_time(context, "from"),
+        seen_to=param_time(context, "to"),
+        order_ids=tuple(params["order_ids"] or ()),
+        batch=params["batch"],
+        held=params["decision"] is not None,
+        at_most=params["at_most"],
+    )

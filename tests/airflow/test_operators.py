@@ -1,0 +1,309 @@
+"""The operators one after the other, as a run calls them: a CSV drop in, the sandbox and the ledger out."""
+
+import json
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from airflow.sdk import crypto
+from airflow.sdk.exceptions import AirflowSkipException
+from cryptography.fernet import Fernet
+from order_sync_airflow import operators
+
+from include.order_sync.errors import StopError
+from tests.sandbox.conftest import Client, serve
+
+NOW = datetime.now(UTC)
+CONFIGURATION = """
+staging: {tmp}/staging
+sources:
+  drop:
+    type: csv
+    path: {tmp}/drop/*.csv
+    timezone: UTC
+    statuses: {{paid: paid, done: delivered, off: cancelled{more}}}
+destinations:
+  {name}:
+    provider: yespo
+    connection: yespo
+    source: drop
+    start_date: 2026-01-01
+"""
+HEADER = "order_id,status,status_changed_at,created_at,customer_id,email,phone,total_cost,currency"
+
+
+def row(order_id: str, status: str, hour: int = 10, email: str = "anna@shop.example") -> str:
+    """Return a row of the drop."""
+    return f"{order_id},{status},2026-11-01T{hour}:00:00Z,2026-11-01T08:00:00Z,C1,{email},,19.90,UAH"
+
+
+@dataclass
+class Task:
+    """What of a task instance the operators use; XComs are the run's."""
+
+    task_id: str
+    try_number: int
+    xcoms: dict[tuple[str, str], Any]
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        """Keep a value; it must be fit for JSON."""
+        self.xcoms[self.task_id, key] = json.loads(json.dumps(value))
+
+    def xcom_pull(self, task_ids: str, key: str) -> Any:
+        """Return what a task has pushed, or None."""
+        return self.xcoms.get((task_ids, key))
+
+
+@dataclass
+class Shop:
+    """A configuration of one Yespo destination, and runs of it."""
+
+    tmp: Path
+    sandbox: Client
+    name: str = field(default_factory=lambda: f"yespo_{uuid.uuid4().hex[:8]}")
+    runs: int = 0
+
+    def configure(self, more: str = "") -> None:
+        """Write the configuration; `more` goes into the status map."""
+        text = CONFIGURATION.format(tmp=self.tmp, name=self.name, more=more)
+        (self.tmp / "order_sync.yaml").write_text(text, "utf-8")
+
+    def drop(self, *rows: str) -> None:
+        """Put a file into the drop, in place of those before."""
+        folder = self.tmp / "drop"
+        folder.mkdir(exist_ok=True)
+        for file in folder.iterdir():
+            file.unlink()
+        (folder / f"orders-{self.runs}.csv").write_text("\n".join([HEADER, *rows, ""]), "utf-8")
+
+    def run(self, *, redrive: bool = False, user: str | None = None, **params: Any) -> dict[str, int]:
+        """Run the three tasks, and return the counts; an error carries them as `counts`."""
+        self.runs += 1
+        xcoms: dict[tuple[str, str], Any] = {}
+        defaults = {"reason": None, "order_ids": None, "batch": None, "decision": None, "dry_run": False, "at_most": 9}
+        dag_run = SimpleNamespace(
+            dag_id="dag", run_id=f"run {self.runs}", start_date=NOW, run_type="scheduled", triggering_user_name=user
+        )
+        context = {
+            "dag_run": dag_run,
+            "run_id": dag_run.run_id,
+            "params": (defaults if redrive else {}) | params,
+            "data_interval_start": NOW - timedelta(hours=1),
+            "data_interval_end": NOW + timedelta(hours=1),
+        }
+        first = operators.StageQuarantineOperator if redrive else operators.ExtractOrdersOperator
+        name = {"destination": self.name}
+        try:
+            extract = first(task_id="extract", **name)
+            folder = extract.execute({**context, "ti": Task("extract", 1, xcoms)})
+            transform = operators.TransformOrdersOperator(task_id="transform", staged=folder, **name)
+            transform.execute({**context, "ti": Task("transform", 1, xcoms)})
+            load = operators.LoadOrdersOperator(task_id="load", staged=folder, retry_rejected=redrive, **name)
+            load.execute({**context, "ti": Task("load", 1, xcoms)})
+        except AirflowSkipException:
+            pass
+        except Exception as error:
+            error.counts = xcoms.get(("load", "counts"))  # type: ignore[attr-defined]
+            raise
+        counts = xcoms.get(("load", "counts")) or xcoms["transform", "counts"]
+        return {name: count for name, count in counts.items() if count}
+
+    def taken(self) -> dict[str, list[str]]:
+        """Return order id -> the codes that the sandbox has taken."""
+        listed = self.sandbox.admin("orders", provider="yespo")["orders"]
+        return {order["id"]: [change["status"] for change in order["history"]] for order in listed}
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """One sandbox for this module."""
+    yield from serve()
+
+
+@pytest.fixture
+def shop(tmp_path: Path, address: str, ledger: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    """A configured shop, with a ledger, a sandbox with an empty memory, and a key of the deployment."""
+    url = ledger.url
+    connections = {
+        "yespo": {"conn_type": "generic", "host": f"{address}/yespo", "login": "x", "password": "demo-key"},
+        "order_sync_ledger": {
+            "conn_type": "postgres",
+            "host": url.host,
+            "port": url.port,
+            "login": url.username,
+            "password": url.password,
+            "schema": url.database,
+        },
+    }
+    for name, fields in connections.items():
+        monkeypatch.setenv(f"AIRFLOW_CONN_{name.upper()}", json.dumps(fields))
+    monkeypatch.setenv("ORDER_SYNC_CONFIG", str(tmp_path / "order_sync.yaml"))
+    use_keys(monkeypatch, Fernet.generate_key().decode())
+    sandbox = Client(address)
+    sandbox.request("POST", "/__admin/reset")
+    made = Shop(tmp_path, sandbox)
+    made.configure()
+    return made
+
+
+def use_keys(monkeypatch: pytest.MonkeyPatch, keys: str) -> None:
+    """Give the deployment other keys."""
+    monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", keys)
+    crypto.get_fernet.cache_clear()
+
+
+@pytest.fixture
+def entries(shop: Shop, ledger: sa.Engine) -> Callable[..., list[Any]]:
+    """Return a function that selects columns of the shop's entries in the quarantine."""
+
+    def select(columns: str, where: str = "true") -> list[Any]:
+        query = f"select {columns} from quarantine where destination = :name and {where} order by id"
+        with ledger.connect() as connection:
+            return [tuple(found) for found in connection.execute(sa.text(query), {"name": shop.name})]
+
+    return select
+
+
+def test_a_run_delivers_and_the_next_sends_nothing(shop):
+    """A run sends the drop's orders; another over the same file sends nothing."""
+    shop.drop(row("1", "paid"), row("2", "done"))
+    assert shop.run() == {"rows": 2, "orders": 2, "accepted": 2, "requests": 1}
+    assert shop.run() == {"rows": 2, "orders": 2, "unchanged": 2}
+    assert shop.taken() == {"1": ["IN_PROGRESS"], "2": ["DELIVERED"]}
+
+
+def test_a_bad_row_is_one_entry_however_often_it_is_seen(shop, entries):
+    """A row rejected by each run is one entry, which says when and how often; its content is encrypted."""
+    shop.drop(row("1", "paid", email="no-address"), row("2", "done"))
+    for _ in range(3):
+        shop.run()
+    assert entries("order_id, reasons, times_seen, line") == [("1", ["email: not an address"], 3, 2)]
+    ((sealed,),) = entries("sealed_row")
+    assert b"no-address" not in bytes(sealed)
+
+
+def test_rows_without_an_id_are_kept_too(shop, entries):
+    """A row that names no order is kept with its reasons, also where the window has nothing to send."""
+    shop.drop(row("", "paid"), "too,short")
+    assert shop.run() == {"rows": 2, "orders": 2, "rejected": 2}
+    assert [reasons for _, reasons in entries("order_id, reasons")] == [
+        ["order_id: missing"],
+        ["row: not as many fields as the header"],
+    ]
+
+
+def test_a_newer_good_row_resolves_an_entry(shop, entries):
+    """A good row of the same order, not older than the bad one, closes its entry."""
+    shop.drop(row("1", "paid", 11, email="no-address"))
+    shop.run()
+    shop.drop(row("1", "done", 10))
+    shop.run()
+    assert len(entries("id", "resolved_at is null")) == 1
+    shop.drop(row("1", "done", 12))
+    shop.run()
+    assert entries("resolution") == [("a good row of the order was delivered",)]
+
+
+def test_a_redrive_sends_with_todays_map(shop, entries):
+    """What was rejected for an unknown word is sent by a redrive once the map knows it."""
+    shop.drop(row("1", "hurra"), row("2", "hurra", email="bad"))
+    shop.run()
+    shop.configure(more=", hurra: delivered")
+    assert shop.run(redrive=True, reason="status map") == {
+        "rows": 2,
+        "orders": 2,
+        "accepted": 1,
+        "rejected": 1,
+        "requests": 1,
+    }
+    assert shop.taken() == {"1": ["DELIVERED"]}
+    assert entries("order_id, reasons", "resolved_at is null") == [("2", ["email: not an address"])]
+    assert shop.run(redrive=True, order_ids=["1"]) == {}
+
+
+def test_a_dry_run_changes_nothing(shop, entries):
+    """A dry run of a redrive lists, and neither sends nor resolves."""
+    shop.drop(row("1", "hurra"))
+    shop.run()
+    shop.configure(more=", hurra: delivered")
+    assert shop.run(redrive=True, dry_run=True) == {}
+    assert shop.taken() == {}
+    assert entries("resolved_at") == [(None,)]
+
+
+def test_what_the_service_rejected_is_sent_again_by_a_redrive_alone(shop, entries):
+    """An order that the service rejected goes to the quarantine, and no run repeats it but a redrive."""
+    shop.drop(row("1", "paid"), row("2", "paid"))
+    shop.sandbox.fault({"provider": "yespo", "kind": "refuse_orders", "order_ids": ["2"], "next": 1})
+    shop.run()
+    assert entries("order_id, reasons") == [("2", ["Yespo lists the order as failed"])]
+    assert shop.run() == {"rows": 2, "orders": 2, "unchanged": 1, "rejected": 1}
+    assert shop.run(redrive=True) == {"rows": 1, "orders": 1, "accepted": 1, "requests": 1}
+    assert entries("id", "resolved_at is null") == []
+
+
+@pytest.fixture
+def held(shop) -> Shop:
+    """A shop whose orders 1 and 2 are held."""
+    shop.drop(row("1", "paid"), row("2", "paid"))
+    shop.sandbox.fault({"provider": "yespo", "kind": "close", "when": "before", "next": 1})
+    with pytest.raises(StopError, match="2 orders are held") as stop:
+        shop.run()
+    assert stop.value.counts["held"] == 2
+    return shop
+
+
+def test_a_decision_to_resend_sends_held_orders(held, entries, ledger):
+    """Held orders that a person says to resend are sent, the others stay; who said so is written down."""
+    assert held.run(redrive=True, decision="resend", order_ids=["1"], user="olena") == {
+        "rows": 1,
+        "orders": 1,
+        "accepted": 1,
+        "requests": 1,
+    }
+    assert held.taken() == {"1": ["IN_PROGRESS"]}
+    assert entries("order_id", "resolved_at is null") == [("2",)]
+    with ledger.connect() as connection:
+        query = "select order_id, decision, decided_by from decisions where destination = :name"
+        decided = connection.execute(sa.text(query), {"name": held.name}).all()
+    assert [tuple(decision) for decision in decided] == [("1", "resend", "olena")]
+
+
+def test_a_decision_to_accept_sends_nothing(held, entries):
+    """Held orders that a person says were taken are accepted without a request, by batch too."""
+    ((batch,),) = entries(
+        "(select batch_id from order_states s where s.destination = quarantine.destination limit 1)",
+        "order_id = '1'",
+    )
+    assert held.run(redrive=True, decision="accept", batch=batch, user="olena") == {}
+    assert held.taken() == {}
+    assert entries("resolution") == [("accepted by olena",)] * 2
+    held.drop(row("1", "paid"), row("2", "paid"))
+    assert held.run() == {"rows": 2, "orders": 2, "unchanged": 2}
+
+
+def test_a_decision_needs_its_orders(held):
+    """A decision without orders or a batch is refused: it could be about more than was meant."""
+    with pytest.raises(StopError, match="order_ids"):
+        held.run(redrive=True, decision="resend")
+
+
+def test_a_lost_key_is_said(shop, entries, monkeypatch, caplog):
+    """Rows sealed with a key that is gone stay where they are, and the log says what to do."""
+    shop.drop(row("1", "hurra"))
+    old = os.environ["AIRFLOW__CORE__FERNET_KEY"]
+    shop.run()
+    shop.configure(more=", hurra: delivered")
+    new = Fernet.generate_key().decode()
+    use_keys(monkeypatch, new)
+    assert shop.run(redrive=True) == {}
+    assert entries("resolved_at") == [(None,)]
+    use_keys(monkeypatch, f"{new},{old}")
+    assert shop.run(redrive=True) == {"rows": 1, "orders": 1, "accepted": 1, "requests": 1}
