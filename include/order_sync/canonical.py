@@ -10,8 +10,10 @@ import pandas as pd
 
 from include.order_sync.model import ITEM_COLUMNS, ORDER_COLUMNS, ORIGIN_COLUMNS, TIME_COLUMNS
 
-_DATE_AND_TIME = r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:[.,]\d{1,9})?)?)?"
-_OFFSET = r"(?:Z|[+-]\d{2}(?::?\d{2})?)"
+# Years that every time zone, PostgreSQL and Python can hold; 9999 is some shops' word for "never".
+_DATE = r"(?:19|[2-8][0-9]|9[0-8])[0-9]{2}-[0-9]{2}-[0-9]{2}"
+_DATE_AND_TIME = _DATE + r"(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]{1,9})?)?)?"
+_OFFSET = r"(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?)"
 
 
 def canonical_orders(raw: pd.DataFrame, timezone: str) -> pd.DataFrame:
@@ -86,7 +88,7 @@ def read_times(texts: pd.Series, timezone: str) -> pd.Series:
     """
     dated = texts.str.fullmatch(_DATE_AND_TIME + _OFFSET + "?", na=False)
     # A date alone ends like an offset ("-21"), so an offset needs a time before it.
-    aware = dated & texts.str.contains(r":\d{2}(?:[.,]\d+)?" + _OFFSET + "$", na=False)
+    aware = dated & texts.str.contains(r":[0-9]{2}(?:[.,][0-9]+)?" + _OFFSET + "$", na=False)
     times = pd.Series(pd.NaT, index=texts.index, dtype="datetime64[us, UTC]")
     if aware.any():
         times[aware] = _parsed(texts[aware], utc=True)

@@ -181,6 +181,9 @@ class Destination(_Strict):
     send_when: Literal["status", "content"] = Field(
         "status", description="status or content: what must differ from what the service has"
     )
+    max_rejected: int = Field(1000, ge=0, description="a run with more rejected orders ends red")
+    max_rejected_share: float = Field(0.5, ge=0, le=1, description="a run with a larger share rejected ends red")
+    none_good_of: int = Field(3, ge=1, description="a run ends red if so many orders were rejected and none was good")
     in_doubt: Literal["resend"] | None = Field(
         None, description="resend, to repeat what is in doubt also where the provider's rule holds it"
     )
@@ -212,8 +215,15 @@ class Destination(_Strict):
     @field_validator("schedule")
     @classmethod
     def _cron(cls, schedule: str) -> str:
-        if not croniter.is_valid(schedule):
-            raise ValueError('it is no cron expression; every hour is "0 * * * *"')
+        try:
+            # Random and second fields, and days that never come, are no schedule to read intervals by.
+            if len(schedule.split()) != 5 or "R" in schedule.upper():
+                raise ValueError
+            croniter(schedule).get_next()
+        except (ValueError, KeyError):
+            raise ValueError(
+                'it is no cron expression of five fields that ever comes; every hour is "0 * * * *"'
+            ) from None
         return schedule
 
     @field_validator("start_date", mode="before")

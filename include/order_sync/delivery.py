@@ -22,6 +22,8 @@ from include.order_sync.providers.base import Credentials, Outcome, Provider, Ve
 log = logging.getLogger(__name__)
 
 ORDERS_NAMED_IN_A_MESSAGE = 20
+UNANSWERED_IN_A_ROW = 3
+FRUITLESS_REQUESTS = 20
 
 
 @dataclass(frozen=True)
@@ -48,21 +50,18 @@ class Delivered:
     Args:
         requests: how many this try has made, whatever became of them.
         orders: how many orders have each outcome: `accepted`, `rejected`, `unchanged`, `stale`, `held`.
-        rejected: the rows of orders that this try's answers rejected, with their `reasons`.
+        reasons: how many orders each reason rejected in this try.
         held: ids of orders whose send is in doubt and must not be repeated without a person's word.
-        refused_batches: how many batches were refused as a whole.
+        unanswered: how many batches in a row have brought no answer.
+        fruitless: how many requests were answered without one order being accepted.
     """
 
     requests: int = 0
     orders: Counter[str] = field(default_factory=Counter)
-    rejected: list[pd.DataFrame] = field(default_factory=list)
+    reasons: Counter[str] = field(default_factory=Counter)
     held: list[str] = field(default_factory=list)
-    refused_batches: int = 0
-
-    @property
-    def reasons(self) -> Counter[str]:
-        """How many orders each reason rejected in this try."""
-        return Counter(reason for rows in self.rejected for reasons in rows["reasons"] for reason in reasons)
+    unanswered: int = 0
+    fruitless: int = 0
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ class Delivery:
         credentials: of the account.
         session: of http.py.
         ledger: the session that holds the destination's lock.
-        seal: orders and a reason each -> their rows, for the quarantine.
+        seal: orders, and a reason and the service's words each -> their rows, for the quarantine.
         choices: of the destination and the run.
         delivered: filled while the loop runs.
     """
@@ -83,7 +82,7 @@ class Delivery:
     credentials: Credentials
     session: requests.Session
     ledger: LedgerSession
-    seal: Callable[[pd.DataFrame, Sequence[str]], list[Entry]]
+    seal: Callable[[pd.DataFrame, Sequence[str], Sequence[str]], list[Entry]]
     choices: Choices = field(default_factory=Choices)
     delivered: Delivered = field(default_factory=Delivered)
 
@@ -92,7 +91,7 @@ class Delivery:
 
         Raises:
             TryAgainError: a batch was not taken, or is in doubt and may be repeated; later ones were not sent.
-            StopError: later ones were not sent, or all were and some are held, or nothing was accepted.
+            StopError: later ones were not sent, or all were and some are held.
         """
         for batch in batches(self._to_send(parts), self.provider.max_orders):
             self._settle(batch)
@@ -130,8 +129,7 @@ class Delivery:
                 self._settle(batch.iloc[:middle])
                 self._settle(batch.iloc[middle:])
                 return
-            self.delivered.refused_batches += 1
-            verdicts = [Verdict(Outcome.REJECTED, str(refusal))] * len(batch)
+            verdicts = [Verdict(Outcome.REJECTED, str(refusal), refusal.words)] * len(batch)
         except InDoubtError as doubt:
             self.ledger.conclude(number, "in_doubt", reason=str(doubt))
             if not batch["held_if_in_doubt"].any():
@@ -139,6 +137,7 @@ class Delivery:
                 raise TryAgainError(f"{doubt}. The batch is in doubt, and sent again.") from None
             log.error("%s. Its %d orders are held: they are not sent again.", doubt, len(batch))
             self._hold(batch)
+            self._refuse_to_go_on_unanswered()
             return
         except (TryAgainError, StopError) as error:
             self.ledger.conclude(number, "not_taken", reason=str(error))
@@ -149,43 +148,63 @@ class Delivery:
         request = self.provider.request(self.credentials, batch["payload"].tolist())
         self.delivered.requests += 1
         answer = http.send(self.session, self.credentials.url, request)
-        return self.provider.read(answer, batch["order_id"].tolist(), self.credentials)
+        try:
+            return self.provider.read(answer, batch["order_id"].tolist(), self.credentials)
+        except (ValueError, TypeError, RecursionError) as error:
+            # No answer may bring the reader down: the batch could have been taken.
+            title = self.provider.title
+            raise InDoubtError(f"{title} gave an answer that can't be read ({type(error).__name__})") from None
 
     def _record(self, number: int, batch: pd.DataFrame, verdicts: list[Verdict]) -> None:
-        reasons = {
-            order_id: verdict.reason
-            for order_id, verdict in zip(batch["order_id"], verdicts, strict=True)
-            if verdict.outcome is Outcome.REJECTED
-        }
-        rows = batch[batch["order_id"].isin(reasons)]
-        entries = self.seal(rows, [reasons[order_id] for order_id in rows["order_id"]])
-        self.ledger.conclude(number, "answered", rejected=reasons, entries=entries)
-        self.delivered.orders[Action.ACCEPTED] += len(batch) - len(reasons)
-        if reasons:
-            self.delivered.orders[Action.REJECTED] += len(reasons)
-            said = rows["order_id"].map(lambda order_id: [reasons[order_id]])
-            self.delivered.rejected.append(rows.drop(columns=["payload_hash", "held_if_in_doubt"]).assign(reasons=said))
+        self.delivered.unanswered = 0
+        refused = [verdict.outcome is Outcome.REJECTED for verdict in verdicts]
+        rows, said = batch[refused], [verdict for verdict in verdicts if verdict.outcome is Outcome.REJECTED]
+        reasons = [verdict.reason for verdict in said]
+        entries = self.seal(rows, reasons, [verdict.words for verdict in said])
+        rejected = dict(zip(rows["order_id"], reasons, strict=True))
+        self.ledger.conclude(number, "answered", rejected=rejected, entries=entries)
+        if len(rows) < len(batch):
+            self.delivered.orders[Action.ACCEPTED] += len(batch) - len(rows)
+        if len(rows):
+            self.delivered.orders[Action.REJECTED] += len(rows)
+            self.delivered.reasons.update(reasons)
+        if len(rows) == len(batch):
+            self._refuse_to_go_on_rejected()
 
     def _hold(self, orders: pd.DataFrame) -> None:
         """Keep the rows of held orders, so that a person's decision can send them again."""
         if orders.empty:
             return
-        self.ledger.quarantine(self.seal(orders, [HELD_REASON] * len(orders)))
+        self.ledger.quarantine(self.seal(orders, [HELD_REASON] * len(orders), [""] * len(orders)))
         self.delivered.held += orders["order_id"].tolist()
         self.delivered.orders[Action.HELD] += len(orders)
 
     def _judge(self) -> None:
-        title = self.provider.title
         if self.delivered.held:
             ids = ", ".join(self.delivered.held[:ORDERS_NAMED_IN_A_MESSAGE])
             more = ", ..." if len(self.delivered.held) > ORDERS_NAMED_IN_A_MESSAGE else ""
             raise StopError(
                 f"{len(self.delivered.held)} orders are held ({ids}{more}): they were sent, no answer tells whether "
-                f"{title} took them, and a second send could mail the customer again. Look them up there."
+                f"{self.provider.title} took them, and a second send could mail the customer again. Look them up there."
             )
-        if self.delivered.refused_batches and not self.delivered.orders[Action.ACCEPTED]:
-            reason = self.delivered.reasons.most_common(1)[0][0]
-            raise StopError(f"{title} accepted none of the orders. {reason}")
+
+    def _refuse_to_go_on_unanswered(self) -> None:
+        """A service that answers nothing is down: each further batch would be held too."""
+        self.delivered.unanswered += 1
+        if self.delivered.unanswered == UNANSWERED_IN_A_ROW:
+            raise TryAgainError(
+                f"{UNANSWERED_IN_A_ROW} batches in a row got no answer from {self.provider.title}. "
+                "Their orders are held; the others were not sent, and are tried again."
+            )
+
+    def _refuse_to_go_on_rejected(self) -> None:
+        """A service that accepts nothing at all refuses the account or our release, not these orders."""
+        self.delivered.fruitless += 1
+        if self.delivered.fruitless >= FRUITLESS_REQUESTS and not self.delivered.orders[Action.ACCEPTED]:
+            raise StopError(
+                f"{self.provider.title} accepted nothing in {FRUITLESS_REQUESTS} requests: "
+                f"{self.delivered.reasons.most_common(1)[0][0]}. The others were not sent. Look at the account."
+            )
 
 
 def batches(parts: Iterable[pd.DataFrame], max_orders: int) -> Iterator[pd.DataFrame]:

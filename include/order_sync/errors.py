@@ -30,4 +30,13 @@ class InDoubtError(OrderSyncError):
 
 
 class BatchRefusedError(OrderSyncError):
-    """The service refused a batch as a whole: none of its orders was taken, and one of them may be why."""
+    """The service refused a batch as a whole: none of its orders was taken, and one of them may be why.
+
+    Args:
+        message: fit for a log.
+        words: of the service, which may quote an order, so they are for no log.
+    """
+
+    def __init__(self, message: str, words: str) -> None:
+        super().__init__(message)
+        self.words = words

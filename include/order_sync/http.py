@@ -6,20 +6,23 @@ nobody knows (in doubt).
 
 from __future__ import annotations
 
+import ssl
 import time
 from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError, ProxyError, SSLError
+from urllib3.connection import HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError, NewConnectionError, ProxyError
 
-from include.order_sync.errors import InDoubtError, TryAgainError
+from include.order_sync.errors import InDoubtError, StopError, TryAgainError
 from include.order_sync.providers.base import Answer, Request
 from include.order_sync.redact import redact
 
 CONNECT_TIMEOUT_S = 10
 READ_TIMEOUT_S = 120  # between two bytes: a service may think long about a thousand orders
-ANSWER_TIMEOUT_S = 300  # for the whole answer
+ANSWER_TIMEOUT_S = 300  # for the whole body of an answer
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
 
 
@@ -30,10 +33,25 @@ class _NoAuth(requests.auth.AuthBase):
         return request
 
 
+class _Connection(HTTPSConnection):
+    """Tells a failed TLS handshake, after which nothing was sent, from a TLS failure in mid-answer."""
+
+    def connect(self) -> None:
+        try:
+            super().connect()
+        except ssl.SSLError as error:
+            raise NewConnectionError(self, f"TLS: {error}") from error
+
+
+class _Pool(HTTPSConnectionPool):
+    ConnectionCls = _Connection
+
+
 def open_session() -> requests.Session:
     """Return a session whose connections are kept alive and never retried by the library."""
     session = requests.Session()
     adapter = HTTPAdapter(max_retries=0)
+    adapter.poolmanager.pool_classes_by_scheme = {"http": HTTPConnectionPool, "https": _Pool}
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     session.auth = _NoAuth()
@@ -44,6 +62,7 @@ def send(session: requests.Session, url: str, request: Request) -> Answer:
     """POST `request` to the service at `url` (scheme, host, and a path in front of the request's own).
 
     Raises:
+        StopError: the address is none.
         TryAgainError: no connection came about, so nothing was sent.
         InDoubtError: the request left, and no complete answer came.
     """
@@ -59,10 +78,12 @@ def send(session: requests.Session, url: str, request: Request) -> Answer:
             stream=True,
         ) as response:
             return Answer(response.status_code, response.headers, _read(response, where, started))
-    except requests.exceptions.RequestException as error:
+    except (requests.exceptions.InvalidURL, UnicodeError):
+        raise StopError(f"{url} is no address: correct the host in the connection.") from None
+    except (requests.exceptions.RequestException, HTTPError) as error:
         cause = error.args[0] if error.args else error
         reason = cause.reason if isinstance(cause, MaxRetryError) else cause
-        if isinstance(reason, (NewConnectionError, ConnectTimeoutError, SSLError, ProxyError)):
+        if isinstance(reason, (NewConnectionError, ConnectTimeoutError, ProxyError)):
             raise TryAgainError(
                 f"{where}: no connection ({_name(reason)}). Nothing was sent. "
                 "If this goes on, look at the host in the connection, and at DNS, firewall and certificates."
@@ -72,7 +93,8 @@ def send(session: requests.Session, url: str, request: Request) -> Answer:
 
 def _read(response: requests.Response, where: str, started: float) -> bytes:
     body = bytearray()
-    for chunk in response.iter_content(64 * 1024):
+    # read1 returns what has come; iter_content would wait for a whole chunk, however slowly it drips.
+    while chunk := response.raw.read1(64 * 1024, decode_content=True):
         body += chunk
         if len(body) > MAX_ANSWER_BYTES:
             raise InDoubtError(f"{where}: HTTP {response.status_code} with more than {MAX_ANSWER_BYTES} bytes")

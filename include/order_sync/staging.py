@@ -3,7 +3,7 @@
     raw/part-00000.parquet        rows as the source gave them, as text, partitioned by a hash of the order id
     raw-items/part-00000.parquet  their items, where a second query gives them, partitioned alike
     ready/part-00000.parquet      orders with their payloads (READY_COLUMNS of transform.py)
-    rejected/part-00000.parquet   rows that can't be sent, with their reasons; load-... those that the service refused
+    rejected/part-00000.parquet   rows that can't be sent, with their reasons
 
 Paths are UPath: a folder of this machine, or of any object storage.
 """
@@ -101,8 +101,8 @@ class Staging:
 
     def rejected_parts(self) -> Iterator[pd.DataFrame]:
         """Yield the rows that transform has rejected, with their reasons."""
-        for path in self._paths("rejected"):
-            if path.name.startswith("part-"):
+        if (self.folder / "rejected").exists():
+            for path in self._paths("rejected"):
                 yield _read(path)
 
     def ready_parts(self) -> Iterator[pd.DataFrame]:
@@ -120,7 +120,7 @@ class Staging:
             frame.to_parquet(file, index=False)
 
     def _paths(self, name: str) -> list[UPath]:
-        if not self.folder.exists():
+        if not (self.folder / name).exists():
             raise StopError(
                 f"The staged parts {self.folder} are gone: a run that succeeded deletes them. "
                 "Clear the run from its extract task on, to read the source again."

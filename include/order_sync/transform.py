@@ -52,14 +52,14 @@ class Transformed:
         rejected: the raw rows that can't be sent, with the list of all their `reasons`.
         counts: superseded, orders, rejected, not_for_provider.
         reasons: how many orders each reason rejected.
-        unknown_statuses: how many orders carried each word that the status map lacks.
+        first_rows: reason -> where the first of them stands, as `orders.csv:7`.
     """
 
     ready: pd.DataFrame
     rejected: pd.DataFrame
     counts: dict[str, int]
     reasons: Counter[str]
-    unknown_statuses: Counter[str]
+    first_rows: dict[str, str]
 
 
 def transform(raw: pd.DataFrame, raw_items: pd.DataFrame | None, rules: Rules, provider: Provider) -> Transformed:
@@ -107,8 +107,17 @@ def transform(raw: pd.DataFrame, raw_items: pd.DataFrame | None, rules: Rules, p
             "not_for_provider": int((not_for_provider & ~wrong).sum()),
         },
         reasons=Counter({reason: int(mask.sum()) for reason, mask in faults.items()}),
-        unknown_statuses=Counter(chosen.loc[whole & chosen["order_status"].isna(), "status"].dropna()),
+        first_rows={reason: _place(chosen[mask].iloc[0]) for reason, mask in faults.items()},
     )
+
+
+def cures(provider: Provider) -> dict[str, str]:
+    """Return what to do about each reason that transform can reject an order for."""
+    return {check.reason: check.cure for check in (*UNREADABLE, *STATUS, *provider.checks)}
+
+
+def _place(order: pd.Series) -> str:
+    return f"{order['origin']}:{order['line']}"
 
 
 def _choose(orders: pd.DataFrame, changes: Literal["newest", "every"]) -> pd.DataFrame:

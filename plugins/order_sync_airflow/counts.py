@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-
-_STATUS_WORD = re.compile(r"[^\W\d]?[\w-]{0,30}|\d{1,3}")
 
 # What marks the DAGs of destinations, for the listener and for people.
 TAG = "order-sync"
@@ -44,11 +41,14 @@ def pull(context: Context, task: str) -> dict[str, int]:
     return context["ti"].xcom_pull(task_ids=task, key=COUNTS_KEY)
 
 
-def reasons_table(reasons: Counter[str]) -> str:
-    """Return how many orders each reason rejected, as a table for the task log."""
+def reasons_table(reasons: Counter[str], first_rows: Mapping[str, str], cures: Mapping[str, str]) -> str:
+    """Return how many orders each reason rejected, where the first stands, and the cure: a table for the task log."""
     from tabulate import tabulate
 
-    return tabulate(reasons.most_common(), headers=["reason", "orders"], tablefmt="simple")
+    rows = [
+        (reason, orders, first_rows.get(reason, ""), cures.get(reason, "")) for reason, orders in reasons.most_common()
+    ]
+    return tabulate(rows, headers=["reason", "orders", "first row", "cure"], tablefmt="simple")
 
 
 def entries_table(entries: Iterable[Mapping[str, Any]]) -> str:
@@ -59,16 +59,3 @@ def entries_table(entries: Iterable[Mapping[str, Any]]) -> str:
     return tabulate(
         rows, headers=["entry", "order", "reasons", "origin", "line"], tablefmt="simple", disable_numparse=True
     )
-
-
-def words_table(words: Counter[str]) -> str:
-    """Return how many orders carried each unknown word; what may be no status word at all is not shown.
-
-    A row that has slipped by a column has a name, an address or a phone where its status should be.
-    """
-    from tabulate import tabulate
-
-    shown: Counter[str] = Counter()
-    for word, orders in words.items():
-        shown[word if _STATUS_WORD.fullmatch(word) else "(no status word)"] += orders
-    return tabulate(shown.most_common(), headers=["word", "orders"], tablefmt="simple")

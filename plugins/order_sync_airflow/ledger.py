@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from include.order_sync.errors import StopError
-from order_sync_airflow.hooks.base import connection
+from order_sync_airflow.hooks.base import connection, sql_engine
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,7 +31,7 @@ def ledger_engine() -> sa.Engine:
     conn = connection(LEDGER_CONNECTION)
     if conn.conn_type != "postgres":
         raise StopError(f"Connection {LEDGER_CONNECTION!r} must be of type postgres, and is {conn.conn_type!r}.")
-    return conn.get_hook().get_sqlalchemy_engine()
+    return sql_engine(LEDGER_CONNECTION)
 
 
 @contextmanager
@@ -73,14 +73,15 @@ class Sealer:
     staging: Staging
     timezone: str
 
-    def seal(self, orders: pd.DataFrame, reasons: Sequence[str]) -> list[Entry]:
-        """Return an entry for each of these ready orders, with its reason."""
+    def seal(self, orders: pd.DataFrame, reasons: Sequence[str], words: Sequence[str]) -> list[Entry]:
+        """Return an entry for each of these ready orders, with its reason and the service's words."""
         from include.order_sync.ledger.quarantine import seal
 
         if orders.empty:
             return []
         rows, items = self.staging.raw_rows(orders["position"].tolist())
-        return seal(rows.assign(reasons=[[reason] for reason in reasons]), items, self.timezone, deployment_cipher())
+        said = rows.assign(reasons=[[reason] for reason in reasons], words=list(words))
+        return seal(said, items, self.timezone, deployment_cipher())
 
     def seal_rows(self, rejected: pd.DataFrame) -> list[Entry]:
         """Return an entry for each of these raw rows, which carry their reasons."""

@@ -12,6 +12,8 @@ from include.order_sync.errors import StopError, TryAgainError
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+LONGEST_FLOOR_S = 3600
+
 
 class OrderSyncRetryPolicy(RetryPolicy):
     """Ends a task that can't succeed, and waits as long as a service asks.
@@ -22,15 +24,18 @@ class OrderSyncRetryPolicy(RetryPolicy):
     def evaluate(
         self,
         exception: BaseException,
-        try_number: int,  # noqa: ARG002  (Airflow's signature)
-        max_tries: int,  # noqa: ARG002
+        try_number: int,
+        max_tries: int,  # noqa: ARG002  (Airflow's signature)
         context: Context | None = None,  # noqa: ARG002
     ) -> RetryDecision:
         """Return what happens after `exception`."""
         if isinstance(exception, StopError):
             return RetryDecision.fail(reason=str(exception))
         if isinstance(exception, TryAgainError):
-            delay = None if exception.after_s is None else timedelta(seconds=exception.after_s)
+            delay = None
+            if exception.after_s is not None:
+                # A service that always says "in a second" must not use up all tries of an outage.
+                delay = timedelta(seconds=max(exception.after_s, min(2**try_number, LONGEST_FLOOR_S)))
             return RetryDecision.retry(delay=delay, reason=str(exception))
         return RetryDecision.default()
 

@@ -49,5 +49,8 @@ def param_time(context: Context, name: str) -> datetime | None:
     text = context["params"].get(name)
     if not text:
         return None
-    time = parse(text)
+    try:
+        time = parse(text)
+    except ValueError:
+        raise StopError(f"The param `{name}` is {text!r}: give a time as 2026-11-21T13:00:00+02:00.") from None
     return time if time.tzinfo else time.replace(tzinfo=UTC)

@@ -15,9 +15,9 @@ from include.order_sync.errors import BatchRefusedError, InDoubtError, StopError
         (StopError("wrong key"), RetryAction.FAIL, None),
         (TryAgainError("busy"), RetryAction.RETRY, None),
         (TryAgainError("busy", after_s=7), RetryAction.RETRY, timedelta(seconds=7)),
-        (TryAgainError("busy", after_s=0), RetryAction.RETRY, timedelta(0)),
+        (TryAgainError("busy", after_s=0), RetryAction.RETRY, timedelta(seconds=2)),
         (InDoubtError("lost"), RetryAction.DEFAULT, None),
-        (BatchRefusedError("bad"), RetryAction.DEFAULT, None),
+        (BatchRefusedError("bad", "words"), RetryAction.DEFAULT, None),
         (MemoryError(), RetryAction.DEFAULT, None),
     ],
     ids=lambda value: repr(value),
@@ -26,6 +26,17 @@ def test_errors_decide(error, action, delay):
     """Stop ends the task, try again waits as told or as the task would, all else is Airflow's own."""
     decision = OrderSyncRetryPolicy().evaluate(error, try_number=1, max_tries=30)
     assert (decision.action, decision.retry_delay) == (action, delay)
+
+
+def test_a_service_that_says_soon_does_not_use_up_all_tries():
+    """Short waits grow with the tries, so that an outage of a day is outlived; long ones stay as asked."""
+    waits = [
+        OrderSyncRetryPolicy().evaluate(TryAgainError("busy", after_s=1), number, 30).retry_delay
+        for number in range(1, 31)
+    ]
+    assert sum(waits, timedelta()) > timedelta(hours=18)
+    asked = TryAgainError("busy", after_s=7200)
+    assert OrderSyncRetryPolicy().evaluate(asked, 30, 30).retry_delay == timedelta(hours=2)
 
 
 def test_policy_survives_serialization():

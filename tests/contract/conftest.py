@@ -67,7 +67,7 @@ def ready(provider: Provider, *raw: pd.DataFrame) -> pd.DataFrame:
     return part.ready
 
 
-def sealed(orders: pd.DataFrame, reasons: Sequence[str]) -> list[Entry]:
+def sealed(orders: pd.DataFrame, reasons: Sequence[str], _words: Sequence[str]) -> list[Entry]:
     """Return entries for the quarantine without a staged row behind them."""
     return [
         Entry(row.order_id, row.payload_hash, [reason], b"sealed", row.origin, row.line, row.status_changed_at)

@@ -209,11 +209,14 @@ def test_ready_and_rejected(staging: Staging) -> None:
     assert [list(reasons) for reasons in rejected["reasons"]] == [["a: missing", "b: missing"]]
 
 
-def test_nothing_ready(staging: Staging) -> None:
-    """Where all orders were rejected no part is ready, and that is no error."""
-    staging.stage_raw([orders("1")], [])
+def test_parts_that_only_leave_rejected_rows_are_gone(staging: Staging) -> None:
+    """Rejected rows outlive a run; they are no reason to take its other parts for there."""
+    staging.write("rejected", "part-00000.parquet", frame(order_id=["3"], reasons=[["a: missing"]]))
 
-    assert list(staging.ready_parts()) == []
+    with pytest.raises(StopError, match="are gone"):
+        list(staging.ready_parts())
+    with pytest.raises(StopError, match="are gone"):
+        list(staging.raw_parts())
 
 
 @pytest.mark.parametrize("what", ["raw_parts", "ready_parts"])
@@ -229,7 +232,7 @@ def test_clear(staging: Staging) -> None:
     staging.stage_raw([orders("1")], [])
     staging.write("ready", "part-00000.parquet", frame(order_id=["1"]))
     staging.clear("ready", "rejected")
-    assert list(staging.ready_parts()) == []
+    assert not (staging.folder / "ready").exists()
     assert len(parts(staging)) == 1
 
     staging.clear()

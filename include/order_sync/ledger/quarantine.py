@@ -71,7 +71,7 @@ def seal(rows: pd.DataFrame, items: pd.DataFrame | None, timezone: str, cipher: 
     """Return an entry for each raw row.
 
     Args:
-        rows: raw rows (RAW_SCHEMA) with the list of their `reasons`.
+        rows: raw rows (RAW_SCHEMA) with the list of their `reasons`, and the service's `words` if it said any.
         items: raw items of these orders, where a second query gives them.
         timezone: of the source's times without an offset.
         cipher: of the deployment.
@@ -89,7 +89,11 @@ def seal(rows: pd.DataFrame, items: pd.DataFrame | None, timezone: str, cipher: 
         content = _given(row, ORDER_COLUMNS)
         # A row that could not be read as one has no content to tell it by.
         identity = content or {"origin": str(row["origin"]), "line": str(row["line"])}
-        whole = {"row": content | _given(row, _CONTEXT), "items": by_order.get(known_id or "")}
+        whole = {
+            "row": content | _given(row, _CONTEXT),
+            "items": by_order.get(known_id or ""),
+            "words": row.get("words") or "",
+        }
         entries.append(
             Entry(
                 order_id=known_id,

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from include.order_sync.errors import BatchRefusedError, InDoubtError, StopError, TryAgainError
 from include.order_sync.model import OrderStatus
-from include.order_sync.redact import redact
 
 if TYPE_CHECKING:  # providers are imported while DAG files are parsed, and pandas is slow to import
     import pandas as pd
@@ -57,9 +56,9 @@ class Answer:
     body: bytes = field(repr=False)
 
     @property
-    def excerpt(self) -> str:
-        """The body's beginning, fit for a log: without addresses and long numbers."""
-        return redact(self.body[:2000].decode("utf-8", "replace")) or "(empty answer)"
+    def words(self) -> str:
+        """The body's beginning. It may quote an order, so it goes where the order's row goes, and into no log."""
+        return self.body[:2000].decode("utf-8", "replace")
 
     @property
     def retry_after_s(self) -> float | None:
@@ -67,7 +66,7 @@ class Answer:
         value = self.headers.get("Retry-After", "").strip()
         if not value:
             return None
-        if value.isdigit():
+        if value.isascii() and value.isdigit():
             seconds = float(value)
         else:
             try:
@@ -87,10 +86,17 @@ class Outcome(Enum):
 
 @dataclass(frozen=True)
 class Verdict:
-    """A service's word on one order; `reason` is empty where it was accepted."""
+    """A service's word on one order.
+
+    Args:
+        outcome: of the order.
+        reason: fit for a log; empty where it was accepted.
+        words: of the service, which may quote the order, so they are for no log.
+    """
 
     outcome: Outcome
     reason: str = ""
+    words: str = field(default="", repr=False)
 
 
 ACCEPTED = Verdict(Outcome.ACCEPTED)
@@ -180,8 +186,8 @@ def refuse_unless_success(title: str, answer: Answer, try_again: frozenset[int])
     status = answer.status
     if 200 <= status < 300:
         return
-    said = f"{title} answered HTTP {status}: {answer.excerpt}"
-    if status in try_again:
+    said = f"{title} answered HTTP {status}"
+    if status in try_again or status == 408:  # 408: it has not received the whole request
         raise TryAgainError(said, after_s=answer.retry_after_s)
     if 300 <= status < 400:
         raise StopError(
@@ -191,7 +197,7 @@ def refuse_unless_success(title: str, answer: Answer, try_again: frozenset[int])
     if status in (401, 403):
         raise StopError(f"{said}. The connection's login or password is wrong, or the account may not do this.")
     if status in (400, 413, 422):
-        raise BatchRefusedError(said)
+        raise BatchRefusedError(said, answer.words)
     if status >= 500:
         raise InDoubtError(said)
     raise StopError(f"{said}. Nothing was taken: look at the connection's host and at the account's features.")

@@ -68,7 +68,7 @@ CHECKS = (
     Check(
         "bill_id: not a number",
         "give JustClick's own number of the order, as 100000",
-        no_match("bill_id", r"\d+"),
+        no_match("bill_id", "[0-9]+"),
     ),
     Check(
         "tracking_number: missing",
@@ -136,11 +136,12 @@ def read_answer(answer: Answer, ids: Sequence[str], credentials: Credentials) ->
         said = json.loads(answer.body)
         raw_code, text = said["error_code"], said["error_text"]
     except (ValueError, TypeError, KeyError):
-        raise InDoubtError(f"{TITLE} answered with no error_code and error_text: {answer.excerpt}") from None
+        raise InDoubtError(f"{TITLE} answered with no error_code and error_text") from None
     code = str(raw_code)
     if code in CONNECTION_CODES:
         raise StopError(f"{TITLE} answered error_code {code}: {CONNECTION_CODES[code]}")
-    if not hmac.compare_digest(answer_hash(raw_code, str(text), credentials.secret), str(said.get("hash"))):
+    ours, theirs = answer_hash(raw_code, str(text), credentials.secret), str(said.get("hash"))
+    if not hmac.compare_digest(ours.encode(), theirs.encode()):
         raise InDoubtError(f"{TITLE} answered error_code {code[:20]} with a wrong or missing hash: not believed")
     if code == LIMIT_EXHAUSTED:
         raise TryAgainError(

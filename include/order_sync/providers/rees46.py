@@ -57,7 +57,7 @@ def read_answer(answer: Answer, ids: Sequence[str], _credentials: Credentials, t
     except ValueError:  # "OK", or nothing at all
         said = None
     if isinstance(said, dict) and said.get("status") == "error":
-        raise BatchRefusedError(f"{title} answered HTTP {answer.status} with status error: {answer.excerpt}")
+        raise BatchRefusedError(f"{title} answered HTTP {answer.status} with status error", answer.words)
     return [ACCEPTED] * len(ids)
 
 

@@ -42,8 +42,8 @@ TRY_AGAIN = frozenset({429, 500, 503})
 MAX_NAME_CHARACTERS = 40
 
 # A number as JSON writes it, so that the source's own digits can leave unchanged.
-NUMBER = r"-?(?:0|[1-9]\d*)(?:\.\d+)?"
-WHOLE_NUMBER = r"(?:0|[1-9]\d*)(?:\.0+)?"
+NUMBER = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?"
+WHOLE_NUMBER = r"(?:0|[1-9][0-9]*)(?:\.0+)?"
 
 # Yespo's key <- our column; those of TEXT are JSON strings, those of NUMBERS JSON numbers.
 TEXT = {
@@ -145,7 +145,7 @@ CHECKS = (
         "phone: not 7 to 15 digits",
         "give it with its country code, as 380942583691",
         lambda orders, _items: (
-            orders["phone"].notna() & ~_phone_digits(orders["phone"]).str.fullmatch(r"\d{7,15}", na=False)
+            orders["phone"].notna() & ~_phone_digits(orders["phone"]).str.fullmatch(r"[0-9]{7,15}", na=False)
         ),
     ),
     _name_too_long("first_name"),
@@ -207,25 +207,28 @@ def read_answer(answer: Answer, ids: Sequence[str], _credentials: Credentials) -
     try:
         said = json.loads(answer.body)
     except ValueError:
-        raise InDoubtError(f"{TITLE} answered HTTP {answer.status} with no JSON: {answer.excerpt}") from None
-    failed = _failed_ids(said, answer)
+        raise InDoubtError(f"{TITLE} answered HTTP {answer.status} with no JSON") from None
+    if not isinstance(said, dict):
+        raise InDoubtError(f"{TITLE} answered HTTP {answer.status} with JSON that is no object")
+    failed = _failed_orders(said)
     unknown = failed.keys() - set(ids)
     if unknown:
         raise InDoubtError(f"{TITLE} names {len(unknown)} failed orders that were not in the request")
-    return [Verdict(Outcome.REJECTED, failed[id_]) if id_ in failed else ACCEPTED for id_ in ids]
+    reason = f"{TITLE} lists the order as failed"
+    return [Verdict(Outcome.REJECTED, reason, failed[id_]) if id_ in failed else ACCEPTED for id_ in ids]
 
 
-def _failed_ids(said: Any, answer: Answer) -> dict[str, str]:
-    """Return order id -> reason of `failedOrders`: a list or one object; its inner shape is documented nowhere."""
-    failed = said.get("failedOrders") if isinstance(said, dict) else None
+def _failed_orders(said: dict[str, Any]) -> dict[str, str]:
+    """Return order id -> entry of `failedOrders`: a list or one object; its inner shape is documented nowhere."""
+    failed = said.get("failedOrders")
     entries = failed if isinstance(failed, list) else [failed] if failed else []
-    reasons = {}
+    by_id = {}
     for entry in entries:
         order_id = entry.get("externalOrderId") if isinstance(entry, dict) else None
-        if not isinstance(order_id, str):
-            raise InDoubtError(f"{TITLE} lists failed orders in an unknown shape: {answer.excerpt}")
-        reasons[order_id] = f"{TITLE} lists the order as failed"
-    return reasons
+        if not isinstance(order_id, str | int):
+            raise InDoubtError(f"{TITLE} lists failed orders in an unknown shape")
+        by_id[str(order_id)] = json.dumps(entry, ensure_ascii=False)
+    return by_id
 
 
 PROVIDER = Provider(

@@ -30,6 +30,7 @@ from include.order_sync.redact import redact
 from include.order_sync.sources.raw import RAW_ITEMS_SCHEMA, Required, find_columns, raw_table
 
 ROWS_A_FETCH = 20_000
+LARGEST_ROW_BYTES = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,11 @@ class WarehouseReader:
                 closing(self._items(connection)) as items,
             ):
                 yield orders, items
+        except pa.ArrowInvalid:
+            raise StopError(
+                f"Source {self.source.name!r}: {self.source.query.name} gives a row of more than "
+                f"{LARGEST_ROW_BYTES} bytes, or one that is no text. Leave the column that is so large out of it."
+            ) from None
         except (DBAPIError, psycopg.Error) as error:
             # The error may quote rows, so neither it nor its cause may reach the log.
             raise self._failed(error) from None
@@ -120,7 +126,9 @@ class WarehouseReader:
                 f"Source {self.source.name!r}: {file.name} takes :{', :'.join(sorted(unknown))}, but is given "
                 ":window_start and :window_end alone. A colon that is none of these is written \\:."
             )
-        return (_copy if self._by_copy else _fetch)(connection, statement, bound)
+        if self._by_copy:
+            return _copy(connection, statement, bound, self.source.timezone)
+        return _fetch(connection, statement, bound)
 
     def _unreachable(self, error: BaseException | None) -> OrderSyncError:
         said = redact(str(error))
@@ -147,11 +155,12 @@ class WarehouseReader:
 
 
 def _copy(
-    connection: sa.Connection, query: sa.TextClause, bound: dict[str, datetime]
+    connection: sa.Connection, query: sa.TextClause, bound: dict[str, datetime], timezone: str
 ) -> Iterator[tuple[list[str], pa.Table]]:
     compiled = query.compile(dialect=connection.dialect)
     statement, values = str(compiled), {name: bound[name] for name in compiled.params}
-    connection.exec_driver_sql("set local timezone = 'UTC'")
+    # Times without an offset are the shop's, also where the query compares them with the window.
+    connection.execute(sa.text("select set_config('timezone', :zone, true)"), {"zone": timezone})
     connection.exec_driver_sql("set local datestyle = 'ISO, YMD'")
     raw = connection.connection.driver_connection
     assert isinstance(raw, psycopg.Connection)  # noqa: S101  (tells mypy what _by_copy has made sure of)
@@ -165,7 +174,7 @@ def _copy(
             try:
                 reader = pa_csv.open_csv(
                     pa.PythonFile(file, mode="r"),
-                    read_options=pa_csv.ReadOptions(column_names=places),
+                    read_options=pa_csv.ReadOptions(column_names=places, block_size=LARGEST_ROW_BYTES),
                     parse_options=pa_csv.ParseOptions(newlines_in_values=True),
                     convert_options=pa_csv.ConvertOptions(
                         column_types=dict.fromkeys(places, pa.string()),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import re
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import urlsplit
 
 from airflow.sdk import BaseHook
-from airflow.sdk.exceptions import AirflowNotFoundException
+from airflow.sdk.exceptions import AirflowException, AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 
 from include.order_sync.errors import StopError
@@ -18,6 +19,7 @@ from include.order_sync.providers.base import Credentials
 if TYPE_CHECKING:
     import requests
     from airflow.sdk import Connection
+    from sqlalchemy import Engine
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +33,18 @@ def connection(conn_id: str) -> Connection:
             f"There is no Airflow connection {conn_id!r}: add it under Admin > Connections, "
             f"or set the environment variable AIRFLOW_CONN_{conn_id.upper()}."
         ) from None
+
+
+def sql_engine(conn_id: str) -> Engine:
+    """Return an engine of a connection to a SQL database; it has not connected yet."""
+    try:
+        engine: Engine = connection(conn_id).get_hook().get_sqlalchemy_engine()
+    except (AttributeError, AirflowException):
+        raise StopError(
+            f"Connection {conn_id!r} is of no type that this Airflow can query: set the type of its SQL database, "
+            "as postgres, and install that database's Airflow provider."
+        ) from None
+    return engine
 
 
 class ServiceHook(BaseHook):
@@ -67,18 +81,18 @@ class ServiceHook(BaseHook):
 
     def _url(self, conn: Connection) -> str:
         host = conn.host if "://" in conn.host else f"{conn.schema or 'https'}://{conn.host}"
-        url = urlsplit(host)
         try:
+            url = urlsplit(host)
             port = conn.port or url.port
         except ValueError:
-            port = -1
+            url, port = urlsplit(""), None
         if (
             url.scheme not in ("http", "https")
             or not url.hostname
             or url.username is not None
             or url.query
             or url.fragment
-            or port == -1
+            or re.search(r"\s|\.\.|^\.", url.hostname)
         ):
             raise StopError(f"Connection {self.conn_id!r}: its host must be an address, as {self.meanings['host']}.")
         if url.scheme == "http":

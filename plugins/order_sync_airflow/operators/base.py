@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
-from airflow.sdk import BaseOperator
+from airflow.sdk import BaseOperator, ObjectStoragePath
 
 from include.order_sync.config_file import load
 from order_sync_airflow.retry import OrderSyncRetryPolicy
@@ -15,6 +16,12 @@ if TYPE_CHECKING:
 
     from include.order_sync.config import Destination
     from include.order_sync.config_file import Configuration
+
+
+def run_folder(staging: str, context: Context) -> ObjectStoragePath:
+    """Return the folder of a run's staged parts: a run's id may hold what is no part of a file's name."""
+    dag_run = context["dag_run"]
+    return ObjectStoragePath(staging) / dag_run.dag_id / quote(dag_run.run_id, safe="").replace(".", "%2E")
 
 
 class DestinationOperator(BaseOperator):

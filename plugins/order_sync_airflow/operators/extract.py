@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from airflow.sdk import ObjectStoragePath
 
 from include.order_sync.config import Source, SqlSource
 from order_sync_airflow import counts
-from order_sync_airflow.hooks.base import connection
-from order_sync_airflow.operators.base import DestinationOperator
+from order_sync_airflow.hooks.base import sql_engine
+from order_sync_airflow.operators.base import DestinationOperator, run_folder
 from order_sync_airflow.window import narrowed_ids, window_of
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ class ExtractOrdersOperator(DestinationOperator):
         source = configuration.sources[destination.source]
         window, only = window_of(context), narrowed_ids(context)
         self.log.info("Reading %s from %s up to %s", source.name, window.start, window.end)
-        folder = ObjectStoragePath(configuration.staging) / self.dag_id / quote(context["run_id"], safe="")
+        folder = run_folder(configuration.staging, context)
         staging = Staging(folder)
         staging.clear()
         reader = self._reader(source, window, destination.service.required)
@@ -54,7 +53,7 @@ class ExtractOrdersOperator(DestinationOperator):
         if isinstance(source, SqlSource):
             from include.order_sync.sources.warehouse import WarehouseReader
 
-            engine = connection(source.connection).get_hook().get_sqlalchemy_engine()
+            engine = sql_engine(source.connection)
             return WarehouseReader(engine, source, window, required)
         from include.order_sync.sources.csv_drop import CsvDropReader
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import ObjectStoragePath
 from airflow.sdk.exceptions import AirflowSkipException
 
+from include.order_sync.sums import check_sums, check_thresholds
 from order_sync_airflow import counts
 from order_sync_airflow.hooks import hook_for
 from order_sync_airflow.ledger import REDRIVEN_KEY, Sealer, open_ledger
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from include.order_sync.delivery import Delivered
-    from include.order_sync.staging import Staging
 
 
 class LoadOrdersOperator(DestinationOperator):
@@ -62,27 +62,33 @@ class LoadOrdersOperator(DestinationOperator):
                 ledger.quarantine(sealer.seal_rows(rows))
             if before["orders"] == before["rejected"] + before["not_for_provider"]:
                 staging.clear("raw", "raw-items", "ready")
+                check_thresholds(before, destination)
                 raise AirflowSkipException("No orders to send in this window.")
             with hook.get_conn() as session:
                 delivery = Delivery(destination.service, hook.credentials, session, ledger, sealer.seal, choices)
                 try:
                     delivery.run(staging.ready_parts())
                 finally:
-                    self._report(context, delivery.delivered, before["rejected"], staging)
+                    outcomes = self._report(context, delivery.delivered, before["rejected"])
+            check_sums(before | outcomes, ledger.count_own()["accepted"])
             redriven = context["ti"].xcom_pull(task_ids="extract", key=REDRIVEN_KEY)
             if redriven:
                 with ledger.transaction() as cursor:
                     resolve_redriven(cursor, ledger.run, redriven)
         staging.clear("raw", "raw-items", "ready")
+        check_thresholds(before | outcomes, destination)
 
-    def _report(self, context: Context, delivered: Delivered, rejected_before: int, staging: Staging) -> None:
-        for number, rows in enumerate(delivered.rejected):
-            staging.write("rejected", f"load-{context['ti'].try_number:03d}-{number:05d}.parquet", rows)
+    def _report(self, context: Context, delivered: Delivered, rejected_before: int) -> dict[str, int]:
+        """Log and push what has become of the orders so far, and return it."""
         outcomes = dict.fromkeys(counts.OUTCOMES, 0) | delivered.orders
         if delivered.reasons:
-            self.log.warning("%s rejects\n%s", self.destination, counts.reasons_table(delivered.reasons))
-        self.log.info(
-            "%d requests; %s", delivered.requests, ", ".join(f"{orders} {name}" for name, orders in outcomes.items())
-        )
+            self.log.warning(
+                "%s rejects; the rows are in the quarantine\n%s",
+                self.destination,
+                counts.reasons_table(delivered.reasons, {}, {}),
+            )
+        said = ", ".join(f"{orders} {name}" for name, orders in outcomes.items())
+        self.log.info("%d requests; %s", delivered.requests, said)
         outcomes["rejected"] += rejected_before
         counts.push(context, **outcomes, requests=delivered.requests)
+        return outcomes

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
-
-from airflow.sdk import ObjectStoragePath
 
 from include.order_sync.errors import StopError
 from order_sync_airflow import counts
 from order_sync_airflow.ledger import REDRIVEN_KEY, deployment_cipher, open_ledger
-from order_sync_airflow.operators.base import DestinationOperator
+from order_sync_airflow.operators.base import DestinationOperator, run_folder
 from order_sync_airflow.window import param_time
 
 if TYPE_CHECKING:
@@ -41,7 +38,7 @@ class StageQuarantineOperator(DestinationOperator):
         configuration, destination = self.read_configuration()
         params = context["params"]
         staging = Staging(
-            ObjectStoragePath(configuration.staging) / self.dag_id / quote(context["run_id"], safe=""),
+            run_folder(configuration.staging, context),
         )
         staging.clear()
         with open_ledger(context, destination.name) as ledger:

@@ -33,7 +33,7 @@ class TransformOrdersOperator(DestinationOperator):
     def execute(self, context: Context) -> str:
         """Transform part by part; a try that follows another starts anew."""
         from include.order_sync.staging import Staging
-        from include.order_sync.transform import Rules, transform
+        from include.order_sync.transform import Rules, cures, transform
 
         configuration, destination = self.read_configuration()
         source = configuration.sources[destination.source]
@@ -47,8 +47,9 @@ class TransformOrdersOperator(DestinationOperator):
         staging = Staging(ObjectStoragePath(self.staged))
         figures: Counter[str] = Counter(superseded=0, orders=0, rejected=0, not_for_provider=0)
         reasons: Counter[str] = Counter()
-        unknown: Counter[str] = Counter()
-        if counts.pull(context, "extract")["rows"]:
+        first_rows: dict[str, str] = {}
+        extracted = counts.pull(context, "extract")
+        if extracted["rows"] > extracted["skipped"]:
             staging.clear("ready", "rejected")
             for name, raw, raw_items in staging.raw_parts():
                 part = transform(raw, raw_items, rules, destination.service)
@@ -56,18 +57,14 @@ class TransformOrdersOperator(DestinationOperator):
                 staging.write("rejected", name, part.rejected)
                 figures.update(part.counts)
                 reasons += part.reasons
-                unknown += part.unknown_statuses
+                first_rows = part.first_rows | first_rows
         if reasons:
             self.log.warning(
                 "%d of %d orders are rejected; their rows are in %s/rejected\n%s",
                 figures["rejected"],
                 figures["orders"],
                 self.staged,
-                counts.reasons_table(reasons),
-            )
-        if unknown:
-            self.log.warning(
-                "Words that the `statuses` of source %r lack:\n%s", source.name, counts.words_table(unknown)
+                counts.reasons_table(reasons, first_rows, cures(destination.service)),
             )
         counts.push(context, **figures)
         return self.staged

@@ -17,6 +17,7 @@ from include.order_sync import config
 from include.order_sync.config import SqlSource
 from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.model import Window
+from include.order_sync.sources import warehouse as warehouse_module
 from include.order_sync.sources.warehouse import WarehouseReader
 
 WINDOW = Window(datetime(2026, 11, 21, 10, tzinfo=UTC), datetime(2026, 11, 21, 11, tzinfo=UTC))
@@ -350,8 +351,9 @@ MANY = {
 
 
 @pytest.mark.parametrize("warehouse", MANY, indirect=True)
-def test_large_result(request: pytest.FixtureRequest, warehouse: Warehouse) -> None:
+def test_large_result(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
     """A large result comes in several tables, in the query's order, with positions and lines right through."""
+    monkeypatch.setattr(warehouse_module, "LARGEST_ROW_BYTES", 256 * 1024)
     query = MANY["copied" if warehouse.engine.dialect.name == "postgresql" else "fetched"]
     with warehouse.reader(query).open() as (orders, _):
         tables = list(orders)
