@@ -31,6 +31,13 @@ PARAMS = {
         title="Order ids",
         description="Send these orders of the window alone, one a line.",
     ),
+    "mode": Param(
+        "deliver",
+        type="string",
+        enum=["deliver", "plan"],
+        title="Mode",
+        description="plan: only say what would be sent; nothing is sent or remembered.",
+    ),
     "resend": Param(
         False,
         type="boolean",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import available_timezones
@@ -94,6 +94,9 @@ class _Source(_Strict):
     )
     timezone: Annotated[str, AfterValidator(_time_zone)] = Field(
         description="of times without an offset, as Europe/Kyiv"
+    )
+    ahead: timedelta = Field(
+        timedelta(hours=1), ge=timedelta(0), description="how far a time may lie in the future, as 01:00:00"
     )
 
     @field_validator("columns", "item_columns")

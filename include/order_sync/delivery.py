@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 import pandas as pd
 import requests
@@ -16,7 +14,8 @@ from include.order_sync import http
 from include.order_sync.errors import BatchRefusedError, InDoubtError, StopError, TryAgainError
 from include.order_sync.ledger.quarantine import HELD_REASON, Entry
 from include.order_sync.ledger.session import LedgerSession
-from include.order_sync.plan import Action, plan
+from include.order_sync.plan import Action
+from include.order_sync.planner import Choices, Planner
 from include.order_sync.providers.base import Credentials, Outcome, Provider, Verdict
 
 log = logging.getLogger(__name__)
@@ -24,23 +23,6 @@ log = logging.getLogger(__name__)
 ORDERS_NAMED_IN_A_MESSAGE = 20
 UNANSWERED_IN_A_ROW = 3
 FRUITLESS_REQUESTS = 20
-
-
-@dataclass(frozen=True)
-class Choices:
-    """What a destination's configuration and a run's params say about sending.
-
-    Args:
-        send_when: what makes an order changed: its code (status), or its payload (content).
-        resend_in_doubt: repeat what is in doubt, also where the provider's rule would hold it.
-        resend: send unchanged orders too.
-        retry_rejected: send again what the service has rejected, though it is the same.
-    """
-
-    send_when: Literal["status", "content"] = "status"
-    resend_in_doubt: bool = False
-    resend: bool = False
-    retry_rejected: bool = False
 
 
 @dataclass
@@ -99,19 +81,9 @@ class Delivery:
 
     def _to_send(self, parts: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
         """Plan each part, count what is not sent, and yield what is."""
-        own = self.ledger.own_verdicts()
+        planner = Planner(self.provider, self.ledger, self.choices)
         for part in parts:
-            held = part["code"].isin(self.provider.held_codes) & (not self.choices.resend_in_doubt)
-            orders = part.assign(payload_hash=_hashes(part["payload"]), held_if_in_doubt=held)
-            states = self.ledger.states(orders["order_id"].unique().tolist())
-            action = plan(
-                orders,
-                states,
-                own,
-                send_when=self.choices.send_when,
-                resend=self.choices.resend,
-                retry_rejected=self.choices.retry_rejected,
-            )
+            orders, action = planner.plan(part)
             self.ledger.advance(orders[action == Action.UNCHANGED].drop_duplicates("order_id", keep="last"))
             self._hold(orders[action == Action.HELD])
             self.delivered.orders.update(action[~action.isin([Action.SEND, Action.HELD])])
@@ -236,9 +208,3 @@ def _full(waiting: list[pd.DataFrame], max_orders: int, *, last: bool) -> Iterat
         yield orders.iloc[start : min(start + max_orders, end)]
     if end < len(orders):
         waiting.append(orders.iloc[end:])
-
-
-def _hashes(payloads: pd.Series) -> pd.Series:
-    """Return a hash of each payload; credentials and signatures are in none."""
-    hashes = [hashlib.blake2b(payload.encode(), digest_size=16).digest() for payload in payloads]
-    return pd.Series(hashes, index=payloads.index, dtype="object")

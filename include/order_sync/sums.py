@@ -21,7 +21,7 @@ def check_sums(counts: Mapping[str, int], accepted_in_ledger: int) -> None:
         counts: rows, superseded, skipped, orders, and each outcome.
         accepted_in_ledger: how many orders of this run the ledger has as accepted.
     """
-    outcomes = ("accepted", "rejected", "not_for_provider", "unchanged", "stale", "held")
+    outcomes = ("accepted", "rejected", "not_for_provider", "unchanged", "stale", "held", "not_sent")
     orders = sum(counts[outcome] for outcome in outcomes)
     rows = counts["orders"] + counts["superseded"] + counts["skipped"]
     if (rows, orders, accepted_in_ledger) != (counts["rows"], counts["orders"], counts["accepted"]):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 import pandas as pd
@@ -30,6 +31,7 @@ class Rules:
 
     Args:
         timezone: of the source's times without an offset.
+        latest: versions after this time are wrong, and rejected: they would make all later ones stale.
         statuses: the shop's word -> status.
         codes: status -> the provider's code; a status that is absent or None is not for the provider.
         changes: keep the newest version of an order in the window, or every one.
@@ -37,6 +39,7 @@ class Rules:
     """
 
     timezone: str
+    latest: datetime
     statuses: Mapping[str, OrderStatus]
     codes: Mapping[OrderStatus, Code | None]
     changes: Literal["newest", "every"]
@@ -78,6 +81,8 @@ def transform(raw: pd.DataFrame, raw_items: pd.DataFrame | None, rules: Rules, p
 
     orders["updated_at"] = orders["updated_at"].fillna(_BEFORE_ALL)
     orders["rank"] = orders.groupby(["order_id", *VERSION[:2]]).cumcount()
+    latest = pd.Timestamp(rules.latest)
+    orders["in_future"] = (orders["status_changed_at"] > latest) | (orders["updated_at"] > latest)
     chosen = _choose(orders, rules.changes)
     if raw_items is None:
         items, chosen["items_unreadable"] = json_items(chosen, rules.item_columns)

@@ -27,6 +27,11 @@ UNREADABLE = (
         "give it as 2026-11-21 13:45:00+02:00, or nothing",
         flagged("updated_at_unreadable"),
     ),
+    Check(
+        "status_changed_at: in the future",
+        "correct the time, or the source's `timezone`: taken as it is, it would keep all later changes back",
+        flagged("in_future"),
+    ),
 )
 STATUS = (
     Check("status: missing", "give the shop's word for the status", missing("status")),

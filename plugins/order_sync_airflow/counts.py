@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import pandas as pd
     from airflow.sdk import Context
 
 # What marks the DAGs of destinations, for the listener and for people.
@@ -15,7 +16,7 @@ TAG = "order-sync"
 COUNTS_KEY = "counts"
 TASKS = ("extract", "transform", "load")
 # What can become of an order in load.
-OUTCOMES = ("accepted", "rejected", "unchanged", "stale", "held")
+OUTCOMES = ("accepted", "rejected", "unchanged", "stale", "held", "not_sent")
 ZERO = dict.fromkeys(("rows", "superseded", "skipped", "orders", *OUTCOMES, "not_for_provider", "requests"), 0)
 
 
@@ -49,6 +50,13 @@ def reasons_table(reasons: Counter[str], first_rows: Mapping[str, str], cures: M
         (reason, orders, first_rows.get(reason, ""), cures.get(reason, "")) for reason, orders in reasons.most_common()
     ]
     return tabulate(rows, headers=["reason", "orders", "first row", "cure"], tablefmt="simple")
+
+
+def plan_table(orders: pd.DataFrame) -> str:
+    """Return orders with the code that the service has and the one that it would be sent, as a table."""
+    from tabulate import tabulate
+
+    return tabulate(orders.fillna("-").to_numpy().tolist(), headers=list(orders), disable_numparse=True)
 
 
 def entries_table(entries: Iterable[Mapping[str, Any]]) -> str:

@@ -35,8 +35,8 @@ def ledger_engine() -> sa.Engine:
 
 
 @contextmanager
-def open_ledger(context: Context, destination: str) -> Iterator[LedgerSession]:
-    """Give the session that holds the destination's lock, for the running task.
+def open_ledger(context: Context, destination: str, *, read_only: bool = False) -> Iterator[LedgerSession]:
+    """Give the session that holds the destination's lock, for the running task; read-only without the lock.
 
     Attempts are counted by run; one that a person clears starts anew, and so counts anew.
     """
@@ -44,9 +44,13 @@ def open_ledger(context: Context, destination: str) -> Iterator[LedgerSession]:
 
     dag_run = context["dag_run"]
     run = f"{dag_run.dag_id} {dag_run.run_id} {dag_run.start_date.isoformat()}"
-    engine = ledger_engine()
     with open_session(
-        engine, LEDGER_CONNECTION, destination=destination, run=run, try_number=context["ti"].try_number
+        ledger_engine(),
+        LEDGER_CONNECTION,
+        destination=destination,
+        run=run,
+        try_number=context["ti"].try_number,
+        read_only=read_only,
     ) as session:
         yield session
 

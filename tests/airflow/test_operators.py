@@ -307,3 +307,14 @@ def test_a_lost_key_is_said(shop, entries, monkeypatch, caplog):
     assert entries("resolved_at") == [(None,)]
     use_keys(monkeypatch, f"{new},{old}")
     assert shop.run(redrive=True) == {"rows": 1, "orders": 1, "accepted": 1, "requests": 1}
+
+
+def test_a_plan_sends_and_remembers_nothing(shop, entries):
+    """`mode: plan` counts what would be sent, and leaves service, ledger and quarantine as they were."""
+    shop.drop(row("1", "paid"))
+    shop.run()
+    shop.drop(row("1", "done", 11), row("2", "paid"), row("3", "paid", email="bad"))
+    assert shop.run(mode="plan") == {"rows": 3, "orders": 3, "not_sent": 2, "rejected": 1}
+    assert shop.taken() == {"1": ["IN_PROGRESS"]}
+    assert entries("id") == []
+    assert shop.run() == {"rows": 3, "orders": 3, "accepted": 2, "rejected": 1, "requests": 1}

@@ -4,6 +4,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pandas as pd
@@ -12,10 +13,11 @@ import requests
 import sqlalchemy as sa
 
 from include.order_sync import http
-from include.order_sync.delivery import Choices, Delivered, Delivery
+from include.order_sync.delivery import Delivered, Delivery
 from include.order_sync.ledger.quarantine import Entry
 from include.order_sync.ledger.session import open_session
 from include.order_sync.model import ORDER_COLUMNS, OrderStatus
+from include.order_sync.planner import Choices
 from include.order_sync.providers import PROVIDERS
 from include.order_sync.providers.base import Credentials, Provider
 from include.order_sync.transform import Rules, transform
@@ -29,7 +31,14 @@ ACCOUNTS = {
     "justclick": ("demo", "demo-signing-key"),
 }
 
-RULES = Rules(timezone="UTC", statuses={str(s): s for s in OrderStatus}, codes={}, changes="every", item_columns={})
+RULES = Rules(
+    timezone="UTC",
+    latest=datetime(2100, 1, 1, tzinfo=UTC),
+    statuses={str(s): s for s in OrderStatus},
+    codes={},
+    changes="every",
+    item_columns={},
+)
 
 
 def orders(ids: Sequence[str], status: str = "paid", at: str = "2026-11-21T10:00:00Z") -> pd.DataFrame:
@@ -140,4 +149,5 @@ def deliver(
                 raise
         return delivery.delivered
 
+    deliver.destination = destination  # type: ignore[attr-defined]
     return deliver

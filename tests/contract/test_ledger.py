@@ -10,6 +10,7 @@ from include.order_sync import http
 from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.ledger import schema
 from include.order_sync.ledger.session import open_session
+from include.order_sync.planner import Choices, Planner
 from tests.contract.conftest import orders, ready
 from tests.contract.test_providers import taken
 
@@ -310,3 +311,21 @@ def test_another_schema_is_said(postgres):
     schema.upgrade(postgres)
     with open_session(postgres, "order_sync_ledger", destination="x", run="run", try_number=1):
         pass
+
+
+def test_a_preview_shows_old_and_new_codes(provider, deliver, sandbox, ledger):
+    """A preview counts each order once and shows the first to be sent, from which code to which, and sends nothing."""
+    first, second = two_codes(provider)
+    deliver(ready(provider, orders(["1", "2"], first, TEN)))
+    part = ready(provider, orders(["1"], second, NOON), orders(["2"], first, TEN), orders(["3"], second, NOON))
+    with open_session(
+        ledger, "order_sync_ledger", destination=deliver.destination, run="look", try_number=1, read_only=True
+    ) as session:
+        outcomes, shown = Planner(provider, session, Choices()).preview([part])
+    assert outcomes == {"not_sent": 2, "unchanged": 1}
+    codes = provider.statuses
+    assert shown.fillna("").to_numpy().tolist() == [
+        ["1", str(codes[first]), str(codes[second])],
+        ["3", "", str(codes[second])],
+    ]
+    assert deliver(part, run="then").orders == {"accepted": 2, "unchanged": 1}

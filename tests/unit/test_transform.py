@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pandas as pd
@@ -50,7 +51,7 @@ def run(raw_orders: Any, raw_items: Any) -> Run:
         *rows: dict[str, Any], provider: str = "rees46", items: list[dict[str, Any]] | None = None, **rules: Any
     ) -> Transformed:
         service = PROVIDERS[provider]
-        plain = Rules("UTC", WORDS, service.statuses, "newest", {})
+        plain = Rules("UTC", datetime(2100, 1, 1, tzinfo=UTC), WORDS, service.statuses, "newest", {})
         queried = None if items is None else raw_items(*items)
         return transform(raw_orders(*rows), queried, replace(plain, **rules), service)
 
@@ -234,6 +235,18 @@ def test_unknown_status_words(run: Run) -> None:
 
     assert transformed.first_rows["status: not in the status map"].endswith(":1")
     assert transformed.reasons == {"status: not in the status map": 4, "status: missing": 1}
+
+
+def test_a_version_in_the_future_keeps_nothing_back(run: Run) -> None:
+    """A wrong year is rejected with that reason, and the order's other rows are sent."""
+    transformed = run(
+        {"order_id": "1", "status": "paid", "status_changed_at": NOON},
+        {"order_id": "1", "status": "done", "status_changed_at": "2926-11-21T12:00:00Z"},
+        {"order_id": "2", "status": "done", "status_changed_at": NOON, "updated_at": "2926-11-21T12:00:00Z"},
+    )
+
+    assert transformed.ready["order_status"].tolist() == ["paid"]
+    assert transformed.reasons == {"status_changed_at: in the future": 2}
 
 
 def test_problem_rows(run: Run) -> None:

@@ -240,7 +240,14 @@ class LedgerSession:
 
 @contextmanager
 def open_session(
-    engine: sa.Engine, name: str, *, destination: str, run: str, try_number: int, lock_wait_s: int = 600
+    engine: sa.Engine,
+    name: str,
+    *,
+    destination: str,
+    run: str,
+    try_number: int,
+    lock_wait_s: int = 600,
+    read_only: bool = False,
 ) -> Iterator[LedgerSession]:
     """Give a session that holds the destination's lock, and settle what the last sender has left behind.
 
@@ -251,6 +258,7 @@ def open_session(
         run: what attempts are counted by.
         try_number: of the task.
         lock_wait_s: how long to wait for another load of the same destination.
+        read_only: neither take the lock nor settle anything: for a look at what a run would do.
 
     Raises:
         TryAgainError: the ledger can't be reached or has another schema, or the lock was not free in time.
@@ -270,9 +278,10 @@ def open_session(
             raise StopError(f"Connection {name!r} must be to a PostgreSQL database: the ledger needs its locks.")
         raw.autocommit = True  # each transaction is opened by name
         try:
-            _take_lock(raw, name, destination, lock_wait_s)
             session = LedgerSession(raw, destination, run, try_number)
-            session.settle_orphans()
+            if not read_only:
+                _take_lock(raw, name, destination, lock_wait_s)
+                session.settle_orphans()
             yield session
         finally:
             # The lock goes with the database session: it is never handed back to a pool.

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from include.order_sync.delivery import Delivered
+    from include.order_sync.planner import Planner
+    from include.order_sync.staging import Staging
 
 
 class LoadOrdersOperator(DestinationOperator):
@@ -39,8 +41,9 @@ class LoadOrdersOperator(DestinationOperator):
 
     def execute(self, context: Context) -> None:
         """Send what is to be sent, and delete the staged parts when all orders have their verdict."""
-        from include.order_sync.delivery import Choices, Delivery
+        from include.order_sync.delivery import Delivery
         from include.order_sync.ledger.quarantine import resolve_redriven
+        from include.order_sync.planner import Choices, Planner
         from include.order_sync.staging import Staging
 
         configuration, destination = self.read_configuration()
@@ -57,6 +60,10 @@ class LoadOrdersOperator(DestinationOperator):
             retry_rejected=self.retry_rejected,
         )
         sealer = Sealer(staging, source.timezone)
+        if context["params"].get("mode") == "plan":
+            with open_ledger(context, destination.name, read_only=True) as ledger:
+                self._show(context, Planner(destination.service, ledger, choices), staging)
+            return
         with open_ledger(context, destination.name) as ledger:
             for rows in staging.rejected_parts():
                 ledger.quarantine(sealer.seal_rows(rows))
@@ -77,6 +84,18 @@ class LoadOrdersOperator(DestinationOperator):
                     resolve_redriven(cursor, ledger.run, redriven)
         staging.clear("raw", "raw-items", "ready")
         check_thresholds(before | outcomes, destination)
+
+    def _show(self, context: Context, planner: Planner, staging: Staging) -> None:
+        """Log and push what the run would do, ids and codes alone."""
+        before = counts.pull(context, "transform")
+        outcomes: dict[str, int] = {}
+        if before["orders"] > before["rejected"] + before["not_for_provider"]:
+            outcomes, first = planner.preview(staging.ready_parts())
+            self.log.info(
+                "Plan only, nothing is sent. %s. The first to be sent:\n%s", dict(outcomes), counts.plan_table(first)
+            )
+        staging.clear("raw", "raw-items", "ready")
+        counts.push(context, **{name: before.get(name, 0) + outcomes.get(name, 0) for name in counts.OUTCOMES})
 
     def _report(self, context: Context, delivered: Delivered, rejected_before: int) -> dict[str, int]:
         """Log and push what has become of the orders so far, and return it."""

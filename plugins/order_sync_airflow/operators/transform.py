@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import ObjectStoragePath
@@ -39,6 +40,7 @@ class TransformOrdersOperator(DestinationOperator):
         source = configuration.sources[destination.source]
         rules = Rules(
             timezone=source.timezone,
+            latest=datetime.now(UTC) + source.ahead,
             statuses=source.statuses,
             codes=destination.codes,
             changes=destination.sends,

@@ -467,3 +467,18 @@ def test_unreachable_sqlite(folder: Path) -> None:
 
     with pytest.raises(TryAgainError, match="connection 'my_warehouse'"):
         gone.rows(f"select {ORDER} {WINDOWED}")
+
+
+@pytest.mark.parametrize(("zone", "local"), [("America/New_York", "05:30"), ("Asia/Tokyo", "19:30"), ("UTC", "10:30")])
+def test_a_time_without_an_offset_is_the_shops(copied: Warehouse, zone: str, local: str) -> None:
+    """A column without a time zone holds the shop's own clock, also where the query compares it with the window."""
+    copied.execute(
+        "create table naive (order_id text, at timestamp)",
+        f"insert into naive values ('in', '2026-11-21 {local}'), ('out', '2026-11-21 {local}'::timestamp + '1 h')",
+    )
+    query = (
+        "select order_id, 'paid' as status, at as status_changed_at from naive "
+        "where at >= :window_start and at < :window_end"
+    )
+    (found,) = copied.rows(query, timezone=zone)
+    assert (found["order_id"], found["status_changed_at"]) == ("in", f"2026-11-21 {local}:00")
