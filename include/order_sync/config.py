@@ -166,6 +166,16 @@ class CsvSource(_Source):
 Source = SqlSource | CsvSource
 
 
+class Retention(BaseModel):
+    """After how many days what is kept is removed; the states of orders stay."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    staged_parts: int = Field(7, ge=1, description="days that the parts of red runs, and rejected rows, are kept")
+    attempts: int = Field(90, ge=1, description="days that attempts are kept")
+    quarantine: int = Field(90, ge=1, description="days that resolved entries of the quarantine are kept")
+
+
 class Destination(_Strict):
     """One account at a provider: one DAG."""
 

@@ -13,11 +13,11 @@ from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from include.order_sync.config import PROJECT, CsvSource, Destination, Source, SqlSource, known_key
+from include.order_sync.config import PROJECT, CsvSource, Destination, Retention, Source, SqlSource, known_key
 from include.order_sync.errors import StopError
 
 DEFAULT_FILE = PROJECT / "include" / "config" / "order_sync.yaml"
-TOP_KEYS = ("staging", "sources", "destinations")
+TOP_KEYS = ("staging", "retention", "sources", "destinations")
 
 _REFERENCE = re.compile(r"\$\{(?P<name>\w+)(?::-(?P<default>[^}]*))?\}")
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -42,6 +42,7 @@ class Configuration:
 
     file: Path
     staging: str = ""
+    retention: Retention = field(default_factory=lambda: Retention.model_validate({}))
     sources: dict[str, Source] = field(default_factory=dict)
     destinations: dict[str, Destination] = field(default_factory=dict)
     mistakes: list[Mistake] = field(default_factory=list)
@@ -88,9 +89,19 @@ class _Reader:
             configuration.staging = staging if "://" in staging else str(PROJECT / staging)
         elif not any(mistake.key == "staging" for mistake in configuration.mistakes):
             self._mistake("staging", staging, "give a folder that all workers see, for the parts of a run")
+        self._read_retention()
         self._read_sources()
         self._read_destinations()
         return configuration
+
+    def _read_retention(self) -> None:
+        try:
+            self.configuration.retention = Retention.model_validate(self.tree.get("retention") or {})
+        except ValidationError as error:
+            for fault in error.errors():
+                path = [str(step) for step in fault["loc"]]
+                value = _at(self.tree["retention"], path)
+                self._mistake(".".join(["retention", *path]), value, _cure(Retention, fault, path))
 
     def _read_sources(self) -> None:
         for name, body in self._entries("sources"):

@@ -318,3 +318,28 @@ def test_a_plan_sends_and_remembers_nothing(shop, entries):
     assert shop.taken() == {"1": ["IN_PROGRESS"]}
     assert entries("id") == []
     assert shop.run() == {"rows": 3, "orders": 3, "accepted": 2, "rejected": 1, "requests": 1}
+
+
+def test_maintenance_removes_what_is_old(shop, entries, ledger):
+    """Old attempts, resolved entries and staged parts go; states, open entries and what is held stay."""
+    shop.drop(row("1", "paid"), row("2", "hurra"), row("3", "paid", email="bad"))
+    shop.run()
+    shop.drop(row("3", "paid", 11))
+    shop.run()
+    (folder,) = {part.parent.parent for part in (shop.tmp / "staging").rglob("*.parquet")}
+    with ledger.begin() as connection:
+        for statement in (
+            "update batches set concluded_at = now() - interval '91 days' where destination = :name",
+            "update quarantine set resolved_at = now() - interval '91 days' where destination = :name "
+            "and resolved_at is not null",
+        ):
+            connection.execute(sa.text(statement), {"name": shop.name})
+    for part in folder.rglob("*.parquet"):
+        os.utime(part, (0, 0))
+    operators.RemoveOldOperator(task_id="remove").execute({})
+    assert not folder.exists()
+    assert entries("order_id") == [("2",)]
+    assert shop.run() == {"rows": 1, "orders": 1, "unchanged": 1}
+    with ledger.connect() as connection:
+        query = "select count(*) from batches where destination = :name"
+        assert connection.execute(sa.text(query), {"name": shop.name}).scalar_one() == 0

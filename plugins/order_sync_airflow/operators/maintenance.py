@@ -1,0 +1,41 @@
+"""Removes what is older than the configuration's `retention` says."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from airflow.sdk import BaseOperator, ObjectStoragePath
+
+from include.order_sync.config_file import load
+from order_sync_airflow.ledger import ledger_engine
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class RemoveOldOperator(BaseOperator):
+    """Removes old staged parts, attempts and resolved entries of the quarantine; the states of orders stay."""
+
+    def execute(self, context: Context) -> None:  # noqa: ARG002  (Airflow's signature)
+        """Remove, and say how much."""
+        from include.order_sync.ledger.retention import remove_old
+
+        configuration = load()
+        retention = configuration.retention
+        removed = remove_old(ledger_engine(), attempts_days=retention.attempts, quarantine_days=retention.quarantine)
+        parts = self._remove_parts(configuration.staging, timedelta(days=retention.staged_parts))
+        removed["staged runs"] = parts
+        self.log.info("Removed %s", ", ".join(f"{count} {what}" for what, count in removed.items()))
+
+    def _remove_parts(self, staging: str, age: timedelta) -> int:
+        """Remove the folders of runs none of whose parts is younger; return how many."""
+        root = ObjectStoragePath(staging)
+        removed = 0
+        for run in root.glob("*/*") if root.exists() else ():
+            written = [part.stat().st_mtime for part in run.glob("*/*.parquet")]
+            # A run that has only begun has no part yet.
+            if written and datetime.fromtimestamp(max(written), UTC) < datetime.now(UTC) - age:
+                run.fs.rm(run.path, recursive=True)
+                removed += 1
+        return removed
