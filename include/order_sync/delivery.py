@@ -89,22 +89,33 @@ class Delivery:
             TryAgainError: a batch was not taken, or is in doubt and may be repeated; later ones were not sent.
             StopError: later ones were not sent, or all were and some are held, or nothing was accepted.
         """
-        for batch in batches(self._to_send(parts), self.provider.max_orders):
+        behind: list[pd.DataFrame] = []
+        for batch in batches(self._to_send(parts, behind), self.provider.max_orders):
             self._settle(batch)
+        for unchanged in behind:
+            self.ledger.advance(unchanged)
         self._judge()
 
-    def _to_send(self, parts: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
-        """Plan each part, count what is not sent, and yield what is."""
+    def _to_send(self, parts: Iterable[pd.DataFrame], behind: list[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+        """Plan each part, count what is not sent, and yield what is.
+
+        What is unchanged against a change that has yet to be sent goes to `behind`: the ledger may learn of it only
+        after that one.
+        """
         own = self.ledger.own_verdicts()
         for part in parts:
             held = part["code"].isin(self.provider.held_codes) & (not self.choices.resend_in_doubt)
             orders = part.assign(payload_hash=_hashes(part["payload"]), held_if_in_doubt=held)
             states = self.ledger.states(orders["order_id"].unique().tolist())
             action = plan(orders, states, own, send_when=self.choices.send_when, resend=self.choices.resend)
-            self.ledger.advance(orders[action == Action.UNCHANGED].drop_duplicates("order_id", keep="last"))
+            send = action == Action.SEND
+            unchanged = orders[action == Action.UNCHANGED].drop_duplicates("order_id", keep="last")
+            later = unchanged["order_id"].isin(orders.loc[send, "order_id"])
+            self.ledger.advance(unchanged[~later])
+            behind.append(unchanged[later].drop(columns="payload"))
             self.delivered.held += orders.loc[action == Action.HELD, "order_id"].tolist()
-            self.delivered.orders.update(action[action != Action.SEND])
-            yield orders[action == Action.SEND]
+            self.delivered.orders.update(action[~send])
+            yield orders[send]
 
     def _settle(self, batch: pd.DataFrame) -> None:
         """Send one batch until each of its orders has a verdict or is in doubt."""

@@ -48,6 +48,21 @@ def test_what_lies_before_an_unchanged_version_is_stale(provider, deliver, sandb
     assert deliver(ready(provider, orders(["1"], other, ELEVEN)), run="3").orders == {"stale": 1}
 
 
+def test_a_row_written_again_loses_no_change(provider, deliver, sandbox):
+    """A change, and a later row with nothing new, are not taken for known before the change was sent."""
+    first, second = two_codes(provider)
+    deliver(ready(provider, orders(["1"], first, TEN)))
+    part = ready(provider, orders(["1"], second, ELEVEN), orders(["1"], second, NOON))
+    sandbox.fault({"provider": provider.name, "kind": "status", "status": 429, "next": 1}).raise_for_status()
+    with pytest.raises(TryAgainError):
+        deliver(part, run="2")
+    assert deliver(part, run="2").orders == {"accepted": 1, "unchanged": 1}
+    late = ready(provider, orders(["1"], first, "2026-11-21T11:30:00Z"))
+    assert deliver(late, run="late").orders == {"stale": 1}
+    back = ready(provider, orders(["1"], first, "2026-11-21T13:00:00Z"))
+    assert deliver(back, run="back").orders == {"accepted": 1}
+
+
 def test_a_changed_status_is_sent(provider, deliver, sandbox):
     """A newer version with another code is sent, once."""
     first, second = two_codes(provider)
