@@ -52,7 +52,7 @@ class Size:
 
 
 WHOLE = Size(orders=60_000, bills=3000, hours=60, kill_every_s=2.5, kills=20)
-SHORT = Size(orders=8000, bills=400, hours=24, kill_every_s=1.2, kills=5)
+SHORT = Size(orders=6000, bills=300, hours=14, kill_every_s=1, kills=5)
 
 
 def main() -> int:

@@ -82,10 +82,11 @@ class Lane:
             self.killed += code == -signal.SIGKILL
             self._not_before = time.monotonic() + PAUSE_S
             return
-        if code not in (0, STOPPED):
+        task = self._to_do[0]
+        if code != 0 and (code, task) != (STOPPED, "load"):
             raise ChaosError(
-                f"The {self._to_do[0]} of {self._run.destination} {self._run.name} ended with exit code {code} "
-                f"at try {self._try_number}: see {self.world.folder}/logs/sender.log"
+                f"The {task} of {self._run.destination} {self._run.name} ended with exit code {code} at try "
+                f"{self._try_number}: see above, and {self.world.folder}/logs/sender.log for what came before"
             )
         self._to_do = [] if code == STOPPED else self._to_do[1:]
         self._try_number = 0
