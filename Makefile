@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DEFAULT_GOAL := help
-.PHONY: help run test lint clean lock
+.PHONY: help run test chaos lint clean lock
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -21,6 +21,9 @@ run: $(INSTALLED) ## Run the demo: a sample shop, Airflow and a sandbox of the f
 
 test: $(INSTALLED) ## Run every test
 	@$(PYTHON) -m pytest
+
+chaos: $(INSTALLED) ## Prove the promise under faults and kills, in some minutes (SEED=7: that seed, SHORT=1: a small form)
+	@$(PYTHON) -m chaos $(if $(SEED),--seed $(SEED)) $(if $(filter-out 0,$(SHORT)),--short)
 
 lint: $(INSTALLED) ## Check style, formatting and types
 	@$(PYTHON) -m ruff check .

@@ -12,7 +12,8 @@ import requests
 
 from include.order_sync import http
 from include.order_sync.errors import BatchRefusedError, InDoubtError, StopError, TryAgainError
-from include.order_sync.ledger.quarantine import HELD_REASON, Entry
+from include.order_sync.ledger.quarantine import HELD_REASON
+from include.order_sync.ledger.sealing import Entry
 from include.order_sync.ledger.session import LedgerSession
 from include.order_sync.plan import Action
 from include.order_sync.planner import Choices, Planner
@@ -75,19 +76,30 @@ class Delivery:
             TryAgainError: a batch was not taken, or is in doubt and may be repeated; later ones were not sent.
             StopError: later ones were not sent, or all were and some are held.
         """
-        for batch in batches(self._to_send(parts), self.provider.max_orders):
+        behind: list[pd.DataFrame] = []
+        for batch in batches(self._to_send(parts, behind), self.provider.max_orders):
             self._settle(batch)
+        for unchanged in behind:
+            self.ledger.advance(unchanged)
         self._judge()
 
-    def _to_send(self, parts: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
-        """Plan each part, count what is not sent, and yield what is."""
+    def _to_send(self, parts: Iterable[pd.DataFrame], behind: list[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+        """Plan each part, count what is not sent, and yield what is.
+
+        What is unchanged against a change that has yet to be sent goes to `behind`: the ledger may learn of it only
+        after that one.
+        """
         planner = Planner(self.provider, self.ledger, self.choices)
         for part in parts:
             orders, action = planner.plan(part)
-            self.ledger.advance(orders[action == Action.UNCHANGED].drop_duplicates("order_id", keep="last"))
+            send = action == Action.SEND
+            unchanged = orders[action == Action.UNCHANGED].drop_duplicates("order_id", keep="last")
+            later = unchanged["order_id"].isin(orders.loc[send, "order_id"])
+            self.ledger.advance(unchanged[~later])
+            behind.append(unchanged[later].drop(columns="payload"))
             self._hold(orders[action == Action.HELD])
             self.delivered.orders.update(action[~action.isin([Action.SEND, Action.HELD])])
-            yield orders[action == Action.SEND]
+            yield orders[send]
 
     def _settle(self, batch: pd.DataFrame) -> None:
         """Send one batch until each of its orders has a verdict or is in doubt."""

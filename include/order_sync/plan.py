@@ -52,19 +52,18 @@ def plan(
 
     fact = "code" if send_when == "status" else "payload_hash"
     # Where an order has several changes in this window, each is compared with the one before it.
-    before = ready[fact].where(ahead).groupby(ready["order_id"]).shift()
+    altered = ready["payload_hash"].ne(known["attempted_hash"])
+    again = same & (verdict.eq("in_doubt") | (verdict.eq("rejected") & (altered | retry_rejected)))
+    before = ready[fact].where(ahead | again).groupby(ready["order_id"]).shift()
     taken = known[fact].where(verdict.ne("in_doubt"))  # what is in doubt may not have been taken
     changed = ready[fact].ne(before.where(before.notna(), taken))
     held = verdict.eq("held") & (same | (newer & before.isna() & ready["code"].eq(known["code"])))
-    altered = ready["payload_hash"].ne(known["attempted_hash"])
-    refused = same & verdict.eq("rejected") & ~(altered | retry_rejected)
+    refused = same & verdict.eq("rejected") & ~again
 
     action = pd.Series(Action.STALE.value, index=ready.index, dtype="str")
     action[ahead | same] = Action.UNCHANGED.value
     action[refused] = Action.REJECTED.value
-    action[ahead & changed] = Action.SEND.value
-    action[same & verdict.eq("rejected") & ~refused] = Action.SEND.value
-    action[same & verdict.eq("in_doubt")] = Action.SEND.value
+    action[(ahead & changed) | again] = Action.SEND.value
     if resend:
         action[ahead | same] = Action.SEND.value
     action[held] = Action.HELD.value

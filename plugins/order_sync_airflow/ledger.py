@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from include.order_sync.errors import StopError
 from order_sync_airflow.hooks.base import connection, sql_engine
 
 if TYPE_CHECKING:
-    import pandas as pd
     import sqlalchemy as sa
     from airflow.sdk import Context
 
-    from include.order_sync.ledger.quarantine import Cipher, Entry
+    from include.order_sync.ledger.sealing import Cipher
     from include.order_sync.ledger.session import LedgerSession
-    from include.order_sync.staging import Staging
 
 LEDGER_CONNECTION = "order_sync_ledger"
 
@@ -63,36 +60,6 @@ def deployment_cipher() -> Cipher:
     if not cipher.is_encrypted:
         raise StopError("Set Airflow's [core] fernet_key: rows in the quarantine are personal data, and encrypted.")
     return cipher
-
-
-@dataclass(frozen=True)
-class Sealer:
-    """Turns staged rows into entries of the quarantine.
-
-    Args:
-        staging: of the run.
-        timezone: of the source's times without an offset.
-    """
-
-    staging: Staging
-    timezone: str
-
-    def seal(self, orders: pd.DataFrame, reasons: Sequence[str], words: Sequence[str]) -> list[Entry]:
-        """Return an entry for each of these ready orders, with its reason and the service's words."""
-        from include.order_sync.ledger.quarantine import seal
-
-        if orders.empty:
-            return []
-        rows, items = self.staging.raw_rows(orders["position"].tolist())
-        said = rows.assign(reasons=[[reason] for reason in reasons], words=list(words))
-        return seal(said, items, self.timezone, deployment_cipher())
-
-    def seal_rows(self, rejected: pd.DataFrame) -> list[Entry]:
-        """Return an entry for each of these raw rows, which carry their reasons."""
-        from include.order_sync.ledger.quarantine import seal
-
-        _, items = self.staging.raw_rows(rejected["position"].tolist())
-        return seal(rejected, items, self.timezone, deployment_cipher())
 
 
 def main() -> None:

@@ -31,11 +31,12 @@ def files(folder: str) -> list[Path]:
 @pytest.mark.parametrize(
     ("folder", "forbidden"),
     [
-        ("include", {"airflow", "order_sync_airflow", "sandbox", "demo"}),
-        ("sandbox", {"include", "airflow", "order_sync_airflow", "demo"}),
-        ("plugins", {"sandbox", "demo"}),
-        ("dags", {"sandbox", "demo", "pandas", "pyarrow", "requests", "sqlalchemy"}),
-        ("demo", {"include", "order_sync_airflow"}),
+        ("include", {"airflow", "order_sync_airflow", "sandbox", "demo", "chaos"}),
+        ("sandbox", {"include", "airflow", "order_sync_airflow", "demo", "chaos"}),
+        ("plugins", {"sandbox", "demo", "chaos"}),
+        ("dags", {"sandbox", "demo", "chaos", "pandas", "pyarrow", "requests", "sqlalchemy"}),
+        ("demo", {"include", "order_sync_airflow", "chaos"}),
+        ("chaos", {"airflow", "order_sync_airflow", "sandbox"}),
     ],
 )
 def test_who_may_import_whom(folder, forbidden):

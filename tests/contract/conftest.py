@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from include.order_sync import http
 from include.order_sync.delivery import Delivered, Delivery
-from include.order_sync.ledger.quarantine import Entry
+from include.order_sync.ledger.sealing import Entry
 from include.order_sync.ledger.session import open_session
 from include.order_sync.model import ORDER_COLUMNS, OrderStatus
 from include.order_sync.planner import Choices

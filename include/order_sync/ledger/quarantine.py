@@ -1,48 +1,15 @@
-"""Rows that could not be delivered: sealed for the ledger, found again, opened for a redrive."""
+"""The quarantine's tables: entries are added, resolved and found, and held orders decided."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
-import pandas as pd
-import pyarrow as pa
-
-from include.order_sync.canonical import canonical_orders
-from include.order_sync.model import ITEM_COLUMNS, ORDER_COLUMNS
-from include.order_sync.sources.raw import RAW_ITEMS_SCHEMA, RAW_SCHEMA
-
-# What is remembered of a row besides its order columns, so that it is read again as it was.
-_CONTEXT = ("origin", "line", "file_modified_at", "problem")
+from include.order_sync.ledger.sealing import Entry
 
 HELD_REASON = "held: sent, and no answer tells whether it was taken"
-
-
-class Cipher(Protocol):
-    """Encrypts with the deployment's first key, and decrypts with any of its keys."""
-
-    def encrypt(self, msg: bytes) -> bytes:
-        """Return the token of a text."""
-
-    def decrypt(self, msg: bytes) -> bytes:
-        """Return the text of a token; any exception where no key fits."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A row for the quarantine; its content is in `sealed_row` alone."""
-
-    order_id: str | None
-    row_hash: bytes
-    reasons: list[str]
-    sealed_row: bytes
-    origin: str
-    line: int | None
-    status_changed_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -65,74 +32,6 @@ class Filter:
     batch: int | None = None
     held: bool = False
     at_most: int = 1000
-
-
-def seal(rows: pd.DataFrame, items: pd.DataFrame | None, timezone: str, cipher: Cipher) -> list[Entry]:
-    """Return an entry for each raw row.
-
-    Args:
-        rows: raw rows (RAW_SCHEMA) with the list of their `reasons`, and the service's `words` if it said any.
-        items: raw items of these orders, where a second query gives them.
-        timezone: of the source's times without an offset.
-        cipher: of the deployment.
-    """
-    canonical = canonical_orders(rows, timezone)
-    by_order: dict[str, list[dict[str, str]]] = {}
-    if items is not None:
-        for item in items.to_dict("records"):
-            by_order.setdefault(str(item["order_id"]).strip(), []).append(_given(item, ("order_id", *ITEM_COLUMNS)))
-    entries = []
-    for row, order_id, changed in zip(
-        rows.to_dict("records"), canonical["order_id"], canonical["status_changed_at"], strict=True
-    ):
-        known_id = None if pd.isna(order_id) else str(order_id)
-        content = _given(row, ORDER_COLUMNS)
-        # A row that could not be read as one has no content to tell it by.
-        identity = content or {"origin": str(row["origin"]), "line": str(row["line"])}
-        whole = {
-            "row": content | _given(row, _CONTEXT),
-            "items": by_order.get(known_id or ""),
-            "words": row.get("words") or "",
-        }
-        entries.append(
-            Entry(
-                order_id=known_id,
-                row_hash=hashlib.blake2b(json.dumps(identity, sort_keys=True).encode(), digest_size=16).digest(),
-                reasons=list(row["reasons"]),
-                sealed_row=cipher.encrypt(json.dumps(whole, ensure_ascii=False).encode()),
-                origin=str(row["origin"]),
-                line=int(row["line"]),
-                status_changed_at=None if pd.isna(changed) else changed.to_pydatetime(),
-            )
-        )
-    return entries
-
-
-def unseal(sealed_rows: Sequence[bytes], cipher: Cipher) -> tuple[pa.Table, pa.Table | None, list[int]]:
-    """Return raw rows (RAW_SCHEMA) and raw items again, and the places of those that no key of the deployment opens."""
-    rows: list[dict[str, Any]] = []
-    items: list[dict[str, str]] = []
-    closed: list[int] = []
-    has_items = False
-    for place, token in enumerate(sealed_rows):
-        try:
-            whole = json.loads(cipher.decrypt(bytes(token)))
-        except Exception:  # each cipher has its own exception for a wrong key
-            closed.append(place)
-            continue
-        row = whole["row"]
-        row |= {"line": int(row["line"]), "position": len(rows)}
-        if "file_modified_at" in row:
-            row["file_modified_at"] = datetime.fromisoformat(row["file_modified_at"])
-        rows.append(row)
-        has_items |= whole["items"] is not None
-        items += whole["items"] or []
-    orders = pa.Table.from_pylist(rows, schema=RAW_SCHEMA)
-    return orders, pa.Table.from_pylist(items, schema=RAW_ITEMS_SCHEMA) if has_items else None, closed
-
-
-def _given(row: Mapping[Hashable, Any], columns: Iterable[str]) -> dict[str, str]:
-    return {column: str(row[column]) for column in columns if column in row and not pd.isna(row[column])}
 
 
 def add(cursor: Any, destination: str, run: str, entries: Sequence[Entry]) -> None:

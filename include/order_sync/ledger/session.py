@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError
 
 from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.ledger import quarantine, schema
-from include.order_sync.ledger.quarantine import Entry
+from include.order_sync.ledger.sealing import Entry
 from include.order_sync.redact import redact
 
 STATE_COLUMNS = [
@@ -116,8 +116,11 @@ class LedgerSession:
     def advance(self, orders: pd.DataFrame) -> None:
         """Remember newer versions of orders that need not be sent, so that none in between is ever sent.
 
+        A version whose code is not the one that the service has is left alone. One that brings back the code from
+        before a rejected version is what the service has: it was accepted.
+
         Args:
-            orders: order_id, status_changed_at, updated_at, rank; no order twice.
+            orders: order_id, status_changed_at, updated_at, rank, code; no order twice.
         """
         if orders.empty:
             return
@@ -125,9 +128,11 @@ class LedgerSession:
         with self.transaction() as cursor:
             cursor.execute(
                 """
-                update order_states s set status_changed_at = n.changed, updated_at = n.updated, rank = n.rank
-                from unnest(%s::text[], %s::timestamptz[], %s::timestamptz[], %s::int[]) n (id, changed, updated, rank)
-                where s.destination = %s and s.order_id = n.id
+                update order_states s set status_changed_at = n.changed, updated_at = n.updated, rank = n.rank,
+                    verdict = case s.verdict when 'rejected' then 'accepted' else s.verdict end
+                from unnest(%s::text[], %s::timestamptz[], %s::timestamptz[], %s::int[], %s::text[])
+                    n (id, changed, updated, rank, code)
+                where s.destination = %s and s.order_id = n.id and s.code = n.code
                   and (n.changed, n.updated, n.rank) > (s.status_changed_at, s.updated_at, s.rank)
                 """,
                 (
@@ -135,6 +140,7 @@ class LedgerSession:
                     _times(orders["status_changed_at"]),
                     _times(orders["updated_at"]),
                     orders["rank"].tolist(),
+                    orders["code"].tolist(),
                     self.destination,
                 ),
             )

@@ -11,7 +11,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from include.order_sync.sums import check_sums, check_thresholds
 from order_sync_airflow import counts
 from order_sync_airflow.hooks import hook_for
-from order_sync_airflow.ledger import REDRIVEN_KEY, Sealer, open_ledger
+from order_sync_airflow.ledger import REDRIVEN_KEY, deployment_cipher, open_ledger
 from order_sync_airflow.operators.base import DestinationOperator
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class LoadOrdersOperator(DestinationOperator):
         """Send what is to be sent, and delete the staged parts when all orders have their verdict."""
         from include.order_sync.delivery import Delivery
         from include.order_sync.ledger.quarantine import resolve_redriven
+        from include.order_sync.ledger.sealing import Sealer
         from include.order_sync.planner import Choices, Planner
         from include.order_sync.staging import Staging
 
@@ -59,7 +60,7 @@ class LoadOrdersOperator(DestinationOperator):
             resend=bool(context["params"].get("resend")),
             retry_rejected=self.retry_rejected,
         )
-        sealer = Sealer(staging, source.timezone)
+        sealer = Sealer(staging, source.timezone, deployment_cipher())
         if context["params"].get("mode") == "plan":
             with open_ledger(context, destination.name, read_only=True) as ledger:
                 self._show(context, Planner(destination.service, ledger, choices), staging)

@@ -33,6 +33,7 @@ class StageQuarantineOperator(DestinationOperator):
     def execute(self, context: Context) -> str:
         """Find, decide and stage; a dry run only lists."""
         from include.order_sync.ledger import quarantine
+        from include.order_sync.ledger.sealing import unseal
         from include.order_sync.staging import Staging
 
         configuration, destination = self.read_configuration()
@@ -59,7 +60,7 @@ class StageQuarantineOperator(DestinationOperator):
                     )
                 staged = params["decision"] == "resend"
                 found = [entry for entry in found if staged and entry["order_id"] in decided]
-        orders, items, closed = quarantine.unseal([entry["sealed_row"] for entry in found], deployment_cipher())
+        orders, items, closed = unseal([entry["sealed_row"] for entry in found], deployment_cipher())
         if closed:
             self.log.error(
                 "%d entries can't be opened with today's keys, and stay: put the key that they were sealed with behind "

@@ -1,0 +1,152 @@
+"""`python -m chaos`: the storm, the verdict, the decisions about what is held, and the verdict again."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import random
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import sqlalchemy as sa
+from tabulate import tabulate
+
+from chaos import shop
+from chaos.decisions import decide_all
+from chaos.driver import ChaosError, Lane, drive
+from chaos.faults import SERVICES, faults
+from chaos.report import write_report
+from chaos.sender import Run
+from chaos.verdict import Judgement, judge
+from chaos.world import World, open_world
+from include.order_sync.ledger import schema
+from include.order_sync.model import Window
+
+ROOT = Path(__file__).resolve().parent.parent
+DIFFERENCES_SHOWN = 20
+HOUR = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much there is to do.
+
+    Args:
+        orders: of the three batch services.
+        bills: how many of them go to JustClick too.
+        hours: the shop's; the first half is backfilled from its end to its beginning, the second comes hour by hour.
+        kill_every_s: on average.
+        kills: fewer prove too little.
+    """
+
+    orders: int
+    bills: int
+    hours: int
+    kill_every_s: float
+    kills: int
+
+
+WHOLE = Size(orders=60_000, bills=3000, hours=60, kill_every_s=2.5, kills=20)
+SHORT = Size(orders=6000, bills=300, hours=14, kill_every_s=1, kills=5)
+
+
+def main() -> int:
+    """Return 0 if the promise holds, else 1."""
+    parser = argparse.ArgumentParser(prog="python -m chaos", description=__doc__)
+    parser.add_argument("--seed", type=int, default=None, help="of the orders and the faults; by default any")
+    parser.add_argument("--short", action="store_true", help="the form of one minute")
+    parser.add_argument("--folder", type=Path, default=ROOT / ".local" / "chaos", help="is emptied first")
+    options = parser.parse_args()
+    seed = random.randrange(100_000) if options.seed is None else options.seed
+    with open_world(options.folder.resolve()) as world:
+        logging.basicConfig(
+            filename=world.folder / "logs" / "sender.log", level=logging.INFO, format="%(asctime)s %(message)s"
+        )
+        try:
+            return prove(world, SHORT if options.short else WHOLE, seed)
+        except ChaosError as error:
+            print(f"{error}\nSeed {seed}", file=sys.stderr)
+            return 1
+
+
+def prove(world: World, size: Size, seed: int) -> int:
+    """Let the storm pass, judge, decide about what is held, send that, judge again, and print it all."""
+    dice = random.Random(seed)
+    started = time.monotonic()
+    changes = shop.fill(world.source, size.orders, size.bills, size.hours, dice)
+    schema.upgrade(sa.create_engine(sa.make_url(world.ledger).set(drivername="postgresql+psycopg")))
+    print(f"Seed {seed}: {size.orders} orders with {changes} changes in {size.hours} hours", flush=True)
+
+    world.admin("POST", "faults", faults(seed))
+    lanes = [Lane(world, runs(name, size.hours)) for name in SERVICES for runs in (backfill, hourly)]
+    drive(lanes, dice, size.kill_every_s)
+    struck = sum(fault["fired"] for fault in world.admin("GET", "faults")["faults"])
+    finished = [run for lane in lanes for run in lane.finished]
+    report = write_report(world, finished)
+    stormy = judge(world.source, world.sandbox, report)
+
+    world.admin("DELETE", "faults")
+    decided = decide_all(world, json.loads(report.read_text())["held"])
+    after = [Lane(world, whole(name, size.hours)) for name in SERVICES]
+    drive(after, dice)
+    report = write_report(world, [*finished, *(run for lane in after for run in lane.finished)])
+    calm = judge(world.source, world.sandbox, report)
+    for judgement in calm:
+        if judgement.held:
+            judgement.differences.append(f"{judgement.service}: {judgement.held} orders are held after all")
+
+    killed = sum(lane.killed for lane in lanes)
+    figures = {
+        "seed": seed,
+        "seconds": round(time.monotonic() - started),
+        "changes": changes,
+        "tries": sum(lane.tries for lane in lanes),
+        "killed": killed,
+        "faults": struck,
+        "decided": decided,
+    }
+    few = [f"Only {killed} senders were killed, and it takes {size.kills}"] if killed < size.kills else []
+    return tell(figures, {"storm": stormy, "decided": calm}, few)
+
+
+def backfill(destination: str, hours: int) -> Iterator[Run]:
+    """Yield the runs of the first half of the hours, the last of them first."""
+    for hour in reversed(range(hours // 2)):
+        start = shop.FIRST_HOUR + hour * HOUR
+        yield Run(destination, f"backfill-{hour:03d}", Window(start, start + HOUR))
+
+
+def hourly(destination: str, hours: int) -> Iterator[Run]:
+    """Yield the runs of the second half, one after the other; each looks back an hour."""
+    for hour in range(hours // 2, hours):
+        start = shop.FIRST_HOUR + hour * HOUR
+        yield Run(destination, f"hourly-{hour:03d}", Window(start - HOUR, start + HOUR))
+
+
+def whole(destination: str, hours: int) -> Iterator[Run]:
+    """Yield one manual run over all hours."""
+    yield Run(destination, "manual", Window(shop.FIRST_HOUR, shop.FIRST_HOUR + hours * HOUR))
+
+
+def tell(figures: dict[str, int], phases: dict[str, list[Judgement]], few: list[str]) -> int:
+    """Print the table, the differences, and all of it as one line of JSON; return the exit code."""
+    rows = [{"after": phase, **asdict(judgement)} for phase, found in phases.items() for judgement in found]
+    differences = [*few, *(difference for row in rows for difference in row["differences"])]
+    print(tabulate([row | {"differences": len(row["differences"])} for row in rows], headers="keys"))
+    print(", ".join(f"{name} {number}" for name, number in figures.items()))
+    for difference in differences[:DIFFERENCES_SHOWN]:
+        print(f"  {difference}")
+    if len(differences) > DIFFERENCES_SHOWN:
+        print(f"  and {len(differences) - DIFFERENCES_SHOWN} more")
+    print("The promise does not hold." if differences else "The promise holds.")
+    print(json.dumps({"holds": not differences, **figures, "services": rows}))
+    return 1 if differences else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,58 @@
+"""What the sender itself says: the figures of its runs, what is held, what was in doubt and sent again; as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import psycopg
+
+from chaos.sender import TASKS, Run, pull
+from chaos.world import World
+
+HELD = "select destination, order_id, code from order_states where verdict = 'held' order by destination, order_id"
+# How often an order was in doubt with a code that is sent again by rule, and was then sent again with that code.
+SENT_AGAIN = """
+    select b.destination, a.order_id, a.code, count(*)
+    from attempts a
+    join batches b on b.id = a.batch_id
+    where b.outcome = 'in_doubt' and not a.held_if_in_doubt and exists (
+        select from attempts later
+        join batches l on l.id = later.batch_id
+        where later.order_id = a.order_id and later.code = a.code and l.destination = b.destination and l.id > b.id)
+    group by 1, 2, 3 order by 1, 2, 3
+"""
+
+
+def write_report(world: World, runs: Iterable[Run]) -> Path:
+    """Write the report and return where it is.
+
+    Its keys: `runs`, each with destination, start, end and figures; `held`, destination -> order id -> code;
+    `sent_again`, destination -> order id -> code -> how often.
+    """
+    with psycopg.connect(world.ledger) as connection:
+        held: dict[str, dict[str, str]] = {}
+        for destination, order_id, code in connection.execute(HELD):
+            held.setdefault(destination, {})[order_id] = code
+        sent_again: dict[str, dict[str, dict[str, int]]] = {}
+        for destination, order_id, code, times in connection.execute(SENT_AGAIN):
+            sent_again.setdefault(destination, {}).setdefault(order_id, {})[code] = times
+    path = world.folder / "report.json"
+    path.write_text(
+        json.dumps({"runs": [_told(world, run) for run in runs], "held": held, "sent_again": sent_again}, indent=1)
+    )
+    return path
+
+
+def _told(world: World, run: Run) -> dict[str, object]:
+    figures: dict[str, int] = {}
+    for task in TASKS:
+        figures |= pull(world, run, task)
+    return {
+        "destination": run.destination,
+        "run": run.name,
+        "start": run.window.start.isoformat(),
+        "end": run.window.end.isoformat(),
+        "figures": figures,
+    }

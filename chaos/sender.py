@@ -1,0 +1,191 @@
+"""What a run's three tasks do, with the functions of include/ called as the operators of plugins/ call them."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import sqlalchemy as sa
+from cryptography.fernet import Fernet
+from upath import UPath
+
+from chaos.world import World
+from include.order_sync import http
+from include.order_sync.config import Destination, SqlSource
+from include.order_sync.delivery import Delivery
+from include.order_sync.errors import StopError, TryAgainError
+from include.order_sync.ledger.sealing import Sealer
+from include.order_sync.ledger.session import open_session
+from include.order_sync.model import Window
+from include.order_sync.planner import Choices
+from include.order_sync.providers.base import Credentials
+from include.order_sync.sources.warehouse import WarehouseReader
+from include.order_sync.staging import Staging
+from include.order_sync.transform import Rules, transform
+
+log = logging.getLogger(__name__)
+
+# Exit codes of a task's process, for what OrderSyncRetryPolicy makes of the errors.
+TRY_AGAIN, STOPPED = 75, 76
+
+ACCOUNTS = {
+    "rees46": ("demo-shop", "demo-secret"),
+    "personaclick": ("demo-shop", "demo-secret"),
+    "yespo": ("order-sync", "demo-key"),
+    "justclick": ("demo", "demo-signing-key"),
+}
+STATUSES = {
+    "new": "created",
+    "paid": "paid",
+    "packing": "in_progress",
+    "shipped": "shipped",
+    "delivered": "delivered",
+    "cancelled": "cancelled",
+    "returned": "returned",
+}
+OUTCOMES = ("accepted", "rejected", "unchanged", "stale", "held")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a destination.
+
+    Args:
+        destination: its name, which is its provider's.
+        name: unlike that of any other run of the destination.
+        window: what it reads.
+    """
+
+    destination: str
+    name: str
+    window: Window
+
+    @property
+    def folder(self) -> Path:
+        """Where its staged parts lie, below the world's folder."""
+        return Path("staging") / self.destination / self.name
+
+
+def configured(name: str) -> tuple[Destination, SqlSource]:
+    """Return a destination and its source, as a configuration file would give them."""
+    query = Path(__file__).with_name("bills.sql" if name == "justclick" else "orders.sql")
+    source = SqlSource.model_validate(
+        {"name": "changes", "type": "sql", "connection": "chaos", "query": query, "timezone": "UTC"}
+        | {"statuses": STATUSES}
+    )
+    destination = Destination.model_validate(
+        {"name": name, "provider": name, "connection": name, "source": "changes", "start_date": "2026-01-01"},
+        context={"changes": True},
+    )
+    return destination, source
+
+
+def extract(world: World, run: Run, _try_number: int) -> None:
+    """Stage the raw rows of the run's window."""
+    destination, source = configured(run.destination)
+    staging = Staging(UPath(world.folder / run.folder))
+    staging.clear()
+    reader = WarehouseReader(_engine(world.source), source, run.window, destination.service.required)
+    with reader.open() as (orders, items):
+        rows, _ = staging.stage_raw(orders, items)
+    _push(world, run, "extract", {"rows": rows + reader.skipped, "skipped": reader.skipped})
+
+
+def transform_parts(world: World, run: Run, _try_number: int) -> None:
+    """Turn the raw rows into payloads."""
+    destination, source = configured(run.destination)
+    rules = Rules(
+        source.timezone,
+        datetime.now(UTC) + source.ahead,
+        source.statuses,
+        destination.codes,
+        destination.sends,
+        source.item_columns,
+    )
+    staging = Staging(UPath(world.folder / run.folder))
+    figures = Counter(superseded=0, orders=0, rejected=0, not_for_provider=0)
+    if pull(world, run, "extract")["rows"]:
+        staging.clear("ready", "rejected")
+        for name, raw, raw_items in staging.raw_parts():
+            part = transform(raw, raw_items, rules, destination.service)
+            staging.write("ready", name, part.ready)
+            figures.update(part.counts)
+    _push(world, run, "transform", figures)
+
+
+def load(world: World, run: Run, try_number: int) -> None:
+    """Send what is ready. Staged parts stay: the driver may kill this process after its last line as well."""
+    before = pull(world, run, "transform")
+    if before["orders"] == before["rejected"] + before["not_for_provider"]:
+        _push(world, run, "load", dict.fromkeys(OUTCOMES, 0) | {"rejected": before["rejected"]})
+        return
+    destination, source = configured(run.destination)
+    login, secret = ACCOUNTS[run.destination]
+    credentials = Credentials(f"{world.sandbox}/{run.destination}", login, secret)
+    with (
+        http.open_session() as session,
+        open_session(
+            _engine(world.ledger),
+            "order_sync_ledger",
+            destination=destination.name,
+            run=run.name,
+            try_number=try_number,
+        ) as ledger,
+    ):
+        staging = Staging(UPath(world.folder / run.folder))
+        sealer = Sealer(staging, source.timezone, Fernet(Fernet.generate_key()))
+        delivery = Delivery(
+            destination.service, credentials, session, ledger, sealer.seal, Choices(destination.send_when)
+        )
+        try:
+            delivery.run(staging.ready_parts())
+        finally:
+            outcomes = dict.fromkeys(OUTCOMES, 0) | delivery.delivered.orders
+            outcomes["rejected"] += before["rejected"]
+            _push(world, run, "load", outcomes)
+
+
+TASKS: dict[str, Callable[[World, Run, int], None]] = {
+    "extract": extract,
+    "transform": transform_parts,
+    "load": load,
+}
+
+
+def perform(world: World, run: Run, task: str, try_number: int) -> None:
+    """Do one try of a task, in a process of its own, which ends with TRY_AGAIN, STOPPED or 0."""
+    try:
+        TASKS[task](world, run, try_number)
+    except TryAgainError as error:
+        log.info("%s %s, try %d: %s", run.destination, run.name, try_number, error)
+        sys.exit(TRY_AGAIN)
+    except StopError as error:
+        log.info("%s %s stops: %s", run.destination, run.name, error)
+        sys.exit(STOPPED)
+
+
+def pull(world: World, run: Run, task: str) -> dict[str, int]:
+    """Return the figures that a task of the run has left; they stand where Airflow has its XComs."""
+    figures: dict[str, int] = json.loads((world.folder / run.folder).with_suffix(f".{task}").read_text())
+    return figures
+
+
+def _push(world: World, run: Run, task: str, figures: dict[str, int]) -> None:
+    path = (world.folder / run.folder).with_suffix(f".{task}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    half = path.with_suffix(f".{task}-{os.getpid()}")
+    half.write_text(json.dumps(figures))
+    half.replace(path)
+
+
+def _engine(address: str) -> sa.Engine:
+    """Return an engine whose sessions can be told by this process's id."""
+    url = sa.make_url(address).set(drivername="postgresql+psycopg")
+    return sa.create_engine(url, connect_args={"application_name": f"sender {os.getpid()}"})

@@ -1,0 +1,67 @@
+"""The source: one PostgreSQL table of order changes, over some days."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+
+FIRST_HOUR = datetime(2026, 1, 5, tzinfo=UTC)
+FIRST_ORDER = 100_000
+
+# No way leads back to a status whose code a service has had: so a code taken twice is a change taken twice.
+WAYS = (
+    ("new", "paid", "packing", "shipped", "delivered"),
+    ("new", "paid", "shipped", "returned"),
+    ("new", "paid", "packing", "shipped", "delivered", "returned"),
+    ("new", "paid", "cancelled"),
+    ("new", "cancelled"),
+)
+
+Change = tuple[str, bool, str, datetime]
+
+
+def fill(address: str, orders: int, bills: int, hours: int, dice: random.Random) -> int:
+    """Create and fill the table; return how many changes it has.
+
+    Args:
+        address: of the database.
+        orders: how many.
+        bills: how many of them JustClick knows too.
+        hours: over how many hours, from FIRST_HOUR on.
+        dice: what chance throws.
+    """
+    with psycopg.connect(address) as connection:
+        connection.execute(
+            "create table order_changes (id bigint generated always as identity primary key, order_id text not null, "
+            "has_bill boolean not null, status text not null, changed_at timestamptz not null)"
+        )
+        with connection.cursor() as cursor:
+            with cursor.copy("copy order_changes (order_id, has_bill, status, changed_at) from stdin") as copy:
+                for number in range(orders):
+                    for change in _changes(str(FIRST_ORDER + number), number < bills, hours, dice):
+                        copy.write_row(change)
+            cursor.execute("create index on order_changes (changed_at, id)")
+            count = cursor.execute("select count(*) from order_changes").fetchone()
+    return count[0] if count else 0
+
+
+def _changes(order_id: str, has_bill: bool, hours: int, dice: random.Random) -> Iterator[Change]:
+    """Yield an order's changes that fall into the hours; some rows are written again with nothing new in them."""
+    at = FIRST_HOUR + timedelta(hours=dice.uniform(0, hours))
+    for status in dice.choice(WAYS):
+        for _ in range(1 + (dice.random() < 0.1)):
+            if at >= FIRST_HOUR + timedelta(hours=hours):
+                return
+            yield order_id, has_bill, status, at
+            at += _pause(dice, hours)
+
+
+def _pause(dice: random.Random, hours: int) -> timedelta:
+    """Return how long an order rests: not at all, less than an hour, or a good part of all the hours."""
+    kind = dice.random()
+    if kind < 0.03:
+        return timedelta(0)
+    return timedelta(hours=dice.random() if kind < 0.3 else dice.expovariate(6 / hours))

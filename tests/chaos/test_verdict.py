@@ -1,0 +1,81 @@
+"""The verdict itself: it finds what it is there to find, and `make chaos` passes it."""
+
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from chaos.verdict import judge_orders, judge_sums
+
+ROOT = Path(__file__).parents[2]
+NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+CHANGES = [("1", True, word, NOON) for word in ("new", "paid", "shipped", "delivered")]
+FIGURES = dict.fromkeys(("superseded", "skipped", "rejected", "unchanged", "stale", "held", "not_for_provider"), 0)
+
+
+def differences(service, taken, *, held=(), sent_again=None) -> list[str]:
+    """Return what the verdict says of the one order."""
+    listed = dict.fromkeys(held, "code")
+    return judge_orders(service, CHANGES, {"1": taken}, listed, {"1": sent_again or {}}).differences
+
+
+@pytest.mark.parametrize(
+    ("service", "taken"),
+    [("rees46", [0, 1]), ("rees46", [1]), ("yespo", ["INITIALIZED", "DELIVERED"]), ("justclick", ["paid", "sent"])],
+)
+def test_what_was_promised_is_no_difference(service, taken):
+    """The newest status, with or without those before it, each once."""
+    assert differences(service, taken) == []
+
+
+@pytest.mark.parametrize(
+    ("service", "taken", "said"),
+    [
+        ("rees46", [0], "the newest is 1"),
+        ("yespo", [], "the newest is DELIVERED"),
+        ("rees46", [0, 1, 0], "an older state over a newer one"),
+        ("yespo", ["DELIVERED", "DELIVERED"], "taken 2 times"),
+        ("justclick", ["paid", "return"], "the newest is sent"),
+    ],
+)
+def test_each_fault_is_found(service, taken, said):
+    """An order lost, an older state on top, a change taken twice, a status that the source never had."""
+    assert said in " ".join(differences(service, taken))
+
+
+def test_only_what_is_listed_is_excused():
+    """A held order may lack its newest status; a repetition must be listed, and never at Yespo or of a payment."""
+    assert differences("yespo", ["INITIALIZED"], held=["1"]) == []
+    assert differences("rees46", [0, 0, 1], sent_again={"0": 1}) == []
+    assert differences("rees46", [0, 0, 0, 1], sent_again={"0": 1})
+    assert differences("yespo", ["DELIVERED", "DELIVERED"], sent_again={"DELIVERED": 1})
+    assert differences("justclick", ["paid", "paid", "sent"], sent_again={"paid": 1})
+
+
+@pytest.mark.parametrize(("rows", "orders", "accepted", "holds"), [(4, 4, 4, True), (4, 4, 3, False), (3, 3, 3, False)])
+def test_both_sums_are_counted_against_the_source(rows, orders, accepted, holds):
+    """A run whose figures do not add up, or that has read fewer rows than the source has, is a difference."""
+    figures = {**FIGURES, "rows": rows, "orders": orders, "accepted": accepted}
+    window = {"start": "2026-11-21T12:00:00+00:00", "end": "2026-11-21T13:00:00+00:00"}
+    run = {"destination": "rees46", "run": "hourly", **window, "figures": figures}
+    assert (judge_sums(CHANGES, [run]) == []) is holds
+
+
+def test_the_verdict_knows_nothing_of_what_it_judges():
+    """It imports nothing of the project's, so that no mistake is on both sides."""
+    code = (
+        "import sys, chaos.verdict; print(*{'include', 'sandbox', 'pandas', 'order_sync_airflow'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
+def test_the_promise_holds_in_a_short_storm(tmp_path):
+    """The form of one minute of `make chaos`."""
+    command = [sys.executable, "-m", "chaos", "--short", "--folder", str(tmp_path / "chaos")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout.splitlines()[-1])["holds"]
