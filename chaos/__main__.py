@@ -40,8 +40,8 @@ class Size:
         orders: of the three batch services.
         bills: how many of them go to JustClick too.
         hours: the shop's; the first half is backfilled from its end to its beginning, the second comes hour by hour.
-        kill_every_s: on average.
-        kills: fewer prove too little.
+        kill_every_s: how long until the next SIGKILL, on average.
+        kills: fewer prove too little; up to twice as many are sent.
     """
 
     orders: int
@@ -84,7 +84,7 @@ def prove(world: World, size: Size, seed: int) -> int:
 
     world.admin("POST", "faults", faults(seed))
     lanes = [Lane(world, runs(name, size.hours)) for name in SERVICES for runs in (backfill, hourly)]
-    drive(lanes, dice, size.kill_every_s)
+    drive(lanes, dice, kills=2 * size.kills, kill_every_s=size.kill_every_s)
     struck = sum(fault["fired"] for fault in world.admin("GET", "faults")["faults"])
     finished = [run for lane in lanes for run in lane.finished]
     report = write_report(world, finished)

@@ -95,22 +95,24 @@ class Lane:
             self._run = None
 
 
-def drive(lanes: Iterable[Lane], dice: random.Random, kill_every_s: float | None = None) -> None:
+def drive(lanes: Iterable[Lane], dice: random.Random, *, kills: int = 0, kill_every_s: float = 1) -> None:
     """Run all lanes side by side to their ends.
 
     Args:
         lanes: what to run.
         dice: choose when to kill, and which process.
-        kill_every_s: how long, on average, until the next SIGKILL; None for none at all.
+        kills: how many times to send SIGKILL at most; who has ended just before is not killed by it.
+        kill_every_s: how long, on average, until the next one.
     """
     lanes = list(lanes)
-    next_kill = time.monotonic() + kill_every_s if kill_every_s else float("inf")
+    next_kill = time.monotonic() + kill_every_s
     try:
         while sum(lane.go_on() for lane in lanes):
             running = [lane.process for lane in lanes if lane.process is not None]
             wait([process.sentinel for process in running], TICK_S)
-            if kill_every_s and running and time.monotonic() >= next_kill:
+            if kills and running and time.monotonic() >= next_kill:
                 dice.choice(running).kill()
+                kills -= 1
                 next_kill = time.monotonic() + dice.uniform(0.2, 1.8) * kill_every_s
     finally:
         for lane in lanes:

@@ -1,0 +1,127 @@
+"""The lock: four processes load one destination, one of them is stopped, one loses its session in mid-request."""
+
+import multiprocessing
+import os
+import random
+import signal
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+
+from chaos import shop
+from chaos.report import write_report
+from chaos.sender import TASKS, TRY_AGAIN, Run, perform
+from chaos.verdict import judge
+from chaos.world import World
+from include.order_sync.ledger import schema
+from include.order_sync.model import Window
+from tests.sandbox.conftest import serve
+
+HOURS = 8
+ORDERS = 3000
+STOPPED_S = 5
+TRIES = 5
+WAIT_S = 90  # on a machine that has much else to do
+# The sender whose session holds the lock, by the process id in its session's name.
+HOLDER = """
+    select pid, substr(application_name, 8)::int from pg_stat_activity
+    where datname = current_database() and application_name like 'sender %'
+      and pid in (select pid from pg_locks where locktype = 'advisory' and granted)
+"""
+
+
+@pytest.fixture
+def world(postgres_server: sa.URL, tmp_path: Path) -> Iterator[World]:
+    """A source with some hours of changes, an empty ledger, and a sandbox whose answers take their time."""
+    name = f"lock_{os.urandom(4).hex()}"
+    with psycopg.connect(_address(postgres_server), autocommit=True) as connection:
+        connection.execute(f"create database {name}")
+        connection.execute(f"alter database {name} set datestyle = 'ISO'")  # the verdict's own client reads no other
+    address = _address(postgres_server.set(database=name))
+    shop.fill(address, ORDERS, 0, HOURS, random.Random(1))
+    schema.upgrade(sa.create_engine(postgres_server.set(database=name)))
+    served = serve()
+    world = World(address, address, next(served), tmp_path)
+    slow = {"kind": "slow", "seconds": 0.5, "every": 2}
+    world.admin("POST", "faults", [{**slow, "when": "before"}, {**slow, "when": "after"}])
+    yield world
+    next(served, None)
+
+
+def _address(url: sa.URL) -> str:
+    text = url.set(drivername="postgresql").render_as_string(hide_password=False)
+    return text.replace(" ", "%20")  # as libpq wants it, and SQLAlchemy does not
+
+
+def keep_loading(world: World, runs: list[Run]) -> None:
+    """Do all runs, each task until it is done, as a process that knows of no others."""
+    for run in runs:
+        for task in TASKS:
+            for try_number in range(1, TRIES + 1):
+                if not _ends_with_try_again(world, run, task, try_number):
+                    break
+
+
+def _ends_with_try_again(world: World, run: Run, task: str, try_number: int) -> bool:
+    try:
+        perform(world, run, task, try_number)
+    except SystemExit as ended:
+        return ended.code == TRY_AGAIN
+    return False
+
+
+def overlapping(destination: str, sender: int) -> list[Run]:
+    """Return windows of three hours that overlap, in another order for each sender."""
+    starts = list(range(HOURS - 2))
+    starts = [starts, starts[::-1], starts[1::2] + starts[::2], starts[::2] + starts[1::2]][sender]
+    hours = [shop.FIRST_HOUR + timedelta(hours=start) for start in starts]
+    return [Run(destination, f"{sender}-{at:%H}", Window(at, at + timedelta(hours=3))) for at in hours]
+
+
+def wait_for(connection: psycopg.Connection, query: str) -> tuple[int, int]:
+    """Return the first answer to a query that has none yet."""
+    deadline = time.monotonic() + WAIT_S
+    while time.monotonic() < deadline:
+        if row := connection.execute(query).fetchone():
+            return row
+        time.sleep(0.01)
+    raise AssertionError(f"no answer in time: {query}")
+
+
+@pytest.mark.parametrize("destination", ["rees46", "yespo"])
+def test_four_at_once(world, destination):
+    """With one stopped in its lock and one that loses its session nothing is older, nothing twice but by rule."""
+    processes = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload(["chaos.driver"])
+    runs = [overlapping(destination, sender) for sender in range(4)]
+    senders = [processes.Process(target=keep_loading, args=(world, its)) for its in runs]
+    for sender in senders:
+        sender.start()
+    try:
+        with psycopg.connect(world.ledger, autocommit=True) as connection:
+            _, stopped = wait_for(connection, HOLDER)
+            os.kill(stopped, signal.SIGSTOP)
+            time.sleep(1)  # what was under way is answered
+            requests = world.admin("GET", "stats")[destination]["requests"]
+            time.sleep(STOPPED_S)
+            assert world.admin("GET", "stats")[destination]["requests"] == requests
+            os.kill(stopped, signal.SIGCONT)
+            session, _ = wait_for(connection, f"{HOLDER} and exists (select from batches where outcome is null)")
+            connection.execute("select pg_terminate_backend(%s)", (session,))
+            for sender in senders:
+                sender.join(WAIT_S)
+                assert sender.exitcode == 0
+            in_doubt = connection.execute("select count(*) from batches where outcome = 'in_doubt'").fetchone()
+            assert in_doubt == (1,)
+    finally:
+        for sender in senders:
+            sender.kill()
+    report = write_report(world, [run for its in runs for run in its])
+    judgement = next(found for found in judge(world.source, world.sandbox, report) if found.service == destination)
+    assert judgement.differences == []
+    assert judgement.taken > ORDERS

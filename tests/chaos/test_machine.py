@@ -1,0 +1,205 @@
+"""The ledger against a model: any mix of runs, retries, crashes, clears, decisions and changes of the source."""
+
+import json
+import uuid
+from dataclasses import dataclass, field, replace
+
+import pandas as pd
+import pytest
+import sqlalchemy as sa
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+
+from chaos.decisions import decide
+from include.order_sync import http
+from include.order_sync.delivery import Delivery
+from include.order_sync.errors import InDoubtError, StopError, TryAgainError
+from include.order_sync.ledger.session import open_session
+from include.order_sync.providers import rees46
+from include.order_sync.providers.base import Answer, Credentials, Provider
+
+# Like the four services: nothing held, newest; all held, newest; some held, every change, one order a request.
+KINDS = {
+    "sets states": replace(rees46.PROVIDER, max_orders=2),
+    "mails": replace(rees46.PROVIDER, max_orders=2, held_codes=frozenset("012")),
+    "does both": replace(rees46.PROVIDER, max_orders=1, held_codes=frozenset("2"), changes="every"),
+}
+LAST_HOUR = 12
+HOURS = st.integers(0, LAST_HOUR)
+FATES = st.lists(
+    st.sampled_from(["taken", "not taken", "lost before", "lost after", "crash before", "crash after"]), max_size=3
+)
+
+
+@dataclass
+class Service:
+    """A service in memory, with what must hold of each request; it keeps the model's view of each order.
+
+    Args:
+        provider: whose rule about sends in doubt.
+        fates: of the next requests; after them all is taken.
+        history: order -> the changes (hour, code) that it took.
+        reached: order -> the newest hour that was attempted.
+        code: order -> the code that it surely has.
+        held: order -> the change in doubt that must not be repeated without a decision.
+    """
+
+    provider: Provider
+    fates: list[str] = field(default_factory=list)
+    history: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
+    reached: dict[str, int] = field(default_factory=dict)
+    code: dict[str, str | None] = field(default_factory=dict)
+    held: dict[str, tuple[int, str]] = field(default_factory=dict)
+
+    def send(self, _session, _url, request) -> Answer:
+        """Check a request, and let it have its fate."""
+        changes = {order["id"]: (order["hour"], str(order["status"])) for order in json.loads(request.body)["orders"]}
+        for order, (hour, code) in changes.items():
+            self._check(order, hour, code)
+        fate = self.fates.pop(0) if self.fates else "taken"
+        if fate == "not taken":
+            raise TryAgainError("not taken")
+        if not fate.endswith("before"):
+            for order, change in changes.items():
+                self.history.setdefault(order, []).append(change)
+        for order, (hour, code) in changes.items():
+            self.reached[order] = hour
+            self.code[order] = code if fate == "taken" else None
+            self.held.pop(order, None)
+            if fate != "taken" and code in self.provider.held_codes:
+                self.held[order] = (hour, code)
+        if fate.startswith("crash"):
+            raise SystemExit
+        if fate.startswith("lost"):
+            raise InDoubtError(fate)
+        return Answer(200, {}, b'{"status": "success"}')
+
+    def _check(self, order: str, hour: int, code: str) -> None:
+        reached, has = self.reached.get(order, -1), self.code.get(order)
+        assert hour >= reached, f"{order}: an older state was sent"
+        assert hour > reached or has is None, f"{order}: a change was sent twice"
+        assert code != has, f"{order}: what the service has was sent again"
+        if order in self.held:
+            held_hour, held_code = self.held[order]
+            assert hour > held_hour, f"{order}: a held change was sent without a decision"
+            assert code != held_code, f"{order}: a held status was sent without a decision"
+
+    def shows(self, order: str) -> bool:
+        """Whether a person who looks finds the held change of the order."""
+        return self.held[order] in self.history.get(order, [])
+
+    def decided(self, order: str, decision: str) -> None:
+        """Note what a person has decided about a held order."""
+        _, code = self.held.pop(order)
+        self.code[order] = code if decision == "accept" else None
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    """Runs of one destination; an hour is a version, so no order changes twice in one."""
+
+    def __init__(self, engine: sa.Engine, address: str, patch: pytest.MonkeyPatch) -> None:
+        super().__init__()
+        self.engine, self.address, self.patch = engine, address, patch
+        self.destination = str(uuid.uuid4())
+        self.source: dict[tuple[int, str], str] = {}
+        self.windows: list[tuple[int, int]] = []
+        self.unfinished: dict[str, tuple[pd.DataFrame, int]] = {}
+
+    @initialize(kind=st.sampled_from(sorted(KINDS)))
+    def choose(self, kind):
+        """One kind of service for each example."""
+        self.provider = KINDS[kind]
+        self.service = Service(self.provider)
+        self.patch.setattr(http, "send", self.service.send)
+
+    @rule(order=st.sampled_from("AB"), hour=HOURS, code=st.sampled_from("012"))
+    def change(self, order, hour, code):
+        """The source shows one more change, maybe late."""
+        self.source.setdefault((hour, order), code)
+
+    @rule(start=HOURS, hours=HOURS, fates=FATES)
+    def run(self, start, hours, fates):
+        """A new run reads a window."""
+        self.windows.append((start, start + hours))
+        self._begin(self.windows[-1], fates)
+
+    @precondition(lambda self: self.windows)
+    @rule(data=st.data(), fates=FATES)
+    def clear(self, data, fates):
+        """A run is cleared: it reads its window anew, and counts anew."""
+        self._begin(data.draw(st.sampled_from(self.windows)), fates)
+
+    @precondition(lambda self: self.unfinished)
+    @rule(data=st.data(), fates=FATES)
+    def retry(self, data, fates):
+        """A run is tried again, with the parts that it has staged."""
+        self._try(data.draw(st.sampled_from(sorted(self.unfinished))), fates)
+
+    @precondition(lambda self: self.service.held)
+    @rule(data=st.data())
+    def decide(self, data):
+        """A person has looked a held order up."""
+        self._decide(data.draw(st.sampled_from(sorted(self.service.held))))
+
+    def teardown(self):
+        """When all is decided and a run has read everything, each order's newest status is there, and stays."""
+        if not hasattr(self, "service"):
+            return
+        for order in list(self.service.held):
+            self._decide(order)
+        for requests_allowed in (True, False):
+            if not requests_allowed:
+                self.patch.setattr(http, "send", lambda *_: pytest.fail("a delivered order was sent again"))
+            self._begin((0, LAST_HOUR), [])
+        newest = {order: code for (_, order), code in sorted(self.source.items())}
+        assert {order: taken[-1][1] for order, taken in self.service.history.items()} == newest
+
+    def _begin(self, window: tuple[int, int], fates: list[str]) -> None:
+        run = f"run {uuid.uuid4()}"
+        self.unfinished[run] = (self._ready(*window), 0)
+        self._try(run, fates)
+
+    def _try(self, run: str, fates: list[str]) -> None:
+        ready, tries = self.unfinished[run]
+        self.unfinished[run] = (ready, tries + 1)
+        self.service.fates = list(fates)
+        try:
+            with open_session(
+                self.engine, "ledger", destination=self.destination, run=run, try_number=tries + 1
+            ) as ledger:
+                delivery = Delivery(self.provider, Credentials("", "", ""), None, ledger)
+                delivery.run([ready])
+        except (TryAgainError, SystemExit):
+            return
+        except StopError:
+            assert self.service.held
+        assert sum(delivery.delivered.orders.values()) == len(ready)
+        del self.unfinished[run]
+
+    def _ready(self, start: int, end: int) -> pd.DataFrame:
+        """Return what transform gives of a window."""
+        rows = [(order, hour, code) for (hour, order), code in sorted(self.source.items()) if start <= hour <= end]
+        ready = pd.DataFrame(rows, columns=["order_id", "hour", "code"]).astype({"order_id": "str", "code": "str"})
+        hours = pd.to_timedelta(ready["hour"].astype("int64"), unit="h")
+        ready["status_changed_at"] = (pd.Timestamp("2026-11-21", tz="UTC") + hours).dt.as_unit("us")
+        ready["updated_at"], ready["rank"] = ready["status_changed_at"], 0
+        ready["payload"] = [json.dumps({"id": order, "status": int(code), "hour": hour}) for order, hour, code in rows]
+        return ready if self.provider.changes == "every" else ready.drop_duplicates("order_id", keep="last")
+
+    def _decide(self, order: str) -> None:
+        decision = "accept" if self.service.shows(order) else "resend"
+        decide(self.address, self.destination, [order], decision, "a person")
+        self.service.decided(order, decision)
+
+
+def test_the_ledger_keeps_the_promise(ledger, monkeypatch):
+    """Nothing older, nothing twice but in doubt by rule, nothing held without a decision; in the end the newest."""
+    url = ledger.url.set(drivername="postgresql").update_query_dict({"options": "-c search_path=ledger"})
+    address = url.render_as_string(hide_password=False)
+    run_state_machine_as_test(
+        lambda: LedgerMachine(ledger, address, monkeypatch),
+        settings=settings(
+            max_examples=25, stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck)
+        ),
+    )
