@@ -103,7 +103,8 @@ class Staging:
             frame.to_parquet(file, index=False)
 
     def _paths(self, name: str) -> list[UPath]:
-        if not self.folder.exists():
+        # The rejected parts outlive a run that succeeded.
+        if not any((self.folder / staged).exists() for staged in ("raw", "ready")):
             raise StopError(
                 f"The staged parts {self.folder} are gone: a run that succeeded deletes them. "
                 "Clear the run from its extract task on, to read the source again."

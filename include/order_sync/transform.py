@@ -77,7 +77,7 @@ def transform(raw: pd.DataFrame, raw_items: pd.DataFrame | None, rules: Rules, p
     orders["code"] = orders["order_status"].map(codes).astype("str")
 
     orders["updated_at"] = orders["updated_at"].fillna(_BEFORE_ALL)
-    orders["rank"] = orders.groupby(["order_id", *VERSION[:2]]).cumcount()
+    orders["rank"] = orders.groupby(["order_id", *VERSION[:2]], dropna=False).cumcount()
     chosen = _choose(orders, rules.changes)
     if raw_items is None:
         items, chosen["items_unreadable"] = json_items(chosen, rules.item_columns)
