@@ -48,7 +48,8 @@ class TransformOrdersOperator(DestinationOperator):
         figures: Counter[str] = Counter(superseded=0, orders=0, rejected=0, not_for_provider=0)
         reasons: Counter[str] = Counter()
         unknown: Counter[str] = Counter()
-        if counts.pull(context, "extract")["rows"]:
+        extracted = counts.pull(context, "extract")
+        if extracted["rows"] > extracted["skipped"]:
             staging.clear("ready", "rejected")
             for name, raw, raw_items in staging.raw_parts():
                 part = transform(raw, raw_items, rules, destination.service)
