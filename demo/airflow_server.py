@@ -96,7 +96,6 @@ def _airflow_without_log_servers(home: Path) -> Path:
 def _connections(settings: Settings, postgres: Postgres) -> dict[str, str]:
     """Return the AIRFLOW_CONN_* variables; the credentials are those that the sandbox knows by itself."""
 
-
     def database(name: str) -> dict[str, Any]:
         return {
             "conn_type": "postgres",
