@@ -32,21 +32,21 @@ def test_a_second_backfill_of_the_same_hours_sends_nothing(backfilled, sandbox):
 
 def test_a_cleared_run_plans_anew_and_sends_nothing(backfilled, sandbox):
     """A run that a person clears after its success reads its window again, and finds nothing left to send."""
-    run = Run.start(backfilled.demo, "personaclick")
+    run = Run.start(backfilled.demo, "rees46")
     assert run.end_state() == "success"
     before = sandbox("stats")
     run.clear()
     assert run.end_state() == "success"
     assert sandbox("stats") == before
     figures = run.figures()
-    report.check_sums({"personaclick": figures})
+    report.check_sums({"rees46": figures})
     assert (figures["accepted"], figures["requests"]) == (0, 0)
     assert figures["unchanged"] > 0
 
 
 def test_a_load_cleared_alone_after_its_success_says_what_to_clear(backfilled, sandbox):
     """A load whose staged parts are deleted does not pass for one without orders: it fails, and says what to do."""
-    run = Run.start(backfilled.demo, "personaclick")
+    run = Run.start(backfilled.demo, "rees46")
     assert run.end_state() == "success"
     before = sandbox("stats")
     run.clear("load")
