@@ -10,6 +10,7 @@ import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from demo.postgres import USER, Postgres
 from demo.settings import ROOT, Settings, write_private
@@ -94,16 +95,21 @@ def _airflow_without_log_servers(home: Path) -> Path:
 
 def _connections(settings: Settings, postgres: Postgres) -> dict[str, str]:
     """Return the AIRFLOW_CONN_* variables; the credentials are those that the sandbox knows by itself."""
-    sandbox = f"http://127.0.0.1:{settings.sandbox_port}"
-    connections = {
-        "order_sync_warehouse": {
+
+    def database(name: str) -> dict[str, Any]:
+        return {
             "conn_type": "postgres",
             "host": "127.0.0.1",
             "port": postgres.port,
-            "schema": "shop",
+            "schema": name,
             "login": USER,
             "password": settings.secret("postgres"),
-        },
+        }
+
+    sandbox = f"http://127.0.0.1:{settings.sandbox_port}"
+    connections = {
+        "order_sync_warehouse": database("shop"),
+        "order_sync_ledger": database("ledger"),
         "rees46": service_connection(f"{sandbox}/rees46", "demo-shop", "demo-secret"),
         "personaclick": service_connection(f"{sandbox}/personaclick", "demo-shop", "demo-secret"),
         "yespo": service_connection(f"{sandbox}/yespo", "order-sync", "demo-key"),

@@ -17,7 +17,7 @@ import psycopg
 from demo.processes import free_port, is_alive, tail
 from demo.settings import DemoError, Settings
 
-DATABASES = ("airflow", "shop")
+DATABASES = ("airflow", "shop", "ledger")
 USER = "order_sync"
 START_TIMEOUT_S = 60
 # Of the wheel only the programs are used. Its own PostgresServer lets everybody read the folders above its

@@ -9,7 +9,10 @@ from tabulate import tabulate
 
 from demo.settings import DemoError
 
-COLUMNS = ("rows", "superseded", "skipped", "orders", "accepted", "rejected", "not_for_provider", "requests")
+# What can become of a row, and of an order.
+ROWS = ("orders", "superseded", "skipped")
+ORDERS = ("accepted", "rejected", "not_for_provider", "unchanged", "stale", "held")
+COLUMNS = ("rows", "superseded", "skipped", "orders", *ORDERS, "requests")
 
 Figures = dict[str, int]
 
@@ -26,10 +29,7 @@ def add(runs: Iterable[Mapping[str, int]]) -> Figures:
 def check_sums(by_destination: Mapping[str, Figures]) -> None:
     """Raise a DemoError if a destination's figures do not add up: then rows were lost, or counted twice."""
     for name, figures in by_destination.items():
-        for whole, parts in (
-            ("rows", ("orders", "superseded", "skipped")),
-            ("orders", ("accepted", "rejected", "not_for_provider")),
-        ):
+        for whole, parts in (("rows", ROWS), ("orders", ORDERS)):
             if figures[whole] != sum(figures[part] for part in parts):
                 sums = " + ".join(f"{figures[part]} {part}" for part in parts)
                 raise DemoError(f"{name}: {figures[whole]} {whole} are not {sums}")

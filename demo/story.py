@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import functools
 import os
+import subprocess
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -79,8 +80,10 @@ class Demo:
         self.postgres.start()
         print(f"PostgreSQL on 127.0.0.1:{self.postgres.port}, its data in {self.settings.local / 'postgres'}")
         print(shop.fill(self.settings, self.postgres.uri("shop"), self.hours))
+        environment = airflow_server.environment(self.settings, self.postgres, self._extra_environment)
+        self._upgrade_ledger(environment)
         self._start_sandbox()
-        self._start_airflow()
+        self._start_airflow(environment)
 
     def check(self) -> None:
         """Raise a DemoError if any process has ended by itself."""
@@ -133,6 +136,20 @@ class Demo:
     def _can_backfill(self, dag_id: str) -> bool:
         return self.api.would_backfill(dag_id, self.hours) == HOURS
 
+    def _upgrade_ledger(self, environment: dict[str, str]) -> None:
+        """Bring the ledger's tables up to date, by the command that every installation has for it."""
+        ended = subprocess.run(
+            [sys.executable, "-m", "order_sync_airflow.ledger", "upgrade"],
+            cwd=ROOT,
+            env=environment | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'plugins'}"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if ended.returncode:
+            raise DemoError(f"The ledger's tables cannot be brought up to date:\n{ended.stdout}{ended.stderr}".rstrip())
+        print(ended.stdout.splitlines()[-1])
+
     def _start_sandbox(self) -> None:
         port = str(self.settings.sandbox_port)
         self._processes.start("sandbox", [sys.executable, "-m", "sandbox", "--port", port], os.environ)
@@ -147,8 +164,7 @@ class Demo:
         wait_for(f"the sandbox to answer at {stats}", 60, answers, self.check)
         print(f"Sandbox of the four services: {stats}")
 
-    def _start_airflow(self) -> None:
-        environment = airflow_server.environment(self.settings, self.postgres, self._extra_environment)
+    def _start_airflow(self, environment: dict[str, str]) -> None:
         command = [str(airflow_server.PROGRAMS / "airflow"), "standalone"]
         log = self._processes.start("airflow", command, environment)
         print(f"Starting Airflow (its log: {log})")

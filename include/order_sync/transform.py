@@ -80,7 +80,7 @@ def transform(raw: pd.DataFrame, raw_items: pd.DataFrame | None, rules: Rules, p
     orders["code"] = orders["order_status"].map(codes).astype("str")
 
     orders["updated_at"] = orders["updated_at"].fillna(_BEFORE_ALL)
-    orders["rank"] = orders.groupby(["order_id", *VERSION[:2]]).cumcount()
+    orders["rank"] = orders.groupby(["order_id", *VERSION[:2]], dropna=False).cumcount()
     latest = pd.Timestamp(rules.latest)
     orders["in_future"] = (orders["status_changed_at"] > latest) | (orders["updated_at"] > latest)
     chosen = _choose(orders, rules.changes)

@@ -3,8 +3,9 @@ from __future__ import annotations
 import json
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ class Backfilled:
 
 @pytest.fixture(scope="session")
 def backfilled() -> Iterator[Backfilled]:
-    """The real thing with a small shop, and with a fifth destination whose secret is wrong."""
+    """The real thing with a small shop, and with the destinations of `_configuration` beside its own."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that a stopped test run leaves nothing behind
     with tempfile.TemporaryDirectory(prefix="order-sync-e2e-") as folder:
         settings = Settings(
@@ -49,7 +50,7 @@ def backfilled() -> Iterator[Backfilled]:
         demo = Demo(
             settings,
             {
-                "ORDER_SYNC_CONFIG": str(_configuration_with_wrong_secret(settings.local)),
+                "ORDER_SYNC_CONFIG": str(_configuration(settings.local)),
                 "AIRFLOW_CONN_REES46_WRONG": json.dumps(wrong),
             },
         )
@@ -60,9 +61,9 @@ def backfilled() -> Iterator[Backfilled]:
             yield Backfilled(
                 demo=demo,
                 figures={name: demo.figures(name) for name in destinations()},
-                stats=_sandbox(demo, "stats"),
+                stats=_ask(demo, "stats"),
                 orders={
-                    provider: {order["id"]: order for order in _sandbox(demo, f"orders?provider={provider}")["orders"]}
+                    provider: {order["id"]: order for order in _ask(demo, f"orders?provider={provider}")["orders"]}
                     for provider in ("rees46", "personaclick", "yespo", "justclick")
                 },
             )
@@ -70,17 +71,42 @@ def backfilled() -> Iterator[Backfilled]:
             demo.stop()
 
 
-def _sandbox(demo: Demo, path: str) -> Any:
+@pytest.fixture
+def sandbox(backfilled: Backfilled) -> Callable[[str], Any]:
+    """Ask the sandbox's admin pages, such as `stats`."""
+    return lambda path: _ask(backfilled.demo, path)
+
+
+@pytest.fixture
+def faults(backfilled: Backfilled) -> Iterator[Callable[..., None]]:
+    """Put a fault in force at the sandbox, until the test ends."""
+    url = f"{backfilled.demo.sandbox_url}/__admin/faults"
+
+    def add(**fault: Any) -> None:
+        requests.post(url, json=fault, timeout=30).raise_for_status()
+
+    yield add
+    requests.delete(url, timeout=30).raise_for_status()
+
+
+def _ask(demo: Demo, path: str) -> Any:
     answer = requests.get(f"{demo.sandbox_url}/__admin/{path}", timeout=30)
     answer.raise_for_status()
     return json.loads(answer.text, parse_float=Decimal)
 
 
-def _configuration_with_wrong_secret(folder: Path) -> Path:
+def _configuration(folder: Path) -> Path:
+    """Write the demo's configuration with a destination of a wrong secret, and two whose tasks are to be killed.
+
+    The latter share an account with another destination, but not its ledger, and have no scheduled runs.
+    """
     yaml = YAML(typ="safe")
     configuration = yaml.load(ROOT / "include" / "config" / "order_sync.yaml")
-    rees46 = configuration["destinations"]["rees46"]
-    configuration["destinations"]["wrong_secret"] = {**rees46, "connection": "rees46_wrong"}
+    destinations = configuration["destinations"]
+    destinations["wrong_secret"] = {**destinations["rees46"], "connection": "rees46_wrong"}
+    by_hand = {"schedule": "0 0 1 1 *", "start_date": datetime.now(UTC).date()}
+    for name in ("rees46", "yespo"):
+        destinations[f"{name}_killed"] = destinations[name] | by_hand
     path = folder / "order_sync.yaml"
     yaml.dump(configuration, path)
     return path

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import csv
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -16,7 +16,7 @@ import pyarrow.parquet
 import pytest
 from psycopg.rows import dict_row
 
-from demo import shop
+from demo import report, shop
 
 HOUR = timedelta(hours=1)
 
@@ -205,6 +205,27 @@ def test_justclick_holds_every_change_in_order(backfilled, drop):
     assert any(len(changes) > 1 for changes in expected.values())
 
 
+@pytest.mark.parametrize("provider", ["rees46", "personaclick", "yespo", "justclick"])
+def test_no_service_gets_a_code_twice_in_a_row(backfilled, provider):
+    """An order whose code is the one already sent is not sent again: paid and shipped are one event at Yespo."""
+    for order_id, order in backfilled.orders[provider].items():
+        codes = [change["status"] for change in order["history"]]
+        assert all(code != before for before, code in pairwise(codes)), order_id
+
+
+@pytest.mark.parametrize(("name", "codes"), [("rees46", REES46), ("yespo", YESPO)])
+def test_an_order_is_unchanged_where_its_code_is(backfilled, warehouse, rejected, name, codes):
+    """An hour's good order counts as unchanged where its newest status has the code of the hour before's."""
+    bad = {row["order_id"] for row in rejected[name]}
+    histories = defaultdict(list)
+    for hour in warehouse:
+        for order_id, status in newest([hour], "order_id", "status", "changed_at").items():
+            if order_id not in bad and status in codes:
+                histories[order_id].append(codes[status])
+    unchanged = sum(code == before for history in histories.values() for before, code in pairwise(history))
+    assert backfilled.figures[name]["unchanged"] == unchanged > 0
+
+
 def test_yespo_holds_the_orders_of_the_shop_to_the_cent(backfilled):
     """Each order at Yespo has the customer, the money and the items that the warehouse has, to the last cent."""
     with psycopg.connect(backfilled.demo.postgres.uri("shop"), row_factory=dict_row) as connection:
@@ -234,6 +255,7 @@ def test_every_destination_lists_every_reason(backfilled, rejected):
 def test_the_figures_are_those_of_the_sandbox(backfilled, name):
     """The table's accepted orders and requests are those that the sandbox has counted, and it refused nothing."""
     stats, figures = backfilled.stats[name], backfilled.figures[name]
+    report.check_sums({name: figures})
     assert (stats["accepted"], stats["requests"]) == (figures["accepted"], figures["requests"])
     assert (stats["refused"], stats["rejected"]) == (0, 0)
 

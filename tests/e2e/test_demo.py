@@ -103,6 +103,7 @@ def test_what_a_killed_demo_left_is_ended(tmp_path):
     wait_for("the children", 10, lambda: len(parent.children()) == 2, lambda: None)
     children = [child.pid for child in parent.children()]
     parent.kill()
+    parent.wait(10)
     other = subprocess.Popen(["sleep", "100"], start_new_session=True, cwd=ROOT)
     try:
         assert Processes(record, tmp_path).stop_leftovers() == 2

@@ -221,7 +221,8 @@ def test_parts_that_only_leave_rejected_rows_are_gone(staging: Staging) -> None:
 
 @pytest.mark.parametrize("what", ["raw_parts", "ready_parts"])
 def test_gone(staging: Staging, what: str) -> None:
-    """Parts that were deleted stop the task, with what to do."""
+    """Parts that were deleted stop the task, with what to do, also where rejected ones are left."""
+    staging.write("rejected", "part-00000.parquet", frame(order_id=["3"]))
     with pytest.raises(StopError, match=rf"{staging.folder} are gone.*Clear the run from its extract task on"):
         list(getattr(staging, what)())
 

@@ -170,6 +170,7 @@ def test_rows_without_a_place(run: Run, changes: str) -> None:
 
     assert transformed.counts == {"superseded": 0, "orders": 6, "rejected": 5, "not_for_provider": 0}
     assert transformed.ready[["order_id", "order_status"]].to_numpy().tolist() == [["1", "delivered"]]
+    assert transformed.ready["rank"].dtype == "int64"  # as the ledger keeps it
     assert transformed.reasons == {
         "order_id: missing": 2,
         "status_changed_at: missing": 1,

@@ -1,0 +1,115 @@
+"""Nothing twice and nothing lost, with a real Airflow around the ledger: repeated, cleared and killed loads."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+import psutil
+
+from demo import report
+from demo.story import Demo, destinations
+from tests.e2e.runs import Run
+
+
+def test_a_second_backfill_of_the_same_hours_sends_nothing(backfilled, sandbox):
+    """Hours that are backfilled again make no request to any service: all their orders are unchanged or stale."""
+    demo = backfilled.demo
+    before = sandbox("stats")
+    demo.backfill(destinations())
+    figures = {name: demo.figures(name) for name in destinations()}
+    assert sandbox("stats") == before
+    report.check_sums(figures)
+    for name, first in backfilled.figures.items():
+        again = figures[name]
+        assert (again["accepted"], again["held"], again["requests"]) == (0, 0, 0)
+        for same in ("rows", "orders", "rejected", "not_for_provider"):
+            assert again[same] == first[same], (name, same)
+        assert again["unchanged"] > 0
+        assert again["stale"] > 0
+
+
+def test_a_cleared_run_plans_anew_and_sends_nothing(backfilled, sandbox):
+    """A run that a person clears after its success reads its window again, and finds nothing left to send."""
+    run = Run.start(backfilled.demo, "rees46")
+    assert run.end_state() == "success"
+    before = sandbox("stats")
+    run.clear()
+    assert run.end_state() == "success"
+    assert sandbox("stats") == before
+    figures = run.figures()
+    report.check_sums({"rees46": figures})
+    assert (figures["accepted"], figures["requests"]) == (0, 0)
+    assert figures["unchanged"] > 0
+
+
+def test_a_load_cleared_alone_after_its_success_says_what_to_clear(backfilled, sandbox):
+    """A load whose staged parts are deleted does not pass for one without orders: it fails, and says what to do."""
+    run = Run.start(backfilled.demo, "rees46")
+    assert run.end_state() == "success"
+    before = sandbox("stats")
+    run.clear("load")
+    assert run.end_state() == "failed"
+    assert "Clear the run from its extract task on" in run.last_load_log()
+    assert sandbox("stats") == before
+
+
+def test_a_load_killed_in_mid_request_at_rees46_sends_that_batch_again(backfilled, sandbox, faults):
+    """After kill -9 in mid-request the next try repeats the batch at REES46, whose codes only set a state."""
+    before = sandbox("stats")["rees46"]["accepted"]
+    faults(provider="rees46", kind="slow", seconds=60, next=1)
+    run = killed_in_mid_request(backfilled.demo, "rees46", sandbox)
+    in_flight = sandbox("stats")["rees46"]["accepted"] - before
+    run.clear("load")
+    assert run.end_state() == "success"
+    figures = run.figures()
+    report.check_sums({"rees46_killed": figures})
+    assert (figures["accepted"], figures["held"], figures["requests"]) == (in_flight, 0, 1)
+    assert sandbox("stats")["rees46"]["accepted"] - before == 2 * in_flight
+
+
+def test_a_load_killed_in_mid_request_at_yespo_holds_that_batch(backfilled, sandbox, faults):
+    """After kill -9 in mid-request the next try holds that batch's orders, sends the others, and ends red."""
+    before = sandbox("stats")["yespo"]["accepted"]
+    # A 400 makes two batches of one; the first of them is in flight when the task is killed.
+    faults(provider="yespo", kind="status", status=400, next=1)
+    faults(provider="yespo", kind="slow", seconds=60, every=2)
+    run = killed_in_mid_request(backfilled.demo, "yespo", sandbox)
+    in_flight = sandbox("stats")["yespo"]["accepted"] - before
+    run.clear("load")
+    assert run.end_state() == "failed"
+    figures = run.figures()
+    report.check_sums({"yespo_killed": figures})
+    assert (figures["held"], figures["requests"]) == (in_flight, 1)
+    assert figures["accepted"] > 0
+    assert sandbox("stats")["yespo"]["accepted"] - before == in_flight + figures["accepted"]
+    assert f"{in_flight} orders are held" in run.last_load_log()
+
+
+def killed_in_mid_request(demo: Demo, provider: str, sandbox: Callable[[str], Any]) -> Run:
+    """Start a run, and kill its load with SIGKILL when the service has taken a batch and not answered yet.
+
+    Returns when Airflow has noticed.
+    """
+
+    def accepted() -> int:
+        return int(sandbox("stats")[provider]["accepted"])
+
+    before = accepted()
+    run = Run.start(demo, f"{provider}_killed")
+    run.wait("to have a request under way", lambda: accepted() > before)
+    sender(demo).kill()
+    run.wait("to be about to try again", lambda: run.get("/taskInstances/load")["state"] == "up_for_retry")
+    return run
+
+
+def sender(demo: Demo) -> psutil.Process:
+    """Return the one process among the demo's that has a connection to the sandbox."""
+    connected = []
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):  # it has ended meanwhile
+            if any(c.raddr and c.raddr.port == demo.settings.sandbox_port for c in process.net_connections("tcp")):
+                connected.append(process)
+    (only,) = connected
+    return only
