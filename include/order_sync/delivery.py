@@ -48,6 +48,7 @@ class Delivered:
         rejected: the rows of orders that this try's answers rejected, with their `reasons`.
         held: ids of orders whose send is in doubt and must not be repeated without a person's word.
         refused_batches: how many batches were refused as a whole.
+        complete: whether every order has its verdict, or is held.
     """
 
     requests: int = 0
@@ -55,6 +56,7 @@ class Delivered:
     rejected: list[pd.DataFrame] = field(default_factory=list)
     held: list[str] = field(default_factory=list)
     refused_batches: int = 0
+    complete: bool = False
 
     @property
     def reasons(self) -> Counter[str]:
@@ -91,6 +93,7 @@ class Delivery:
         """
         for batch in batches(self._to_send(parts), self.provider.max_orders):
             self._settle(batch)
+        self.delivered.complete = True
         self._judge()
 
     def _to_send(self, parts: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:

@@ -68,7 +68,7 @@ class Reach:
         return Window(start, interval.end)
 
 
-def reading(asked: Asked, reach: Reach, *, has_ids_query: bool) -> Reading:
+def reading_of(asked: Asked, reach: Reach, *, has_ids_query: bool) -> Reading:
     """Return what a run reads.
 
     Args:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from include.order_sync.errors import StopError
 from include.order_sync.model import Window
-from include.order_sync.reading import Asked, Reach, Reading, reading
+from include.order_sync.reading import Asked, Reach, Reading, reading_of
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 TEN = datetime(2026, 11, 21, 10, tzinfo=UTC)
@@ -23,7 +23,7 @@ IDS = frozenset({"007"})
 
 def read(asked: Asked, reach: Reach = REACH, *, has_ids_query: bool = False) -> Reading:
     """Return what a run reads."""
-    return reading(asked, reach, has_ids_query=has_ids_query)
+    return reading_of(asked, reach, has_ids_query=has_ids_query)
 
 
 @pytest.mark.parametrize("by", ["schedule", "person"])

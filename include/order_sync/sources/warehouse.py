@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import json
 import threading
-from collections.abc import Collection, Generator, Iterator
+from collections.abc import Collection, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -25,7 +25,7 @@ from sqlalchemy.exc import DBAPIError
 
 from include.order_sync.config import SqlSource
 from include.order_sync.errors import OrderSyncError, StopError, TryAgainError
-from include.order_sync.model import ITEM_COLUMNS, Window
+from include.order_sync.model import ITEM_COLUMNS, FileVersion, Window
 from include.order_sync.redact import redact
 from include.order_sync.sources.raw import RAW_ITEMS_SCHEMA, Required, find_columns, raw_table
 
@@ -50,6 +50,7 @@ class WarehouseReader:
     required: Required
     order_ids: Collection[str] = ()
     skipped: ClassVar[int] = 0  # a query has no blank rows and no header
+    taken: ClassVar[Sequence[FileVersion]] = ()
 
     @contextmanager
     def open(self) -> Iterator[tuple[Iterator[pa.Table], Iterator[pa.Table]]]:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import ObjectStoragePath
 from airflow.sdk.exceptions import AirflowSkipException
 
-from order_sync_airflow import counts
+from order_sync_airflow import counts, window
 from order_sync_airflow.hooks import hook_for
-from order_sync_airflow.ledger import LEDGER_CONNECTION, ledger_engine
+from order_sync_airflow.ledger import LEDGER_CONNECTION, ledger_engine, ledger_transaction
 from order_sync_airflow.operators.base import DestinationOperator
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ class LoadOrdersOperator(DestinationOperator):
         before = counts.pull(context, "transform")
         if before["orders"] == before["rejected"] + before["not_for_provider"]:
             staging.clear("raw", "raw-items", "ready")
+            self._finish_window(context, staging)
             raise AirflowSkipException("No orders to send in this window.")
         hook = hook_for(destination.provider, destination.connection)
         choices = Choices(
@@ -68,7 +69,19 @@ class LoadOrdersOperator(DestinationOperator):
                 delivery.run(staging.ready_parts())
             finally:
                 self._report(context, delivery.delivered, before["rejected"], staging)
+                if delivery.delivered.complete:
+                    self._finish_window(context, staging)
         staging.clear("raw", "raw-items", "ready")
+
+    def _finish_window(self, context: Context, staging: Staging) -> None:
+        """Write down that all orders of the run's window and files have their verdict; a narrowed run has no window."""
+        from include.order_sync.ledger import files, windows
+
+        finished, run = window.pull(context), run_key(context["dag_run"])
+        if finished:
+            with ledger_transaction() as ledger:
+                windows.finish(ledger, self.destination, finished, run)
+                files.take(ledger, self.destination, staging.files(), run)
 
     def _report(self, context: Context, delivered: Delivered, rejected_before: int, staging: Staging) -> None:
         for number, rows in enumerate(delivered.rejected):
