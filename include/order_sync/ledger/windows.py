@@ -66,6 +66,7 @@ def gaps(connection: sa.Connection, destination: str) -> list[Window]:
 
 def _stretches(connection: sa.Connection, destination: str) -> list[Window]:
     """Return the finished windows, oldest first, each with those that touch or overlap it as one."""
+    # range_agg is there since PostgreSQL 14.
     query = """
         select lower(stretch), upper(stretch)
         from (select unnest(range_agg(tstzrange(window_start, window_end))) as stretch
