@@ -87,13 +87,13 @@ class CsvDropReader:
         """Yield the raw rows of all the files.
 
         Raises:
-            StopError: no file could be read, and not every one was no CSV: then the source's configuration is wrong,
-                or the files are; it says why of each.
+            StopError: no file could be read, and any lacks a column: then the configuration is wrong rather than the
+                files. It says why of each.
         """
         position = 0
         files = self.files()
         failures = []
-        stop = False
+        lacks_columns = False
         for file in files:
             log.info("Source %r: reading %s", self.source.name, file.path)
             try:
@@ -104,11 +104,11 @@ class CsvDropReader:
                 message = str(error) if isinstance(error, StopError) else self._explain(file, _fault(error))
                 log.error("%s", message)
                 failures.append(message)
-                stop |= isinstance(error, StopError)
+                lacks_columns |= isinstance(error, StopError)
                 yield self._problem_rows(file, position, {1: UNREADABLE_FILE})
                 position += 1
                 self._take_unreadable(file)
-        if stop and len(failures) == len(files):
+        if lacks_columns and len(failures) == len(files):
             raise StopError(" ".join(failures))
 
     def _take_unreadable(self, file: DropFile) -> None:
