@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DEFAULT_GOAL := help
-.PHONY: help run test chaos lint clean lock
+.PHONY: help run status test chaos lint clean lock
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -18,6 +18,9 @@ help: ## List the commands
 
 run: $(INSTALLED) ## Run the demo: a sample shop, Airflow and a sandbox of the four services (ONCE=1: run, check, stop)
 	@exec $(PYTHON) -u -m demo $(if $(filter-out 0,$(ONCE)),--once)
+
+status: $(INSTALLED) ## Show how each destination stands, while `make run` is up: read up to when, gaps, orders in doubt
+	@exec $(PYTHON) -m demo --status
 
 test: $(INSTALLED) ## Run every test
 	@$(PYTHON) -m pytest

@@ -29,7 +29,8 @@ PARAMS = {
         type=["null", "array"],
         items={"type": "string"},
         title="Order ids",
-        description="Send these orders of the window alone, one a line.",
+        description="Send these orders alone, one a line: of the window, or without `from` and `to` whatever their "
+        "time, where the source has a query for that.",
     ),
     "mode": Param(
         "deliver",
@@ -63,7 +64,8 @@ Sends {"the newest state of each order" if destination.sends == "newest" else "e
 |---|---|
 {codes}
 
-A run reads its data interval. To read any other time, trigger it with `from` and `to`; to repair days, use a backfill.
+A run reads its data interval and, before it, what earlier runs have left. To read any other time, trigger it with
+`from` and `to`; to repair days, use a backfill.
 [{service.title}'s documentation]({service.documentation})
 """
 

@@ -22,11 +22,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__)
     parser.add_argument("--once", action="store_true", help="stop everything after the table, then print JSON")
     parser.add_argument("--stop", action="store_true", help="only end what a killed demo has left running")
+    parser.add_argument("--status", action="store_true", help="only show how each destination of a running demo stands")
     options = parser.parse_args(arguments)
     for number in STOP_SIGNALS:
         signal.signal(number, _interrupt)
     try:
         demo = Demo(Settings.from_environment(os.environ))
+        if options.status:
+            return demo.show_status()
         demo.lock()
         if options.stop:
             demo.stop()

@@ -133,6 +133,15 @@ class Demo:
         dag_id = f"order_sync_{name}"
         return add(self.api.counts(dag_id, run["dag_run_id"]) for run in self._runs(dag_id, ("success",)))
 
+    def show_status(self) -> int:
+        """Print how each destination of a demo that is up stands; return the exit code."""
+        if not self.postgres.is_running():
+            raise DemoError(f"No demo is up with {self.settings.local}: start one with `make run`")
+        environment = airflow_server.environment(self.settings, self.postgres, self._extra_environment)
+        environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(ROOT / "plugins")])
+        command = [sys.executable, "-m", "order_sync_airflow.ledger", "status"]
+        return subprocess.run(command, env=environment, check=False).returncode
+
     def _can_backfill(self, dag_id: str) -> bool:
         return self.api.would_backfill(dag_id, self.hours) == HOURS
 

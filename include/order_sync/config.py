@@ -67,17 +67,36 @@ def _time_zone(name: str) -> str:
     return known_value("time zone", name, sorted(available_timezones()))
 
 
-def _sql_file(name: Any) -> Any:
+def _sql_file(name: Any, marks: Sequence[str], otherwise: str) -> Path:
     path = SQL_FOLDER / str(name)
     if not path.is_file():
         raise ValueError(f"there is no file {path}: put the query there")
-    missing = [f":{mark}" for mark in ("window_start", "window_end") if f":{mark}" not in path.read_text("utf-8")]
+    missing = [f":{mark}" for mark in marks if f":{mark}" not in path.read_text("utf-8")]
     if missing:
-        raise ValueError(f"the query does not use {' and '.join(missing)}, so it would read all orders each hour")
+        raise ValueError(f"the query does not use {' and '.join(missing)}, so it would read all orders {otherwise}")
     return path
 
 
-SqlFile = Annotated[Path, BeforeValidator(_sql_file)]
+def _windowed(name: Any) -> Path:
+    return _sql_file(name, ("window_start", "window_end"), "each hour")
+
+
+def _by_ids(name: Any) -> Path:
+    return _sql_file(name, ("order_ids",), "whichever were asked for")
+
+
+WindowQuery = Annotated[Path, BeforeValidator(_windowed)]
+IdsQuery = Annotated[Path, BeforeValidator(_by_ids)]
+
+
+def _duration(text: Any) -> timedelta:
+    found = re.fullmatch(r"(\d{1,6})([mhd])", text) if isinstance(text, str) else None
+    if not found:
+        raise ValueError("give a number of minutes, hours or days, as 30m, 1h or 2d")
+    return timedelta(minutes=int(found[1]) * {"m": 1, "h": 60, "d": 24 * 60}[found[2]])
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
 
 
 class _Strict(BaseModel):
@@ -113,8 +132,23 @@ class SqlSource(_Source):
 
     type: Literal["sql"] = Field(description="sql or csv")
     connection: str = Field(description="the id of an Airflow connection to a SQL database", min_length=1)
-    query: SqlFile = Field(description="a file in include/sql that uses :window_start and :window_end")
-    items_query: SqlFile | None = Field(None, description="a file in include/sql, like `query`; it gives order_id too")
+    query: WindowQuery = Field(description="a file in include/sql that uses :window_start and :window_end")
+    items_query: WindowQuery | None = Field(
+        None, description="a file in include/sql, like `query`; it gives order_id too"
+    )
+    by_ids_query: IdsQuery | None = Field(
+        None, description="a file in include/sql that gives what `query` does, of the orders `in :order_ids`"
+    )
+    items_by_ids_query: IdsQuery | None = Field(
+        None, description="a file in include/sql: the items of those orders", validate_default=True
+    )
+
+    @field_validator("items_by_ids_query")
+    @classmethod
+    def _with_their_items(cls, query: Path | None, info: ValidationInfo) -> Path | None:
+        if query is None and info.data.get("items_query") and info.data.get("by_ids_query"):
+            raise ValueError("add it beside `by_ids_query`: orders read by their ids would be sent without items")
+        return query
 
 
 class CsvSource(_Source):
@@ -190,6 +224,12 @@ class Destination(_Strict):
     retries: int = Field(30, ge=0, description="how often a failed task is tried again")
     changes: Literal["newest", "every"] | None = Field(
         None, description="newest or every; the provider's own default if left out"
+    )
+    lookback: Duration = Field(
+        timedelta(hours=1), description="how long before its data interval a scheduled run reads, as 30m, 1h or 2d"
+    )
+    reconcile: int = Field(
+        3, ge=0, le=366, description="how many days the first run of a UTC day reads again, for rows committed late"
     )
     send_when: Literal["status", "content"] = Field(
         "status", description="status or content: what must differ from what the service has"

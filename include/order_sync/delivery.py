@@ -37,6 +37,7 @@ class Delivered:
         held: ids of orders whose send is in doubt and must not be repeated without a person's word.
         unanswered: how many batches in a row have brought no answer.
         fruitless: how many requests were answered without one order being accepted.
+        complete: whether every order has its verdict, or is held.
     """
 
     requests: int = 0
@@ -45,6 +46,7 @@ class Delivered:
     held: list[str] = field(default_factory=list)
     unanswered: int = 0
     fruitless: int = 0
+    complete: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,7 @@ class Delivery:
             self._settle(batch)
         for unchanged in behind:
             self.ledger.advance(unchanged)
+        self.delivered.complete = True
         self._judge()
 
     def _to_send(self, parts: Iterable[pd.DataFrame], behind: list[pd.DataFrame]) -> Iterator[pd.DataFrame]:

@@ -64,3 +64,22 @@ class Window:
 
     start: datetime
     end: datetime
+
+
+@dataclass(frozen=True)
+class FileVersion:
+    """One version of a drop's file.
+
+    Args:
+        path: the whole path or address.
+        fingerprint: of all that a listing tells of the file; the same file may get another one, as by a chmod.
+        size: in bytes.
+        modified_at: when it was last modified.
+        content_hash: of the bytes that were read.
+    """
+
+    path: str
+    fingerprint: str
+    size: int
+    modified_at: datetime
+    content_hash: str

@@ -4,6 +4,7 @@
     raw-items/part-00000.parquet  their items, where a second query gives them, partitioned alike
     ready/part-00000.parquet      orders with their payloads (READY_COLUMNS of transform.py)
     rejected/part-00000.parquet   rows that can't be sent, with their reasons
+    files.parquet                 versions of the drop's files that were read
 
 Paths are UPath: a folder of this machine, or of any object storage.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import asdict
 from itertools import chain
 from typing import Any
 
@@ -23,11 +25,22 @@ import pyarrow.parquet as pq
 from upath import UPath
 
 from include.order_sync.errors import StopError
+from include.order_sync.model import FileVersion
 
 # A window of up to so many rows is one part; a larger one is split, so that memory does not grow with it.
 ROWS_OF_ONE_PART = 50_000
 PARTS_OF_A_LARGE_WINDOW = 64
 ROWS_BUFFERED = 100_000
+
+_FILES_SCHEMA = pa.schema(
+    [
+        pa.field("path", pa.string()),
+        pa.field("fingerprint", pa.string()),
+        pa.field("size", pa.int64()),
+        pa.field("modified_at", pa.timestamp("us", "UTC")),
+        pa.field("content_hash", pa.string()),
+    ]
+)
 
 
 class Staging:
@@ -118,6 +131,22 @@ class Staging:
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / part).open("wb") as file:
             frame.to_parquet(file, index=False)
+
+    def write_files(self, versions: Sequence[FileVersion]) -> None:
+        """Write down which versions of which files were read; nothing where there are none."""
+        if not versions:
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "files.parquet").open("wb") as file:
+            pq.write_table(pa.Table.from_pylist([asdict(version) for version in versions], _FILES_SCHEMA), file)
+
+    def files(self) -> list[FileVersion]:
+        """Return these versions; none where the source has no files."""
+        path = self.folder / "files.parquet"
+        if not path.exists():
+            return []
+        with path.open("rb") as file:
+            return [FileVersion(**row) for row in pq.read_table(file).to_pylist()]
 
     def _paths(self, name: str) -> list[UPath]:
         if not (self.folder / name).exists():

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
-from include.order_sync.errors import StopError
+from include.order_sync.config_file import load
+from include.order_sync.errors import OrderSyncError, StopError
 from order_sync_airflow.hooks.base import connection, sql_engine
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     import sqlalchemy as sa
     from airflow.sdk import Context
 
@@ -31,21 +34,22 @@ def ledger_engine() -> sa.Engine:
     return sql_engine(LEDGER_CONNECTION)
 
 
+def run_key(context: Context) -> str:
+    """Return what the ledger counts a run by: one that a person clears starts, and counts, anew."""
+    dag_run = context["dag_run"]
+    return f"{dag_run.dag_id} {dag_run.run_id} {dag_run.start_date.isoformat()}"
+
+
 @contextmanager
 def open_ledger(context: Context, destination: str, *, read_only: bool = False) -> Iterator[LedgerSession]:
-    """Give the session that holds the destination's lock, for the running task; read-only without the lock.
-
-    Attempts are counted by run; one that a person clears starts anew, and so counts anew.
-    """
+    """Give the session that holds the destination's lock, for the running task; read-only without the lock."""
     from include.order_sync.ledger.session import open_session
 
-    dag_run = context["dag_run"]
-    run = f"{dag_run.dag_id} {dag_run.run_id} {dag_run.start_date.isoformat()}"
     with open_session(
         ledger_engine(),
         LEDGER_CONNECTION,
         destination=destination,
-        run=run,
+        run=run_key(context),
         try_number=context["ti"].try_number,
         read_only=read_only,
     ) as session:
@@ -62,18 +66,52 @@ def deployment_cipher() -> Cipher:
     return cipher
 
 
+def ledger_transaction() -> AbstractContextManager[sa.Connection]:
+    """Return a connection to the ledger in one transaction, to be entered; it has not connected yet."""
+    from include.order_sync.ledger import schema
+
+    return schema.transaction(ledger_engine(), LEDGER_CONNECTION)
+
+
+def status_table() -> str:
+    """Return how each destination of the configuration stands, as a table."""
+    from tabulate import tabulate
+
+    from include.order_sync.ledger.status import status
+
+    rows = []
+    with ledger_transaction() as ledger:
+        for name in load().destinations:
+            found = status(ledger, name)
+            gaps = "\n".join(f"{_minute(gap.start)} to {_minute(gap.end)}" for gap in found.gaps)
+            read_up_to = _minute(found.read_up_to) if found.read_up_to else "never"
+            rows.append([name, read_up_to, gaps or "none", found.held_orders, found.batches_in_doubt])
+    headers = ["destination", "read up to (UTC)", "open gaps (UTC)", "held orders", "batches in doubt"]
+    return tabulate(rows, headers=headers, tablefmt="simple", disable_numparse=True)
+
+
+def _minute(time: datetime) -> str:
+    return f"{time:%Y-%m-%d %H:%M}"
+
+
 def main() -> None:
-    """Run `python -m order_sync_airflow.ledger upgrade`, with plugins/ and the project's root on PYTHONPATH."""
+    """Run `python -m order_sync_airflow.ledger`, with plugins/ and the project's root on PYTHONPATH."""
     from include.order_sync.ledger import schema
 
     parser = argparse.ArgumentParser(
         prog="python -m order_sync_airflow.ledger",
-        description=f"Bring the tables behind the Airflow connection {LEDGER_CONNECTION} up to date.",
+        description=f"Works with the ledger behind the Airflow connection {LEDGER_CONNECTION}.",
     )
-    parser.add_argument("command", choices=["upgrade"])
-    parser.parse_args()
-    version = schema.upgrade(ledger_engine())
-    print(f"The ledger's schema is {version}.")  # noqa: T201
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("upgrade", help="bring its tables up to date")
+    commands.add_parser("status", help="show how each destination stands")
+    if parser.parse_args().command == "upgrade":
+        print(f"The ledger's schema is {schema.upgrade(ledger_engine())}.")  # noqa: T201
+        return
+    try:
+        print(status_table())  # noqa: T201
+    except OrderSyncError as error:
+        parser.exit(1, f"{error}\n")
 
 
 if __name__ == "__main__":

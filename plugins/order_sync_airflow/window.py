@@ -1,4 +1,4 @@
-"""Which window a run reads, from its data interval or its params."""
+"""What a run is asked to read, as its Airflow context says it; and its window, as tasks hand it on."""
 
 from __future__ import annotations
 
@@ -9,39 +9,38 @@ from airflow.sdk.timezone import parse
 
 from include.order_sync.errors import StopError
 from include.order_sync.model import Window
+from include.order_sync.reading import Asked
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+WINDOW_KEY = "window"
 
-def window_of(context: Context) -> Window:
-    """Return the window: a manual run's `from` and `to`, else the run's data interval.
 
-    Raises:
-        StopError: a manual run names no window, half of one, or one that ends before it starts; or a run that is
-            not manual has `from` or `to`.
-    """
-    start, end = (param_time(context, name) for name in ("from", "to"))
-    if start is None and end is None:
+def asked_of(context: Context) -> Asked:
+    """Return what the run is asked to read."""
+    run_type = context["dag_run"].run_type
+    start = context.get("data_interval_start")
+    return Asked(
+        by={"manual": "person", "backfill": "backfill"}.get(run_type, "schedule"),
         # A manual run without a logical date has no data interval: the keys are absent.
-        if context.get("data_interval_start") is None:
-            raise StopError(
-                "This run has no data interval, so nothing says which orders to read: trigger it again with the "
-                "params `from` and `to`, or with a logical date."
-            )
-        return Window(context["data_interval_start"], context["data_interval_end"])
-    if context["dag_run"].run_type != "manual":
-        raise StopError("The params `from` and `to` are for manual runs: this one reads its own data interval.")
-    if start is None or end is None:
-        raise StopError("Give both params, `from` and `to`, or neither.")
-    if start >= end:
-        raise StopError(f"The param `from` ({start}) must lie before `to` ({end}).")
-    return Window(start, end)
+        interval=Window(start, context["data_interval_end"]) if start else None,
+        start=param_time(context, "from"),
+        end=param_time(context, "to"),
+        order_ids=frozenset(order_id.strip() for order_id in context["params"].get("order_ids") or ()),
+    )
 
 
-def narrowed_ids(context: Context) -> frozenset[str]:
-    """Return the ids of the param `order_ids`: the only orders that the run may send; empty means all."""
-    return frozenset(order_id.strip() for order_id in context["params"].get("order_ids") or ())
+def push(context: Context, window: Window | None) -> None:
+    """Hand the window that extract has read on; None where its end says nothing about what is read up to then."""
+    texts = None if window is None else {"start": window.start.isoformat(), "end": window.end.isoformat()}
+    context["ti"].xcom_push(WINDOW_KEY, texts)
+
+
+def pull(context: Context) -> Window | None:
+    """Return the window that extract has handed on."""
+    texts = context["ti"].xcom_pull(task_ids="extract", key=WINDOW_KEY)
+    return None if texts is None else Window(*(datetime.fromisoformat(texts[name]) for name in ("start", "end")))
 
 
 def param_time(context: Context, name: str) -> datetime | None:

@@ -1,13 +1,14 @@
-"""Which window a run reads."""
+"""What a run is asked to read, and the window that tasks hand on."""
 
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
-from order_sync_airflow.window import narrowed_ids, window_of
+from order_sync_airflow import window
+from order_sync_airflow.window import asked_of
 
-from include.order_sync.errors import StopError
 from include.order_sync.model import Window
+from include.order_sync.reading import Asked
 
 TEN, ELEVEN = datetime(2026, 11, 21, 10, tzinfo=UTC), datetime(2026, 11, 21, 11, tzinfo=UTC)
 
@@ -23,40 +24,46 @@ def context(run_type: str = "scheduled", *, interval: bool = True, **params) -> 
     }
 
 
-@pytest.mark.parametrize("run_type", ["scheduled", "backfill", "manual"])
-def test_a_run_reads_its_data_interval(run_type):
-    """Without params a run reads its data interval."""
-    assert window_of(context(run_type)) == Window(TEN, ELEVEN)
-
-
-@pytest.mark.parametrize("interval", [True, False])
-def test_a_manual_run_reads_what_its_params_say(interval):
-    """`from` and `to` win over the data interval; a time without an offset is UTC."""
-    given = context("manual", interval=interval, from_="2026-11-01T00:00:00+02:00", to="2026-11-02T00:00:00")
-    assert window_of(given) == Window(datetime(2026, 10, 31, 22, tzinfo=UTC), datetime(2026, 11, 2, tzinfo=UTC))
-
-
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("run_type", "by"),
     [
-        (context("manual", interval=False), "no data interval.*`from` and `to`"),
-        (context("manual", from_="2026-11-01T00:00:00Z"), "both params"),
-        (context("manual", to="2026-11-01T00:00:00Z"), "both params"),
-        (context("manual", from_="2026-11-02T00:00:00Z", to="2026-11-01T00:00:00Z"), "must lie before"),
-        (context("backfill", from_="2026-11-01T00:00:00Z", to="2026-11-02T00:00:00Z"), "for manual runs"),
-        (context("scheduled", from_="2026-11-01T00:00:00Z", to="2026-11-02T00:00:00Z"), "for manual runs"),
+        ("scheduled", "schedule"),
+        ("backfill", "backfill"),
+        ("manual", "person"),
+        ("asset_triggered", "schedule"),
     ],
-    ids=["none", "no to", "no from", "backwards", "backfill", "scheduled"],
 )
-def test_a_window_that_is_none_is_refused(given, said):
-    """A run that does not know what to read stops, and says what to give."""
-    with pytest.raises(StopError, match=said):
-        window_of(given)
+def test_a_run_has_its_data_interval(run_type, by):
+    """Without params a run is asked for its data interval."""
+    assert asked_of(context(run_type)) == Asked(by, Window(TEN, ELEVEN))
 
 
-@pytest.mark.parametrize(
-    ("order_ids", "expected"), [(None, set()), ([], set()), ([" 007 ", "1e5"], {"007", "1e5"})], ids=str
-)
-def test_order_ids_narrow(order_ids, expected):
-    """The param `order_ids` names the only orders to send."""
-    assert narrowed_ids(context(order_ids=order_ids)) == expected
+def test_a_manual_run_may_have_no_data_interval():
+    """Without a logical date there is none."""
+    assert asked_of(context("manual", interval=False)) == Asked("person")
+
+
+def test_params_are_read():
+    """A time without an offset is UTC; blanks around order ids are none of theirs."""
+    given = context(
+        "manual", from_="2026-11-01T00:00:00+02:00", to="2026-11-02T00:00:00", order_ids=[" 007 ", "1e5", "007"]
+    )
+    assert asked_of(given) == Asked(
+        "person",
+        Window(TEN, ELEVEN),
+        start=datetime(2026, 10, 31, 22, tzinfo=UTC),
+        end=datetime(2026, 11, 2, tzinfo=UTC),
+        order_ids=frozenset({"007", "1e5"}),
+    )
+
+
+@pytest.mark.parametrize("handed_on", [Window(TEN, ELEVEN), None], ids=["one", "none"])
+def test_a_window_is_handed_on(handed_on):
+    """What extract has pushed, load pulls."""
+    pushed = {}
+    ti = SimpleNamespace(
+        xcom_push=lambda key, value: pushed.update({key: value}),
+        xcom_pull=lambda *, task_ids, key: {"extract": pushed}[task_ids][key],
+    )
+    window.push({"ti": ti}, handed_on)
+    assert window.pull({"ti": ti}) == handed_on

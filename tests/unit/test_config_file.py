@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -58,12 +58,13 @@ Load = Callable[[str], Configuration]
 
 @pytest.fixture(autouse=True)
 def queries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of queries: one good, one that knows nothing of windows, one with half a window."""
+    """A folder of queries: a good one of each kind, one that knows nothing of windows, one with half a window."""
     folder = tmp_path / "sql"
     folder.mkdir()
     (folder / "orders.sql").write_text("select * from orders where at >= :window_start and at < :window_end")
     (folder / "all.sql").write_text("select * from orders")
     (folder / "half.sql").write_text("select * from orders where at >= :window_start")
+    (folder / "by_ids.sql").write_text("select * from orders where order_id in :order_ids")
     monkeypatch.setattr(config, "SQL_FOLDER", folder)
     return folder
 
@@ -254,6 +255,10 @@ SHOP, DROP, WAREHOUSE = "destinations/shop_1", "sources/drop", "sources/warehous
         pytest.param(f"{WAREHOUSE}/query", "all.sql", "all.sql", ":window_start and :window_end", id="no window"),
         pytest.param(f"{WAREHOUSE}/query", "half.sql", "half.sql", "not use :window_end", id="half a window"),
         pytest.param(f"{WAREHOUSE}/items_query", "all.sql", "all.sql", ":window_start", id="items of all time"),
+        pytest.param(f"{WAREHOUSE}/by_ids_query", "all.sql", "all.sql", "not use :order_ids", id="no order ids"),
+        pytest.param(f"{SHOP}/lookback", "1", 1, "as 30m, 1h or 2d", id="a number as lookback"),
+        pytest.param(f"{SHOP}/lookback", "an hour", "an hour", "as 30m, 1h or 2d", id="words as lookback"),
+        pytest.param(f"{SHOP}/reconcile", "-1", -1, "greater than or equal to 0", id="negative days"),
         pytest.param("staging", "", None, "give a folder that all workers see", id="no staging"),
         pytest.param("staging", "5", 5, "give a folder that all workers see", id="number as staging"),
         pytest.param("destinations", "", None, "give at least one", id="no destinations"),
@@ -468,3 +473,32 @@ def test_no_staging_no_destinations(load: Load) -> None:
 
     assert read.destinations == {}
     assert the(read.mistakes).key == "staging"
+
+
+@pytest.mark.parametrize(
+    ("written", "means"),
+    [
+        ("30m", timedelta(minutes=30)),
+        ("1h", timedelta(hours=1)),
+        ("2d", timedelta(days=2)),
+        ("0h", timedelta(0)),
+        ("", timedelta(hours=1)),
+    ],
+)
+def test_lookback(load: Load, written: str, means: timedelta) -> None:
+    """A lookback is minutes, hours or days; by default one hour."""
+    read = load(with_(f"{SHOP}/lookback", written) if written else GOOD)
+
+    assert read.mistakes == []
+    assert read.destinations["shop_1"].lookback == means
+
+
+def test_orders_by_ids_need_their_items(load: Load) -> None:
+    """A source with a query for items must give them for orders by their ids too."""
+    with_items = with_(f"{WAREHOUSE}/items_query", "orders.sql", with_(f"{WAREHOUSE}/by_ids_query", "by_ids.sql"))
+    read = load(with_items)
+
+    mistake = the([mistake for mistake in read.mistakes if "that source has mistakes" not in mistake.cure])
+    assert mistake.key == "sources.warehouse.items_by_ids_query"
+    assert "without items" in mistake.cure
+    assert load(with_(f"{WAREHOUSE}/items_by_ids_query", "by_ids.sql", with_items)).mistakes == []

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -10,8 +12,10 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy.exc import DBAPIError
 
 from include.order_sync.errors import TryAgainError
+from include.order_sync.redact import redact
 
 # It tells of each connection that it looks at; that is noise in a task's log.
 logging.getLogger("alembic.runtime.migration").setLevel(logging.WARNING)
@@ -55,3 +59,37 @@ def check(connection: sa.Connection, name: str) -> None:
             f"The ledger behind connection {name!r} has schema {found or 'none'}, and this release needs {head()}. "
             f"Nothing was sent. Run `{UPGRADE_COMMAND}` with this release's code."
         )
+
+
+def connect(engine: sa.Engine, name: str) -> sa.Connection:
+    """Return a new connection to the ledger.
+
+    Args:
+        engine: of the ledger's connection, by psycopg.
+        name: the id of that connection, for the message.
+
+    Raises:
+        TryAgainError: the ledger can't be reached.
+    """
+    try:
+        return engine.connect()
+    except DBAPIError as error:
+        raise TryAgainError(
+            f"The ledger behind connection {name!r} can't be reached: {redact(str(error.orig))}. Nothing was sent. "
+            "If this goes on, look at the connection's host, port, login, password and database."
+        ) from None
+
+
+@contextmanager
+def transaction(engine: sa.Engine, name: str) -> Iterator[sa.Connection]:
+    """Give a connection to the ledger in one transaction: for all that is done without a destination's lock.
+
+    Raises:
+        TryAgainError: the ledger can't be reached, or has another schema.
+    """
+    with connect(engine, name) as connection:
+        check(connection, name)
+        with connection.begin():
+            # psycopg reads times in this form alone, whatever the server's default is.
+            connection.exec_driver_sql("set local datestyle = 'ISO'")
+            yield connection

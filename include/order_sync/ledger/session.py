@@ -16,7 +16,6 @@ import numpy as np
 import pandas as pd
 import psycopg
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError
 
 from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.ledger import quarantine, schema
@@ -270,14 +269,7 @@ def open_session(
         TryAgainError: the ledger can't be reached or has another schema, or the lock was not free in time.
         StopError: between here and the database is a pooler.
     """
-    try:
-        connection = engine.connect()
-    except DBAPIError as error:
-        raise TryAgainError(
-            f"The ledger behind connection {name!r} can't be reached: {redact(str(error.orig))}. Nothing was sent. "
-            "If this goes on, look at the connection's host, port, login, password and database."
-        ) from None
-    with connection:
+    with schema.connect(engine, name) as connection:
         schema.check(connection, name)
         raw = connection.connection.driver_connection
         if not isinstance(raw, psycopg.Connection):

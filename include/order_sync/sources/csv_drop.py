@@ -9,14 +9,11 @@ from __future__ import annotations
 import csv
 import io
 import logging
-import re
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any, BinaryIO
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
@@ -26,29 +23,24 @@ from upath import UPath
 
 from include.order_sync.config import CsvSource
 from include.order_sync.errors import StopError
-from include.order_sync.model import Window
+from include.order_sync.model import FileVersion, Window
+from include.order_sync.sources.drop_files import (
+    DropFile,
+    HashedContent,
+    Register,
+    content_hash,
+    files_not_taken,
+    files_of,
+)
 from include.order_sync.sources.raw import RAW_SCHEMA, Required, find_columns, raw_table
 
 log = logging.getLogger(__name__)
-
-UNFINISHED_SUFFIXES = (".part", ".tmp")
 
 # No file holds this by chance.
 END_MARK = f"end-{uuid.uuid4()}"
 
 WRONG_WIDTH = "row: not as many fields as the header"
 UNREADABLE_FILE = "file: not readable as CSV to its end"
-
-_DIRECTIVES = {"%Y": r"(?P<Y>\d{4})", "%m": r"(?P<m>\d{2})", "%d": r"(?P<d>\d{2})", "%H": r"(?P<H>\d{2})"}
-
-
-@dataclass(frozen=True)
-class DropFile:
-    """A file of the drop: where it is, when it was last modified, and when its window says it is from."""
-
-    path: UPath
-    modified_at: datetime
-    belongs_at: datetime
 
 
 @dataclass
@@ -60,14 +52,19 @@ class CsvDropReader:
         source: from the configuration.
         window: files that belong to it are read.
         required: canonical columns that the destination's provider needs.
+        register: knows the files taken before: all others up to the window's end are read, however old. Without it
+            the window's files are read, whether they were taken before or not.
         skipped: how many rows were no orders: blank, or the header again. Counted while reading.
+        taken: the versions of the files that were read, also of unreadable ones. Filled while reading.
     """
 
     folder: UPath
     source: CsvSource
     window: Window
     required: Required
+    register: Register | None = None
     skipped: int = field(default=0, init=False)
+    taken: list[FileVersion] = field(default_factory=list, init=False)
 
     @contextmanager
     def open(self) -> Iterator[tuple[Iterator[pa.Table], Iterator[pa.Table]]]:
@@ -75,50 +72,28 @@ class CsvDropReader:
         yield self.tables(), iter(())
 
     def files(self) -> list[DropFile]:
-        """Return the window's files, by the time they belong to, then by name.
+        """Return the files to read, oldest first.
 
         Raises:
             StopError: the folder is not there.
         """
-        if not self.folder.is_dir():
-            raise StopError(
-                f"Source {self.source.name!r}: there is no folder {self.folder}. "
-                "Make it, or correct the source's `path`."
-            )
-        taken = []
-        for path in self.folder.glob(self.source.pattern):
-            parts = path.relative_to(self.folder).parts
-            if path.name.lower().endswith(UNFINISHED_SUFFIXES) or any(part.startswith(".") for part in parts):
-                continue
-            if not path.is_file():
-                continue
-            modified_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
-            belongs_at = modified_at
-            if self.source.path_time:
-                named = path_time("/".join(parts), self.source.path_time, self.source.timezone)
-                if named is None:
-                    log.warning(
-                        "Source %r: %s has no date and hour like %r in its path, so no run ever reads it. "
-                        "Rename it, or correct the source's `path` or `path_time`.",
-                        self.source.name,
-                        path,
-                        self.source.path_time,
-                    )
-                    continue
-                belongs_at = named
-            if self.window.start <= belongs_at < self.window.end:
-                taken.append(DropFile(path, modified_at, belongs_at))
-        return sorted(taken, key=lambda file: (file.belongs_at, str(file.path)))
+        if self.register is None:
+            return files_of(self.folder, self.source, self.window)
+        files, touched = files_not_taken(self.folder, self.source, self.window.end, self.register)
+        self.taken += touched
+        return files
 
     def tables(self) -> Iterator[pa.Table]:
-        """Yield the raw rows of all the window's files.
+        """Yield the raw rows of all the files.
 
         Raises:
-            StopError: none of the files could be read; it says why of each.
+            StopError: no file could be read, and any lacks a column: then the configuration is wrong rather than the
+                files. It says why of each.
         """
         position = 0
         files = self.files()
         failures = []
+        lacks_columns = False
         for file in files:
             log.info("Source %r: reading %s", self.source.name, file.path)
             try:
@@ -129,16 +104,25 @@ class CsvDropReader:
                 message = str(error) if isinstance(error, StopError) else self._explain(file, _fault(error))
                 log.error("%s", message)
                 failures.append(message)
+                lacks_columns |= isinstance(error, StopError)
                 yield self._problem_rows(file, position, {1: UNREADABLE_FILE})
                 position += 1
-        if failures and len(failures) == len(files):
+                self._take_unreadable(file)
+        if lacks_columns and len(failures) == len(files):
             raise StopError(" ".join(failures))
 
+    def _take_unreadable(self, file: DropFile) -> None:
+        """Remember an unreadable file too, so that it is listed once; what has gone can come again."""
+        with suppress(FileNotFoundError):
+            self.taken.append(file.version(content_hash(file.path)))
+
     def _read(self, file: DropFile, position: int) -> Iterator[pa.Table]:
-        with file.path.open("rb") as content:
+        with file.path.open("rb") as opened:
+            content = HashedContent(opened)
             header, lines_before = self._read_header(content)
             if not header:
                 log.warning("Source %r: %s is empty", self.source.name, file.path)
+                self.taken.append(file.version(content.hash))
                 return
             delimiter = ";" if header.count(";") > header.count(",") else ","
             names = [name.strip() for name in next(csv.reader([header], delimiter=delimiter))]
@@ -177,13 +161,14 @@ class CsvDropReader:
                     file_modified_at=file.modified_at,
                 )
                 position += given.num_rows
+            self.taken.append(file.version(content.hash))
         self.skipped += problems.blank
         if problems.found:
             if UNREADABLE_FILE in problems.found.values():
                 log.error("%s", self._explain(file, "has a quote that is never closed"))
             yield self._problem_rows(file, position, problems.found)
 
-    def _read_header(self, content: BinaryIO) -> tuple[str, int]:
+    def _read_header(self, content: HashedContent) -> tuple[str, int]:
         """Read up to and including the first line that is not blank; return it, and how many lines that were."""
         lines = 0
         while line := content.readline():
@@ -226,14 +211,14 @@ class CsvDropReader:
     def _explain(self, file: DropFile, fault: str) -> str:
         return (
             f"Source {self.source.name!r}: {file.path} {fault}. "
-            "Write it anew as CSV in UTF-8, with comma or semicolon; it is read again when its window runs again."
+            "Write it anew as CSV in UTF-8, with comma or semicolon; it is read again when it has changed."
         )
 
 
 class _WithEndMark(io.RawIOBase):
     """A file with one more row at its end, to see whether a quote that is never closed swallows what follows it."""
 
-    def __init__(self, content: BinaryIO, mark: str) -> None:
+    def __init__(self, content: HashedContent, mark: str) -> None:
         self._content = content
         self._mark = mark.encode() + b"\n"
         self._last = b"\n"
@@ -242,12 +227,14 @@ class _WithEndMark(io.RawIOBase):
         return True
 
     def read(self, size: int = -1) -> bytes:
+        if not self._mark:  # the end was there: what a writer has added since belongs to the file's next version
+            return b""
         data = self._content.read(size)
         if data:
             self._last = data[-1:]
             return data
         mark, self._mark = self._mark, b""
-        return mark if self._last == b"\n" or not mark else b"\n" + mark
+        return mark if self._last == b"\n" else b"\n" + mark
 
 
 class _Problems:
@@ -306,26 +293,3 @@ def _fault(error: Exception) -> str:
     if isinstance(error, UnicodeDecodeError) or "UTF8" in str(error):
         return "is not UTF-8"
     return "is no CSV that could be read to its end"
-
-
-def path_time(path: str, pattern: str, timezone: str) -> datetime | None:
-    """Return the time that `path` names in the form of `pattern`, or None.
-
-    Args:
-        path: within the drop, with slashes.
-        pattern: of %Y, %m, %d, %H and plain text; anywhere in the path.
-        timezone: whose clock the path shows.
-    """
-    expression = re.escape(pattern)
-    for directive, group in _DIRECTIVES.items():
-        expression = expression.replace(re.escape(directive), group)
-    found = re.search(expression, path)
-    if not found:
-        return None
-    numbers = {name: int(digits) for name, digits in found.groupdict().items()}
-    try:
-        return datetime(
-            numbers["Y"], numbers["m"], numbers["d"], numbers.get("H", 0), tzinfo=ZoneInfo(timezone)
-        ).astimezone(UTC)
-    except ValueError:
-        return None

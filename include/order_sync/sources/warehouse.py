@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import json
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Collection, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -25,7 +25,7 @@ from sqlalchemy.exc import DBAPIError
 
 from include.order_sync.config import SqlSource
 from include.order_sync.errors import OrderSyncError, StopError, TryAgainError
-from include.order_sync.model import ITEM_COLUMNS, Window
+from include.order_sync.model import ITEM_COLUMNS, FileVersion, Window
 from include.order_sync.redact import redact
 from include.order_sync.sources.raw import RAW_ITEMS_SCHEMA, Required, find_columns, raw_table
 
@@ -35,20 +35,23 @@ LARGEST_ROW_BYTES = 8 * 1024 * 1024
 
 @dataclass(frozen=True)
 class WarehouseReader:
-    """Reads one window of one warehouse.
+    """Reads one window of one warehouse, or orders by their ids.
 
     Args:
         engine: of the source's connection.
         source: from the configuration.
-        window: what to read.
+        window: what to read; None for the orders of `order_ids`, by the source's queries for that.
         required: canonical columns that the destination's provider needs.
+        order_ids: of those orders.
     """
 
     engine: sa.Engine
     source: SqlSource
-    window: Window
+    window: Window | None
     required: Required
+    order_ids: Collection[str] = ()
     skipped: ClassVar[int] = 0  # a query has no blank rows and no header
+    taken: ClassVar[Sequence[FileVersion]] = ()
 
     @contextmanager
     def open(self) -> Iterator[tuple[Iterator[pa.Table], Iterator[pa.Table]]]:
@@ -86,27 +89,36 @@ class WarehouseReader:
     def _by_copy(self) -> bool:
         return self.engine.dialect.name == "postgresql" and self.engine.dialect.driver == "psycopg"
 
+    @property
+    def _query(self) -> Path:
+        # A run without a window is only there where the source has the query for it.
+        return self.source.query if self.window else self.source.by_ids_query or self.source.query
+
+    @property
+    def _items_query(self) -> Path | None:
+        return self.source.items_query if self.window else self.source.items_by_ids_query
+
     def _orders(self, connection: sa.Connection) -> Generator[pa.Table]:
         position = 0
         found: dict[str, int] | None = None
-        where = f"Source {self.source.name!r}, {self.source.query.name}"
-        for names, chunk in self._read(connection, self.source.query):
+        where = f"Source {self.source.name!r}, {self._query.name}"
+        for names, chunk in self._read(connection, self._query):
             if found is None:
                 found = find_columns(names, self.source.columns, self.required, where)
             rows = chunk.num_rows
             lines = pa.array(range(position + 1, position + rows + 1), pa.int64())
-            yield raw_table(chunk, found, origin=self.source.query.name, lines=lines, position=position)
+            yield raw_table(chunk, found, origin=self._query.name, lines=lines, position=position)
             position += rows
 
     def _items(self, connection: sa.Connection) -> Generator[pa.Table]:
-        if self.source.items_query is None:
+        if self._items_query is None:
             return
-        for names, chunk in self._read(connection, self.source.items_query):
+        for names, chunk in self._read(connection, self._items_query):
             wanted = {c: self.source.item_columns.get(c, c) for c in ITEM_COLUMNS} | {"order_id": "order_id"}
             missing = [name for name in ("order_id", *self.source.item_columns.values()) if name not in names]
             if missing:
                 raise StopError(
-                    f"Source {self.source.name!r}, {self.source.items_query.name}: no column {', '.join(missing)}; "
+                    f"Source {self.source.name!r}, {self._items_query.name}: no column {', '.join(missing)}; "
                     f"it has {', '.join(names)}. Change the query, or the source's `item_columns`."
                 )
             nothing = pa.nulls(chunk.num_rows, pa.string())
@@ -119,13 +131,19 @@ class WarehouseReader:
     def _read(self, connection: sa.Connection, file: Path) -> Iterator[tuple[list[str], pa.Table]]:
         """Yield the query's column names and its rows, all text, chunk by chunk; at least once."""
         statement = sa.text(file.read_text("utf-8").strip().removesuffix(";"))
-        bound = {"window_start": self.window.start, "window_end": self.window.end}
-        unknown = statement.compile().params.keys() - bound
-        if unknown:
+        bound: dict[str, Any] = {"order_ids": sorted(self.order_ids)}
+        if self.window:
+            bound = {"window_start": self.window.start, "window_end": self.window.end}
+        used = statement.compile().params.keys()
+        if used - bound.keys():
             raise StopError(
-                f"Source {self.source.name!r}: {file.name} takes :{', :'.join(sorted(unknown))}, but is given "
-                ":window_start and :window_end alone. A colon that is none of these is written \\:."
+                f"Source {self.source.name!r}: {file.name} takes :{', :'.join(sorted(used - bound.keys()))}, but is "
+                f"given :{' and :'.join(bound)} alone. A colon that is none of these is written \\:."
             )
+        if "order_ids" in used:
+            # Without a type, the database compares them as it would a quoted literal, also with a column of numbers.
+            ids = sa.bindparam("order_ids", bound["order_ids"], sa.types.NULLTYPE, expanding=True)
+            statement = statement.bindparams(ids)
         if self._by_copy:
             return _copy(connection, statement, bound, self.source.timezone)
         return _fetch(connection, statement, bound)
@@ -150,15 +168,16 @@ class WarehouseReader:
         # What is wrong with a value is told with the value.
         about_data = state[:2] in ("21", "22", "23") or isinstance(error, sa.exc.DataError | sa.exc.IntegrityError)
         said = f"{type(original).__name__} {state}" if about_data else redact(str(original))
-        queries = [self.source.query.name, *([self.source.items_query.name] if self.source.items_query else [])]
-        return StopError(f"Source {self.source.name!r}: a query failed: {said}. Correct {' or '.join(queries)}.")
+        queries = " or ".join(query.name for query in (self._query, self._items_query) if query)
+        return StopError(f"Source {self.source.name!r}: a query failed: {said}. Correct {queries}.")
 
 
 def _copy(
-    connection: sa.Connection, query: sa.TextClause, bound: dict[str, datetime], timezone: str
+    connection: sa.Connection, query: sa.TextClause, bound: dict[str, Any], timezone: str
 ) -> Iterator[tuple[list[str], pa.Table]]:
-    compiled = query.compile(dialect=connection.dialect)
-    statement, values = str(compiled), {name: bound[name] for name in compiled.params}
+    # A list becomes one parameter for each of its values, which the compiled query holds itself.
+    compiled = query.compile(dialect=connection.dialect, compile_kwargs={"render_postcompile": True})
+    statement, values = str(compiled), {name: bound.get(name, value) for name, value in compiled.params.items()}
     # Times without an offset are the shop's, also where the query compares them with the window.
     connection.execute(sa.text("select set_config('timezone', :zone, true)"), {"zone": timezone})
     connection.exec_driver_sql("set local datestyle = 'ISO, YMD'")
@@ -223,7 +242,7 @@ class _CopyFile(io.RawIOBase):
 
 
 def _fetch(
-    connection: sa.Connection, query: sa.TextClause, bound: dict[str, datetime]
+    connection: sa.Connection, query: sa.TextClause, bound: dict[str, Any]
 ) -> Iterator[tuple[list[str], pa.Table]]:
     values = {name: bound[name] for name in query.compile().params}
     result = connection.execution_options(stream_results=True, max_row_buffer=ROWS_A_FETCH).execute(query, values)

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from airflow.sdk import ObjectStoragePath
 
-from include.order_sync.config import Source, SqlSource
-from order_sync_airflow import counts
+from include.order_sync.config import SqlSource
+from include.order_sync.reading import Reach, reading_of
+from order_sync_airflow import counts, window
 from order_sync_airflow.hooks.base import sql_engine
+from order_sync_airflow.ledger import ledger_transaction
 from order_sync_airflow.operators.base import DestinationOperator, run_folder
-from order_sync_airflow.window import narrowed_ids, window_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from airflow.sdk import Context
 
-    from include.order_sync.model import Window
+    from include.order_sync.config import Destination, Source
+    from include.order_sync.model import FileVersion
+    from include.order_sync.reading import Asked, Reading
     from include.order_sync.sources.csv_drop import CsvDropReader
     from include.order_sync.sources.raw import Required
     from include.order_sync.sources.warehouse import WarehouseReader
@@ -28,7 +32,7 @@ class ExtractOrdersOperator(DestinationOperator):
 
     :param destination: its name in the configuration.
 
-    Returns the folder of the staged parts; `counts` has rows and skipped.
+    Returns the folder of the staged parts; `counts` has rows and skipped, `window` what was read of all orders.
     """
 
     def execute(self, context: Context) -> str:
@@ -37,27 +41,55 @@ class ExtractOrdersOperator(DestinationOperator):
 
         configuration, destination = self.read_configuration()
         source = configuration.sources[destination.source]
-        window, only = window_of(context), narrowed_ids(context)
-        self.log.info("Reading %s from %s up to %s", source.name, window.start, window.end)
+        reading = self._reading(window.asked_of(context), destination, source)
+        if reading.window:
+            self.log.info("Reading %s from %s up to %s", source.name, reading.window.start, reading.window.end)
+        else:
+            self.log.info("Reading %d orders of %s by their ids", len(reading.order_ids), source.name)
         folder = run_folder(configuration.staging, context)
         staging = Staging(folder)
         staging.clear()
-        reader = self._reader(source, window, destination.service.required)
+        reader = self._reader(source, reading, destination.service.required)
         with reader.open() as (orders, items):
-            rows, parts = staging.stage_raw(_narrowed(orders, only), items)
+            rows, parts = staging.stage_raw(_narrowed(orders, reading.order_ids), items)
+        staging.write_files(reader.taken)
         self.log.info("Staged %d rows in %d parts; skipped %d", rows, parts, reader.skipped)
         counts.push(context, rows=rows + reader.skipped, skipped=reader.skipped)
+        # Of a run that was narrowed, neither its window nor its files are done with.
+        window.push(context, None if reading.order_ids else reading.window)
         return str(folder)
 
-    def _reader(self, source: Source, window: Window, required: Required) -> WarehouseReader | CsvDropReader:
+    def _reading(self, asked: Asked, destination: Destination, source: Source) -> Reading:
+        from include.order_sync.ledger import windows
+
+        with ledger_transaction() as ledger:
+            reach = Reach(
+                destination.lookback, timedelta(days=destination.reconcile), windows.gapless(ledger, destination.name)
+            )
+            has_ids_query = isinstance(source, SqlSource) and source.by_ids_query is not None
+            decided = reading_of(asked, reach, has_ids_query=has_ids_query)
+            if decided.heals and decided.window:
+                windows.begin(ledger, destination.name, decided.window.start)
+        return decided
+
+    def _reader(self, source: Source, reading: Reading, required: Required) -> WarehouseReader | CsvDropReader:
         if isinstance(source, SqlSource):
             from include.order_sync.sources.warehouse import WarehouseReader
 
             engine = sql_engine(source.connection)
-            return WarehouseReader(engine, source, window, required)
+            return WarehouseReader(engine, source, reading.window, required, reading.order_ids)
         from include.order_sync.sources.csv_drop import CsvDropReader
 
-        return CsvDropReader(ObjectStoragePath(source.folder, conn_id=source.connection), source, window, required)
+        folder = ObjectStoragePath(source.folder, conn_id=source.connection)
+        register = self._taken if reading.heals else None
+        return CsvDropReader(folder, source, reading.window, required, register)
+
+    def _taken(self, paths: Sequence[str]) -> list[FileVersion]:
+        """Return which versions of these files the destination has taken."""
+        from include.order_sync.ledger import files
+
+        with ledger_transaction() as ledger:
+            return files.taken(ledger, self.destination, paths)
 
 
 def _narrowed(tables: Iterable[pa.Table], only: frozenset[str]) -> Iterator[pa.Table]:

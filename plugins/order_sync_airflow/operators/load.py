@@ -9,9 +9,9 @@ from airflow.sdk import ObjectStoragePath
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.order_sync.sums import check_sums, check_thresholds
-from order_sync_airflow import counts
+from order_sync_airflow import counts, window
 from order_sync_airflow.hooks import hook_for
-from order_sync_airflow.ledger import REDRIVEN_KEY, deployment_cipher, open_ledger
+from order_sync_airflow.ledger import REDRIVEN_KEY, deployment_cipher, ledger_transaction, open_ledger, run_key
 from order_sync_airflow.operators.base import DestinationOperator
 
 if TYPE_CHECKING:
@@ -51,7 +51,10 @@ class LoadOrdersOperator(DestinationOperator):
         source = configuration.sources[destination.source]
         staging = Staging(ObjectStoragePath(self.staged))
         before = counts.pull(context, "transform")
+        plan_only = context["params"].get("mode") == "plan"
         if not before["orders"]:
+            if not plan_only:
+                self._finish_window(context, staging)
             raise AirflowSkipException("No orders in this window.")
         hook = hook_for(destination.provider, destination.connection)
         choices = Choices(
@@ -61,7 +64,7 @@ class LoadOrdersOperator(DestinationOperator):
             retry_rejected=self.retry_rejected,
         )
         sealer = Sealer(staging, source.timezone, deployment_cipher())
-        if context["params"].get("mode") == "plan":
+        if plan_only:
             with open_ledger(context, destination.name, read_only=True) as ledger:
                 self._show(context, Planner(destination.service, ledger, choices), staging)
             return
@@ -69,6 +72,7 @@ class LoadOrdersOperator(DestinationOperator):
             for rows in staging.rejected_parts():
                 ledger.quarantine(sealer.seal_rows(rows))
             if before["orders"] == before["rejected"] + before["not_for_provider"]:
+                self._finish_window(context, staging)
                 staging.clear("raw", "raw-items", "ready")
                 check_thresholds(before, destination)
                 raise AirflowSkipException("No orders to send in this window.")
@@ -78,6 +82,8 @@ class LoadOrdersOperator(DestinationOperator):
                     delivery.run(staging.ready_parts())
                 finally:
                     outcomes = self._report(context, delivery.delivered, before["rejected"])
+                    if delivery.delivered.complete:
+                        self._finish_window(context, staging)
             check_sums(before | outcomes, ledger.count_own()["accepted"])
             redriven = context["ti"].xcom_pull(task_ids="extract", key=REDRIVEN_KEY)
             if redriven:
@@ -85,6 +91,16 @@ class LoadOrdersOperator(DestinationOperator):
                     resolve_redriven(cursor, ledger.run, redriven)
         staging.clear("raw", "raw-items", "ready")
         check_thresholds(before | outcomes, destination)
+
+    def _finish_window(self, context: Context, staging: Staging) -> None:
+        """Write down that all orders of the run's window and files have their verdict; a narrowed run has no window."""
+        from include.order_sync.ledger import files, windows
+
+        finished, run = window.pull(context), run_key(context)
+        if finished:
+            with ledger_transaction() as ledger:
+                windows.finish(ledger, self.destination, finished, run)
+                files.take(ledger, self.destination, staging.files(), run)
 
     def _show(self, context: Context, planner: Planner, staging: Staging) -> None:
         """Log and push what the run would do, ids and codes alone."""

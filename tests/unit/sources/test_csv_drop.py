@@ -15,7 +15,8 @@ from upath import UPath
 from include.order_sync.config import CsvSource
 from include.order_sync.errors import StopError
 from include.order_sync.model import Window
-from include.order_sync.sources.csv_drop import UNREADABLE_FILE, WRONG_WIDTH, CsvDropReader, path_time
+from include.order_sync.sources.csv_drop import UNREADABLE_FILE, WRONG_WIDTH, CsvDropReader
+from include.order_sync.sources.drop_files import path_time
 
 START = datetime(2026, 11, 21, 10, tzinfo=UTC)
 WINDOW = Window(START, START + timedelta(hours=1))

@@ -4,6 +4,7 @@ import contextlib
 import logging
 import sqlite3
 import threading
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -482,3 +483,36 @@ def test_a_time_without_an_offset_is_the_shops(copied: Warehouse, zone: str, loc
     )
     (found,) = copied.rows(query, timezone=zone)
     assert (found["order_id"], found["status_changed_at"]) == ("in", f"2026-11-21 {local}:00")
+
+
+# Orders by their ids
+
+BY_IDS = "from numbered where id in :order_ids"
+
+
+@pytest.mark.parametrize("column", ["integer", "text"])
+def test_orders_by_their_ids(warehouse: Warehouse, column: str) -> None:
+    """Orders are read by their ids whatever their time, whether the warehouse keeps them as text or as numbers."""
+    warehouse.execute(f"create table numbered (id {column})", "insert into numbered values ('1'), ('2'), ('3')")
+    (warehouse.folder / "orders_by_ids.sql").write_text(
+        f"select id as order_id, 'paid' as status, '2026-11-21' as status_changed_at {BY_IDS}"
+    )
+    (warehouse.folder / "items_by_ids.sql").write_text(f"select id as order_id, 7 as item_id {BY_IDS}")
+    configured = {"by_ids_query": "orders_by_ids.sql", "items_by_ids_query": "items_by_ids.sql"}
+    reader = warehouse.reader(f"select {ORDER} {WINDOWED}", **configured)
+
+    with replace(reader, window=None, order_ids={"1", "3"}).open() as (orders, items):
+        assert sorted(pa.concat_tables(orders)["order_id"].to_pylist()) == ["1", "3"]
+        assert sorted(pa.concat_tables(items)["order_id"].to_pylist()) == ["1", "3"]
+
+
+def test_ids_are_bound(warehouse: Warehouse) -> None:
+    """An id that is SQL is an id."""
+    warehouse.execute("create table numbered (id text)", "insert into numbered values ('1'), ('O''Hara')")
+    (warehouse.folder / "orders_by_ids.sql").write_text(
+        f"select id as order_id, 'paid' as status, '2026-11-21' as status_changed_at {BY_IDS}"
+    )
+    reader = warehouse.reader(f"select {ORDER} {WINDOWED}", by_ids_query="orders_by_ids.sql")
+
+    with replace(reader, window=None, order_ids={"O'Hara", "') or (1=1"}).open() as (orders, _):
+        assert pa.concat_tables(orders)["order_id"].to_pylist() == ["O'Hara"]

@@ -1,0 +1,48 @@
+"""How a destination stands: up to when it has read, what is missing, and what waits for a person."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from include.order_sync.ledger import windows
+from include.order_sync.model import Window
+
+
+@dataclass(frozen=True)
+class DestinationStatus:
+    """How one destination stands.
+
+    Args:
+        read_up_to: the end of its last gapless finished window; None where no run has finished.
+        gaps: holes after that.
+        held_orders: how many sends in doubt wait for a person.
+        batches_in_doubt: how many batches have no answer: those of held orders, those to be sent again, and one
+            that is being sent right now.
+    """
+
+    read_up_to: datetime | None
+    gaps: list[Window]
+    held_orders: int
+    batches_in_doubt: int
+
+
+def status(connection: sa.Connection, destination: str) -> DestinationStatus:
+    """Return how the destination stands."""
+    query = """
+        select (select count(*) from order_states where destination = :destination and verdict = 'held'),
+               (select count(distinct batch_id) from order_states
+                where destination = :destination and verdict in ('held', 'in_doubt'))
+               + (select count(*) from batches where destination = :destination and outcome is null)
+    """
+    held, in_doubt = connection.execute(sa.text(query), {"destination": destination}).one()
+    covered = windows.gapless(connection, destination)
+    read = covered is not None and covered.start < covered.end
+    return DestinationStatus(
+        read_up_to=covered.end if covered and read else None,
+        gaps=windows.gaps(connection, destination),
+        held_orders=held,
+        batches_in_doubt=in_doubt,
+    )

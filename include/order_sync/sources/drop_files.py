@@ -1,0 +1,193 @@
+"""Which files of a CSV drop a run takes: those of a window, or all that were not taken before.
+
+A file is known by its path and a fingerprint of what a listing tells of it. Where the fingerprint is new but size and
+modified time are not (as after a chmod, or a replacement that kept both), its content decides.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import BinaryIO
+from zoneinfo import ZoneInfo
+
+from upath import UPath
+
+from include.order_sync.config import CsvSource
+from include.order_sync.errors import StopError
+from include.order_sync.model import FileVersion, Window
+
+log = logging.getLogger(__name__)
+
+UNFINISHED_SUFFIXES = (".part", ".tmp")
+BYTES_A_READ = 1024 * 1024
+
+# Paths in, the versions of these files that were taken out.
+Register = Callable[[Sequence[str]], Iterable[FileVersion]]
+
+_DIRECTIVES = {"%Y": r"(?P<Y>\d{4})", "%m": r"(?P<m>\d{2})", "%d": r"(?P<d>\d{2})", "%H": r"(?P<H>\d{2})"}
+
+
+@dataclass(frozen=True)
+class DropFile:
+    """A file of the drop, as it was listed before it is read: what comes later is another version.
+
+    Args:
+        path: where it is.
+        fingerprint: of all that the listing tells.
+        size: in bytes.
+        modified_at: when it was last modified.
+        belongs_at: when its window says it is from.
+    """
+
+    path: UPath
+    fingerprint: str
+    size: int
+    modified_at: datetime
+    belongs_at: datetime
+
+    def version(self, content_hash: str) -> FileVersion:
+        """Return the version of which so much was read."""
+        return FileVersion(str(self.path), self.fingerprint, self.size, self.modified_at, content_hash)
+
+
+def files_of(folder: UPath, source: CsvSource, window: Window) -> list[DropFile]:
+    """Return the files that belong to the window, by the time they belong to, then by name.
+
+    Raises:
+        StopError: the folder is not there.
+    """
+    return sorted((file for file in _files(folder, source) if window.start <= file.belongs_at < window.end), key=_age)
+
+
+def files_not_taken(
+    folder: UPath, source: CsvSource, before: datetime, register: Register
+) -> tuple[list[DropFile], list[FileVersion]]:
+    """Return the files before a time that were not taken in this version, oldest first.
+
+    Args:
+        folder: what the glob's fixed beginning leads to.
+        source: from the configuration.
+        before: files that belong to this time or later are left.
+        register: knows what was taken.
+
+    Returns:
+        The files; and the versions that were taken and have got another fingerprint since, to be remembered by it.
+
+    Raises:
+        StopError: the folder is not there.
+    """
+    files = sorted((file for file in _files(folder, source) if file.belongs_at < before), key=_age)
+    known = list(register([str(file.path) for file in files]))
+    fingerprints = {(version.path, version.fingerprint) for version in known}
+    contents: dict[tuple[str, int, datetime], set[str]] = {}
+    for version in known:
+        contents.setdefault((version.path, version.size, version.modified_at), set()).add(version.content_hash)
+    new, touched = [], []
+    for file in files:
+        path = str(file.path)
+        if (path, file.fingerprint) in fingerprints:
+            continue
+        hashes = contents.get((path, file.size, file.modified_at))
+        content = content_hash(file.path) if hashes else None
+        if hashes and content in hashes:
+            touched.append(file.version(content))
+        else:
+            new.append(file)
+    return new, touched
+
+
+def _age(file: DropFile) -> tuple[datetime, str]:
+    return file.belongs_at, str(file.path)
+
+
+def _files(folder: UPath, source: CsvSource) -> Iterator[DropFile]:
+    if not folder.is_dir():
+        raise StopError(
+            f"Source {source.name!r}: there is no folder {folder}. Make it, or correct the source's `path`."
+        )
+    for path in folder.glob(source.pattern):
+        parts = path.relative_to(folder).parts
+        if path.name.lower().endswith(UNFINISHED_SUFFIXES) or any(part.startswith(".") for part in parts):
+            continue
+        try:
+            if not path.is_file():
+                continue
+            stat, fingerprint = path.stat(), path.fs.ukey(path.path)
+        except FileNotFoundError:  # it has gone while the folder was being listed
+            continue
+        belongs_at = modified_at = datetime.fromtimestamp(stat.st_mtime, UTC)
+        if source.path_time:
+            named = path_time("/".join(parts), source.path_time, source.timezone)
+            if named is None:
+                log.warning(
+                    "Source %r: %s has no date and hour like %r in its path, so no run ever reads it. "
+                    "Rename it, or correct the source's `path` or `path_time`.",
+                    source.name,
+                    path,
+                    source.path_time,
+                )
+                continue
+            belongs_at = named
+        yield DropFile(path, fingerprint, stat.st_size, modified_at, belongs_at)
+
+
+def path_time(path: str, pattern: str, timezone: str) -> datetime | None:
+    """Return the time that `path` names in the form of `pattern`, or None.
+
+    Args:
+        path: within the drop, with slashes.
+        pattern: of %Y, %m, %d, %H and plain text; anywhere in the path.
+        timezone: whose clock the path shows.
+    """
+    expression = re.escape(pattern)
+    for directive, group in _DIRECTIVES.items():
+        expression = expression.replace(re.escape(directive), group)
+    found = re.search(expression, path)
+    if not found:
+        return None
+    numbers = {name: int(digits) for name, digits in found.groupdict().items()}
+    try:
+        return datetime(
+            numbers["Y"], numbers["m"], numbers["d"], numbers.get("H", 0), tzinfo=ZoneInfo(timezone)
+        ).astimezone(UTC)
+    except ValueError:
+        return None
+
+
+class HashedContent:
+    """A file's content, and a hash of what was read of it."""
+
+    def __init__(self, content: BinaryIO) -> None:
+        self._content = content
+        self._hash = hashlib.blake2b(digest_size=16)
+
+    def read(self, size: int = -1) -> bytes:
+        """Read on, as files do."""
+        return self._noted(self._content.read(size))
+
+    def readline(self) -> bytes:
+        """Read on to the end of the line, as files do."""
+        return self._noted(self._content.readline())
+
+    @property
+    def hash(self) -> str:
+        """The hash of all that was read so far."""
+        return self._hash.hexdigest()
+
+    def _noted(self, data: bytes) -> bytes:
+        self._hash.update(data)
+        return data
+
+
+def content_hash(path: UPath) -> str:
+    """Return the hash of a whole file."""
+    with path.open("rb") as content:
+        hashed = HashedContent(content)
+        while hashed.read(BYTES_A_READ):
+            pass
+    return hashed.hash

@@ -1,0 +1,273 @@
+"""The three tasks around the ledger: what a run reads, and what is done with when it has ended."""
+
+import json
+import os
+import re
+import uuid
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import pytest
+import sqlalchemy as sa
+from airflow.sdk import crypto
+from airflow.sdk.exceptions import AirflowSkipException
+from cryptography.fernet import Fernet
+from order_sync_airflow import ledger as ledger_connection
+from order_sync_airflow.operators import ExtractOrdersOperator, LoadOrdersOperator, TransformOrdersOperator
+
+from include.order_sync import config
+from include.order_sync.errors import StopError, TryAgainError
+from include.order_sync.ledger import schema
+from include.order_sync.ledger.status import status
+from tests.sandbox.conftest import Client, serve
+
+HOUR = timedelta(hours=1)
+NOON = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(days=2)
+CONFIGURATION = """
+staging: {folder}/staging
+sources:
+  drop:
+    type: csv
+    path: {folder}/drop/*.csv
+    timezone: UTC
+    statuses: {{paid: paid, sent: shipped}}
+  warehouse:
+    type: sql
+    connection: warehouse
+    query: orders.sql
+    by_ids_query: orders_by_ids.sql
+    timezone: UTC
+    statuses: {{paid: paid, sent: shipped}}
+destinations:
+  {drop}: {{provider: justclick, connection: account, source: drop, start_date: 2026-01-01}}
+  {warehouse}: {{provider: justclick, connection: account, source: warehouse, start_date: 2026-01-01}}
+"""
+
+
+class Runs:
+    """A destination's runs, without a scheduler: its three tasks, one after the other."""
+
+    def __init__(self, destination, folder, engine):
+        self.destination = destination
+        self.folder = folder
+        self.engine = engine
+        self.count = 0
+
+    def put(self, name, *ids, status="paid"):
+        """Write a file of these orders into the drop, modified shortly before noon."""
+        rows = [f"{order_id},{status},2026-11-21,{order_id},RR1" for order_id in ids]
+        header = "order_id,status,status_changed_at,bill_id,tracking_number"
+        file = self.folder / "drop" / name
+        file.write_text("\n".join([header, *rows]) + "\n")
+        os.utime(file, (NOON.timestamp() - 60, NOON.timestamp() - 60))
+
+    def run(self, hours=0, run_type="scheduled", *, interval=True, **params):
+        """Run the hour that begins so many after noon; return what its tasks have pushed."""
+        self.count += 1
+        start = NOON + hours * HOUR
+        pushed = {}
+        names = {"from_": "from"}
+        context = {
+            "run_id": f"run {self.count}",
+            "dag_run": SimpleNamespace(run_type=run_type, dag_id="dag", run_id=f"run {self.count}", start_date=NOON),
+            "params": {names.get(name, name): value for name, value in params.items()},
+            **({"data_interval_start": start, "data_interval_end": start + HOUR} if interval else {}),
+        }
+        staged = {}
+        for task in (ExtractOrdersOperator, TransformOrdersOperator, LoadOrdersOperator):
+            name = task.__name__.removesuffix("OrdersOperator").lower()
+            ti = SimpleNamespace(
+                task_id=name,
+                try_number=1,
+                xcom_push=lambda key, value, name=name: pushed.update({(name, key): json.loads(json.dumps(value))}),
+                xcom_pull=lambda *, task_ids, key: pushed.get((task_ids, key)),
+            )
+            operator = task(task_id=name, destination=self.destination, **staged)
+            staged = {"staged": operator.execute({**context, "ti": ti})}
+        return pushed
+
+    def counts(self, *arguments, **params):
+        """Run, and return what came of it; None where there was nothing to send."""
+        try:
+            return self.run(*arguments, **params)["load", "counts"]
+        except AirflowSkipException:
+            return None
+
+    def status(self):
+        """Return how the destination stands: the hour after noon up to which it has read, its gaps and held orders."""
+        with schema.transaction(self.engine, "order_sync_ledger") as connection:
+            found = status(connection, self.destination)
+        return found.read_up_to and (found.read_up_to - NOON) / HOUR, len(found.gaps), found.held_orders
+
+
+@pytest.fixture(scope="module")
+def sandbox_address():
+    """One sandbox for all tests here."""
+    yield from serve()
+
+
+@pytest.fixture
+def sandbox(sandbox_address, monkeypatch):
+    """That sandbox with an empty memory, and a connection to its JustClick."""
+    client = Client(sandbox_address)
+    client.request("POST", "/__admin/reset")
+    account = {"conn_type": "generic", "host": f"{client.url}/justclick", "login": "demo"}
+    monkeypatch.setenv("AIRFLOW_CONN_ACCOUNT", json.dumps({**account, "password": "demo-signing-key"}))
+    yield client
+    client.session.close()
+
+
+@pytest.fixture
+def destinations(tmp_path, monkeypatch, ledger, sandbox):
+    """Two destinations, new to the ledger: one of a drop, one of a warehouse."""
+    (tmp_path / "drop").mkdir()
+    (tmp_path / "sql").mkdir()
+    columns = "order_id, status, changed_at as status_changed_at, order_id as bill_id, 'RR1' as tracking_number"
+    windowed = "changed_at >= :window_start and changed_at < :window_end"
+    (tmp_path / "sql/orders.sql").write_text(f"select {columns} from test.changes where {windowed}")
+    (tmp_path / "sql/orders_by_ids.sql").write_text(f"select {columns} from test.changes where order_id in :order_ids")
+    names = {source: f"{source}_{uuid.uuid4().hex}" for source in ("drop", "warehouse")}
+    monkeypatch.setattr(config, "SQL_FOLDER", tmp_path / "sql")
+    (tmp_path / "order_sync.yaml").write_text(CONFIGURATION.format(folder=tmp_path, **names))
+    monkeypatch.setenv("ORDER_SYNC_CONFIG", str(tmp_path / "order_sync.yaml"))
+    monkeypatch.setattr(ledger_connection, "ledger_engine", lambda: ledger)
+    monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", Fernet.generate_key().decode())
+    crypto.get_fernet.cache_clear()
+    return {source: Runs(name, tmp_path, ledger) for source, name in names.items()}
+
+
+@pytest.fixture
+def drop(destinations):
+    """The destination of a drop."""
+    return destinations["drop"]
+
+
+@pytest.fixture
+def warehouse(destinations, postgres, monkeypatch):
+    """The destination of a warehouse, with a change of one order at noon, and one of another a year before."""
+    fields = {"conn_type": "postgres", "host": "127.0.0.1", "port": postgres.url.port, "schema": "postgres"}
+    login = {"login": postgres.url.username, "password": postgres.url.password}
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps(fields | login))
+    with postgres.begin() as connection:
+        connection.exec_driver_sql("create table changes (order_id text, status text, changed_at timestamptz)")
+        rows = [("7", "sent", NOON - timedelta(days=365)), ("8", "sent", NOON - HOUR / 2)]
+        for row in rows:
+            connection.exec_driver_sql("insert into changes values (%s, %s, %s)", row)
+    return destinations["warehouse"]
+
+
+def fail_next(sandbox, **fault):
+    """Let the next request fail."""
+    sandbox.fault({"provider": "justclick", "next": 1, **fault}).raise_for_status()
+
+
+def test_what_is_done_is_not_read_again(drop):
+    """A run that has ended well has read its window and taken its files."""
+    drop.put("a.csv", "1", "2")
+    assert drop.counts(0)["accepted"] == 2
+    assert drop.status() == (1, 0, 0)
+    assert drop.counts(1) is None
+    assert drop.status() == (2, 0, 0)
+
+
+def test_a_window_is_handed_on_as_texts(drop):
+    """The XCom `window` holds two ISO times and nothing else."""
+    drop.put("a.csv", "1")
+    window = {"start": (NOON - HOUR).isoformat(), "end": (NOON + HOUR).isoformat()}
+    assert drop.run(0)["extract", "window"] == window
+
+
+def test_what_a_run_has_left_the_next_takes_up(drop, sandbox):
+    """A load that failed has finished neither window nor files: the next good run reads both."""
+    assert drop.counts(0) is None
+    drop.put("a.csv", "1")
+    fail_next(sandbox, kind="status", status=503)
+    with pytest.raises(TryAgainError):
+        drop.run(1)
+    assert drop.status() == (1, 0, 0)
+    healed = drop.run(4)
+    assert healed["load", "counts"]["accepted"] == 1
+    assert healed["extract", "window"]["start"] == (NOON + HOUR).isoformat()
+    assert drop.status() == (5, 0, 0)
+
+
+def test_first_runs_that_fail_are_healed_too(drop, sandbox):
+    """A destination whose first run failed still begins with that run's window."""
+    drop.put("a.csv", "1")
+    fail_next(sandbox, kind="status", status=503)
+    with pytest.raises(TryAgainError):
+        drop.run(0)
+    assert drop.status() == (None, 0, 0)
+    assert drop.run(6)["extract", "window"]["start"] == (NOON - HOUR).isoformat()
+    assert drop.status() == (7, 0, 0)
+
+
+def test_held_orders_do_not_keep_a_window_open(drop, sandbox):
+    """A held order waits for a person in the ledger: the window is read, and its file not taken again."""
+    drop.put("a.csv", "1", "2")
+    fail_next(sandbox, kind="close", when="after")
+    with pytest.raises(StopError, match="1 orders are held"):
+        drop.run(0)
+    assert drop.status() == (1, 0, 1)
+    assert drop.counts(1) is None
+
+
+def test_a_narrowed_run_finishes_nothing(drop):
+    """A run that sends a few orders of a window has not read the window, nor taken its files."""
+    drop.put("a.csv", "1", "2")
+    times = {"from_": (NOON - HOUR).isoformat(), "to": NOON.isoformat()}
+    assert drop.counts(0, "manual", **times, order_ids=["2"])["accepted"] == 1
+    assert drop.status() == (None, 0, 0)
+    assert drop.counts(0)["accepted"] == 1
+
+
+@pytest.mark.parametrize("run_type", ["backfill", "manual"])
+def test_a_backfill_and_a_wide_run_take_files_again(drop, run_type):
+    """A run of a stated time reads its files whether they were taken or not; no order goes twice for that."""
+    drop.put("a.csv", "1")
+    drop.run(0)
+    times = {"from_": (NOON - HOUR).isoformat(), "to": NOON.isoformat()}
+    given = times if run_type == "manual" else {}
+    assert drop.counts(-1, run_type, **given)["unchanged"] == 1
+
+
+def test_orders_by_their_ids(warehouse):
+    """A run with order ids alone sends these, however old, and leaves windows as they are."""
+    assert warehouse.counts(0, "manual", order_ids=["7"])["accepted"] == 1
+    assert warehouse.status() == (None, 0, 0)
+
+
+def test_ids_without_a_query_or_a_window_are_refused(drop):
+    """A drop can't give orders by their ids alone."""
+    with pytest.raises(StopError, match="by_ids_query"):
+        drop.run(0, "manual", order_ids=["7"])
+
+
+def test_a_gap_is_open_until_it_is_read(warehouse):
+    """A wide run far ahead leaves a gap, which the next scheduled run closes."""
+    assert warehouse.counts(0)["accepted"] == 1
+    ahead = {"from_": (NOON + 3 * HOUR).isoformat(), "to": (NOON + 4 * HOUR).isoformat()}
+    assert warehouse.counts(0, "manual", interval=False, **ahead) is None
+    assert warehouse.status() == (1, 1, 0)
+    assert warehouse.counts(4) is None
+    assert warehouse.status() == (5, 0, 0)
+
+
+def test_status_is_a_plain_table(warehouse):
+    """Each destination of the configuration has a line: up to when it has read, gaps, held orders, batches in doubt."""
+    warehouse.counts(0)
+    ahead = {"from_": (NOON + 3 * HOUR).isoformat(), "to": (NOON + 4 * HOUR).isoformat()}
+    warehouse.counts(0, "manual", interval=False, **ahead)
+    titles, _, new, read = ledger_connection.status_table().splitlines()
+    gap = f"{NOON + HOUR:%Y-%m-%d %H:%M} to {NOON + 3 * HOUR:%Y-%m-%d %H:%M}"
+    assert titles.startswith("destination ")
+    assert new.split()[1:] == ["never", "none", "0", "0"]
+    assert re.split(r" {2,}", read.strip())[1:] == [f"{NOON + HOUR:%Y-%m-%d %H:%M}", gap, "0", "0"]
+
+
+def test_a_ledger_that_is_down(drop, monkeypatch, ledger):
+    """Without its ledger a run reads nothing, and is tried again."""
+    down = sa.create_engine(ledger.url.set(port=1))
+    monkeypatch.setattr(ledger_connection, "ledger_engine", lambda: down)
+    with pytest.raises(TryAgainError, match="'order_sync_ledger'"):
+        drop.run(0)

@@ -1,0 +1,98 @@
+"""Windows that a destination's runs have finished, in PostgreSQL."""
+
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import given
+from hypothesis import strategies as st
+
+from include.order_sync.errors import TryAgainError
+from include.order_sync.ledger import schema, windows
+from include.order_sync.model import Window
+
+MIDNIGHT = datetime(2026, 11, 21, tzinfo=UTC)
+
+
+def hours(start: int, end: int) -> Window:
+    """Return a window from one hour of a day to another."""
+    return Window(MIDNIGHT + timedelta(hours=start), MIDNIGHT + timedelta(hours=end))
+
+
+def after(ledger: sa.Engine, *finished: Window, begun: Window | None = None) -> tuple[Window | None, list[Window]]:
+    """Return what is gapless and where gaps are, after these windows have been finished in this order."""
+    destination = str(uuid.uuid4())
+    with schema.transaction(ledger, "order_sync_ledger") as connection:
+        if begun:
+            windows.begin(connection, destination, begun.start)
+        for number, window in enumerate(finished):
+            windows.finish(connection, destination, window, f"run {number}")
+    with schema.transaction(ledger, "order_sync_ledger") as connection:
+        return windows.gapless(connection, destination), windows.gaps(connection, destination)
+
+
+@pytest.mark.parametrize(
+    ("finished", "gapless", "gaps"),
+    [
+        pytest.param([], None, [], id="none"),
+        pytest.param([hours(9, 10)], hours(9, 10), [], id="one"),
+        pytest.param([hours(9, 10), hours(10, 11)], hours(9, 11), [], id="one after the other"),
+        pytest.param([hours(9, 11), hours(10, 12)], hours(9, 12), [], id="overlapping"),
+        pytest.param([hours(9, 12), hours(10, 11)], hours(9, 12), [], id="one within the other"),
+        pytest.param([hours(9, 10), hours(12, 13)], hours(9, 10), [hours(10, 12)], id="a hole"),
+        pytest.param(
+            [hours(9, 10), hours(12, 13), hours(15, 16)], hours(9, 10), [hours(10, 12), hours(13, 15)], id="two holes"
+        ),
+        pytest.param([hours(9, 10), hours(12, 13), hours(10, 12)], hours(9, 13), [], id="a hole that was healed"),
+        pytest.param([hours(9, 10), hours(2, 3)], hours(9, 10), [], id="an old backfill is no gap"),
+        pytest.param([hours(9, 10), hours(8, 9)], hours(9, 10), [], id="a backfill backwards"),
+    ],
+)
+def test_gapless(ledger: sa.Engine, finished: list[Window], gapless: Window | None, gaps: list[Window]) -> None:
+    """What is read without a hole begins with the first window that was finished, and ends at the first hole."""
+    assert after(ledger, *finished) == (gapless, gaps)
+
+
+def test_a_first_window_that_failed_counts(ledger: sa.Engine) -> None:
+    """Where the first runs fail, what they should have read is missing until it is read."""
+    assert after(ledger, begun=hours(9, 10)) == (hours(9, 9), [])
+    assert after(ledger, hours(12, 13), begun=hours(9, 10)) == (hours(9, 9), [hours(9, 12)])
+    assert after(ledger, hours(9, 13), begun=hours(9, 10)) == (hours(9, 13), [])
+
+
+@given(st.lists(st.tuples(st.integers(0, 12), st.integers(1, 4)), min_size=1, max_size=12))
+def test_gapless_as_counted_by_hand(ledger: sa.Engine, finished: list[tuple[int, int]]) -> None:
+    """Every hour from the first window's start is either read, in a gap, or later than all that was read."""
+    read = {hour for start, length in finished for hour in range(start, start + length)}
+    gapless, gaps = after(ledger, *(hours(start, start + length) for start, length in finished))
+
+    assert gapless is not None
+    first = finished[0][0]
+    missing = [hour for hour in range(first, max(read)) if hour not in read]
+    assert [gap for gap in gaps if gap.start >= gap.end] == []
+    in_gaps = [hour for hour in range(24) if any(gap.start <= hours(hour, 24).start < gap.end for gap in gaps)]
+    assert in_gaps == missing
+    end = next(hour for hour in range(first, 24) if hour not in read)
+    assert gapless == hours(first, end)
+
+
+def test_destinations_know_nothing_of_each_other(ledger: sa.Engine) -> None:
+    """Each destination has windows of its own."""
+    after(ledger, hours(9, 10))
+
+    assert after(ledger) == (None, [])
+
+
+@pytest.mark.parametrize("fault", ["down", "old"])
+def test_a_ledger_that_can_t_be_used(postgres: sa.Engine, fault: str) -> None:
+    """A ledger that is down or without this release's tables is said with its connection, and tried again."""
+    engine: Any = postgres
+    if fault == "down":
+        engine = sa.create_engine(postgres.url.set(port=1))
+    with (
+        pytest.raises(TryAgainError, match="'order_sync_ledger'"),
+        schema.transaction(engine, "order_sync_ledger"),
+    ):
+        pytest.fail("it must not be entered")

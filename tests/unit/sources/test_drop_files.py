@@ -1,0 +1,270 @@
+"""Which files of a drop a destination takes, and that each version is taken once and none is lost."""
+
+import os
+import shutil
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from upath import UPath
+
+from include.order_sync.config import CsvSource
+from include.order_sync.errors import StopError
+from include.order_sync.model import FileVersion, Window
+from include.order_sync.sources import csv_drop
+from include.order_sync.sources.csv_drop import UNREADABLE_FILE, CsvDropReader
+from include.order_sync.sources.drop_files import HashedContent
+
+END = datetime.now(UTC) + timedelta(hours=1)
+WINDOW = Window(END - timedelta(hours=1), END)
+HEADER = "order_id,status,status_changed_at\n"
+
+
+class Drop:
+    """A drop, and a destination that takes its files."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.taken: list[FileVersion] = []
+        self.source = CsvSource(name="drop", type="csv", path=f"{folder}/*", timezone="UTC", statuses={"paid": "paid"})
+
+    def put(self, name: str, *ids: str, age: timedelta = timedelta(0), content: bytes | None = None) -> Path:
+        """Write a file of these orders, modified so long before now."""
+        file = self.folder / name
+        rows = "".join(f"{order_id},paid,2026-11-21\n" for order_id in ids)
+        file.write_bytes((HEADER + rows).encode() if content is None else content)
+        if age:
+            modified = (datetime.now(UTC) - age).timestamp()
+            os.utime(file, (modified, modified))
+        return file
+
+    def reader(self, window: Window = WINDOW) -> CsvDropReader:
+        """Return a scheduled run's reader."""
+        return CsvDropReader(UPath(self.folder), self.source, window, (), self.known)
+
+    def known(self, paths: Sequence[str]) -> list[FileVersion]:
+        """Answer as the ledger does."""
+        return [version for version in self.taken if version.path in paths]
+
+    def run(self, window: Window = WINDOW, *, succeeds: bool = True) -> list[str | None]:
+        """Return the order ids that a run reads; one that succeeds has taken their files."""
+        reader = self.reader(window)
+        ids = [order_id for table in reader.tables() for order_id in table["order_id"].to_pylist()]
+        if succeeds:
+            self.taken += reader.taken
+        return ids
+
+
+@pytest.fixture
+def drop(tmp_path: Path) -> Drop:
+    """An empty drop."""
+    return Drop(tmp_path)
+
+
+def test_a_file_is_taken_once(drop: Drop) -> None:
+    """The next run takes only what is new."""
+    drop.put("a.csv", "1")
+    assert drop.run() == ["1"]
+    drop.put("b.csv", "2")
+    assert drop.run() == ["2"]
+    assert drop.run() == []
+
+
+def test_a_run_that_failed_takes_its_files_again(drop: Drop) -> None:
+    """Only the run that is done has taken them."""
+    drop.put("a.csv", "1")
+
+    assert [drop.run(succeeds=False), drop.run(), drop.run()] == [["1"], ["1"], []]
+
+
+@pytest.mark.parametrize("age", [timedelta(hours=3), timedelta(days=400)], ids=["late", "years old"])
+def test_old_modified_times(drop: Drop, age: timedelta) -> None:
+    """A file that comes late, or with its old modified time (`cp -p`, `rsync -t`), is taken whatever its time."""
+    drop.put("a.csv", "1")
+    drop.run()
+    drop.put("b.csv", "2", age=age)
+
+    assert drop.run() == ["2"]
+
+
+def test_a_file_from_after_the_window_is_left(drop: Drop) -> None:
+    """What is modified at the window's end or later is a later run's."""
+    drop.put("a.csv", "1", age=timedelta(hours=-2))
+
+    assert drop.run() == []
+    assert drop.run(Window(END, END + timedelta(hours=3))) == ["1"]
+
+
+def test_a_replaced_file_is_taken_again(drop: Drop) -> None:
+    """A new version of a file is taken, also if it is older than the one before."""
+    drop.put("a.csv", "1")
+    drop.run()
+    drop.put("a.csv", "1", "2")
+    assert drop.run() == ["1", "2"]
+    drop.put("a.csv", "3", age=timedelta(days=9))
+    assert drop.run() == ["3"]
+
+
+@pytest.mark.parametrize("how", ["in place", "by another file"])
+def test_a_replacement_that_keeps_size_and_time(drop: Drop, how: str) -> None:
+    """The content tells versions apart where size and modified time do not."""
+    file = drop.put("a.csv", "1", age=timedelta(hours=3))
+    drop.run()
+    modified = file.stat().st_mtime_ns
+    if how == "in place":
+        drop.put("a.csv", "2")
+    else:
+        drop.put(".new", "2").replace(file)
+    os.utime(file, ns=(modified, modified))
+
+    assert drop.run() == ["2"]
+    assert drop.run() == []
+
+
+@pytest.mark.parametrize("touch", ["chmod", "copied and moved back"])
+def test_the_same_version_is_not_taken_again(drop: Drop, touch: str) -> None:
+    """A file that was only touched is no other version; it is compared once, and known from then on."""
+    file = drop.put("a.csv", "1", age=timedelta(hours=3))
+    drop.run()
+    if touch == "chmod":
+        file.chmod(0o600)
+    else:
+        shutil.copy2(file, drop.folder / ".copy")
+        (drop.folder / ".copy").replace(file)
+
+    assert drop.run() == []
+    (first, second) = drop.taken
+    assert replace(second, fingerprint=first.fingerprint) == first
+    assert drop.run() == []
+    assert len(drop.taken) == 2
+
+
+@pytest.mark.parametrize("when", ["at its beginning", "at its end"])
+def test_a_file_that_is_still_being_written(drop: Drop, monkeypatch: pytest.MonkeyPatch, when: str) -> None:
+    """What a writer adds after a run has listed the file is another version, which the next run takes."""
+    file = drop.put("a.csv", "1", "2")
+    rest = ["last,paid,2026-11-21\n"]
+
+    class WhileItIsRead(HashedContent):
+        def read(self, size: int = -1) -> bytes:
+            data = super().read(size)
+            if rest and (when == "at its beginning") == bool(data):
+                with file.open("a") as written:
+                    written.write(rest.pop())
+            return data
+
+    monkeypatch.setattr(csv_drop, "HashedContent", WhileItIsRead)
+    reader = drop.reader()
+    rows = pa.concat_tables(reader.tables())
+    drop.taken += reader.taken
+
+    assert rows["order_id"].to_pylist()[:2] == ["1", "2"]
+    assert set(rows["order_id"].to_pylist()[2:]) <= {"last"}
+    assert not any(rows["problem"].to_pylist())
+    assert drop.run() == ["1", "2", "last"]
+    assert drop.run() == []
+
+
+def test_a_file_that_is_cut_short_while_it_is_written(drop: Drop) -> None:
+    """A writer that has not come to the end of a row costs that row one rejection; whole, it is read."""
+    whole = drop.put("a.csv", "1", "2").read_bytes()
+    drop.put("a.csv", content=whole[:-12])
+    assert drop.run() == ["1", None]
+    drop.put("a.csv", content=whole)
+    assert drop.run() == ["1", "2"]
+
+
+def test_a_file_that_has_gone_is_taken_when_it_comes_again(drop: Drop) -> None:
+    """A file that goes between listing and reading is rejected, and not remembered as taken."""
+    file = drop.put("a.csv", "1")
+    reader = drop.reader()
+    listed = reader.files()
+    whole = file.read_bytes()
+    file.unlink()
+    reader.files = lambda: listed  # type: ignore[method-assign]
+    rows = pa.concat_tables(reader.tables()).to_pylist()
+
+    assert [row["problem"] for row in rows] == [UNREADABLE_FILE]
+    assert reader.taken == []
+    drop.put("a.csv", content=whole)
+    assert drop.run() == ["1"]
+
+
+@pytest.mark.parametrize("among_good_ones", [True, False])
+def test_an_unreadable_file_is_listed_once(drop: Drop, among_good_ones: bool) -> None:
+    """It is rejected in the run that takes it, and again only when it has changed."""
+    if among_good_ones:
+        drop.put("good.csv", "1")
+    drop.put("bad.csv", content=b"\xff\xfe\x00")
+    assert None in drop.run()
+    assert drop.run() == []
+    drop.put("bad.csv", "2")
+    assert drop.run() == ["2"]
+
+
+def test_a_wrong_configuration_takes_nothing(drop: Drop) -> None:
+    """Where every file lacks a column the run stops, so that the files are still there when the source is mended."""
+    drop.put("a.csv", content=b"id,status,status_changed_at\n1,paid,2026-11-21\n")
+    with pytest.raises(StopError, match="no column order_id"):
+        drop.run()
+    drop.source = drop.source.model_copy(update={"columns": {"order_id": "id"}})
+
+    assert drop.run() == ["1"]
+
+
+def test_a_backfill_takes_what_was_taken(drop: Drop) -> None:
+    """Without the register a run reads the files of its window, whether they were taken or not."""
+    drop.put("old.csv", "1", age=timedelta(hours=5))
+    drop.put("new.csv", "2")
+    drop.run()
+    backfill = replace(drop.reader(), register=None)
+
+    assert pa.concat_tables(backfill.tables())["order_id"].to_pylist() == ["2"]
+
+
+ACTIONS = st.lists(
+    st.tuples(
+        st.sampled_from(["write", "append", "chmod", "remove", "run", "run that fails"]),
+        st.sampled_from(["a.csv", "b.csv"]),
+        st.integers(0, 3),
+    ),
+    max_size=25,
+)
+
+
+@given(ACTIONS)
+def test_every_version_is_taken_once(
+    tmp_path_factory: pytest.TempPathFactory, actions: list[tuple[str, str, int]]
+) -> None:
+    """Whatever becomes of the files, a good run takes exactly the contents that stand there and are new."""
+    drop = Drop(tmp_path_factory.mktemp("drop"))
+    fresh: Counter[str] = Counter()
+    for number, (action, name, hours) in enumerate([*actions, ("run", "", 0), ("run", "", 0)]):
+        file = drop.folder / name
+        if action == "write":
+            drop.put(name, f"{number}", age=timedelta(hours=hours))
+            fresh[name] = 1
+        elif action == "append" and file.exists():
+            file.write_text(file.read_text() + f"{number},paid,2026-11-21\n")
+            fresh[name] = 1
+        elif action == "chmod" and file.exists():
+            file.chmod(0o600 + hours)
+        elif action == "remove":
+            file.unlink(missing_ok=True)
+            fresh[name] = 0
+        elif action.startswith("run"):
+            expected = [
+                line.split(",")[0]
+                for path in drop.folder.iterdir()
+                if fresh[path.name]
+                for line in path.read_text().splitlines()[1:]
+            ]
+            assert sorted(map(str, drop.run(succeeds=action == "run"))) == sorted(expected)
+            if action == "run":
+                fresh.clear()
