@@ -189,6 +189,9 @@ class LedgerMachine(RuleBasedStateMachine):
         return ready if self.provider.changes == "every" else ready.drop_duplicates("order_id", keep="last")
 
     def _decide(self, order: str) -> None:
+        # What a crash has left is listed as held from the next session on.
+        with open_session(self.engine, "ledger", destination=self.destination, run="look", try_number=1):
+            pass
         decision = "accept" if self.service.shows(order) else "resend"
         decide(self.address, self.destination, [order], decision, "a person")
         self.service.decided(order, decision)
