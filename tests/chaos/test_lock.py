@@ -20,6 +20,7 @@ from chaos.verdict import judge
 from chaos.world import World
 from include.order_sync.ledger import schema
 from include.order_sync.model import Window
+from tests.chaos.conftest import libpq_address
 from tests.sandbox.conftest import serve
 
 HOURS = 8
@@ -39,10 +40,10 @@ HOLDER = """
 def world(postgres_server: sa.URL, tmp_path: Path) -> Iterator[World]:
     """A source with some hours of changes, an empty ledger, and a sandbox whose answers take their time."""
     name = f"lock_{os.urandom(4).hex()}"
-    with psycopg.connect(_address(postgres_server), autocommit=True) as connection:
+    with psycopg.connect(libpq_address(postgres_server), autocommit=True) as connection:
         connection.execute(f"create database {name}")
         connection.execute(f"alter database {name} set datestyle = 'ISO'")  # the verdict's own client reads no other
-    address = _address(postgres_server.set(database=name))
+    address = libpq_address(postgres_server.set(database=name))
     shop.fill(address, ORDERS, 0, HOURS, random.Random(1))
     schema.upgrade(sa.create_engine(postgres_server.set(database=name)))
     served = serve()
@@ -51,11 +52,6 @@ def world(postgres_server: sa.URL, tmp_path: Path) -> Iterator[World]:
     world.admin("POST", "faults", [{**slow, "when": "before"}, {**slow, "when": "after"}])
     yield world
     next(served, None)
-
-
-def _address(url: sa.URL) -> str:
-    text = url.set(drivername="postgresql").render_as_string(hide_password=False)
-    return text.replace(" ", "%20")  # as libpq wants it, and SQLAlchemy does not
 
 
 def keep_loading(world: World, runs: list[Run]) -> None:
