@@ -40,6 +40,7 @@ log = logging.getLogger(__name__)
 END_MARK = f"end-{uuid.uuid4()}"
 
 WRONG_WIDTH = "row: not as many fields as the header"
+MISSING_COLUMN = "file: a column that is needed is missing"
 UNREADABLE_FILE = "file: not readable as CSV to its end"
 
 
@@ -105,7 +106,8 @@ class CsvDropReader:
                 log.error("%s", message)
                 failures.append(message)
                 lacks_columns |= isinstance(error, StopError)
-                yield self._problem_rows(file, position, {1: UNREADABLE_FILE})
+                problem = MISSING_COLUMN if isinstance(error, StopError) else UNREADABLE_FILE
+                yield self._problem_rows(file, position, {1: problem})
                 position += 1
                 self._take_unreadable(file)
         if lacks_columns and len(failures) == len(files):
@@ -124,8 +126,10 @@ class CsvDropReader:
                 log.warning("Source %r: %s is empty", self.source.name, file.path)
                 self.taken.append(file.version(content.hash))
                 return
-            delimiter = ";" if header.count(";") > header.count(",") else ","
-            names = [name.strip() for name in next(csv.reader([header], delimiter=delimiter))]
+            # The delimiter that makes more columns; one within quotes makes none.
+            read = {delimiter: next(csv.reader([header], delimiter=delimiter)) for delimiter in ",;"}
+            delimiter = max(read, key=lambda delimiter: len(read[delimiter]))
+            names = [name.strip() for name in read[delimiter]]
             where = f"Source {self.source.name!r}, {file.path}"
             found = find_columns(names, self.source.columns, self.required, where)
             places = [str(place) for place in range(len(names))]

@@ -152,9 +152,9 @@ def path_time(path: str, pattern: str, timezone: str) -> datetime | None:
         return None
     numbers = {name: int(digits) for name, digits in found.groupdict().items()}
     try:
-        return datetime(
-            numbers["Y"], numbers["m"], numbers["d"], numbers.get("H", 0), tzinfo=ZoneInfo(timezone)
-        ).astimezone(UTC)
+        local = datetime(numbers["Y"], numbers["m"], numbers["d"], numbers.get("H", 0), tzinfo=ZoneInfo(timezone))
+        # The file of the hour that comes twice is whole only after its second pass.
+        return max(at.astimezone(UTC) for at in (local, local.replace(fold=1)))
     except ValueError:
         return None
 

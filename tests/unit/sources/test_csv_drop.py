@@ -15,7 +15,7 @@ from upath import UPath
 from include.order_sync.config import CsvSource
 from include.order_sync.errors import StopError
 from include.order_sync.model import Window
-from include.order_sync.sources.csv_drop import UNREADABLE_FILE, WRONG_WIDTH, CsvDropReader
+from include.order_sync.sources.csv_drop import MISSING_COLUMN, UNREADABLE_FILE, WRONG_WIDTH, CsvDropReader
 from include.order_sync.sources.drop_files import path_time
 
 START = datetime(2026, 11, 21, 10, tzinfo=UTC)
@@ -160,7 +160,7 @@ def kyiv(*window: str) -> Window:
         pytest.param("2026-11-21/orders-00.csv", kyiv("2026-11-20 22:00", "2026-11-20 23:00"), id="midnight"),
         pytest.param("2026-03-29/orders-03.csv", kyiv("2026-03-29 01:00", "2026-03-29 02:00"), id="no such hour"),
         pytest.param("2026-03-29/orders-04.csv", kyiv("2026-03-29 01:00", "2026-03-29 02:00"), id="after the gap"),
-        pytest.param("2026-10-25/orders-03.csv", kyiv("2026-10-25 00:00", "2026-10-25 01:00"), id="hour that repeats"),
+        pytest.param("2026-10-25/orders-03.csv", kyiv("2026-10-25 01:00", "2026-10-25 02:00"), id="hour that repeats"),
         pytest.param("2026-10-25/orders-04.csv", kyiv("2026-10-25 02:00", "2026-10-25 03:00"), id="after the repeat"),
     ],
 )
@@ -372,7 +372,8 @@ def test_bad_file_among_good_ones(drop: Drop, content: bytes, fault: str, caplog
     drop.put("c.csv", GOOD.replace("1,", "2,"), START + timedelta(minutes=2))
     rows = drop.rows()
 
-    assert [(row["order_id"], row["problem"]) for row in rows] == [("1", None), (None, UNREADABLE_FILE), ("2", None)]
+    problem = MISSING_COLUMN if "column" in fault or "twice" in fault else UNREADABLE_FILE
+    assert [(row["order_id"], row["problem"]) for row in rows] == [("1", None), (None, problem), ("2", None)]
     assert (rows[1]["origin"], rows[1]["line"]) == (str(bad), 1)
     assert [row["position"] for row in rows] == [0, 1, 2]
     (error,) = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
