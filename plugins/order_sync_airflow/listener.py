@@ -44,7 +44,8 @@ def _note(dag_run: DagRun) -> None:
     # A task that was not run this time may still have the figures of an earlier time.
     ran = {ti.task_id for ti in dag_run.get_task_instances(session=session) if ti.state in RAN}
     counts = merge({row.task_id: XComModel.deserialize_value(row) for row in rows if row.task_id in ran})
+    also = "".join(f", {name} {counts[name]}" for name in ("unchanged", "stale", "held", "not_sent") if counts[name])
     dag_run.note = (
-        f"read {counts['rows']}, accepted {counts['accepted']}, "
-        f"rejected {counts['rejected']}, requests {counts['requests']}"
+        f"read {counts['rows']}, accepted {counts['accepted']}, rejected {counts['rejected']}{also}, "
+        f"requests {counts['requests']}"
     )

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import signal
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +21,8 @@ from demo.report import Figures
 from demo.settings import ROOT, Settings
 from demo.story import Demo, destinations
 
+MINUTES_OF_A_BACKFILL = 4
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the end-to-end tests last: the quick ones fail first, and do so without Airflow beside them."""
@@ -36,9 +39,18 @@ class Backfilled:
     orders: dict[str, dict[str, dict[str, Any]]]  # by provider, then by the order's id
 
 
+def _wait_out_the_hour() -> None:
+    """A scheduled run at the full hour would take orders from the backfill, and so from its figures: begin after it."""
+    now = datetime.now(UTC)
+    left = 3600 - (now.minute * 60 + now.second)
+    if left < MINUTES_OF_A_BACKFILL * 60:
+        time.sleep(left + 1)
+
+
 @pytest.fixture(scope="session")
 def backfilled() -> Iterator[Backfilled]:
     """The real thing with a small shop, and with the destinations of `_configuration` beside its own."""
+    _wait_out_the_hour()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that a stopped test run leaves nothing behind
     with tempfile.TemporaryDirectory(prefix="order-sync-e2e-") as folder:
         settings = Settings(

@@ -291,6 +291,17 @@ def test_the_figures_are_those_of_the_drop(backfilled, drop):
     assert blank > 0
 
 
+@pytest.mark.parametrize("name", ["rees46", "personaclick", "yespo", "justclick"])
+def test_each_runs_note_says_its_outcome(backfilled, name):
+    """The note of each run says in one line what was read, accepted, rejected and requested; together, the figures."""
+    runs = backfilled.demo.api.runs(f"order_sync_{name}", backfilled.demo.hours)
+    notes = [dict(part.split(" ") for part in run["note"].split(", ")) for run in runs]
+    figures = backfilled.figures[name]
+    expected = {"read": "rows", "accepted": "accepted", "rejected": "rejected", "requests": "requests"}
+    for noted, figure in expected.items():
+        assert sum(int(note[noted]) for note in notes) == figures[figure]
+
+
 def test_a_second_start_adds_only_what_is_missing(backfilled):
     """A shop that holds the hours already is left as it is, whatever size is asked for."""
     settings = replace(backfilled.demo.settings, shop_orders=9999)

@@ -25,6 +25,7 @@ def test_a_wrong_credential_ends_at_the_first_try(backfilled):
     run = Run.start(backfilled.demo, "wrong_secret")
     assert run.end_state() == "failed"
     assert [each["state"] for each in run.load_tries()] == ["failed"]
+    assert "accepted 0" in run.get()["note"]
     log = run.last_load_log()
     assert "rees46_wrong" in log
     assert "not-the-demo-secret" not in log
