@@ -8,10 +8,23 @@ import pandas as pd
 
 from include.order_sync.providers.base import Check, flagged, missing
 
+MAX_ID_CHARACTERS = 255
+
+
+def readable_ids(ids: pd.Series) -> pd.Series[bool]:
+    """Return where an order's id is one that services and the ledger can hold."""
+    return ids.str.fullmatch(rf"[^\x00-\x1f\x7f]{{1,{MAX_ID_CHARACTERS}}}", na=False)
+
+
 # What is wrong with an order whoever it is for. UNREADABLE ones leave a row without an id or a place in time, so
 # that it cannot be told which order's which version it is.
 UNREADABLE = (
     Check("order_id: missing", "give the order's own number", missing("order_id")),
+    Check(
+        f"order_id: longer than {MAX_ID_CHARACTERS} characters, or with unprintable ones",
+        "correct the order's number in the source",
+        lambda orders, _items: orders["order_id"].notna() & ~readable_ids(orders["order_id"]),
+    ),
     Check(
         "status_changed_at: missing",
         "give the time of the status, as 2026-11-21 13:45:00+02:00",

@@ -87,7 +87,16 @@ class Shop:
         """Run the three tasks, and return the counts; an error carries them as `counts`."""
         self.runs += 1
         xcoms: dict[tuple[str, str], Any] = {}
-        defaults = {"reason": None, "order_ids": None, "batch": None, "decision": None, "dry_run": False, "at_most": 9}
+        defaults = {
+            "reason": None,
+            "from": None,
+            "to": None,
+            "order_ids": None,
+            "batch": None,
+            "decision": None,
+            "dry_run": False,
+            "at_most": 9,
+        }
         dag_run = SimpleNamespace(
             dag_id="dag", run_id=f"run {self.runs}", start_date=NOW, run_type="backfill", triggering_user_name=user
         )
@@ -289,6 +298,21 @@ def test_a_decision_to_accept_sends_nothing(held, entries):
     assert held.run() == {"rows": 2, "orders": 2, "unchanged": 2}
 
 
+def test_a_decision_that_finds_nothing_held_is_said(held):
+    """A decision about orders that are not held, or are no longer, is refused: it may have been meant for others."""
+    with pytest.raises(StopError, match="No order of these is held"):
+        held.run(redrive=True, decision="accept", order_ids=["no such order"])
+
+
+def test_ids_that_nobody_can_hold_are_kept_in_the_quarantine(shop, entries):
+    """An id with unprintable characters, or without end, is rejected, and brings no load down."""
+    shop.drop(row("a\0b", "paid"), row("9" * 5000, "paid"), row("1", "paid"))
+    assert shop.run() == {"rows": 3, "orders": 3, "accepted": 1, "rejected": 2, "requests": 1}
+    assert {reasons[0] for _, reasons in entries("order_id, reasons")} == {
+        "order_id: longer than 255 characters, or with unprintable ones"
+    }
+
+
 def test_a_decision_needs_its_orders(held):
     """A decision without orders or a batch is refused: it could be about more than was meant."""
     with pytest.raises(StopError, match="order_ids"):
@@ -334,7 +358,7 @@ def test_maintenance_removes_what_is_old(shop, entries, ledger):
             "and resolved_at is not null",
         ):
             connection.execute(sa.text(statement), {"name": shop.name})
-    for part in (shop.tmp / "staging").rglob("*.parquet"):
+    for part in (shop.tmp / "staging").rglob("*"):
         os.utime(part, (0, 0))
     operators.RemoveOldOperator(task_id="remove").execute({})
     assert folders

@@ -79,8 +79,11 @@ def resolve_redriven(cursor: Any, run: str, ids: Sequence[int]) -> int:
     """Close the entries that a redrive has sent through without seeing them fail again; return how many."""
     cursor.execute(
         """
-        update quarantine set resolved_at = now(), resolution = 'redriven'
-        where id = any(%s) and run <> %s and resolved_at is null
+        update quarantine q set resolved_at = now(), resolution = 'redriven'
+        where q.id = any(%s) and q.run <> %s and q.resolved_at is null and not exists (
+            select from order_states s
+            where s.destination = q.destination and s.order_id = q.order_id and s.verdict in ('in_doubt', 'held')
+        )
         """,
         (list(ids), run),
     )

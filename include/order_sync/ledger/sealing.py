@@ -16,6 +16,7 @@ from include.order_sync.canonical import canonical_orders
 from include.order_sync.model import ITEM_COLUMNS, ORDER_COLUMNS
 from include.order_sync.sources.raw import RAW_ITEMS_SCHEMA, RAW_SCHEMA
 from include.order_sync.staging import Staging
+from include.order_sync.validate import readable_ids
 
 # What is remembered of a row besides its order columns, so that it is read again as it was.
 _CONTEXT = ("origin", "line", "file_modified_at", "problem")
@@ -87,10 +88,14 @@ def seal(rows: pd.DataFrame, items: pd.DataFrame | None, timezone: str, cipher: 
         for item in items.to_dict("records"):
             by_order.setdefault(str(item["order_id"]).strip(), []).append(_given(item, ("order_id", *ITEM_COLUMNS)))
     entries = []
-    for row, order_id, changed in zip(
-        rows.to_dict("records"), canonical["order_id"], canonical["status_changed_at"], strict=True
+    for row, order_id, readable, changed in zip(
+        rows.to_dict("records"),
+        canonical["order_id"],
+        readable_ids(canonical["order_id"]),
+        canonical["status_changed_at"],
+        strict=True,
     ):
-        known_id = None if pd.isna(order_id) else str(order_id)
+        known_id = str(order_id) if readable else None
         content = _given(row, ORDER_COLUMNS)
         # A row that could not be read as one has no content to tell it by.
         identity = content or {"origin": str(row["origin"]), "line": str(row["line"])}
@@ -116,9 +121,8 @@ def seal(rows: pd.DataFrame, items: pd.DataFrame | None, timezone: str, cipher: 
 def unseal(sealed_rows: Sequence[bytes], cipher: Cipher) -> tuple[pa.Table, pa.Table | None, list[int]]:
     """Return raw rows (RAW_SCHEMA) and raw items again, and the places of those that no key of the deployment opens."""
     rows: list[dict[str, Any]] = []
-    items: list[dict[str, str]] = []
+    items: dict[str | None, list[dict[str, str]]] = {}  # of an order in several entries, the newest has them
     closed: list[int] = []
-    has_items = False
     for place, token in enumerate(sealed_rows):
         try:
             whole = json.loads(cipher.decrypt(bytes(token)))
@@ -130,10 +134,11 @@ def unseal(sealed_rows: Sequence[bytes], cipher: Cipher) -> tuple[pa.Table, pa.T
         if "file_modified_at" in row:
             row["file_modified_at"] = datetime.fromisoformat(row["file_modified_at"])
         rows.append(row)
-        has_items |= whole["items"] is not None
-        items += whole["items"] or []
+        if whole["items"] is not None:
+            items[row.get("order_id")] = whole["items"]
     orders = pa.Table.from_pylist(rows, schema=RAW_SCHEMA)
-    return orders, pa.Table.from_pylist(items, schema=RAW_ITEMS_SCHEMA) if has_items else None, closed
+    flat = [item for of_order in items.values() for item in of_order]
+    return orders, pa.Table.from_pylist(flat, schema=RAW_ITEMS_SCHEMA) if items else None, closed
 
 
 def _given(row: Mapping[Hashable, Any], columns: Iterable[str]) -> dict[str, str]:

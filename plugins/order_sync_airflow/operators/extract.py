@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from airflow.sdk import ObjectStoragePath
 
 from include.order_sync.config import SqlSource
+from include.order_sync.model import Window
 from include.order_sync.reading import Reach, reading_of
 from order_sync_airflow import counts, window
 from order_sync_airflow.hooks.base import sql_engine
@@ -41,7 +42,8 @@ class ExtractOrdersOperator(DestinationOperator):
 
         configuration, destination = self.read_configuration()
         source = configuration.sources[destination.source]
-        reading = self._reading(window.asked_of(context), destination, source)
+        plan_only = context["params"].get("mode") == "plan"
+        reading = self._reading(window.asked_of(context), destination, source, plan_only=plan_only)
         if reading.window:
             self.log.info("Reading %s from %s up to %s", source.name, reading.window.start, reading.window.end)
         else:
@@ -49,6 +51,7 @@ class ExtractOrdersOperator(DestinationOperator):
         folder = run_folder(configuration.staging, context)
         staging = Staging(folder)
         staging.clear()
+        started = datetime.now(UTC)
         reader = self._reader(source, reading, destination.service.required)
         with reader.open() as (orders, items):
             rows, parts = staging.stage_raw(_narrowed(orders, reading.order_ids), items)
@@ -56,10 +59,10 @@ class ExtractOrdersOperator(DestinationOperator):
         self.log.info("Staged %d rows in %d parts; skipped %d", rows, parts, reader.skipped)
         counts.push(context, rows=rows + reader.skipped, skipped=reader.skipped)
         # Of a run that was narrowed, neither its window nor its files are done with.
-        window.push(context, None if reading.order_ids else reading.window)
+        window.push(context, None if reading.order_ids else _read_by_now(reading.window, started))
         return str(folder)
 
-    def _reading(self, asked: Asked, destination: Destination, source: Source) -> Reading:
+    def _reading(self, asked: Asked, destination: Destination, source: Source, *, plan_only: bool) -> Reading:
         from include.order_sync.ledger import windows
 
         with ledger_transaction() as ledger:
@@ -68,7 +71,7 @@ class ExtractOrdersOperator(DestinationOperator):
             )
             has_ids_query = isinstance(source, SqlSource) and source.by_ids_query is not None
             decided = reading_of(asked, reach, has_ids_query=has_ids_query)
-            if decided.heals and decided.window:
+            if decided.heals and decided.window and not plan_only:
                 windows.begin(ledger, destination.name, decided.window.start)
         return decided
 
@@ -90,6 +93,13 @@ class ExtractOrdersOperator(DestinationOperator):
 
         with ledger_transaction() as ledger:
             return files.taken(ledger, self.destination, paths)
+
+
+def _read_by_now(window: Window | None, started: datetime) -> Window | None:
+    """Return what of a window was there to be read: nobody has read what is yet to come."""
+    if window is None or window.start >= started:
+        return None
+    return Window(window.start, min(window.end, started))
 
 
 def _narrowed(tables: Iterable[pa.Table], only: frozenset[str]) -> Iterator[pa.Table]:

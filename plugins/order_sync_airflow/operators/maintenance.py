@@ -33,9 +33,8 @@ class RemoveOldOperator(BaseOperator):
         root = ObjectStoragePath(staging)
         removed = 0
         for run in root.glob("*/*") if root.exists() else ():
-            written = [part.stat().st_mtime for part in run.glob("*/*.parquet")]
-            # A run that has only begun has no part yet.
-            if written and datetime.fromtimestamp(max(written), UTC) < datetime.now(UTC) - age:
+            written = [run.stat().st_mtime, *(part.stat().st_mtime for part in run.rglob("*.parquet"))]
+            if datetime.fromtimestamp(max(written), UTC) < datetime.now(UTC) - age:
                 run.fs.rm(run.path, recursive=True)
                 removed += 1
         return removed

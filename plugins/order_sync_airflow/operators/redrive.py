@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from include.order_sync.ledger.quarantine import Filter
     from include.order_sync.ledger.session import LedgerSession
 
+# A decision is about all orders that it names.
+ALL_OF_A_DECISION = 1_000_000
+
 
 class StageQuarantineOperator(DestinationOperator):
     """Stages quarantined rows that the run's params choose, as extract stages a source's.
@@ -42,7 +45,7 @@ class StageQuarantineOperator(DestinationOperator):
             run_folder(configuration.staging, context),
         )
         staging.clear()
-        with open_ledger(context, destination.name) as ledger:
+        with open_ledger(context, destination.name, read_only=params["dry_run"]) as ledger:
             with ledger.transaction() as cursor:
                 found = quarantine.find(cursor, destination.name, _filter(context))
             self.log.info("%d entries\n%s", len(found), counts.entries_table(found))
@@ -80,6 +83,8 @@ class StageQuarantineOperator(DestinationOperator):
         params = context["params"]
         if not params["order_ids"] and params["batch"] is None:
             raise StopError("Say which held orders the decision is about: give the param `order_ids`, or `batch`.")
+        if params["reason"] or params["from"] or params["to"]:
+            raise StopError("A decision is about `order_ids` or a `batch`: leave `reason`, `from` and `to` empty.")
         who = context["dag_run"].triggering_user_name or "unknown"
         with ledger.transaction() as cursor:
             decided = quarantine.decide(
@@ -90,6 +95,8 @@ class StageQuarantineOperator(DestinationOperator):
                 order_ids=params["order_ids"] or (),
                 batch=params["batch"],
             )
+        if not decided:
+            raise StopError("No order of these is held: nothing was decided. `make status` counts those that are.")
         self.log.info("%s says %s of %d held orders: %s", who, decision, len(decided), ", ".join(decided[:20]))
         return decided
 
@@ -105,5 +112,5 @@ def _filter(context: Context) -> Filter:
         order_ids=tuple(params["order_ids"] or ()),
         batch=params["batch"],
         held=params["decision"] is not None,
-        at_most=params["at_most"],
+        at_most=params["at_most"] if params["decision"] is None else ALL_OF_A_DECISION,
     )
