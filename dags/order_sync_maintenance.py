@@ -12,6 +12,7 @@ with DAG(
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
+    is_paused_upon_creation=False,
     doc_md=__doc__,
     default_args={"retries": 3, "retry_delay": timedelta(minutes=10)},
 ):

@@ -39,6 +39,7 @@ if DESTINATIONS:
         description="Sends quarantined or held orders again",
         schedule=None,
         max_active_runs=1,
+        is_paused_upon_creation=False,
         tags=[TAG],
         params=PARAMS,
         doc_md=__doc__,
