@@ -5,7 +5,6 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from include.order_sync import http
@@ -184,8 +183,3 @@ def test_an_override_changes_the_code(provider, sandbox, deliver):
     changed = replace(provider, statuses={**provider.statuses, status: last if last != first else first})
     deliver(ready(changed, orders(["1"], status)))
     assert taken(sandbox, provider) == {"1": [changed.statuses[status]]}
-
-
-def test_ready_orders_are_a_frame(provider):
-    """A part without orders still has the columns that delivery reads."""
-    assert isinstance(ready(provider, orders([])), pd.DataFrame)
