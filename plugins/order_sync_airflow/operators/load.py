@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import ObjectStoragePath
 from airflow.sdk.exceptions import AirflowSkipException
 
+from include.order_sync.config import CsvSource
 from include.order_sync.sums import check_sums, check_thresholds
 from order_sync_airflow import counts, window
 from order_sync_airflow.hooks import hook_for
@@ -17,6 +18,7 @@ from order_sync_airflow.operators.base import DestinationOperator
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from include.order_sync.config import Source
     from include.order_sync.delivery import Delivered
     from include.order_sync.planner import Planner
     from include.order_sync.staging import Staging
@@ -41,21 +43,23 @@ class LoadOrdersOperator(DestinationOperator):
 
     def execute(self, context: Context) -> None:
         """Send what is to be sent, and delete the staged parts when all orders have their verdict."""
+        configuration, destination = self.read_configuration()
+        source = configuration.sources[destination.source]
+        before = counts.pull(context, "transform")
+        plan_only = context["params"].get("mode") == "plan"
+        if not before["orders"]:
+            if not plan_only:
+                self._finish_window(context, source)
+            raise AirflowSkipException("No orders in this window.")
+
+        # Not before: they bring pandas, which takes longer to import than an hour without orders takes in all.
         from include.order_sync.delivery import Delivery
         from include.order_sync.ledger.quarantine import resolve_redriven
         from include.order_sync.ledger.sealing import Sealer
         from include.order_sync.planner import Choices, Planner
         from include.order_sync.staging import Staging
 
-        configuration, destination = self.read_configuration()
-        source = configuration.sources[destination.source]
         staging = Staging(ObjectStoragePath(self.staged))
-        before = counts.pull(context, "transform")
-        plan_only = context["params"].get("mode") == "plan"
-        if not before["orders"]:
-            if not plan_only:
-                self._finish_window(context, staging)
-            raise AirflowSkipException("No orders in this window.")
         hook = hook_for(destination.provider, destination.connection)
         choices = Choices(
             send_when=destination.send_when,
@@ -72,7 +76,7 @@ class LoadOrdersOperator(DestinationOperator):
             for rows in staging.rejected_parts():
                 ledger.quarantine(sealer.seal_rows(rows))
             if before["orders"] == before["rejected"] + before["not_for_provider"]:
-                self._finish_window(context, staging)
+                self._finish_window(context, source)
                 staging.clear("raw", "raw-items", "ready")
                 check_thresholds(before, destination)
                 raise AirflowSkipException("No orders to send in this window.")
@@ -83,7 +87,7 @@ class LoadOrdersOperator(DestinationOperator):
                 finally:
                     outcomes = self._report(context, delivery.delivered, before["rejected"])
                     if delivery.delivered.complete:
-                        self._finish_window(context, staging)
+                        self._finish_window(context, source)
             check_sums(before | outcomes, ledger.count_own()["accepted"])
             redriven = context["ti"].xcom_pull(task_ids="extract", key=REDRIVEN_KEY)
             if redriven:
@@ -92,7 +96,7 @@ class LoadOrdersOperator(DestinationOperator):
         staging.clear("raw", "raw-items", "ready")
         check_thresholds(before | outcomes, destination)
 
-    def _finish_window(self, context: Context, staging: Staging) -> None:
+    def _finish_window(self, context: Context, source: Source) -> None:
         """Write down that all orders of the run's window and files have their verdict; a narrowed run has no window."""
         from include.order_sync.ledger import files, windows
 
@@ -100,7 +104,11 @@ class LoadOrdersOperator(DestinationOperator):
         if finished:
             with ledger_transaction() as ledger:
                 windows.finish(ledger, self.destination, finished, run)
-                files.take(ledger, self.destination, staging.files(), run)
+                if isinstance(source, CsvSource):
+                    from include.order_sync.staging import Staging
+
+                    taken = Staging(ObjectStoragePath(self.staged)).files()
+                    files.take(ledger, self.destination, taken, run)
 
     def _show(self, context: Context, planner: Planner, staging: Staging) -> None:
         """Log and push what the run would do, ids and codes alone."""

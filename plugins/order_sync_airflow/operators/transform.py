@@ -33,25 +33,26 @@ class TransformOrdersOperator(DestinationOperator):
 
     def execute(self, context: Context) -> str:
         """Transform part by part; a try that follows another starts anew."""
-        from include.order_sync.staging import Staging
-        from include.order_sync.transform import Rules, cures, transform
-
         configuration, destination = self.read_configuration()
         source = configuration.sources[destination.source]
-        rules = Rules(
-            timezone=source.timezone,
-            latest=datetime.now(UTC) + source.ahead,
-            statuses=source.statuses,
-            codes=destination.codes,
-            changes=destination.sends,
-            item_columns=source.item_columns,
-        )
-        staging = Staging(ObjectStoragePath(self.staged))
         figures: Counter[str] = Counter(superseded=0, orders=0, rejected=0, not_for_provider=0)
         reasons: Counter[str] = Counter()
         first_rows: dict[str, str] = {}
         extracted = counts.pull(context, "extract")
         if extracted["rows"] > extracted["skipped"]:
+            # Not before: they bring pandas, which takes longer to import than an hour without rows takes in all.
+            from include.order_sync.staging import Staging
+            from include.order_sync.transform import Rules, cures, transform
+
+            rules = Rules(
+                timezone=source.timezone,
+                latest=datetime.now(UTC) + source.ahead,
+                statuses=source.statuses,
+                codes=destination.codes,
+                changes=destination.sends,
+                item_columns=source.item_columns,
+            )
+            staging = Staging(ObjectStoragePath(self.staged))
             staging.clear("ready", "rejected")
             for name, raw, raw_items in staging.raw_parts():
                 part = transform(raw, raw_items, rules, destination.service)
