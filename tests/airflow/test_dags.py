@@ -99,7 +99,7 @@ def test_an_hour_without_orders_imports_nothing_slow(task):
     code = f"""
 from datetime import datetime
 from types import SimpleNamespace
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
 from order_sync_airflow import counts, operators
 kind = operators.{task.title()}OrdersOperator
 pushed = {{("extract", "counts"): counts.ZERO, ("transform", "counts"): counts.ZERO}}
@@ -110,7 +110,7 @@ dag_run = SimpleNamespace(dag_id="dag", run_id="run", start_date=datetime.now())
 context = {{"ti": ti, "params": {{}}, "dag_run": dag_run}}
 try:
     kind(task_id="{task}", destination="rees46", staged="/nowhere").execute(context)
-except AirflowSkipException:
+except (AirflowSkipException, DownstreamTasksSkipped):
     pass
 """
     assert imported(code, FOR_ORDERS) == []

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from airflow.sdk import crypto
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
 from cryptography.fernet import Fernet
 from order_sync_airflow import operators
 
@@ -116,7 +116,7 @@ class Shop:
             transform.execute({**context, "ti": Task("transform", 1, xcoms)})
             load = operators.LoadOrdersOperator(task_id="load", staged=folder, retry_rejected=redrive, **name)
             load.execute({**context, "ti": Task("load", 1, xcoms)})
-        except AirflowSkipException:
+        except (AirflowSkipException, DownstreamTasksSkipped):
             pass
         except Exception as error:
             error.counts = xcoms.get(("load", "counts"))  # type: ignore[attr-defined]

@@ -8,24 +8,22 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import ObjectStoragePath
 from airflow.sdk.exceptions import AirflowSkipException
 
-from include.order_sync.config import CsvSource
 from include.order_sync.sums import check_sums, check_thresholds
-from order_sync_airflow import counts, window
+from order_sync_airflow import counts
 from order_sync_airflow.hooks import hook_for
-from order_sync_airflow.ledger import REDRIVEN_KEY, deployment_cipher, ledger_transaction, open_ledger, run_key
+from order_sync_airflow.ledger import REDRIVEN_KEY, deployment_cipher, open_ledger
 from order_sync_airflow.operators.base import DestinationOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from include.order_sync.config import Source
     from include.order_sync.delivery import Delivered
     from include.order_sync.planner import Planner
     from include.order_sync.staging import Staging
 
 
 class LoadOrdersOperator(DestinationOperator):
-    """Delivers the ready orders in batches; skipped where there are none.
+    """Delivers the ready orders in batches; transform skips it where there are none.
 
     :param destination: its name in the configuration. (templated)
     :param staged: the folder that transform has returned. (templated)
@@ -48,8 +46,7 @@ class LoadOrdersOperator(DestinationOperator):
         before = counts.pull(context, "transform")
         plan_only = context["params"].get("mode") == "plan"
         if not before["orders"]:
-            if not plan_only:
-                self._finish_window(context, source)
+            # Transform has skipped this task, and a person has cleared it alone.
             raise AirflowSkipException("No orders in this window.")
 
         # Not before: they bring pandas, which takes longer to import than an hour without orders takes in all.
@@ -76,7 +73,7 @@ class LoadOrdersOperator(DestinationOperator):
             for rows in staging.rejected_parts():
                 ledger.quarantine(sealer.seal_rows(rows))
             if before["orders"] == before["rejected"] + before["not_for_provider"]:
-                self._finish_window(context, source)
+                self.finish_window(context, source, self.staged)
                 staging.clear("raw", "raw-items", "ready")
                 check_thresholds(before, destination)
                 raise AirflowSkipException("No orders to send in this window.")
@@ -87,7 +84,7 @@ class LoadOrdersOperator(DestinationOperator):
                 finally:
                     outcomes = self._report(context, delivery.delivered, before["rejected"])
                     if delivery.delivered.complete:
-                        self._finish_window(context, source)
+                        self.finish_window(context, source, self.staged)
             check_sums(before | outcomes, ledger.count_own()["accepted"])
             redriven = context["ti"].xcom_pull(task_ids="extract", key=REDRIVEN_KEY)
             if redriven:
@@ -95,20 +92,6 @@ class LoadOrdersOperator(DestinationOperator):
                     resolve_redriven(cursor, ledger.run, redriven)
         staging.clear("raw", "raw-items", "ready")
         check_thresholds(before | outcomes, destination)
-
-    def _finish_window(self, context: Context, source: Source) -> None:
-        """Write down that all orders of the run's window and files have their verdict; a narrowed run has no window."""
-        from include.order_sync.ledger import files, windows
-
-        finished, run = window.pull(context), run_key(context)
-        if finished:
-            with ledger_transaction() as ledger:
-                windows.finish(ledger, self.destination, finished, run)
-                if isinstance(source, CsvSource):
-                    from include.order_sync.staging import Staging
-
-                    taken = Staging(ObjectStoragePath(self.staged)).files()
-                    files.take(ledger, self.destination, taken, run)
 
     def _show(self, context: Context, planner: Planner, staging: Staging) -> None:
         """Log and push what the run would do, ids and codes alone."""

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import ObjectStoragePath
+from airflow.sdk.exceptions import DownstreamTasksSkipped
 
 from order_sync_airflow import counts
 from order_sync_airflow.operators.base import DestinationOperator
@@ -22,7 +23,8 @@ class TransformOrdersOperator(DestinationOperator):
     :param destination: its name in the configuration. (templated)
     :param staged: the folder that extract has returned. (templated)
 
-    Returns the folder again; `counts` has superseded, orders, rejected and not_for_provider.
+    Returns the folder again; `counts` has superseded, orders, rejected and not_for_provider. Where there are no orders,
+    the window is done with, and load is skipped.
     """
 
     template_fields: Sequence[str] = ("destination", "staged")
@@ -70,4 +72,10 @@ class TransformOrdersOperator(DestinationOperator):
                 counts.reasons_table(reasons, first_rows, cures(destination.service)),
             )
         counts.push(context, **figures)
+        if not figures["orders"]:
+            self.log.info("No orders in this window.")
+            if context["params"].get("mode") != "plan":
+                self.finish_window(context, source, self.staged)
+            # Load would start only to skip itself, and Airflow learns of that up to five seconds late.
+            raise DownstreamTasksSkipped(tasks=list(self.downstream_task_ids))
         return self.staged
