@@ -52,7 +52,7 @@ class Transformed:
 
     Args:
         ready: READY_COLUMNS, an order's changes in order; what the provider is to be sent.
-        rejected: the raw rows that can't be sent, with the list of all their `reasons`.
+        rejected: the raw rows that can't be sent, with their `rank` and the list of all their `reasons`.
         counts: superseded, orders, rejected, not_for_provider.
         reasons: how many orders each reason rejected.
         first_rows: reason -> where the first of them stands, as `orders.csv:7`.
@@ -80,7 +80,8 @@ def transform(raw: pd.DataFrame, raw_items: pd.DataFrame | None, rules: Rules, p
     orders["code"] = orders["order_status"].map(codes).astype("str")
 
     orders["updated_at"] = orders["updated_at"].fillna(_BEFORE_ALL)
-    orders["rank"] = orders.groupby(["order_id", *VERSION[:2]], dropna=False).cumcount()
+    place = orders.groupby(["order_id", *VERSION[:2]], dropna=False).cumcount()
+    orders["rank"] = orders["rank"].fillna(place).astype("int64")
     latest = pd.Timestamp(rules.latest)
     orders["in_future"] = (orders["status_changed_at"] > latest) | (orders["updated_at"] > latest)
     chosen = _choose(orders, rules.changes)
@@ -101,7 +102,7 @@ def transform(raw: pd.DataFrame, raw_items: pd.DataFrame | None, rules: Rules, p
 
     ready = chosen[~wrong & ~not_for_provider].sort_values(VERSION, kind="stable")
     ready["payload"] = provider.build(ready, items[items["position"].isin(ready["position"])])
-    rejected = raw.loc[chosen.index[wrong]]
+    rejected = raw.loc[chosen.index[wrong]].assign(rank=chosen.loc[wrong, "rank"])
     return Transformed(
         ready=ready[READY_COLUMNS],
         rejected=rejected.assign(reasons=reasons_of(faults, rejected.index)),

@@ -1,5 +1,6 @@
 """The operators one after the other, as a run calls them: a CSV drop in, the sandbox and the ledger out."""
 
+import contextlib
 import json
 import os
 import uuid
@@ -76,12 +77,14 @@ class Shop:
         (self.tmp / "order_sync.yaml").write_text(text, "utf-8")
 
     def drop(self, *rows: str) -> None:
-        """Put a file into the drop, in place of those before."""
+        """Put a file into the drop, in place of those before; the same row in it is the same version."""
         folder = self.tmp / "drop"
         folder.mkdir(exist_ok=True)
         for file in folder.iterdir():
             file.unlink()
-        (folder / f"orders-{self.runs}.csv").write_text("\n".join([HEADER, *rows, ""]), "utf-8")
+        file = folder / f"orders-{self.runs}.csv"
+        file.write_text("\n".join([HEADER, *rows, ""]), "utf-8")
+        os.utime(file, (NOW.timestamp(), NOW.timestamp()))
 
     def run(self, *, redrive: bool = False, user: str | None = None, **params: Any) -> dict[str, int]:
         """Run the three tasks, and return the counts; an error carries them as `counts`."""
@@ -256,6 +259,23 @@ def test_what_the_service_rejected_is_sent_again_by_a_redrive_alone(shop, entrie
     assert shop.run() == {"rows": 2, "orders": 2, "unchanged": 1, "rejected": 1}
     assert shop.run(redrive=True) == {"rows": 1, "orders": 1, "accepted": 1, "requests": 1}
     assert entries("id", "resolved_at is null") == []
+
+
+@pytest.mark.parametrize("fate", ["rejected by transform", "rejected by the service", "held"])
+def test_a_redrive_knows_the_later_of_two_rows_of_one_time(shop, fate):
+    """A quarantined row that came after another of the very same times is still the newer one when it is redriven."""
+    shop.drop(row("1", "paid"))
+    shop.run()
+    faults = {"rejected by the service": {"kind": "refuse_orders", "order_ids": ["1"]}, "held": {"kind": "close"}}
+    if fate in faults:
+        shop.sandbox.fault({"provider": "yespo", "next": 1, **faults[fate]}).raise_for_status()
+    shop.drop(row("1", "paid"), row("1", "hurra" if fate == "rejected by transform" else "done"))
+    with pytest.raises(StopError, match="held") if fate == "held" else contextlib.nullcontext():
+        shop.run()
+    shop.configure(more=", hurra: delivered")
+    decision = {"decision": "resend", "order_ids": ["1"]} if fate == "held" else {}
+    assert shop.run(redrive=True, **decision) == {"rows": 1, "orders": 1, "accepted": 1, "requests": 1}
+    assert shop.taken() == {"1": ["IN_PROGRESS", "DELIVERED"]}
 
 
 @pytest.fixture

@@ -63,6 +63,7 @@ def orders(ids: Sequence[str], status: str = "paid", at: str = "2026-11-21T10:00
     for column, value in given.items():
         raw[column] = value
     raw["origin"], raw["line"], raw["position"] = "test", range(1, len(ids) + 1), range(len(ids))
+    raw["rank"] = float("nan")
     raw["file_modified_at"] = pd.Series(pd.NaT, index=raw.index, dtype="datetime64[us, UTC]")
     return raw
 

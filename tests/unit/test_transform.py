@@ -125,6 +125,23 @@ def test_newest(run: Run, rows: list[dict[str, Any]], sent: str) -> None:
     assert transformed.counts == {"superseded": 1, "orders": 1, "rejected": 0, "not_for_provider": 0}
 
 
+def test_a_remembered_rank_goes_before_the_place_in_the_window(run: Run) -> None:
+    """A row that brings its rank along keeps it, and is newer or older by it; the others are counted."""
+    transformed = run({"status": "done", "rank": 2}, {"status": "paid"}, {"status": "new", "rank": 0}, changes="every")
+
+    assert transformed.ready[["order_status", "rank"]].to_numpy().tolist() == [
+        ["created", 0],
+        ["paid", 1],
+        ["delivered", 2],
+    ]
+    assert run({"status": "done", "rank": 2}, {"status": "paid"}).ready["order_status"].tolist() == ["delivered"]
+
+
+def test_a_rejected_row_has_its_rank(run: Run) -> None:
+    """A row that can't be sent carries its rank, so that the quarantine can remember it."""
+    assert run({"status": "paid"}, {"status": "lost"}).rejected["rank"].tolist() == [1]
+
+
 def test_ids_that_look_alike(run: Run) -> None:
     """Ids are text: what a number would make equal are orders of their own."""
     ids = ["7", "007", "7.0", "1e1", "10", "А-1", "A-1"]

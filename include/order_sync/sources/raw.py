@@ -20,6 +20,7 @@ RAW_SCHEMA = pa.schema(
         pa.field("position", pa.int64()),
         pa.field("file_modified_at", pa.timestamp("us", "UTC")),
         pa.field("problem", pa.string()),
+        pa.field("rank", pa.int64()),
     ]
 )
 RAW_ITEMS_SCHEMA = pa.schema([pa.field(column, pa.string()) for column in ("order_id", *ITEM_COLUMNS)])
@@ -86,5 +87,6 @@ def raw_table(
         pa.array(range(position, position + rows), pa.int64()),
         pa.repeat(pa.scalar(file_modified_at, pa.timestamp("us", "UTC")), rows),
         nothing,
+        pa.nulls(rows, pa.int64()),
     ]
     return pa.Table.from_arrays(arrays, schema=RAW_SCHEMA)
