@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import sys
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from cryptography.fernet import Fernet
 from order_sync_airflow import operators
 
 from include.order_sync.errors import StopError
+from include.order_sync.ledger import sealing
 from tests.sandbox.conftest import Client, serve
 
 NOW = datetime.now(UTC)
@@ -316,6 +318,21 @@ def test_a_decision_to_accept_sends_nothing(held, entries):
     assert entries("resolution") == [("accepted by olena",)] * 2
     held.drop(row("1", "paid"), row("2", "paid"))
     assert held.run() == {"rows": 2, "orders": 2, "unchanged": 2}
+
+
+def test_a_decision_to_resend_outlives_the_task_that_took_it(held, entries, monkeypatch):
+    """A redrive that is killed between its decision and its staging stages these orders when it is tried again."""
+    resend = {"redrive": True, "decision": "resend", "order_ids": ["1"], "user": "olena"}
+    with monkeypatch.context() as patch:
+        patch.setattr(sealing, "unseal", lambda *_: sys.exit())
+        with pytest.raises(SystemExit):
+            held.run(**resend)
+    with pytest.raises(StopError, match="No order of these is held"):
+        held.run(**resend | {"decision": "accept"})
+    assert held.run(**resend) == {"rows": 1, "orders": 1, "accepted": 1, "requests": 1}
+    assert entries("order_id", "resolved_at is null") == [("2",)]
+    with pytest.raises(StopError, match="No order of these is held"):
+        held.run(**resend)
 
 
 def test_a_decision_that_finds_nothing_held_is_said(held):

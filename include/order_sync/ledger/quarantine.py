@@ -22,6 +22,7 @@ class Filter:
         order_ids: of these orders.
         batch: in doubt since this batch.
         held: held orders alone, or all others alone.
+        decided: with `held`, also those that a person has said to resend and that have not been sent since.
         at_most: how many, the oldest first.
     """
 
@@ -31,6 +32,7 @@ class Filter:
     order_ids: tuple[str, ...] = ()
     batch: int | None = None
     held: bool = False
+    decided: bool = False
     at_most: int = 1000
 
 
@@ -98,7 +100,9 @@ def find(cursor: Any, destination: str, wanted: Filter) -> list[dict[str, Any]]:
         from quarantine q
         left join order_states s on s.destination = q.destination and s.order_id = q.order_id
         where q.destination = %(destination)s and q.resolved_at is null
-          and (%(held)s = coalesce(s.verdict = 'held' and %(held_reason)s = any(q.reasons), false))
+          and (%(held)s = coalesce(
+              (s.verdict = 'held' or (%(decided)s and s.verdict = 'in_doubt')) and %(held_reason)s = any(q.reasons),
+              false))
           and (%(reason)s = '' or exists (select from unnest(q.reasons) r where position(%(reason)s in r) > 0))
           and (%(seen_from)s::timestamptz is null or q.last_seen_at >= %(seen_from)s)
           and (%(seen_to)s::timestamptz is null or q.last_seen_at < %(seen_to)s)
@@ -109,6 +113,7 @@ def find(cursor: Any, destination: str, wanted: Filter) -> list[dict[str, Any]]:
         {
             "destination": destination,
             "held": wanted.held,
+            "decided": wanted.decided,
             "held_reason": HELD_REASON,
             "reason": wanted.reason,
             "seen_from": wanted.seen_from,
