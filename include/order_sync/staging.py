@@ -1,10 +1,13 @@
 """A run's staged parts, as Parquet: tasks hand on the folder's path, never rows.
 
-    raw/part-00000.parquet        rows as the source gave them, as text, partitioned by a hash of the order id
-    raw-items/part-00000.parquet  their items, where a second query gives them, partitioned alike
-    ready/part-00000.parquet      orders with their payloads (READY_COLUMNS of transform.py)
-    rejected/part-00000.parquet   rows that can't be sent, with their reasons
-    files.parquet                 versions of the drop's files that were read
+    raw/part-00000-0.parquet        rows as the source gave them, as text, partitioned by a hash of the order id
+    raw-items/part-00000-0.parquet  their items, where a second query gives them, partitioned alike
+    ready/part-00000.parquet        orders with their payloads (READY_COLUMNS of transform.py)
+    rejected/part-00000.parquet     rows that can't be sent, with their reasons
+    files.parquet                   versions of the drop's files that were read
+
+A part has a second file, part-00000-1, where the source gives a column only later, as one file of a drop may. Ready and
+rejected parts are those of the group of raw parts that was worked off at once, and named by its first.
 
 Paths are UPath: a folder of this machine, or of any object storage.
 """
@@ -14,23 +17,28 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
-from itertools import chain
-from typing import Any
+from itertools import chain, groupby
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from upath import UPath
 
 from include.order_sync.errors import StopError
 from include.order_sync.model import FileVersion
+from include.order_sync.order_hash import order_hashes, part_numbers
+
+if TYPE_CHECKING:  # extract needs no pandas, and it is slow to import
+    import pandas as pd
 
 # A window of up to so many rows is one part; a larger one is split, so that memory does not grow with it.
 ROWS_OF_ONE_PART = 50_000
 PARTS_OF_A_LARGE_WINDOW = 64
-ROWS_BUFFERED = 100_000
+BYTES_BUFFERED = 32 * 1024 * 1024
+
+# Parts are written once, read once and deleted: what makes a file small or quick to search costs more than it saves.
+_PARQUET = {"compression": "none", "use_dictionary": ["origin"], "write_statistics": False}
 
 _FILES_SCHEMA = pa.schema(
     [
@@ -59,7 +67,7 @@ class Staging:
         """Write raw rows and items in parts; all rows of an order lie in one part, in source order.
 
         Args:
-            orders: tables of one schema, with `order_id`.
+            orders: tables with `order_id`, if it is given; they may differ in their columns.
             items: likewise; read after the orders.
 
         Returns:
@@ -89,20 +97,24 @@ class Staging:
         return rows
 
     def raw_parts(self) -> Iterator[tuple[str, pd.DataFrame, pd.DataFrame | None]]:
-        """Yield the name, the raw rows and the items (None where no query gave any) of each part."""
-        has_items = (self.folder / "raw-items").exists()
-        for path in self._paths("raw"):
-            items = self.folder / "raw-items" / path.name
-            raw = _read(path)
-            if not has_items:
-                yield path.name, raw, None
-            elif items.exists():
-                yield path.name, raw, _read(items)
-            else:
-                yield path.name, raw, pd.DataFrame({"order_id": pd.Series(dtype="str")})
+        """Yield groups of neighbouring parts, so that each is worth its overhead and memory does not grow.
+
+        Yields:
+            A name for what becomes of the group; its raw rows, with the columns that the source gave; and their items,
+            None where no query gave any.
+        """
+        items = self._paths_by_part("raw-items") if (self.folder / "raw-items").exists() else None
+        for parts, rows in _groups(self._paths_by_part("raw")):
+            of_items = None
+            if items is not None:
+                files = [path for part in parts for path in items.get(part, ())]
+                of_items = _read(files) if files else pa.table({"order_id": pa.array([], pa.string())})
+            yield f"{parts[0]}.parquet", rows.to_pandas(), None if of_items is None else of_items.to_pandas()
 
     def raw_rows(self, positions: Sequence[int]) -> tuple[pd.DataFrame, pd.DataFrame | None]:
         """Return the raw rows at these positions of the window, in their order, and the items of their orders."""
+        import pandas as pd
+
         found, found_items = [], []
         for _, raw, items in self.raw_parts():
             rows = raw[raw["position"].isin(positions)]
@@ -116,12 +128,12 @@ class Staging:
         """Yield the rows that transform has rejected, with their reasons."""
         if (self.folder / "rejected").exists():
             for path in self._paths("rejected"):
-                yield _read(path)
+                yield _read([path]).to_pandas()
 
     def ready_parts(self) -> Iterator[pd.DataFrame]:
-        """Yield the ready orders of each part."""
+        """Yield the ready orders of each group of parts: first those of the lowest `order_hash`."""
         for path in self._paths("ready"):
-            yield _read(path)
+            yield _read([path]).to_pandas()
 
     def write(self, name: str, part: str, frame: pd.DataFrame) -> None:
         """Write one part of `ready` or `rejected`; an empty one is left out."""
@@ -130,7 +142,7 @@ class Staging:
         folder = self.folder / name
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / part).open("wb") as file:
-            frame.to_parquet(file, index=False)
+            pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), file, **_PARQUET)
 
     def write_files(self, versions: Sequence[FileVersion]) -> None:
         """Write down which versions of which files were read; nothing where there are none."""
@@ -156,17 +168,21 @@ class Staging:
             )
         return sorted((self.folder / name).glob("*.parquet"), key=lambda path: path.name)
 
+    def _paths_by_part(self, name: str) -> dict[str, list[UPath]]:
+        by_part = groupby(self._paths(name), lambda path: path.name.rpartition("-")[0])
+        return {part: list(paths) for part, paths in by_part}
+
 
 class _PartWriters:
-    """One Parquet file a part; rows are buffered, so that each write is worth a row group."""
+    """One Parquet file a part, or more where later rows have more columns; what is buffered is worth a row group."""
 
     def __init__(self, folder: UPath, parts: int) -> None:
         self._folder = folder
         self._parts = parts
         self._open = ExitStack()
-        self._writers: dict[int, pq.ParquetWriter] = {}
+        self._writers: dict[int, list[pq.ParquetWriter]] = {}
         self._pending: dict[int, list[pa.Table]] = {}
-        self._rows_pending = 0
+        self._bytes_pending = 0
 
     def __enter__(self) -> _PartWriters:
         return self
@@ -177,37 +193,60 @@ class _PartWriters:
                 self._flush()
 
     def write(self, table: pa.Table) -> None:
-        numbers = part_numbers(table["order_id"], self._parts)
+        hashes = order_hashes(table["order_id"])
+        numbers = part_numbers(hashes, self._parts)
         by_part = np.argsort(numbers, kind="stable")
-        ordered = table.take(pa.array(by_part))
+        ordered = table.append_column("order_hash", pa.array(hashes)).take(pa.array(by_part))
         bounds = np.searchsorted(numbers[by_part], np.arange(self._parts + 1))
         for part in range(self._parts):
             length = int(bounds[part + 1] - bounds[part])
             if length:
                 self._pending.setdefault(part, []).append(ordered.slice(int(bounds[part]), length))
-        self._rows_pending += table.num_rows
-        if self._rows_pending > ROWS_BUFFERED:
+        self._bytes_pending += ordered.nbytes
+        if self._bytes_pending > BYTES_BUFFERED:
             self._flush()
 
     def _flush(self) -> None:
         for part, tables in self._pending.items():
-            table = pa.concat_tables(tables)
-            if part not in self._writers:
-                self._folder.mkdir(parents=True, exist_ok=True)
-                file = self._open.enter_context((self._folder / f"part-{part:05d}.parquet").open("wb"))
-                self._writers[part] = self._open.enter_context(pq.ParquetWriter(file, table.schema))
-            self._writers[part].write_table(table)
+            table = _concat(tables)
+            writer = self._writer(part, table.schema)
+            writer.write_table(_concat([writer.schema.empty_table(), table]))
         self._pending.clear()
-        self._rows_pending = 0
+        self._bytes_pending = 0
+
+    def _writer(self, part: int, schema: pa.Schema) -> pq.ParquetWriter:
+        writers = self._writers.setdefault(part, [])
+        if not writers or set(schema.names) - set(writers[-1].schema.names):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            path = self._folder / f"part-{part:05d}-{len(writers)}.parquet"
+            whole = pa.unify_schemas([*[writer.schema for writer in writers[-1:]], schema])
+            file = self._open.enter_context(path.open("wb"))
+            writers.append(self._open.enter_context(pq.ParquetWriter(file, whole, **_PARQUET)))
+        return writers[-1]
 
 
-def part_numbers(order_ids: pa.ChunkedArray, parts: int) -> np.ndarray:
-    """Return the part, from 0, that each row belongs to: the same for equal ids, whatever blanks surround them."""
-    ids = pc.fill_null(pc.utf8_trim_whitespace(order_ids), "").to_numpy()
-    return pd.util.hash_array(ids, categorize=False) % parts
+def _groups(paths_by_part: dict[str, list[UPath]]) -> Iterator[tuple[list[str], pa.Table]]:
+    """Yield neighbouring parts, together of up to ROWS_OF_ONE_PART if they are not larger alone, and their rows."""
+    parts: list[str] = []
+    tables: list[pa.Table] = []
+    for part, paths in paths_by_part.items():
+        table = _read(paths)
+        if tables and sum(map(len, tables)) + len(table) > ROWS_OF_ONE_PART:
+            yield parts, _concat(tables)
+            parts, tables = [], []
+        parts.append(part)
+        tables.append(table)
+    yield parts, _concat(tables)
 
 
-def _read(path: UPath) -> pd.DataFrame:
-    with path.open("rb") as file:
-        frame: pd.DataFrame = pq.read_table(file).to_pandas()
-        return frame
+def _read(paths: Iterable[UPath]) -> pa.Table:
+    tables = []
+    for path in paths:
+        with path.open("rb") as file:
+            tables.append(pq.read_table(file))
+    return _concat(tables)
+
+
+def _concat(tables: Sequence[pa.Table]) -> pa.Table:
+    """Return the rows of all; where a table lacks another's column, that is missing."""
+    return pa.concat_tables(tables, promote_options="default")

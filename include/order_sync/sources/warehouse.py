@@ -27,7 +27,7 @@ from include.order_sync.config import SqlSource
 from include.order_sync.errors import OrderSyncError, StopError, TryAgainError
 from include.order_sync.model import ITEM_COLUMNS, FileVersion, Window
 from include.order_sync.redact import redact
-from include.order_sync.sources.raw import RAW_ITEMS_SCHEMA, Required, find_columns, raw_table
+from include.order_sync.sources.raw import Required, find_columns, raw_table
 
 ROWS_A_FETCH = 20_000
 LARGEST_ROW_BYTES = 8 * 1024 * 1024
@@ -106,7 +106,7 @@ class WarehouseReader:
             if found is None:
                 found = find_columns(names, self.source.columns, self.required, where)
             rows = chunk.num_rows
-            lines = pa.array(range(position + 1, position + rows + 1), pa.int64())
+            lines = pa.arange(position + 1, position + rows + 1)
             yield raw_table(chunk, found, origin=self._query.name, lines=lines, position=position)
             position += rows
 
@@ -121,12 +121,9 @@ class WarehouseReader:
                     f"Source {self.source.name!r}, {self._items_query.name}: no column {', '.join(missing)}; "
                     f"it has {', '.join(names)}. Change the query, or the source's `item_columns`."
                 )
-            nothing = pa.nulls(chunk.num_rows, pa.string())
-            arrays = [
-                chunk.column(names.index(wanted[column])) if wanted[column] in names else nothing
-                for column in RAW_ITEMS_SCHEMA.names
-            ]
-            yield pa.Table.from_arrays(arrays, schema=RAW_ITEMS_SCHEMA)
+            yield pa.table(
+                {column: chunk.column(names.index(name)) for column, name in wanted.items() if name in names}
+            )
 
     def _read(self, connection: sa.Connection, file: Path) -> Iterator[tuple[list[str], pa.Table]]:
         """Yield the query's column names and its rows, all text, chunk by chunk; at least once."""
@@ -214,8 +211,8 @@ class _CopyFile(io.RawIOBase):
     """COPY's blocks as a file that Arrow can read. Arrow reads ahead in a thread: closing waits for that."""
 
     def __init__(self, copy: psycopg.Copy) -> None:
-        self._copy = copy
-        self._rest = b""
+        self._rows = iter(copy)
+        self._rest = bytearray()
         self._reading = threading.Lock()
 
     def close(self) -> None:
@@ -229,16 +226,13 @@ class _CopyFile(io.RawIOBase):
         with self._reading:
             if self.closed:
                 return b""
-            blocks, length = [self._rest], len(self._rest)
-            while length < size:
-                block = bytes(self._copy.read())
-                if not block:
+            data = self._rest
+            for row in self._rows:  # COPY gives each row by itself
+                data += row
+                if len(data) >= size:
                     break
-                blocks.append(block)
-                length += len(block)
-            whole = b"".join(blocks)
-            self._rest = whole[size:]
-            return whole[:size]
+            self._rest = data[size:]
+            return bytes(data[:size])
 
 
 def _fetch(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -34,7 +33,8 @@ class TransformOrdersOperator(DestinationOperator):
     def execute(self, context: Context) -> str:
         """Transform part by part; a try that follows another starts anew."""
         from include.order_sync.staging import Staging
-        from include.order_sync.transform import Rules, cures, transform
+        from include.order_sync.steps import PartsTransformed, transform_parts
+        from include.order_sync.transform import Rules, cures
 
         configuration, destination = self.read_configuration()
         source = configuration.sources[destination.source]
@@ -46,27 +46,17 @@ class TransformOrdersOperator(DestinationOperator):
             changes=destination.sends,
             item_columns=source.item_columns,
         )
-        staging = Staging(ObjectStoragePath(self.staged))
-        figures: Counter[str] = Counter(superseded=0, orders=0, rejected=0, not_for_provider=0)
-        reasons: Counter[str] = Counter()
-        first_rows: dict[str, str] = {}
+        done = PartsTransformed()
         extracted = counts.pull(context, "extract")
         if extracted["rows"] > extracted["skipped"]:
-            staging.clear("ready", "rejected")
-            for name, raw, raw_items in staging.raw_parts():
-                part = transform(raw, raw_items, rules, destination.service)
-                staging.write("ready", name, part.ready)
-                staging.write("rejected", name, part.rejected)
-                figures.update(part.counts)
-                reasons += part.reasons
-                first_rows = part.first_rows | first_rows
-        if reasons:
+            done = transform_parts(Staging(ObjectStoragePath(self.staged)), rules, destination.service)
+        if done.reasons:
             self.log.warning(
                 "%d of %d orders are rejected; their rows are in %s/rejected\n%s",
-                figures["rejected"],
-                figures["orders"],
+                done.counts["rejected"],
+                done.counts["orders"],
                 self.staged,
-                counts.reasons_table(reasons, first_rows, cures(destination.service)),
+                counts.reasons_table(done.reasons, done.first_rows, cures(destination.service)),
             )
-        counts.push(context, **figures)
+        counts.push(context, **done.counts)
         return self.staged

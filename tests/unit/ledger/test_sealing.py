@@ -27,5 +27,5 @@ def test_a_row_remembers_its_rank(raw_orders: Callable[..., pd.DataFrame], rank:
     (entry,) = seal(rows.assign(reasons=[["a reason"]]), None, "UTC", Plain())
     opened, items, closed = unseal([entry.sealed_row], Plain())
 
-    pd.testing.assert_frame_equal(opened.to_pandas(), rows)
+    pd.testing.assert_frame_equal(opened.to_pandas(), rows.drop(columns="order_hash"))
     assert (items, closed) == (None, [])
