@@ -25,6 +25,10 @@ _CHARACTERS_TO_THE_SECOND = 19
 _FIRST_US = int(datetime(1900, 1, 2, tzinfo=UTC).timestamp()) * 1_000_000
 _LAST_US = int(datetime(9899, 12, 30, tzinfo=UTC).timestamp()) * 1_000_000
 
+NO_ITEMS = pd.DataFrame(
+    {column: pd.Series(dtype="str") for column in ITEM_COLUMNS} | {"position": pd.Series(dtype="int64")}
+)
+
 
 def canonical_orders(raw: pd.DataFrame, timezone: str) -> pd.DataFrame:
     """Return one canonical order a raw row, in the rows' order.
@@ -55,7 +59,7 @@ def canonical_orders(raw: pd.DataFrame, timezone: str) -> pd.DataFrame:
         info = orders["additional_info"]
         orders["additional_info"] = info.map(_json_object, na_action="ignore").astype("str")
         orders["additional_info_unreadable"] = info.notna() & orders["additional_info"].isna()
-    return pd.DataFrame(orders)
+    return pd.DataFrame(orders, copy=False)
 
 
 def query_items(raw: pd.DataFrame, orders: pd.DataFrame) -> pd.DataFrame:
@@ -87,8 +91,10 @@ def json_items(orders: pd.DataFrame, columns: Mapping[str, str]) -> tuple[pd.Dat
         columns: canonical item column -> key in those objects, where the names differ.
     """
     unreadable = pd.Series(False, index=orders.index)
-    rows: list[dict[str, Any]] = []
     given = orders.loc[orders["items"].notna(), ["items", "position"]]
+    if given.empty:
+        return NO_ITEMS, unreadable
+    rows: list[dict[str, Any]] = []
     for index, text, position in given.itertuples(name=None):
         entries = _json(text)
         if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):

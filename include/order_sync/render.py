@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from include.order_sync.texts import CONTROL_CHARACTERS, array_of, may_hold, series_of
+from include.order_sync.texts import array_of, may_hold, series_of
 
 
 def objects(texts: Mapping[str, pd.Series], values: Mapping[str, pd.Series]) -> pd.Series:
@@ -75,7 +75,7 @@ def _seconds(times: pd.Series) -> pa.Array:
 
 def _escaped(values: pa.Array) -> pa.Array:
     """Return what stands between the quotes of each text's JSON string; missing stays missing."""
-    if not may_hold(values, CONTROL_CHARACTERS + b'"\\'):
+    if not may_hold(values, b'"\\'):
         return values
     awkward = pc.fill_null(pc.match_substring_regex(values, r'["\\\x00-\x1f]'), fill_value=False)
     escaped = [json.dumps(value, ensure_ascii=False)[1:-1] for value in values.filter(awkward).to_pylist()]

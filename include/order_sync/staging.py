@@ -35,7 +35,12 @@ if TYPE_CHECKING:  # extract needs no pandas, and it is slow to import
 # A window of up to so many rows is one part; a larger one is split, so that memory does not grow with it.
 ROWS_OF_ONE_PART = 50_000
 PARTS_OF_A_LARGE_WINDOW = 64
-BYTES_BUFFERED = 32 * 1024 * 1024
+BYTES_BUFFERED = 16 * 1024 * 1024
+
+# Parts are worked off in groups of up to so many rows and bytes, with their items: each frame costs some milliseconds,
+# whatever its size.
+ROWS_OF_A_GROUP = 50_000
+BYTES_OF_A_GROUP = 8 * 1024 * 1024
 
 # Parts are written once, read once and deleted: what makes a file small or quick to search costs more than it saves.
 _PARQUET = {"compression": "none", "use_dictionary": ["origin"], "write_statistics": False}
@@ -103,13 +108,17 @@ class Staging:
             A name for what becomes of the group; its raw rows, with the columns that the source gave; and their items,
             None where no query gave any.
         """
-        items = self._paths_by_part("raw-items") if (self.folder / "raw-items").exists() else None
-        for parts, rows in _groups(self._paths_by_part("raw")):
-            of_items = None
-            if items is not None:
-                files = [path for part in parts for path in items.get(part, ())]
-                of_items = _read(files) if files else pa.table({"order_id": pa.array([], pa.string())})
-            yield f"{parts[0]}.parquet", rows.to_pandas(), None if of_items is None else of_items.to_pandas()
+        has_items = (self.folder / "raw-items").exists()
+        no_items = pa.table({"order_id": pa.array([], pa.string())})
+        paths_of_items = self._paths_by_part("raw-items") if has_items else {}
+        group: list[tuple[str, pa.Table, pa.Table]] = []
+        for part, paths in self._paths_by_part("raw").items():
+            rows, items = _read(paths), _read(paths_of_items[part]) if part in paths_of_items else no_items
+            if group and _is_full([*group, (part, rows, items)]):
+                yield _as_frames(group, has_items=has_items)
+                group.clear()
+            group.append((part, rows, items))
+        yield _as_frames(group, has_items=has_items)
 
     def raw_rows(self, positions: Sequence[int]) -> tuple[pd.DataFrame, pd.DataFrame | None]:
         """Return the raw rows at these positions of the window, in their order, and the items of their orders."""
@@ -142,7 +151,7 @@ class Staging:
         folder = self.folder / name
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / part).open("wb") as file:
-            pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), file, **_PARQUET)
+            pq.write_table(pa.Table.from_pandas(frame, preserve_index=False, nthreads=1), file, **_PARQUET)
 
     def write_files(self, versions: Sequence[FileVersion]) -> None:
         """Write down which versions of which files were read; nothing where there are none."""
@@ -225,26 +234,22 @@ class _PartWriters:
         return writers[-1]
 
 
-def _groups(paths_by_part: dict[str, list[UPath]]) -> Iterator[tuple[list[str], pa.Table]]:
-    """Yield neighbouring parts, together of up to ROWS_OF_ONE_PART if they are not larger alone, and their rows."""
-    parts: list[str] = []
-    tables: list[pa.Table] = []
-    for part, paths in paths_by_part.items():
-        table = _read(paths)
-        if tables and sum(map(len, tables)) + len(table) > ROWS_OF_ONE_PART:
-            yield parts, _concat(tables)
-            parts, tables = [], []
-        parts.append(part)
-        tables.append(table)
-    yield parts, _concat(tables)
+def _is_full(group: Sequence[tuple[str, pa.Table, pa.Table]]) -> bool:
+    rows: int = sum(rows.num_rows for _, rows, _ in group)
+    size: int = sum(rows.nbytes + items.nbytes for _, rows, items in group)
+    return rows > ROWS_OF_A_GROUP or size > BYTES_OF_A_GROUP
+
+
+def _as_frames(
+    group: Sequence[tuple[str, pa.Table, pa.Table]], *, has_items: bool
+) -> tuple[str, pd.DataFrame, pd.DataFrame | None]:
+    parts, rows, items = zip(*group, strict=True)
+    return f"{parts[0]}.parquet", _concat(rows).to_pandas(), _concat(items).to_pandas() if has_items else None
 
 
 def _read(paths: Iterable[UPath]) -> pa.Table:
-    tables = []
-    for path in paths:
-        with path.open("rb") as file:
-            tables.append(pq.read_table(file))
-    return _concat(tables)
+    # Whole files, which are small: Arrow would ask Python for each column of each.
+    return _concat([pq.ParquetFile(pa.BufferReader(path.read_bytes())).read(use_threads=False) for path in paths])
 
 
 def _concat(tables: Sequence[pa.Table]) -> pa.Table:

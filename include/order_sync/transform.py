@@ -13,8 +13,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from include.order_sync.canonical import canonical_orders, json_items, query_items
-from include.order_sync.model import ITEM_COLUMNS, OrderStatus
+from include.order_sync.canonical import NO_ITEMS, canonical_orders, json_items, query_items
+from include.order_sync.model import OrderStatus
 from include.order_sync.providers.base import Code, Provider
 from include.order_sync.texts import array_of, series_of
 from include.order_sync.validate import STATUS, UNREADABLE, any_of, find_faults, reasons_of
@@ -27,8 +27,6 @@ _BEFORE_ALL = pd.Timestamp(0, tz="UTC").as_unit("us")  # a row without a time of
 
 # What a ready order carries to delivery: its identity and version, its code, its payload, and where its raw row is.
 READY_COLUMNS = ["order_hash", "order_id", *VERSION, "code", "payload", "position"]
-
-NO_ITEMS = pd.DataFrame(columns=["position", *ITEM_COLUMNS])
 
 
 @dataclass(frozen=True)
@@ -88,8 +86,15 @@ def transform(raw: pd.DataFrame, raw_items: pd.DataFrame | None, rules: Rules, p
     orders["updated_at"] = orders["updated_at"].fillna(_BEFORE_ALL)
     # Only orders of the same hash can be the same order: usually there are none, and nothing is to be compared.
     alike = orders["order_hash"].duplicated(keep=False)
-    place = orders[alike].groupby(["order_id", *VERSION[:2]], dropna=False).cumcount()
-    orders["rank"] = orders["rank"].fillna(place).fillna(0).astype("int64")
+    place: pd.Series | int = 0
+    if alike.any():
+        place = (
+            orders[alike]
+            .groupby(["order_id", *VERSION[:2]], dropna=False)
+            .cumcount()
+            .reindex(orders.index, fill_value=0)
+        )
+    orders["rank"] = orders["rank"].fillna(place).astype("int64")
     latest = pd.Timestamp(rules.latest)
     orders["in_future"] = (orders["status_changed_at"] > latest) | (orders["updated_at"] > latest)
     unreadable = find_faults(orders, NO_ITEMS, UNREADABLE)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import pandas as pd
 
 from include.order_sync.providers.base import Check, flagged, missing
-from include.order_sync.texts import CONTROL_CHARACTERS, array_of, may_hold
+from include.order_sync.texts import array_of, may_hold
 
 MAX_ID_CHARACTERS = 255
 
@@ -15,7 +15,7 @@ MAX_ID_CHARACTERS = 255
 def readable_ids(ids: pd.Series) -> pd.Series[bool]:
     """Return where an order's id is one that services and the ledger can hold."""
     readable = ids.str.len().between(1, MAX_ID_CHARACTERS)
-    if may_hold(array_of(ids), CONTROL_CHARACTERS + b"\x7f"):
+    if may_hold(array_of(ids), b"\x7f"):
         readable &= ~ids.str.contains(r"[\x00-\x1f\x7f]", na=False)
     return readable
 

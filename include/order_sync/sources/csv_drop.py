@@ -36,6 +36,9 @@ from include.order_sync.sources.raw import Required, constant, find_columns, raw
 
 log = logging.getLogger(__name__)
 
+# The longest row that is read. Arrow reads up to 32 of these ahead.
+BYTES_A_BLOCK = 1024 * 1024
+
 # No file holds this by chance.
 END_MARK = f"end-{uuid.uuid4()}"
 
@@ -137,7 +140,7 @@ class CsvDropReader:
             reader = _open_csv(
                 pa.PythonFile(_WithEndMark(content, END_MARK + delimiter * (len(names) - 1)), mode="r"),
                 # Without threads, so that rows come with their numbers.
-                read_options=pa_csv.ReadOptions(use_threads=False, column_names=places, block_size=4 * 1024 * 1024),
+                read_options=pa_csv.ReadOptions(use_threads=False, column_names=places, block_size=BYTES_A_BLOCK),
                 parse_options=pa_csv.ParseOptions(
                     delimiter=delimiter,
                     newlines_in_values=True,

@@ -6,10 +6,8 @@ read in one transaction that sees one state of the database, and both pass the w
 
 from __future__ import annotations
 
-import io
 import json
-import threading
-from collections.abc import Collection, Generator, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -30,6 +28,7 @@ from include.order_sync.redact import redact
 from include.order_sync.sources.raw import Required, find_columns, raw_table
 
 ROWS_A_FETCH = 20_000
+BYTES_A_BLOCK = 1024 * 1024
 LARGEST_ROW_BYTES = 8 * 1024 * 1024
 
 
@@ -186,53 +185,31 @@ def _copy(
         # Places, not names: a query may give a name twice, and the caller says so.
         places = [str(place) for place in range(len(names))]
         yield names, pa.table({place: pa.array([], pa.string()) for place in places})
-        with cursor.copy(f"copy ({statement}\n) to stdout (format csv)", values) as copy, _CopyFile(copy) as file:
-            try:
-                reader = pa_csv.open_csv(
-                    pa.PythonFile(file, mode="r"),
-                    read_options=pa_csv.ReadOptions(column_names=places, block_size=LARGEST_ROW_BYTES),
-                    parse_options=pa_csv.ParseOptions(newlines_in_values=True),
-                    convert_options=pa_csv.ConvertOptions(
-                        column_types=dict.fromkeys(places, pa.string()),
-                        null_values=[""],
-                        strings_can_be_null=True,
-                        quoted_strings_can_be_null=False,
-                    ),
-                )
-            except pa.ArrowInvalid as error:
-                if "Empty CSV" in str(error):
-                    return
-                raise
-            for batch in reader:
-                yield names, pa.Table.from_batches([batch])
+        options: dict[str, Any] = {
+            "read_options": pa_csv.ReadOptions(column_names=places, block_size=LARGEST_ROW_BYTES),
+            "parse_options": pa_csv.ParseOptions(newlines_in_values=True),
+            "convert_options": pa_csv.ConvertOptions(
+                column_types=dict.fromkeys(places, pa.string()),
+                null_values=[""],
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=False,
+            ),
+        }
+        with cursor.copy(f"copy ({statement}\n) to stdout (format csv)", values) as copy:
+            for rows in _blocks(copy):
+                yield names, pa_csv.read_csv(pa.BufferReader(rows), **options)
 
 
-class _CopyFile(io.RawIOBase):
-    """COPY's blocks as a file that Arrow can read. Arrow reads ahead in a thread: closing waits for that."""
-
-    def __init__(self, copy: psycopg.Copy) -> None:
-        self._rows = iter(copy)
-        self._rest = bytearray()
-        self._reading = threading.Lock()
-
-    def close(self) -> None:
-        with self._reading:
-            super().close()
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        with self._reading:
-            if self.closed:
-                return b""
-            data = self._rest
-            for row in self._rows:  # COPY gives each row by itself
-                data += row
-                if len(data) >= size:
-                    break
-            self._rest = data[size:]
-            return bytes(data[:size])
+def _blocks(rows: Iterable[bytes | bytearray | memoryview]) -> Iterator[bytes]:
+    """Yield COPY's rows, which come one by one, in blocks that are worth a table. Meanwhile the server goes on."""
+    block = bytearray()
+    for row in rows:
+        block += row
+        if len(block) > BYTES_A_BLOCK:
+            yield bytes(block)
+            block.clear()
+    if block:
+        yield bytes(block)
 
 
 def _fetch(
