@@ -115,10 +115,9 @@ class Staging:
         for part, paths in self._paths_by_part("raw").items():
             rows, items = _read(paths), _read(paths_of_items[part]) if part in paths_of_items else no_items
             if group and _is_full([*group, (part, rows, items)]):
-                yield _as_frames(group, has_items=has_items)
-                group.clear()
+                yield _taken_as_frames(group, has_items=has_items)
             group.append((part, rows, items))
-        yield _as_frames(group, has_items=has_items)
+        yield _taken_as_frames(group, has_items=has_items)
 
     def raw_rows(self, positions: Sequence[int]) -> tuple[pd.DataFrame, pd.DataFrame | None]:
         """Return the raw rows at these positions of the window, in their order, and the items of their orders."""
@@ -240,10 +239,12 @@ def _is_full(group: Sequence[tuple[str, pa.Table, pa.Table]]) -> bool:
     return rows > ROWS_OF_A_GROUP or size > BYTES_OF_A_GROUP
 
 
-def _as_frames(
-    group: Sequence[tuple[str, pa.Table, pa.Table]], *, has_items: bool
+def _taken_as_frames(
+    group: list[tuple[str, pa.Table, pa.Table]], *, has_items: bool
 ) -> tuple[str, pd.DataFrame, pd.DataFrame | None]:
+    """Return the group's rows and items, and empty it, so that they are not held twice while they are worked on."""
     parts, rows, items = zip(*group, strict=True)
+    group.clear()
     return f"{parts[0]}.parquet", _concat(rows).to_pandas(), _concat(items).to_pandas() if has_items else None
 
 

@@ -18,6 +18,10 @@ if TYPE_CHECKING:  # a task imports what it needs, and no more
     from include.order_sync.sources.warehouse import WarehouseReader
     from include.order_sync.transform import Rules
 
+# Of Arrow's allocators the one that gives the most back: with the others a task takes 20 to 60 MB more.
+if "jemalloc" in pa.supported_memory_backends():
+    pa.set_memory_pool(pa.jemalloc_memory_pool())
+
 
 @dataclass(frozen=True)
 class Extracted:
@@ -83,6 +87,7 @@ def transform_parts(staging: Staging, rules: Rules, provider: Provider) -> Parts
         done.counts.update(part.counts)
         done.reasons.update(part.reasons)
         done.first_rows = part.first_rows | done.first_rows
+        del raw, raw_items, part  # before the next ones are read
     return done
 
 
