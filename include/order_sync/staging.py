@@ -35,7 +35,7 @@ if TYPE_CHECKING:  # extract needs no pandas, and it is slow to import
 # A window of up to so many rows is one part; a larger one is split, so that memory does not grow with it.
 ROWS_OF_ONE_PART = 50_000
 PARTS_OF_A_LARGE_WINDOW = 64
-BYTES_BUFFERED = 16 * 1024 * 1024
+BYTES_BUFFERED = 24 * 1024 * 1024
 
 # Parts are worked off in groups of up to so many rows and bytes, with their items: each frame costs some milliseconds,
 # whatever its size.
