@@ -278,6 +278,15 @@ def test_what_the_service_rejected_is_sent_again_by_a_redrive_alone(shop, entrie
     assert entries("id", "resolved_at is null") == []
 
 
+def test_a_run_that_reads_anew_counts_anew(shop):
+    """A run whose extract is cleared before the run has ended counts what it reads now alone."""
+    shop.drop(row("1", "paid"), row("2", "paid"))
+    shop.run()
+    shop.runs -= 1  # the same run, which Airflow says has started when it did
+    shop.drop(row("1", "done", 11), row("2", "paid"))
+    assert shop.run() == {"rows": 2, "orders": 2, "accepted": 1, "unchanged": 1, "requests": 1}
+
+
 GOOD, BAD = row("1", "paid"), row("2", "paid", email="no-address")
 
 
