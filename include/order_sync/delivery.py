@@ -167,11 +167,14 @@ class Delivery:
         self.delivered.orders[Action.HELD] += len(orders)
 
     def _judge(self) -> None:
-        if self.delivered.held:
-            ids = ", ".join(self.delivered.held[:ORDERS_NAMED_IN_A_MESSAGE])
-            more = ", ..." if len(self.delivered.held) > ORDERS_NAMED_IN_A_MESSAGE else ""
+        """Stop for the orders that are still held: a newer change may have resolved others since."""
+        states = self.ledger.states(self.delivered.held)
+        held = sorted(states.loc[states["verdict"] == Action.HELD, "order_id"])
+        if held:
+            ids = ", ".join(held[:ORDERS_NAMED_IN_A_MESSAGE])
+            more = ", ..." if len(held) > ORDERS_NAMED_IN_A_MESSAGE else ""
             raise StopError(
-                f"{len(self.delivered.held)} orders are held ({ids}{more}): they were sent, no answer tells whether "
+                f"{len(held)} orders are held ({ids}{more}): they were sent, no answer tells whether "
                 f"{self.provider.title} took them, and a second send could mail the customer again. Look them up there."
             )
 
