@@ -31,7 +31,8 @@ class Delivered:
     """What has become of the run's orders so far; true at any moment, also when the loop ends in an error.
 
     Args:
-        requests: how many this try has made, whatever became of them.
+        requests: how many the run has made, whatever became of them: it begins with the batches that the run's earlier
+            tries have written down.
         orders: how many orders have each outcome: `accepted`, `rejected`, `unchanged`, `stale`, `held`.
         reasons: how many orders each reason rejected in this try.
         held: ids of orders whose send is in doubt and must not be repeated without a person's word.

@@ -287,6 +287,13 @@ def test_a_run_that_reads_anew_counts_anew(shop):
     assert shop.run() == {"rows": 2, "orders": 2, "accepted": 1, "unchanged": 1, "requests": 1}
 
 
+def test_requests_of_all_tries_count(shop):
+    """A load that is tried again counts the requests of its earlier tries too; another run begins at none."""
+    shop.drop(row("1", "paid"))
+    assert shop.run(load_kills=2)["requests"] == 1
+    assert "requests" not in shop.run()
+
+
 GOOD, BAD = row("1", "paid"), row("2", "paid", email="no-address")
 
 

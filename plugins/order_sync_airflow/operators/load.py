@@ -44,7 +44,7 @@ class LoadOrdersOperator(DestinationOperator):
 
     def execute(self, context: Context) -> None:
         """Send what is to be sent; the staged parts are deleted once Airflow has recorded the success, or skip."""
-        from include.order_sync.delivery import Delivery
+        from include.order_sync.delivery import Delivered, Delivery
         from include.order_sync.ledger.quarantine import resolve_redriven
         from include.order_sync.ledger.sealing import Sealer
         from include.order_sync.planner import Choices, Planner
@@ -79,12 +79,15 @@ class LoadOrdersOperator(DestinationOperator):
                 check_thresholds(before, destination)
                 raise AirflowSkipException("No orders to send in this window.")
             with hook.get_conn() as session:
-                delivery = Delivery(destination.service, hook.credentials, session, ledger, sealer.seal, choices)
+                delivered = Delivered(requests=ledger.count_batches())
+                delivery = Delivery(
+                    destination.service, hook.credentials, session, ledger, sealer.seal, choices, delivered
+                )
                 try:
                     delivery.run(staging.ready_parts())
                 finally:
-                    outcomes = self._report(context, delivery.delivered, before["rejected"])
-                    if delivery.delivered.complete:
+                    outcomes = self._report(context, delivered, before["rejected"])
+                    if delivered.complete:
                         self._finish_window(context, staging)
             check_sums(before | outcomes, ledger.count_own()["accepted"])
             redriven = context["ti"].xcom_pull(task_ids="extract", key=REDRIVEN_KEY)
