@@ -101,27 +101,37 @@ class Staging:
             else:
                 yield path.name, raw, pd.DataFrame({"order_id": pd.Series(dtype="str")})
 
-    def raw_rows(self, positions: Sequence[int]) -> tuple[pd.DataFrame, pd.DataFrame | None]:
-        """Return the raw rows at these positions of the window, in their order, and the items of their orders."""
+    def raw_rows(self, orders: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+        """Return the raw rows of these orders, in their order, and the orders' items (None if their parts have none).
+
+        No part is read but theirs: some are asked for after each request.
+
+        Args:
+            orders: `part` and `position`, as ready_parts() and rejected_parts() give them.
+        """
+        raw = self._folder("raw")
         found, found_items = [], []
-        for _, raw, items in self.raw_parts():
-            rows = raw[raw["position"].isin(positions)]
+        for part in orders["part"].unique():
+            positions = orders.loc[orders["part"] == part, "position"].tolist()
+            rows = _read(raw / part, pc.field("position").isin(positions))
             found.append(rows)
-            if items is not None:
-                found_items.append(items[items["order_id"].str.strip().isin(rows["order_id"].str.strip())])
-        rows = pd.concat(found).set_index("position", drop=False).loc[list(positions)]
+            items = self.folder / "raw-items" / part
+            if items.exists():
+                ids = pa.array(rows["order_id"].dropna().str.strip().tolist(), pa.string())
+                found_items.append(_read(items, pc.utf8_trim_whitespace(pc.field("order_id")).isin(ids)))
+        rows = pd.concat(found).set_index("position", drop=False).loc[orders["position"].tolist()]
         return rows, pd.concat(found_items) if found_items else None
 
     def rejected_parts(self) -> Iterator[pd.DataFrame]:
-        """Yield the rows that transform has rejected, with their reasons."""
+        """Yield the rows that transform has rejected, with their reasons and the name of their `part`."""
         if (self.folder / "rejected").exists():
             for path in self._paths("rejected"):
-                yield _read(path)
+                yield _read(path).assign(part=path.name)
 
     def ready_parts(self) -> Iterator[pd.DataFrame]:
-        """Yield the ready orders of each part."""
+        """Yield the ready orders of each part, with its name as `part`."""
         for path in self._paths("ready"):
-            yield _read(path)
+            yield _read(path).assign(part=path.name)
 
     def write(self, name: str, part: str, frame: pd.DataFrame) -> None:
         """Write one part of `ready` or `rejected`; an empty one is left out."""
@@ -149,12 +159,15 @@ class Staging:
             return [FileVersion(**row) for row in pq.read_table(file).to_pylist()]
 
     def _paths(self, name: str) -> list[UPath]:
+        return sorted(self._folder(name).glob("*.parquet"), key=lambda path: path.name)
+
+    def _folder(self, name: str) -> UPath:
         if not (self.folder / name).exists():
             raise StopError(
                 f"The staged parts {self.folder} are gone: a run that succeeded deletes them. "
                 "Clear the run from its extract task on, to read the source again."
             )
-        return sorted((self.folder / name).glob("*.parquet"), key=lambda path: path.name)
+        return self.folder / name
 
 
 class _PartWriters:
@@ -207,7 +220,7 @@ def part_numbers(order_ids: pa.ChunkedArray, parts: int) -> np.ndarray:
     return pd.util.hash_array(ids, categorize=False) % parts
 
 
-def _read(path: UPath) -> pd.DataFrame:
+def _read(path: UPath, where: pc.Expression | None = None) -> pd.DataFrame:
     with path.open("rb") as file:
-        frame: pd.DataFrame = pq.read_table(file).to_pandas()
+        frame: pd.DataFrame = pq.read_table(file, filters=where).to_pandas()
         return frame
