@@ -31,7 +31,8 @@ class Delivered:
     """What has become of the run's orders so far; true at any moment, also when the loop ends in an error.
 
     Args:
-        requests: how many this try has made, whatever became of them.
+        requests: how many the run has made, whatever became of them: it begins with the batches that the run's earlier
+            tries have written down.
         orders: how many orders have each outcome: `accepted`, `rejected`, `unchanged`, `stale`, `held`.
         reasons: how many orders each reason rejected in this try.
         held: ids of orders whose send is in doubt and must not be repeated without a person's word.
@@ -167,11 +168,14 @@ class Delivery:
         self.delivered.orders[Action.HELD] += len(orders)
 
     def _judge(self) -> None:
-        if self.delivered.held:
-            ids = ", ".join(self.delivered.held[:ORDERS_NAMED_IN_A_MESSAGE])
-            more = ", ..." if len(self.delivered.held) > ORDERS_NAMED_IN_A_MESSAGE else ""
+        """Stop for the orders that are still held: a newer change may have resolved others since."""
+        states = self.ledger.states(self.delivered.held)
+        held = sorted(states.loc[states["verdict"] == Action.HELD, "order_id"])
+        if held:
+            ids = ", ".join(held[:ORDERS_NAMED_IN_A_MESSAGE])
+            more = ", ..." if len(held) > ORDERS_NAMED_IN_A_MESSAGE else ""
             raise StopError(
-                f"{len(self.delivered.held)} orders are held ({ids}{more}): they were sent, no answer tells whether "
+                f"{len(held)} orders are held ({ids}{more}): they were sent, no answer tells whether "
                 f"{self.provider.title} took them, and a second send could mail the customer again. Look them up there."
             )
 

@@ -1,13 +1,13 @@
 """A run's staged parts, as Parquet: tasks hand on the folder's path, never rows.
 
-    raw/part-00000-0.parquet        rows as the source gave them, as text, partitioned by a hash of the order id
-    raw-items/part-00000-0.parquet  their items, where a second query gives them, partitioned alike
-    ready/part-00000.parquet        orders with their payloads (READY_COLUMNS of transform.py)
-    rejected/part-00000.parquet     rows that can't be sent, with their reasons
-    files.parquet                   versions of the drop's files that were read
+    raw/part-00000-00.parquet        rows as the source gave them, as text, partitioned by a hash of the order id
+    raw-items/part-00000-00.parquet  their items, where a second query gives them, partitioned alike
+    ready/part-00000.parquet         orders with their payloads (READY_COLUMNS of transform.py)
+    rejected/part-00000.parquet      rows that can't be sent, with their reasons
+    files.parquet                    versions of the drop's files that were read
 
-A part has a second file, part-00000-1, where the source gives a column only later, as one file of a drop may. Ready and
-rejected parts are those of the group of raw parts that was worked off at once, and named by its first.
+A part has a second file, part-00000-01, where the source gives a column only later, as one file of a drop may. Ready
+and rejected parts are those of the group of raw parts that was worked off at once, and named by its first.
 
 Paths are UPath: a folder of this machine, or of any object storage.
 """
@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from upath import UPath
 
@@ -119,18 +120,30 @@ class Staging:
             group.append((part, rows, items))
         yield _taken_as_frames(group, has_items=has_items)
 
-    def raw_rows(self, positions: Sequence[int]) -> tuple[pd.DataFrame, pd.DataFrame | None]:
-        """Return the raw rows at these positions of the window, in their order, and the items of their orders."""
-        import pandas as pd
+    def raw_rows(self, orders: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+        """Return the raw rows of these orders, in their order, and the orders' items (None if their parts have none).
 
+        No part is read but theirs: some are asked for after each request.
+
+        Args:
+            orders: `order_hash` and `position`, as ready_parts() and rejected_parts() give them.
+        """
+        raw = self._paths_by_part("raw")
+        raw_items = self._paths_by_part("raw-items") if (self.folder / "raw-items").exists() else {}
+        parts = 1 if raw.keys() == {_part_name(0)} else PARTS_OF_A_LARGE_WINDOW
+        numbers = part_numbers(orders["order_hash"].to_numpy(), parts)
         found, found_items = [], []
-        for _, raw, items in self.raw_parts():
-            rows = raw[raw["position"].isin(positions)]
+        for number in np.unique(numbers):
+            part, positions = _part_name(number), pa.array(orders["position"][numbers == number])
+            rows = _read(raw[part])
+            rows = rows.filter(pc.is_in(rows["position"], value_set=positions))
             found.append(rows)
-            if items is not None:
-                found_items.append(items[items["order_id"].str.strip().isin(rows["order_id"].str.strip())])
-        rows = pd.concat(found).set_index("position", drop=False).loc[list(positions)]
-        return rows, pd.concat(found_items) if found_items else None
+            if part in raw_items:
+                items = _read(raw_items[part])
+                ids, item_ids = (pc.utf8_trim_whitespace(table["order_id"]) for table in (rows, items))
+                found_items.append(items.filter(pc.is_in(item_ids, value_set=ids, skip_nulls=True)))
+        frame = _concat(found).to_pandas().set_index("position", drop=False).loc[orders["position"].tolist()]
+        return frame, _concat(found_items).to_pandas() if found_items else None
 
     def rejected_parts(self) -> Iterator[pd.DataFrame]:
         """Yield the rows that transform has rejected, with their reasons."""
@@ -169,12 +182,15 @@ class Staging:
             return [FileVersion(**row) for row in pq.read_table(file).to_pylist()]
 
     def _paths(self, name: str) -> list[UPath]:
+        return sorted(self._folder(name).glob("*.parquet"), key=lambda path: path.name)
+
+    def _folder(self, name: str) -> UPath:
         if not (self.folder / name).exists():
             raise StopError(
                 f"The staged parts {self.folder} are gone: a run that succeeded deletes them. "
                 "Clear the run from its extract task on, to read the source again."
             )
-        return sorted((self.folder / name).glob("*.parquet"), key=lambda path: path.name)
+        return self.folder / name
 
     def _paths_by_part(self, name: str) -> dict[str, list[UPath]]:
         by_part = groupby(self._paths(name), lambda path: path.name.rpartition("-")[0])
@@ -226,11 +242,15 @@ class _PartWriters:
         writers = self._writers.setdefault(part, [])
         if not writers or set(schema.names) - set(writers[-1].schema.names):
             self._folder.mkdir(parents=True, exist_ok=True)
-            path = self._folder / f"part-{part:05d}-{len(writers)}.parquet"
+            path = self._folder / f"{_part_name(part)}-{len(writers):02d}.parquet"
             whole = pa.unify_schemas([*[writer.schema for writer in writers[-1:]], schema])
             file = self._open.enter_context(path.open("wb"))
             writers.append(self._open.enter_context(pq.ParquetWriter(file, whole, **_PARQUET)))
         return writers[-1]
+
+
+def _part_name(number: int) -> str:
+    return f"part-{number:05d}"
 
 
 def _is_full(group: Sequence[tuple[str, pa.Table, pa.Table]]) -> bool:

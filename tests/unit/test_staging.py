@@ -211,6 +211,23 @@ def test_no_items(staging: Staging, none: list[pa.Table]) -> None:
     assert [raw_items for _, _, raw_items in staging.raw_parts()] == [None]
 
 
+def test_raw_rows_of_some_orders(staging: Staging) -> None:
+    """The raw rows and items of orders come in the orders' order, and no part is read but theirs."""
+    staging.stage_raw(many(60_000), [items("7", " 59999 ", "8", None)])
+    wanted = ["59999", "7", "58000"]
+    hashes = order_hashes(pa.array(wanted))
+    names = [f"part-{number:05d}-00.parquet" for number in part_numbers(hashes, PARTS_OF_A_LARGE_WINDOW)]
+    for folder in ("raw", "raw-items"):
+        for part in (staging.folder / folder).iterdir():
+            if part.name not in names:
+                part.write_bytes(b"no one reads this")
+    rows, raw_items = staging.raw_rows(frame(order_hash=hashes, position=[59999, 7, 58000]))
+
+    assert rows["order_id"].tolist() == wanted
+    assert raw_items is not None
+    assert sorted(raw_items["order_id"]) == [" 59999 ", "7"]
+
+
 def test_orders_are_read_before_items(staging: Staging) -> None:
     """A source gives all its orders before the first item is asked for."""
     asked: list[str] = []
@@ -269,6 +286,8 @@ def test_gone(staging: Staging, what: str) -> None:
     staging.write("rejected", "part-00000.parquet", frame(order_id=["3"]))
     with pytest.raises(StopError, match=rf"{staging.folder} are gone.*Clear the run from its extract task on"):
         list(getattr(staging, what)())
+    with pytest.raises(StopError, match="are gone"):
+        staging.raw_rows(frame(order_hash=[0], position=[0]))
 
 
 def test_clear(staging: Staging) -> None:

@@ -63,7 +63,7 @@ class Sealer:
         """Return an entry for each of these ready orders, with its reason and the service's words."""
         if orders.empty:
             return []
-        rows, items = self.staging.raw_rows(orders["position"].tolist())
+        rows, items = self.staging.raw_rows(orders)
         said = rows.assign(
             rank=orders["rank"].tolist(),
             reasons=pd.Series([[reason] for reason in reasons], index=rows.index),
@@ -73,7 +73,7 @@ class Sealer:
 
     def seal_rows(self, rejected: pd.DataFrame) -> list[Entry]:
         """Return an entry for each of these raw rows, which carry their rank and reasons."""
-        _, items = self.staging.raw_rows(rejected["position"].tolist())
+        _, items = self.staging.raw_rows(rejected)
         return seal(rejected, items, self.timezone, self.cipher)
 
 

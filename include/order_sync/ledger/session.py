@@ -230,6 +230,12 @@ class LedgerSession:
         """Return how many of this run's orders, a version each, have each verdict."""
         return Counter(self.own_verdicts()["verdict"])
 
+    def count_batches(self) -> int:
+        """Return how many batches this run's tries have written down, whatever became of them."""
+        with self.transaction() as cursor:
+            query = "select count(*) from batches where destination = %s and run = %s"
+            return int(cursor.execute(query, (self.destination, self.run)).fetchone()[0])
+
     @contextmanager
     def transaction(self) -> Iterator[Any]:
         """Give a cursor in a transaction; TryAgainError if the session, and so the lock, is lost."""

@@ -13,7 +13,7 @@ from include.order_sync.model import Window
 from include.order_sync.reading import Reach, reading_of
 from order_sync_airflow import counts, window
 from order_sync_airflow.hooks.base import sql_engine
-from order_sync_airflow.ledger import ledger_transaction
+from order_sync_airflow.ledger import ledger_transaction, push_read_at
 from order_sync_airflow.operators.base import DestinationOperator, run_folder
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ class ExtractOrdersOperator(DestinationOperator):
         else:
             self.log.info("Reading %d orders of %s by their ids", len(reading.order_ids), source.name)
         folder = run_folder(configuration.staging, context)
+        push_read_at(context)
         started = datetime.now(UTC)
         reader = self._reader(source, reading, destination.service.required)
         done = extract(reader, Staging(folder), reading.order_ids)

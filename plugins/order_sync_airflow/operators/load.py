@@ -38,10 +38,13 @@ class LoadOrdersOperator(DestinationOperator):
         super().__init__(**kwargs)
         self.staged = staged
         self.retry_rejected = retry_rejected
+        # Not in execute: a kill before Airflow has recorded the success would leave its retry without parts.
+        self.on_success_callback = [*self.on_success_callback, delete_parts]
+        self.on_skipped_callback = [*self.on_skipped_callback, delete_parts]
 
     def execute(self, context: Context) -> None:
-        """Send what is to be sent, and delete the staged parts when all orders have their verdict."""
-        from include.order_sync.delivery import Delivery
+        """Send what is to be sent; the staged parts are deleted once Airflow has recorded the success, or skip."""
+        from include.order_sync.delivery import Delivered, Delivery
         from include.order_sync.ledger.quarantine import resolve_redriven
         from include.order_sync.ledger.sealing import Sealer
         from include.order_sync.planner import Choices, Planner
@@ -73,23 +76,24 @@ class LoadOrdersOperator(DestinationOperator):
                 ledger.quarantine(sealer.seal_rows(rows))
             if before["orders"] == before["rejected"] + before["not_for_provider"]:
                 self._finish_window(context, staging)
-                staging.clear("raw", "raw-items", "ready")
                 check_thresholds(before, destination)
                 raise AirflowSkipException("No orders to send in this window.")
             with hook.get_conn() as session:
-                delivery = Delivery(destination.service, hook.credentials, session, ledger, sealer.seal, choices)
+                delivered = Delivered(requests=ledger.count_batches())
+                delivery = Delivery(
+                    destination.service, hook.credentials, session, ledger, sealer.seal, choices, delivered
+                )
                 try:
                     delivery.run(staging.ready_parts())
                 finally:
-                    outcomes = self._report(context, delivery.delivered, before["rejected"])
-                    if delivery.delivered.complete:
+                    outcomes = self._report(context, delivered, before["rejected"])
+                    if delivered.complete:
                         self._finish_window(context, staging)
             check_sums(before | outcomes, ledger.count_own()["accepted"])
             redriven = context["ti"].xcom_pull(task_ids="extract", key=REDRIVEN_KEY)
             if redriven:
                 with ledger.transaction() as cursor:
                     resolve_redriven(cursor, ledger.run, redriven)
-        staging.clear("raw", "raw-items", "ready")
         check_thresholds(before | outcomes, destination)
 
     def _finish_window(self, context: Context, staging: Staging) -> None:
@@ -111,7 +115,6 @@ class LoadOrdersOperator(DestinationOperator):
             self.log.info(
                 "Plan only, nothing is sent. %s. The first to be sent:\n%s", dict(outcomes), counts.plan_table(first)
             )
-        staging.clear("raw", "raw-items", "ready")
         counts.push(context, **{name: before.get(name, 0) + outcomes.get(name, 0) for name in counts.OUTCOMES})
 
     def _report(self, context: Context, delivered: Delivered, rejected_before: int) -> dict[str, int]:
@@ -128,3 +131,14 @@ class LoadOrdersOperator(DestinationOperator):
         outcomes["rejected"] += rejected_before
         counts.push(context, **outcomes, requests=delivered.requests)
         return outcomes
+
+
+def delete_parts(context: Context) -> None:
+    """Delete the staged parts of a load that has ended well; rejected rows stay until retention.
+
+    Airflow calls it in the task's process, after it has recorded the success (a skip it records some moments later, as
+    the process ends). What it raises is logged, and changes no state.
+    """
+    from include.order_sync.staging import Staging
+
+    Staging(ObjectStoragePath(context["task"].staged)).clear("raw", "raw-items", "ready")

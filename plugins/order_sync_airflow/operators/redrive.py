@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from include.order_sync.errors import StopError
 from order_sync_airflow import counts
-from order_sync_airflow.ledger import REDRIVEN_KEY, deployment_cipher, open_ledger
+from order_sync_airflow.ledger import REDRIVEN_KEY, deployment_cipher, open_ledger, push_read_at
 from order_sync_airflow.operators.base import DestinationOperator, run_folder
 from order_sync_airflow.window import param_time
 
@@ -46,6 +46,7 @@ class StageQuarantineOperator(DestinationOperator):
             run_folder(configuration.staging, context),
         )
         staging.clear()
+        push_read_at(context)
         with open_ledger(context, destination.name, read_only=params["dry_run"]) as ledger:
             with ledger.transaction() as cursor:
                 found = quarantine.find(cursor, destination.name, _filter(context))
