@@ -11,16 +11,21 @@ import psycopg
 from chaos.sender import TASKS, Run, pull
 from chaos.world import World
 
-HELD = "select destination, order_id, code from order_states where verdict = 'held' order by destination, order_id"
+HELD = """
+    select d.name, o.order_id, o.code from orders_in_doubt o join destinations d on d.id = o.destination_id
+    where o.held order by 1, 2
+"""
 # How often an order was in doubt with a code that is sent again by rule, and was then sent again with that code.
 SENT_AGAIN = """
-    select b.destination, a.order_id, a.code, count(*)
+    select d.name, a.order_id, a.code, count(*)
     from attempts a
+    join destinations d on d.id = a.destination_id
     join batches b on b.id = a.batch_id
     where b.outcome = 'in_doubt' and not a.held_if_in_doubt and exists (
         select from attempts later
         join batches l on l.id = later.batch_id
-        where later.order_id = a.order_id and later.code = a.code and l.destination = b.destination and l.id > b.id)
+        where later.destination_id = a.destination_id and later.order_hash = a.order_hash
+          and later.order_id = a.order_id and later.code = a.code and l.id > b.id and l.outcome <> 'unchanged')
     group by 1, 2, 3 order by 1, 2, 3
 """
 

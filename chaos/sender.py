@@ -6,10 +6,8 @@ import json
 import logging
 import os
 import sys
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -17,18 +15,15 @@ from cryptography.fernet import Fernet
 from upath import UPath
 
 from chaos.world import World
-from include.order_sync import http
+from include.order_sync import http, steps
 from include.order_sync.config import Destination, SqlSource
-from include.order_sync.delivery import Delivery
 from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.ledger.sealing import Sealer
 from include.order_sync.ledger.session import open_session
 from include.order_sync.model import Window
-from include.order_sync.planner import Choices
 from include.order_sync.providers.base import Credentials
 from include.order_sync.sources.warehouse import WarehouseReader
 from include.order_sync.staging import Staging
-from include.order_sync.transform import Rules, transform
 
 log = logging.getLogger(__name__)
 
@@ -90,34 +85,18 @@ def configured(name: str) -> tuple[Destination, SqlSource]:
 def extract(world: World, run: Run, _try_number: int) -> None:
     """Stage the raw rows of the run's window."""
     destination, source = configured(run.destination)
-    staging = Staging(UPath(world.folder / run.folder))
-    staging.clear()
     reader = WarehouseReader(_engine(world.source), source, run.window, destination.service.required)
-    with reader.open() as (orders, items):
-        rows, _ = staging.stage_raw(orders, items)
-    _push(world, run, "extract", {"rows": rows + reader.skipped, "skipped": reader.skipped})
+    done = steps.extract(reader, Staging(UPath(world.folder / run.folder)))
+    _push(world, run, "extract", {"rows": done.rows, "skipped": done.skipped})
 
 
-def transform_parts(world: World, run: Run, _try_number: int) -> None:
+def transform(world: World, run: Run, _try_number: int) -> None:
     """Turn the raw rows into payloads."""
     destination, source = configured(run.destination)
-    rules = Rules(
-        source.timezone,
-        datetime.now(UTC) + source.ahead,
-        source.statuses,
-        destination.codes,
-        destination.sends,
-        source.item_columns,
-    )
-    staging = Staging(UPath(world.folder / run.folder))
-    figures = Counter(superseded=0, orders=0, rejected=0, not_for_provider=0)
+    done = steps.PartsTransformed()
     if pull(world, run, "extract")["rows"]:
-        staging.clear("ready", "rejected")
-        for name, raw, raw_items in staging.raw_parts():
-            part = transform(raw, raw_items, rules, destination.service)
-            staging.write("ready", name, part.ready)
-            figures.update(part.counts)
-    _push(world, run, "transform", figures)
+        done = steps.transform_parts(Staging(UPath(world.folder / run.folder)), source, destination)
+    _push(world, run, "transform", done.counts)
 
 
 def load(world: World, run: Run, try_number: int) -> None:
@@ -141,9 +120,7 @@ def load(world: World, run: Run, try_number: int) -> None:
     ):
         staging = Staging(UPath(world.folder / run.folder))
         sealer = Sealer(staging, source.timezone, Fernet(Fernet.generate_key()))
-        delivery = Delivery(
-            destination.service, credentials, session, ledger, sealer.seal, Choices(destination.send_when)
-        )
+        delivery = steps.delivery(destination, credentials, session, ledger, sealer, steps.choices(destination))
         try:
             delivery.run(staging.ready_parts())
         finally:
@@ -154,7 +131,7 @@ def load(world: World, run: Run, try_number: int) -> None:
 
 TASKS: dict[str, Callable[[World, Run, int], None]] = {
     "extract": extract,
-    "transform": transform_parts,
+    "transform": transform,
     "load": load,
 }
 

@@ -2,7 +2,8 @@
 
 from datetime import timedelta
 
-from airflow.sdk import DAG, CronDataIntervalTimetable, Param
+from airflow.sdk import DAG, CronDataIntervalTimetable, Param, get_parsing_context
+from airflow.sdk.definitions.param import ParamsDict
 from order_sync_airflow.counts import TAG
 from order_sync_airflow.operators import ExtractOrdersOperator, LoadOrdersOperator, TransformOrdersOperator
 
@@ -81,7 +82,6 @@ def build_dag(destination: Destination) -> DAG:
         max_active_runs=1,
         doc_md=doc(destination),
         tags=[TAG, destination.provider],
-        params=PARAMS,
         default_args={
             # Enough to outlive an outage of a day.
             "retries": destination.retries,
@@ -98,8 +98,14 @@ def build_dag(destination: Destination) -> DAG:
             staged=transform.output,
             max_active_tis_per_dag=1,  # a backfill's runs and the hourly one must not send at once
         )
+    # Last, as each task would get a copy of its own, and Airflow check all copies at every parse: a task's run takes
+    # them from its DAG.
+    dag.params = ParamsDict(PARAMS)
     return dag
 
 
+# A task that starts names its DAG, and needs no other.
+wanted = get_parsing_context().dag_id
 for good in load().destinations.values():
-    build_dag(good)
+    if wanted in (None, good.dag_id):
+        build_dag(good)

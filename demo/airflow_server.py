@@ -43,6 +43,8 @@ def environment(settings: Settings, postgres: Postgres, extra: Mapping[str, str]
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("AIRFLOW__", "AIRFLOW_CONN_", "AIRFLOW_VAR_", "AIRFLOW_HOME", "AIRFLOW_CONFIG"))
+        # Each task is a process of its own: without Python's cache it would compile anew all that it imports.
+        and name != "PYTHONDONTWRITEBYTECODE"
     }
     return inherited | {
         "PATH": os.pathsep.join([str(_airflow_without_log_servers(home)), os.environ.get("PATH", "")]),

@@ -8,12 +8,12 @@ import functools
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import requests
-from ruamel.yaml import YAML
+import yaml
 
 from demo import airflow_server, shop
 from demo.airflow_api import ENDED, AirflowApi
@@ -37,7 +37,7 @@ def last_full_hours(now: datetime) -> list[datetime]:
 
 def destinations() -> list[str]:
     """Return the names of the configured destinations."""
-    configuration = YAML(typ="safe").load(ROOT / "include" / "config" / "order_sync.yaml")
+    configuration = yaml.safe_load((ROOT / "include" / "config" / "order_sync.yaml").read_text("utf-8"))
     return list(configuration["destinations"])
 
 
@@ -45,9 +45,15 @@ class Demo:
     """A sample shop, a sandbox and an Airflow, from lock() and start() to stop().
 
     :param extra_environment: variables for Airflow's processes that come on top of the demo's own.
+    :param dag_ids: the DAGs that start() waits for: by default those of the sample's destinations.
     """
 
-    def __init__(self, settings: Settings, extra_environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        extra_environment: Mapping[str, str] | None = None,
+        dag_ids: Collection[str] | None = None,
+    ) -> None:
         self.settings = settings
         self.hours = last_full_hours(datetime.now(UTC))
         self.url = airflow_server.base_url(settings)
@@ -59,6 +65,7 @@ class Demo:
         self._local_http.trust_env = False  # the sandbox is on this machine: no proxy
         self._processes = Processes(settings.local / "processes.json", settings.logs)
         self._extra_environment = extra_environment or {}
+        self._dag_ids = set(dag_ids or (f"order_sync_{name}" for name in destinations()))
 
     def lock(self) -> None:
         """Keep other demos out of the same folder; the kernel lets go when this process ends."""
@@ -180,13 +187,12 @@ class Demo:
         wait_for("Airflow to be healthy", READY_TIMEOUT_S, self.api.is_healthy, self.check)
         self._processes.watch_children("airflow")
         self.api.log_in()
-        expected = {f"order_sync_{name}" for name in destinations()}
 
         def dags_are_there() -> bool:
-            return expected <= self.api.dag_ids() and not self.api.import_errors()
+            return self._dag_ids <= self.api.dag_ids() and not self.api.import_errors()
 
         try:
-            wait_for(f"Airflow to list {', '.join(sorted(expected))}", DAGS_TIMEOUT_S, dags_are_there, self.check)
+            wait_for(f"Airflow to list {', '.join(sorted(self._dag_ids))}", DAGS_TIMEOUT_S, dags_are_there, self.check)
         except OverdueError as error:
             raise DemoError("\n".join([str(error), *self.api.import_errors()])) from error
 

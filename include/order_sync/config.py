@@ -5,10 +5,10 @@ config_file.py reads it. Both are imported while Airflow parses DAG files, so ne
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import available_timezones
@@ -52,6 +52,8 @@ def known_value(kind: str, value: str, known: Sequence[str]) -> str:
 
 
 def _hint(name: str, known: Sequence[str]) -> str:
+    import difflib  # only a mistake needs it
+
     close = difflib.get_close_matches(name, known, 1)
     return f"{f' did you mean {close[0]!r}?' if close else ''} known: {', '.join(known)}"
 
@@ -64,7 +66,12 @@ def _quoted(names: Any) -> Any:
 
 
 def _time_zone(name: str) -> str:
-    return known_value("time zone", name, sorted(available_timezones()))
+    return known_value("time zone", name, _time_zones())
+
+
+@cache
+def _time_zones() -> list[str]:
+    return sorted(available_timezones())  # reads hundreds of files
 
 
 def _sql_file(name: Any, marks: Sequence[str], otherwise: str) -> Path:
@@ -237,6 +244,7 @@ class Destination(_Strict):
     max_rejected: int = Field(1000, ge=0, description="a run with more rejected orders ends red")
     max_rejected_share: float = Field(0.5, ge=0, le=1, description="a run with a larger share rejected ends red")
     none_good_of: int = Field(3, ge=1, description="a run ends red if so many orders were rejected and none was good")
+    connections: int = Field(1, ge=1, le=64, description="how many requests may be under way at once, from 1 to 64")
     in_doubt: Literal["resend"] | None = Field(
         None, description="resend, to repeat what is in doubt also where the provider's rule holds it"
     )

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from yaml import YAMLError
 
+from include.order_sync import yaml12
 from include.order_sync.config import PROJECT, CsvSource, Destination, Retention, Source, SqlSource, known_key
 from include.order_sync.errors import StopError
 
@@ -69,11 +69,10 @@ class _Reader:
     def read(self) -> Configuration:
         configuration = self.configuration
         try:
-            # YAML 1.2: `on` and `no` are words there, and a key that comes twice is refused.
-            self.tree = YAML(typ="safe", pure=True).load(configuration.file.read_text("utf-8"))
+            self.tree = yaml12.load(configuration.file.read_text("utf-8"))
         except OSError as error:
             self._mistake("", error.strerror, "write the file, or set ORDER_SYNC_CONFIG to its path")
-        except (YAMLError, UnicodeDecodeError) as error:
+        except (YAMLError, ValueError) as error:
             self._mistake("", " ".join(str(error).split()), "correct the YAML there")
         if not isinstance(self.tree, dict):
             if not configuration.mistakes:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import pandas as pd
 import requests
 
 from include.order_sync import http
-from include.order_sync.errors import BatchRefusedError, InDoubtError, StopError, TryAgainError
+from include.order_sync.errors import BatchRefusedError, InDoubtError, OrderSyncError, StopError, TryAgainError
+from include.order_sync.in_flight import InFlight
+from include.order_sync.ledger import attempts
 from include.order_sync.ledger.quarantine import HELD_REASON
 from include.order_sync.ledger.sealing import Entry
 from include.order_sync.ledger.session import LedgerSession
@@ -24,6 +27,10 @@ log = logging.getLogger(__name__)
 ORDERS_NAMED_IN_A_MESSAGE = 20
 UNANSWERED_IN_A_ROW = 3
 FRUITLESS_REQUESTS = 20
+ORDERS_WRITTEN_AT_ONCE = 1000
+
+# What a batch needs of its orders: to be written down, to be sent, and to find their rows for the quarantine.
+BATCH_COLUMNS = ["order_id", "attempt", "payload", "held_if_in_doubt", "order_hash", "position", "rank"]
 
 
 @dataclass
@@ -31,7 +38,8 @@ class Delivered:
     """What has become of the run's orders so far; true at any moment, also when the loop ends in an error.
 
     Args:
-        requests: how many this try has made, whatever became of them.
+        requests: how many the run has made, whatever became of them: it begins with the batches that the run's earlier
+            tries have begun.
         orders: how many orders have each outcome: `accepted`, `rejected`, `unchanged`, `stale`, `held`.
         reasons: how many orders each reason rejected in this try.
         held: ids of orders whose send is in doubt and must not be repeated without a person's word.
@@ -61,6 +69,7 @@ class Delivery:
         seal: orders, and a reason and the service's words each -> their rows, for the quarantine.
         choices: of the destination and the run.
         delivered: filled while the loop runs.
+        connections: how many requests may be under way at once.
     """
 
     provider: Provider
@@ -70,6 +79,7 @@ class Delivery:
     seal: Callable[[pd.DataFrame, Sequence[str], Sequence[str]], list[Entry]]
     choices: Choices = field(default_factory=Choices)
     delivered: Delivered = field(default_factory=Delivered)
+    connections: int = 1
 
     def run(self, parts: Iterable[pd.DataFrame]) -> None:
         """Send what is to be sent of `parts` (READY_COLUMNS of transform.py).
@@ -78,43 +88,72 @@ class Delivery:
             TryAgainError: a batch was not taken, or is in doubt and may be repeated; later ones were not sent.
             StopError: later ones were not sent, or all were and some are held.
         """
+        planner = Planner(self.provider, self.ledger, self.choices)
         behind: list[pd.DataFrame] = []
-        for batch in batches(self._to_send(parts, behind), self.provider.max_orders):
-            self._settle(batch)
-        for unchanged in behind:
-            self.ledger.advance(unchanged)
+        with InFlight(self._ask, self.connections) as in_flight:
+            try:
+                for some in _together(batches(self._to_send(planner, parts, behind), self.provider.max_orders)):
+                    self._send(some, in_flight)
+                while in_flight:
+                    self._settle(in_flight)
+            except OrderSyncError:
+                self._settle_what_has_left(in_flight)
+                raise
+        for part in filter(len, behind):
+            orders, action = planner.plan(part)
+            self._advance(orders[(action == Action.UNCHANGED) & orders["newer"]])
+        self.ledger.resolve_delivered()
         self.delivered.complete = True
         self._judge()
 
-    def _to_send(self, parts: Iterable[pd.DataFrame], behind: list[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+    def _to_send(
+        self, planner: Planner, parts: Iterable[pd.DataFrame], behind: list[pd.DataFrame]
+    ) -> Iterator[pd.DataFrame]:
         """Plan each part, count what is not sent, and yield what is.
 
         What is unchanged against a change that has yet to be sent goes to `behind`: the ledger may learn of it only
         after that one.
         """
-        planner = Planner(self.provider, self.ledger, self.choices)
         for part in parts:
+            if part.empty:
+                continue
             orders, action = planner.plan(part)
             send = action == Action.SEND
-            unchanged = orders[action == Action.UNCHANGED].drop_duplicates("order_id", keep="last")
-            later = unchanged["order_id"].isin(orders.loc[send, "order_id"])
-            self.ledger.advance(unchanged[~later])
-            behind.append(unchanged[later].drop(columns="payload"))
+            sent = orders[send]
+            newer = orders[(action == Action.UNCHANGED) & orders["newer"]].drop_duplicates("order_id", keep="last")
+            if len(newer):
+                later = newer["order_id"].isin(sent["order_id"])
+                self._advance(newer[~later])
+                behind.append(part.loc[newer.index[later]])
             self._hold(orders[action == Action.HELD])
-            self.delivered.orders.update(action[~action.isin([Action.SEND, Action.HELD])])
-            yield orders[send]
+            self.delivered.orders.update(action[~send & (action != Action.HELD)].tolist())
+            yield sent.assign(attempt=attempts.lines(sent, self.ledger.destination_id))[BATCH_COLUMNS]
 
-    def _settle(self, batch: pd.DataFrame) -> None:
-        """Send one batch until each of its orders has a verdict or is in doubt."""
-        number = self.ledger.intend(batch)
+    def _advance(self, newer: pd.DataFrame) -> None:
+        """Let the ledger remember newer versions of which the service has the code."""
+        known = newer.assign(payload_hash=newer["known_hash"])
+        self.ledger.advance(known.assign(attempt=attempts.lines(known, self.ledger.destination_id)))
+
+    def _send(self, some: Sequence[pd.DataFrame], in_flight: InFlight) -> None:
+        """Let batches leave, each as soon as it may; they are written down while earlier ones are under way."""
+        for number, batch in zip(self.ledger.prepare(some), some, strict=True):
+            while not in_flight.has_place_for(batch):
+                self._settle(in_flight)
+            self.ledger.begin(number)
+            self.delivered.requests += 1
+            in_flight.send(number, batch)
+
+    def _settle(self, in_flight: InFlight) -> None:
+        """Wait for one answer, and write down what became of its batch."""
+        number, batch, answer = in_flight.take()
         try:
-            verdicts = self._ask(batch)
+            verdicts = answer.result()
         except BatchRefusedError as refusal:
             if self.provider.halve_refused and len(batch) > 1:
                 self.ledger.conclude(number, "not_taken", reason=str(refusal))
                 middle = len(batch) // 2
-                self._settle(batch.iloc[:middle])
-                self._settle(batch.iloc[middle:])
+                if not in_flight.ending:
+                    self._send([batch.iloc[:middle], batch.iloc[middle:]], in_flight)
                 return
             verdicts = [Verdict(Outcome.REJECTED, str(refusal), refusal.words)] * len(batch)
         except InDoubtError as doubt:
@@ -131,9 +170,16 @@ class Delivery:
             raise
         self._record(number, batch, verdicts)
 
+    def _settle_what_has_left(self, in_flight: InFlight) -> None:
+        """Write down what becomes of the batches under way, though the first failure has ended the run."""
+        in_flight.ending = True
+        while in_flight:
+            with suppress(OrderSyncError):
+                self._settle(in_flight)
+
     def _ask(self, batch: pd.DataFrame) -> list[Verdict]:
+        """Ask the service, in a thread of its own: nothing is written down here."""
         request = self.provider.request(self.credentials, batch["payload"].tolist())
-        self.delivered.requests += 1
         answer = http.send(self.session, self.credentials.url, request)
         try:
             return self.provider.read(answer, batch["order_id"].tolist(), self.credentials)
@@ -145,18 +191,22 @@ class Delivery:
     def _record(self, number: int, batch: pd.DataFrame, verdicts: list[Verdict]) -> None:
         self.delivered.unanswered = 0
         refused = [verdict.outcome is Outcome.REJECTED for verdict in verdicts]
-        rows, said = batch[refused], [verdict for verdict in verdicts if verdict.outcome is Outcome.REJECTED]
-        reasons = [verdict.reason for verdict in said]
-        entries = self.seal(rows, reasons, [verdict.words for verdict in said])
-        rejected = dict(zip(rows["order_id"], reasons, strict=True))
-        self.ledger.conclude(number, "answered", rejected=rejected, entries=entries)
-        if len(rows) < len(batch):
-            self.delivered.orders[Action.ACCEPTED] += len(batch) - len(rows)
-        if len(rows):
-            self.delivered.orders[Action.REJECTED] += len(rows)
-            self.delivered.reasons.update(reasons)
-        if len(rows) == len(batch):
+        if any(refused):
+            self._reject(number, batch[refused], [v for v in verdicts if v.outcome is Outcome.REJECTED])
+        else:
+            self.ledger.conclude(number, "answered")
+        if all(refused):
             self._refuse_to_go_on_rejected()
+        else:
+            self.delivered.orders[Action.ACCEPTED] += refused.count(False)
+
+    def _reject(self, number: int, orders: pd.DataFrame, verdicts: Sequence[Verdict]) -> None:
+        reasons = [verdict.reason for verdict in verdicts]
+        entries = self.seal(orders, reasons, [verdict.words for verdict in verdicts])
+        rejected = dict(zip(orders["order_id"], reasons, strict=True))
+        self.ledger.conclude(number, "answered", rejected=rejected, entries=entries)
+        self.delivered.orders[Action.REJECTED] += len(orders)
+        self.delivered.reasons.update(reasons)
 
     def _hold(self, orders: pd.DataFrame) -> None:
         """Keep the rows of held orders, so that a person's decision can send them again."""
@@ -167,11 +217,13 @@ class Delivery:
         self.delivered.orders[Action.HELD] += len(orders)
 
     def _judge(self) -> None:
-        if self.delivered.held:
-            ids = ", ".join(self.delivered.held[:ORDERS_NAMED_IN_A_MESSAGE])
-            more = ", ..." if len(self.delivered.held) > ORDERS_NAMED_IN_A_MESSAGE else ""
+        """Stop for the orders that are still held: a newer change may have resolved others since."""
+        held = self.ledger.still_held(self.delivered.held)
+        if held:
+            ids = ", ".join(held[:ORDERS_NAMED_IN_A_MESSAGE])
+            more = ", ..." if len(held) > ORDERS_NAMED_IN_A_MESSAGE else ""
             raise StopError(
-                f"{len(self.delivered.held)} orders are held ({ids}{more}): they were sent, no answer tells whether "
+                f"{len(held)} orders are held ({ids}{more}): they were sent, no answer tells whether "
                 f"{self.provider.title} took them, and a second send could mail the customer again. Look them up there."
             )
 
@@ -194,6 +246,18 @@ class Delivery:
             )
 
 
+def _together(batches: Iterable[pd.DataFrame]) -> Iterator[list[pd.DataFrame]]:
+    """Yield batches in lots of so many orders that writing them down at once pays."""
+    some: list[pd.DataFrame] = []
+    for batch in batches:
+        some.append(batch)
+        if sum(map(len, some)) >= ORDERS_WRITTEN_AT_ONCE:
+            yield some
+            some = []
+    if some:
+        yield some
+
+
 def batches(parts: Iterable[pd.DataFrame], max_orders: int) -> Iterator[pd.DataFrame]:
     """Yield the orders in batches, none empty, none with an order twice, an order's changes one after the other.
 
@@ -203,7 +267,8 @@ def batches(parts: Iterable[pd.DataFrame], max_orders: int) -> Iterator[pd.DataF
     """
     waiting: list[pd.DataFrame] = []
     for part in parts:
-        for change, orders in part.groupby(part.groupby("order_id").cumcount()):
+        several = not part["order_id"].is_unique
+        for change, orders in part.groupby(part.groupby("order_id").cumcount()) if several else [(0, part)]:
             if change:
                 # The orders' earlier changes must have their verdict first.
                 yield from _full(waiting, max_orders, last=True)

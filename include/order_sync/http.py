@@ -24,6 +24,7 @@ CONNECT_TIMEOUT_S = 10
 READ_TIMEOUT_S = 120  # between two bytes: a service may think long about a thousand orders
 ANSWER_TIMEOUT_S = 300  # for the whole body of an answer
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
+MOST_CONNECTIONS = 64  # that a destination may have (config.py)
 
 
 class _NoAuth(requests.auth.AuthBase):
@@ -50,7 +51,7 @@ class _Pool(HTTPSConnectionPool):
 def open_session() -> requests.Session:
     """Return a session whose connections are kept alive and never retried by the library."""
     session = requests.Session()
-    adapter = HTTPAdapter(max_retries=0)
+    adapter = HTTPAdapter(max_retries=0, pool_maxsize=MOST_CONNECTIONS)
     adapter.poolmanager.pool_classes_by_scheme = {"http": HTTPConnectionPool, "https": _Pool}
     session.mount("https://", adapter)
     session.mount("http://", adapter)

@@ -41,8 +41,9 @@ ORDER_COLUMNS = (
 ITEM_COLUMNS = ("item_id", "name", "quantity", "cost", "url", "image_url", "category", "description")
 
 # Where a staged row came from: the query's or file's name; its row there, from 1 (a file's header is 1);
-# its place in the whole window; when its file was last modified; and what made it unreadable as a row.
-ORIGIN_COLUMNS = ("origin", "line", "position", "file_modified_at", "problem")
+# its place in the whole window; when its file was last modified; what made it unreadable as a row; of a row from the
+# quarantine, its rank (VERSION of transform.py) among rows that are no longer beside it; and its part's `order_hash`.
+ORIGIN_COLUMNS = ("origin", "line", "position", "file_modified_at", "problem", "rank", "order_hash")
 
 
 class OrderStatus(StrEnum):

@@ -23,8 +23,8 @@ class Action(StrEnum):
 
 def plan(
     ready: pd.DataFrame,
-    states: pd.DataFrame,
-    own: pd.DataFrame,
+    known: pd.DataFrame,
+    own: pd.Series,
     *,
     send_when: Literal["status", "content"],
     resend: bool,
@@ -39,24 +39,29 @@ def plan(
 
     Args:
         ready: order_id, VERSION, code, payload_hash; an order's changes in order.
-        states: STATE_COLUMNS of the ledger, for those of the orders that it knows.
-        own: OWN_COLUMNS of the ledger: the verdicts that this run's earlier tries have got.
+        known: STATE_COLUMNS of the ledger, row by row; where the ledger does not know an order, `verdict` is missing.
+        own: the verdict that this run's earlier tries have got, row by row; missing where they have none.
         send_when: what makes an order changed.
         resend: send unchanged orders too.
         retry_rejected: send again what the service has rejected, though it is the same.
     """
-    known = _joined(ready, states, ["order_id"])
     verdict = known["verdict"]
-    newer, same = _compare(ready, known)
+    several = ready["order_id"].duplicated(keep=False)
+    if verdict.isna().all() and own.isna().all() and not several.any():
+        return pd.Series(Action.SEND.value, index=ready.index, dtype="str")
+    newer, same = compare(ready, known)
     ahead = newer | verdict.isna()
 
     fact = "code" if send_when == "status" else "payload_hash"
-    # Where an order has several changes in this window, each is compared with the one before it.
-    altered = ready["payload_hash"].ne(known["attempted_hash"])
+    altered = _differ(ready["payload_hash"], known["attempted_hash"])
     again = same & (verdict.eq("in_doubt") | (verdict.eq("rejected") & (altered | retry_rejected)))
-    before = ready[fact].where(ahead | again).groupby(ready["order_id"]).shift()
-    taken = known[fact].where(verdict.ne("in_doubt"))  # what is in doubt may not have been taken
-    changed = ready[fact].ne(before.where(before.notna(), taken))
+    # Where an order has several changes in this window, each is compared with the one before it.
+    before = pd.Series(pd.NA, index=ready.index, dtype=ready[fact].dtype)
+    if several.any():
+        own_facts = ready[fact].where(ahead | again)[several]
+        before[several] = own_facts.groupby(ready["order_id"][several]).shift()
+    taken = known[fact].where(verdict.notna() & verdict.ne("in_doubt"))  # what is in doubt may not have been taken
+    changed = _differ(ready[fact], before.where(before.notna(), taken))
     held = verdict.eq("held") & (same | (newer & before.isna() & ready["code"].eq(known["code"])))
     refused = same & verdict.eq("rejected") & ~again
 
@@ -67,19 +72,18 @@ def plan(
     if resend:
         action[ahead | same] = Action.SEND.value
     action[held] = Action.HELD.value
-    mine = _joined(ready, own, ["order_id", *VERSION])["verdict"]
-    action[mine.eq("accepted")] = Action.ACCEPTED.value
-    action[mine.eq("rejected") & (~altered | ~same)] = Action.REJECTED.value
+    action[own.eq("accepted")] = Action.ACCEPTED.value
+    action[own.eq("rejected") & (~altered | ~same)] = Action.REJECTED.value
     return action
 
 
-def _joined(ready: pd.DataFrame, other: pd.DataFrame, on: list[str]) -> pd.DataFrame:
-    """Return the rows of `other` that belong to those of `ready`, with its index; missing where there is none."""
-    return ready[on].merge(other, on=on, how="left").set_index(ready.index)
+def _differ(ours: pd.Series, theirs: pd.Series) -> pd.Series:
+    """Return where two columns differ; what is missing differs from all."""
+    return ours.ne(theirs).fillna(True).astype("bool")
 
 
-def _compare(ready: pd.DataFrame, known: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
-    """Return where an order's version is higher than the ledger's, and where it is the same."""
+def compare(ready: pd.DataFrame, known: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+    """Return where an order's version is higher than the ledger's, and where it is the same; arguments as of `plan`."""
     newer = pd.Series(False, index=ready.index)
     same = known["verdict"].notna()
     for column in VERSION:

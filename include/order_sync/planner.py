@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from include.order_sync.ledger.session import LedgerSession
-from include.order_sync.plan import Action, plan
+from include.order_sync.plan import Action, compare, plan
 from include.order_sync.providers.base import Provider
+from include.order_sync.transform import VERSION
 
 FIRST_SHOWN = 20
 NOT_SENT = "not_sent"
@@ -53,16 +56,21 @@ class Planner:
     def plan(self, part: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
         """Return a part's orders (READY_COLUMNS of transform.py) as attempts, and the Action for each.
 
-        An attempt has, besides, its `payload_hash`; `held_if_in_doubt`; and `known_code`, which the service has.
+        An attempt has, besides, its `payload_hash`; `held_if_in_doubt`; of what the service has, `known_code` and
+        `known_hash`; and whether its version is `newer` than the ledger's.
         """
-        held = part["code"].isin(self.provider.held_codes) & (not self.choices.resend_in_doubt)
-        orders = part.assign(payload_hash=_hashes(part["payload"]), held_if_in_doubt=held)
-        states = self.ledger.states(orders["order_id"].unique().tolist())
-        orders["known_code"] = orders["order_id"].map(states.set_index("order_id")["code"]).astype("str")
+        known = self._known(part)
+        orders = part.assign(
+            payload_hash=payload_hashes(part["payload"]),
+            held_if_in_doubt=part["code"].isin(self.provider.held_codes) & (not self.choices.resend_in_doubt),
+            known_code=known["code"].where(known["verdict"].notna()),
+            known_hash=known["payload_hash"],
+            newer=compare(part, known)[0],
+        )
         action = plan(
             orders,
-            states,
-            self._own,
+            known,
+            self._own_verdicts(part),
             send_when=self.choices.send_when,
             resend=self.choices.resend,
             retry_rejected=self.choices.retry_rejected,
@@ -83,12 +91,32 @@ class Planner:
         shown = pd.concat(first).head(FIRST_SHOWN)
         return outcomes, shown.set_axis(["order_id", "before", "after"], axis=1)
 
+    def _known(self, part: pd.DataFrame) -> pd.DataFrame:
+        """Return what the ledger knows of each order, row by row."""
+        states = self.ledger.states(part)
+        if states.empty:
+            return states.reindex(part.index)
+        at = pc.index_in(pa.array(part["order_id"]), pa.array(states["order_id"])).to_numpy(zero_copy_only=False)
+        missing = np.isnan(at)
+        known = states.iloc[np.where(missing, 0, at).astype("int64")].set_index(part.index)
+        known.loc[missing, "verdict"] = pd.NA
+        return known
+
+    def _own_verdicts(self, part: pd.DataFrame) -> pd.Series:
+        version = ["order_id", *VERSION]
+        if self._own.empty:
+            return pd.Series(pd.NA, index=part.index, dtype="str")
+        return part[version].merge(self._own, on=version, how="left").set_index(part.index)["verdict"]
+
     @cached_property
     def _own(self) -> pd.DataFrame:
         return self.ledger.own_verdicts()
 
 
-def _hashes(payloads: pd.Series) -> pd.Series:
-    """Return a hash of each payload; credentials and signatures are in none."""
-    hashes = [hashlib.blake2b(payload.encode(), digest_size=16).digest() for payload in payloads]
-    return pd.Series(hashes, index=payloads.index, dtype="object")
+def payload_hashes(payloads: pd.Series) -> pd.Series:
+    """Return a hash of each payload, of 64 bits; credentials and signatures are in none.
+
+    pandas' hash is the same in every process and, as a test makes sure, in every release that this project has used.
+    """
+    hashes = pd.util.hash_array(payloads.to_numpy(dtype="object"), categorize=False).view("int64")
+    return pd.Series(hashes, index=payloads.index, dtype="Int64")

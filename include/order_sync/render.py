@@ -1,70 +1,90 @@
 """JSON text of whole columns at once: numbers leave exactly as the source wrote them."""
 
 import json
+from collections.abc import Iterable, Mapping
+from itertools import chain
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-
-def strings(values: pd.Series) -> pd.Series:
-    """Return each text as a JSON string; missing stays missing."""
-    awkward = values.str.contains(r'["\\\x00-\x1f]', na=False)
-    if awkward.any():
-        escaped = values[awkward].map(lambda value: json.dumps(value, ensure_ascii=False)[1:-1])
-        values = values.where(~awkward, escaped)
-    return '"' + values + '"'
+from include.order_sync.texts import array_of, may_hold, series_of
 
 
-def objects(fields: dict[str, pd.Series]) -> pd.Series:
-    """Glue columns of JSON text into one JSON object a row; a field that is missing is left out of its row.
+def objects(texts: Mapping[str, pd.Series], values: Mapping[str, pd.Series]) -> pd.Series:
+    """Glue columns into one JSON object a row; a field that is missing is left out of its row.
 
     Args:
-        fields: key -> column of JSON text; all of one index. The first is missing nowhere.
+        texts: key -> column of text, which becomes a JSON string. The first is missing nowhere.
+        values: key -> column of JSON text, which follow as they are. All columns have one index.
     """
-    pieces = [
-        pc.binary_join_element_wise(_text(f'{"," if place else ""}"{key}":'), _texts(column), _text(""))
-        for place, (key, column) in enumerate(fields.items())
-    ]
-    # A missing value has made its whole piece missing; it is joined as nothing.
-    joined = pc.binary_join_element_wise(
-        _text("{"), *pieces, _text("}"), _text(""), null_handling="replace", null_replacement=""
+    fields = chain(
+        ((key, _escaped(array_of(column)), '"') for key, column in texts.items()),
+        ((key, array_of(column), "") for key, column in values.items()),
     )
-    return pd.Series(joined.to_pandas().to_numpy(), index=next(iter(fields.values())).index, dtype="str")
+    pieces: list[pa.Array | pa.Scalar] = []
+    between = "{"
+    for key, array, quote in fields:
+        if len(array) and array.null_count == len(array):
+            continue
+        before = f'{"," if pieces else ""}"{key}":{quote}'
+        if array.null_count:
+            # A missing value makes its whole piece missing, which is joined as nothing.
+            pieces += [_text(between), _joined([_text(before), array, _text(quote)])]
+            between = ""
+        else:
+            pieces += [_text(between + before), array]
+            between = quote
+    joined = _joined([*pieces, _text(between + "}")], null_handling="replace", null_replacement="")
+    return series_of(joined, next(iter(texts.values())).index)
 
 
-def arrays(texts: pd.Series, owners: pd.Series) -> pd.Series:
-    """Glue JSON texts into one JSON array an owner; the index is the owners.
+def arrays(texts: pd.Series, owners: pd.Series, wanted: pd.Series) -> pd.Series:
+    """Glue JSON texts into one JSON array for each of the owners that are wanted; missing for one that owns none.
 
     Args:
         texts: JSON text of each element, in the order wanted.
         owners: whose it is; of the same index as `texts`.
+        wanted: owners.
     """
-    owners = owners.sort_values(kind="stable")
-    starts = (owners != owners.shift()).to_numpy().nonzero()[0]
-    values = _texts(texts.loc[owners.index])
-    lists = pa.LargeListArray.from_arrays(pa.array([*starts, len(values)], pa.int64()), values)
-    joined = pc.binary_join_element_wise(_text("["), pc.binary_join(lists, _text(",")), _text("]"), _text(""))
-    return pd.Series(joined.to_pandas().to_numpy(), index=owners.iloc[starts].to_numpy(), dtype="str")
-
-
-def _text(value: str) -> pa.Scalar:
-    return pa.scalar(value, pa.large_string())
-
-
-def _texts(values: pd.Series) -> pa.Array:
-    array = pa.array(values, pa.large_string())
-    return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
+    order = owners.to_numpy().argsort(kind="stable")
+    numbers = owners.to_numpy()[order]
+    starts = np.flatnonzero(np.diff(numbers, prepend=numbers[:1] - 1))
+    bounds = pa.array(np.append(starts, len(numbers)), pa.int64())
+    lists = pa.LargeListArray.from_arrays(bounds, array_of(texts).take(pa.array(order)))
+    joined = _joined([_text("["), pc.binary_join(lists, _text(",")), _text("]")])
+    places = pc.index_in(pa.array(wanted), value_set=pa.array(numbers[starts], pa.int64()))
+    return series_of(joined.take(places), wanted.index)
 
 
 def utc_times(times: pd.Series) -> pd.Series:
     """Return UTC times as ISO 8601 to the second, with the offset +00:00."""
-    naive = times.dt.tz_convert(None).to_numpy().astype("datetime64[s]")
-    texts = pd.Series(naive.astype("str"), index=times.index, dtype="str") + "+00:00"
-    return texts.where(times.notna())
+    texts = pc.utf8_replace_slice(_seconds(times).cast(pa.large_string()), start=10, stop=11, replacement="T")
+    return series_of(_joined([texts, _text("+00:00")]), times.index)
 
 
 def unix_seconds(times: pd.Series) -> pd.Series:
     """Return UTC times as whole seconds since 1970, as text."""
-    seconds = pd.Series(times.dt.tz_convert(None).to_numpy().astype("datetime64[s]").astype("int64").astype("str"))
-    return seconds.set_axis(times.index).astype("str").where(times.notna())
+    return series_of(_seconds(times).cast(pa.int64()).cast(pa.large_string()), times.index)
+
+
+def _seconds(times: pd.Series) -> pa.Array:
+    return pc.floor_temporal(pa.array(times, pa.timestamp("us")), unit="second").cast(pa.timestamp("s"))
+
+
+def _escaped(values: pa.Array) -> pa.Array:
+    """Return what stands between the quotes of each text's JSON string; missing stays missing."""
+    if not may_hold(values, b'"\\'):
+        return values
+    awkward = pc.fill_null(pc.match_substring_regex(values, r'["\\\x00-\x1f]'), fill_value=False)
+    escaped = [json.dumps(value, ensure_ascii=False)[1:-1] for value in values.filter(awkward).to_pylist()]
+    return pc.replace_with_mask(values, awkward, pa.array(escaped, pa.large_string()))
+
+
+def _joined(pieces: Iterable[pa.Array | pa.Scalar], **options: str) -> pa.Array:
+    return pc.binary_join_element_wise(*pieces, _text(""), **options)
+
+
+def _text(value: str) -> pa.Scalar:
+    return pa.scalar(value, pa.large_string())

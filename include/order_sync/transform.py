@@ -8,11 +8,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from include.order_sync.canonical import canonical_orders, json_items, query_items
-from include.order_sync.model import ITEM_COLUMNS, OrderStatus
+from include.order_sync.canonical import NO_ITEMS, canonical_orders, json_items, query_items
+from include.order_sync.model import OrderStatus
 from include.order_sync.providers.base import Code, Provider
+from include.order_sync.texts import array_of, series_of
 from include.order_sync.validate import STATUS, UNREADABLE, any_of, find_faults, reasons_of
 
 # A version: its two times, and its rank among the order's rows of the very same times, in source order. A row's
@@ -21,8 +25,8 @@ VERSION = ["status_changed_at", "updated_at", "rank"]
 
 _BEFORE_ALL = pd.Timestamp(0, tz="UTC").as_unit("us")  # a row without a time of its own goes before those with one
 
-# What a ready order carries to delivery: its identity and version, its code, its payload, and where it came from.
-READY_COLUMNS = ["order_id", "order_status", "code", *VERSION, "payload", "position", "origin", "line"]
+# What a ready order carries to delivery: its identity and version, its code, its payload, and where its raw row is.
+READY_COLUMNS = ["order_hash", "order_id", *VERSION, "code", "payload", "position"]
 
 
 @dataclass(frozen=True)
@@ -51,8 +55,8 @@ class Transformed:
     """What became of a part's rows.
 
     Args:
-        ready: READY_COLUMNS, an order's changes in order; what the provider is to be sent.
-        rejected: the raw rows that can't be sent, with the list of all their `reasons`.
+        ready: READY_COLUMNS, by `order_hash`, and an order's changes in order; what the provider is to be sent.
+        rejected: the raw rows that can't be sent, with their `rank` and the list of all their `reasons`.
         counts: superseded, orders, rejected, not_for_provider.
         reasons: how many orders each reason rejected.
         first_rows: reason -> where the first of them stands, as `orders.csv:7`.
@@ -75,35 +79,56 @@ def transform(raw: pd.DataFrame, raw_items: pd.DataFrame | None, rules: Rules, p
         provider: whose payloads to build.
     """
     orders = canonical_orders(raw, rules.timezone)
-    orders["order_status"] = orders["status"].map(dict(rules.statuses)).astype("str")
+    orders["order_status"] = _looked_up(orders["status"], rules.statuses)
     codes = {str(status): str(code) for status, code in rules.codes.items() if code is not None}
-    orders["code"] = orders["order_status"].map(codes).astype("str")
+    orders["code"] = _looked_up(orders["order_status"], codes)
 
     orders["updated_at"] = orders["updated_at"].fillna(_BEFORE_ALL)
-    orders["rank"] = orders.groupby(["order_id", *VERSION[:2]], dropna=False).cumcount()
+    # Only orders of the same hash can be the same order: usually there are none, and nothing is to be compared.
+    alike = orders["order_hash"].duplicated(keep=False)
+    place: pd.Series | int = 0
+    if alike.any():
+        place = (
+            orders[alike]
+            .groupby(["order_id", *VERSION[:2]], dropna=False)
+            .cumcount()
+            .reindex(orders.index, fill_value=0)
+        )
+    orders["rank"] = orders["rank"].fillna(place).astype("int64")
     latest = pd.Timestamp(rules.latest)
     orders["in_future"] = (orders["status_changed_at"] > latest) | (orders["updated_at"] > latest)
-    chosen = _choose(orders, rules.changes)
+    unreadable = find_faults(orders, NO_ITEMS, UNREADABLE)
+    superseded = nowhere = pd.Series(False, index=orders.index)
+    if rules.changes == "newest" and alike.any():
+        # A row without a readable id or version supersedes nothing and is superseded by nothing: it is rejected.
+        placed = orders.loc[alike & orders["problem"].isna() & ~any_of(unreadable, orders.index)]
+        older = placed.sort_values(VERSION, kind="stable").duplicated("order_id", keep="last")
+        superseded = older.reindex(orders.index, fill_value=False)
+    chosen = _only(orders, ~superseded)
     if raw_items is None:
         items, chosen["items_unreadable"] = json_items(chosen, rules.item_columns)
     else:
-        items = query_items(raw_items, chosen)
-        chosen["items_unreadable"] = False
+        items, chosen["items_unreadable"] = query_items(raw_items, chosen), nowhere
 
     whole = chosen["problem"].isna()
     not_for_provider = chosen["order_status"].notna() & chosen["code"].isna()
+    found = [
+        ({reason: wrong[chosen.index] for reason, wrong in unreadable.items()}, whole),
+        (find_faults(chosen, items, STATUS), whole),
+        (find_faults(chosen, items, provider.checks), whole & ~not_for_provider),
+    ]
     faults = {problem: chosen["problem"].eq(problem) for problem in chosen["problem"].dropna().unique()}
-    for checks, apply in ((UNREADABLE + STATUS, whole), (provider.checks, whole & ~not_for_provider)):
-        for reason, wrong in find_faults(chosen, items, checks).items():
-            if (wrong & apply).any():
-                faults[reason] = wrong & apply
+    for by_reason, apply in found:
+        faults |= {reason: wrong & apply for reason, wrong in by_reason.items() if (wrong & apply).any()}
     wrong = any_of(faults, chosen.index)
 
-    ready = chosen[~wrong & ~not_for_provider].sort_values(VERSION, kind="stable")
-    ready["payload"] = provider.build(ready, items[items["position"].isin(ready["position"])])
-    rejected = raw.loc[chosen.index[wrong]]
+    ready = _only(chosen, ~wrong & ~not_for_provider)
+    if len(ready) < len(chosen):
+        items = items[items["position"].isin(ready["position"])]
+    ready["payload"] = provider.build(ready, items)
+    rejected = raw.loc[chosen.index[wrong]].assign(rank=chosen.loc[wrong, "rank"])
     return Transformed(
-        ready=ready[READY_COLUMNS],
+        ready=_by_hash(ready[READY_COLUMNS]),
         rejected=rejected.assign(reasons=reasons_of(faults, rejected.index)),
         counts={
             "superseded": len(orders) - len(chosen),
@@ -112,7 +137,7 @@ def transform(raw: pd.DataFrame, raw_items: pd.DataFrame | None, rules: Rules, p
             "not_for_provider": int((not_for_provider & ~wrong).sum()),
         },
         reasons=Counter({reason: int(mask.sum()) for reason, mask in faults.items()}),
-        first_rows={reason: _place(chosen[mask].iloc[0]) for reason, mask in faults.items()},
+        first_rows={reason: _place(chosen.iloc[mask.to_numpy().argmax()]) for reason, mask in faults.items()},
     )
 
 
@@ -121,18 +146,25 @@ def cures(provider: Provider) -> dict[str, str]:
     return {check.reason: check.cure for check in (*UNREADABLE, *STATUS, *provider.checks)}
 
 
+def _looked_up(words: pd.Series, meanings: Mapping[str, str]) -> pd.Series:
+    """Return what each word means; missing where it means nothing."""
+    places = pc.index_in(array_of(words), value_set=pa.array(meanings.keys(), pa.large_string()))
+    return series_of(pa.array(map(str, meanings.values()), pa.large_string()).take(places), words.index)
+
+
+def _only(orders: pd.DataFrame, keep: pd.Series) -> pd.DataFrame:
+    """Return the orders to keep."""
+    return orders.copy(deep=False) if keep.all() else orders[keep]
+
+
+def _by_hash(ready: pd.DataFrame) -> pd.DataFrame:
+    """Return the orders by their hash, and each one's changes in order."""
+    hashes = ready["order_hash"]
+    if hashes.is_unique:
+        # Each number has its row in its lower half: numbers of which none is there twice sort quickest.
+        return ready.iloc[np.sort((hashes.to_numpy(np.int64) << 32) + np.arange(len(ready))) & 0xFFFFFFFF]
+    return ready.sort_values(["order_hash", "order_id", *VERSION], kind="stable")
+
+
 def _place(order: pd.Series) -> str:
     return f"{order['origin']}:{order['line']}"
-
-
-def _choose(orders: pd.DataFrame, changes: Literal["newest", "every"]) -> pd.DataFrame:
-    """Drop the superseded versions of each order.
-
-    A row without a readable id or version supersedes nothing and is superseded by nothing: it stays, to be rejected.
-    """
-    if changes == "every":
-        return orders.copy()
-    empty = pd.DataFrame(columns=["position", *ITEM_COLUMNS])
-    unplaced = orders["problem"].notna() | any_of(find_faults(orders, empty, UNREADABLE), orders.index)
-    newest = orders[~unplaced].sort_values(VERSION, kind="stable").drop_duplicates("order_id", keep="last")
-    return pd.concat([orders[unplaced], newest]).sort_values("position")

@@ -7,13 +7,17 @@ from collections.abc import Iterable
 import pandas as pd
 
 from include.order_sync.providers.base import Check, flagged, missing
+from include.order_sync.texts import array_of, may_hold
 
 MAX_ID_CHARACTERS = 255
 
 
 def readable_ids(ids: pd.Series) -> pd.Series[bool]:
     """Return where an order's id is one that services and the ledger can hold."""
-    return ids.str.fullmatch(rf"[^\x00-\x1f\x7f]{{1,{MAX_ID_CHARACTERS}}}", na=False)
+    readable = ids.str.len().between(1, MAX_ID_CHARACTERS)
+    if may_hold(array_of(ids), b"\x7f"):
+        readable &= ~ids.str.contains(r"[\x00-\x1f\x7f]", na=False)
+    return readable
 
 
 # What is wrong with an order whoever it is for. UNREADABLE ones leave a row without an id or a place in time, so

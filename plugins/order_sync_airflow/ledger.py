@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from include.order_sync.config_file import load
@@ -12,8 +13,6 @@ from include.order_sync.errors import OrderSyncError, StopError
 from order_sync_airflow.hooks.base import connection, sql_engine
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     import sqlalchemy as sa
     from airflow.sdk import Context
 
@@ -25,6 +24,9 @@ LEDGER_CONNECTION = "order_sync_ledger"
 # The XCom by which a redrive's extract tells its load which entries of the quarantine it has staged.
 REDRIVEN_KEY = "redriven"
 
+# The XCom by which an extract says when it read.
+READ_AT_KEY = "read_at"
+
 
 def ledger_engine() -> sa.Engine:
     """Return an engine of the ledger's connection; it has not connected yet."""
@@ -34,10 +36,18 @@ def ledger_engine() -> sa.Engine:
     return sql_engine(LEDGER_CONNECTION)
 
 
+def push_read_at(context: Context) -> None:
+    """Say that extract reads now."""
+    context["ti"].xcom_push(READ_AT_KEY, datetime.now(UTC).isoformat())
+
+
 def run_key(context: Context) -> str:
-    """Return what the ledger counts a run by: one that a person clears starts, and counts, anew."""
-    dag_run = context["dag_run"]
-    return f"{dag_run.dag_id} {dag_run.run_id} {dag_run.start_date.isoformat()}"
+    """Return what the ledger counts a run by: one that a person clears counts anew.
+
+    Clearing an ended run starts it anew. Clearing extract in a run that has not ended does not, but reads anew.
+    """
+    dag_run, read_at = context["dag_run"], context["ti"].xcom_pull(task_ids="extract", key=READ_AT_KEY)
+    return f"{dag_run.dag_id} {dag_run.run_id} {dag_run.start_date.isoformat()} {read_at}"
 
 
 @contextmanager

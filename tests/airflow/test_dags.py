@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import CronDataIntervalTimetable
+from airflow.sdk.definitions._internal.dag_parsing_context import _airflow_parsing_context_manager
 from order_sync_airflow.retry import OrderSyncRetryPolicy
 
 from tests.airflow.conftest import ROOT
@@ -69,17 +70,58 @@ def test_good_destinations_keep_their_dags_and_mistakes_are_listed(configuration
         assert said in error
 
 
-def test_parsing_reads_no_data_and_imports_no_pandas():
-    """A DAG file is parsed often: it imports neither pandas, pyarrow, SQLAlchemy's engines nor requests for itself."""
+FOR_ORDERS = {"numpy", "pandas", "pyarrow", "requests"}
+FOR_THE_LEDGER = {"alembic", "psycopg", "sqlalchemy"}
+
+
+def imported(code, slow):
+    """Return which of the packages `slow` a fresh Python imports for this code, and not for Airflow."""
     code = (
-        "import sys, airflow.sdk; before = set(sys.modules); import runpy; runpy.run_path('dags/order_sync.py');"
-        "print(sorted({'pandas', 'pyarrow', 'psycopg', 'numpy'} & (set(sys.modules) - before)))"
+        f"import sys, airflow.sdk\nbefore = set(sys.modules)\n{code}\n"
+        f"print(*sorted({slow} & (set(sys.modules) - before)))"
     )
     environment = {"PYTHONPATH": f"{ROOT}:{ROOT / 'plugins'}", "PATH": "", "AIRFLOW_HOME": "/nonexistent"}
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
     )
-    assert done.stdout.strip().splitlines()[-1] == "[]"
+    return done.stdout.splitlines()[-1].split()
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "dags").glob("*.py")), ids=lambda file: file.name)
+def test_parsing_imports_nothing_slow(file):
+    """A DAG file is parsed often: it imports nothing that reads, sends or computes."""
+    assert imported(f"import runpy; runpy.run_path({str(file)!r})", FOR_ORDERS | FOR_THE_LEDGER) == []
+
+
+@pytest.mark.parametrize("task", ["transform", "load"])
+def test_an_hour_without_orders_imports_nothing_slow(task):
+    """Where there are no orders, neither transform nor load imports what it works on orders with."""
+    code = f"""
+from datetime import datetime
+from types import SimpleNamespace
+from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
+from order_sync_airflow import counts, operators
+kind = operators.{task.title()}OrdersOperator
+pushed = {{("extract", "counts"): counts.ZERO, ("transform", "counts"): counts.ZERO}}
+ti = SimpleNamespace(
+    task_id="{task}", xcom_push=lambda *_: None, xcom_pull=lambda task_ids, key: pushed.get((task_ids, key))
+)
+dag_run = SimpleNamespace(dag_id="dag", run_id="run", start_date=datetime.now())
+context = {{"ti": ti, "params": {{}}, "dag_run": dag_run}}
+try:
+    kind(task_id="{task}", destination="rees46", staged="/nowhere").execute(context)
+except (AirflowSkipException, DownstreamTasksSkipped):
+    pass
+"""
+    assert imported(code, FOR_ORDERS) == []
+
+
+def test_a_task_parses_its_own_dag_alone(bag):
+    """A task that starts needs no other destination's DAG."""
+    assert {"order_sync_rees46", "order_sync_yespo"} <= set(bag.dags)
+    with _airflow_parsing_context_manager(dag_id="order_sync_rees46", task_id="load"):
+        alone = DagBag(ROOT / "dags" / "order_sync.py")
+    assert set(alone.dags) == {"order_sync_rees46"}
 
 
 def test_a_missing_configuration_is_said(configuration, tmp_path, monkeypatch):

@@ -50,7 +50,7 @@ def test_upgrade_and_status(command):
     assert "Traceback" not in before.stderr
     upgraded = command("upgrade")
     assert (upgraded.returncode, upgraded.stderr.strip()) == (0, "")
-    assert f"schema is {schema.head()}" in upgraded.stdout
+    assert f"schema is {schema.HEAD}" in upgraded.stdout
     status = command("status")
     assert (status.returncode, status.stderr.strip()) == (0, "")
     lines = status.stdout.splitlines()[2:]

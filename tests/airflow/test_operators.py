@@ -1,7 +1,9 @@
 """The operators one after the other, as a run calls them: a CSV drop in, the sandbox and the ledger out."""
 
+import contextlib
 import json
 import os
+import sys
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -13,11 +15,12 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from airflow.sdk import crypto
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
 from cryptography.fernet import Fernet
 from order_sync_airflow import operators
 
 from include.order_sync.errors import StopError
+from include.order_sync.ledger import sealing
 from tests.sandbox.conftest import Client, serve
 
 NOW = datetime.now(UTC)
@@ -76,15 +79,22 @@ class Shop:
         (self.tmp / "order_sync.yaml").write_text(text, "utf-8")
 
     def drop(self, *rows: str) -> None:
-        """Put a file into the drop, in place of those before."""
+        """Put a file into the drop, in place of those before; the same row in it is the same version."""
         folder = self.tmp / "drop"
         folder.mkdir(exist_ok=True)
         for file in folder.iterdir():
             file.unlink()
-        (folder / f"orders-{self.runs}.csv").write_text("\n".join([HEADER, *rows, ""]), "utf-8")
+        file = folder / f"orders-{self.runs}.csv"
+        file.write_text("\n".join([HEADER, *rows, ""]), "utf-8")
+        os.utime(file, (NOW.timestamp(), NOW.timestamp()))
 
-    def run(self, *, redrive: bool = False, user: str | None = None, **params: Any) -> dict[str, int]:
-        """Run the three tasks, and return the counts; an error carries them as `counts`."""
+    def run(
+        self, *, redrive: bool = False, user: str | None = None, load_kills: int = 0, **params: Any
+    ) -> dict[str, int]:
+        """Run the three tasks, and return the counts; an error carries them as `counts`.
+
+        The load is killed so often when it has done its work, before Airflow has recorded its success.
+        """
         self.runs += 1
         xcoms: dict[tuple[str, str], Any] = {}
         defaults = {
@@ -115,14 +125,26 @@ class Shop:
             transform = operators.TransformOrdersOperator(task_id="transform", staged=folder, **name)
             transform.execute({**context, "ti": Task("transform", 1, xcoms)})
             load = operators.LoadOrdersOperator(task_id="load", staged=folder, retry_rejected=redrive, **name)
-            load.execute({**context, "ti": Task("load", 1, xcoms)})
-        except AirflowSkipException:
+            for number in range(load_kills + 1):
+                loading = {**context, "ti": Task("load", number + 1, xcoms), "task": load}
+                try:
+                    load.execute(loading)
+                    callbacks = load.on_success_callback
+                except AirflowSkipException:
+                    callbacks = load.on_skipped_callback
+            for callback in callbacks:
+                callback(loading)
+        except DownstreamTasksSkipped:
             pass
         except Exception as error:
             error.counts = xcoms.get(("load", "counts"))  # type: ignore[attr-defined]
             raise
         counts = xcoms.get(("load", "counts")) or xcoms["transform", "counts"]
         return {name: count for name, count in counts.items() if count}
+
+    def staged(self) -> set[str]:
+        """Return the names of the subfolders that runs have left."""
+        return {path.name for path in (self.tmp / "staging").glob("*/*/*") if path.is_dir()}
 
     def taken(self) -> dict[str, list[str]]:
         """Return order id -> the codes that the sandbox has taken."""
@@ -258,6 +280,59 @@ def test_what_the_service_rejected_is_sent_again_by_a_redrive_alone(shop, entrie
     assert entries("id", "resolved_at is null") == []
 
 
+def test_a_run_that_reads_anew_counts_anew(shop):
+    """A run whose extract is cleared before the run has ended counts what it reads now alone."""
+    shop.drop(row("1", "paid"), row("2", "paid"))
+    shop.run()
+    shop.runs -= 1  # the same run, which Airflow says has started when it did
+    shop.drop(row("1", "done", 11), row("2", "paid"))
+    assert shop.run() == {"rows": 2, "orders": 2, "accepted": 1, "unchanged": 1, "requests": 1}
+
+
+def test_requests_of_all_tries_count(shop):
+    """A load that is tried again counts the requests of its earlier tries too; another run begins at none."""
+    shop.drop(row("1", "paid"))
+    assert shop.run(load_kills=2)["requests"] == 1
+    assert "requests" not in shop.run()
+
+
+GOOD, BAD = row("1", "paid"), row("2", "paid", email="no-address")
+
+
+@pytest.mark.parametrize(("rows", "mode"), [((GOOD, BAD), "deliver"), ((BAD,), "deliver"), ((GOOD, BAD), "plan")])
+def test_parts_stay_until_success_is_recorded(shop, rows, mode):
+    """A load killed after its work is tried again with its parts; then all go but the rejected rows."""
+    shop.drop(*rows)
+    counts = shop.run(mode=mode, load_kills=1)
+    assert counts["rows"] == counts["rejected"] + counts.get("accepted", 0) + counts.get("not_sent", 0)
+    assert shop.staged() == {"rejected"}
+
+
+def test_parts_of_a_red_run_stay(shop):
+    """A run that is red for its rejected rows keeps its parts: its load can be cleared alone."""
+    shop.drop(*(row(order_id, "paid", email="no-address") for order_id in "123"))
+    with pytest.raises(StopError, match="none_good_of"):
+        shop.run()
+    assert shop.staged() == {"raw", "rejected"}
+
+
+@pytest.mark.parametrize("fate", ["rejected by transform", "rejected by the service", "held"])
+def test_a_redrive_knows_the_later_of_two_rows_of_one_time(shop, fate):
+    """A quarantined row that came after another of the very same times is still the newer one when it is redriven."""
+    shop.drop(row("1", "paid"))
+    shop.run()
+    faults = {"rejected by the service": {"kind": "refuse_orders", "order_ids": ["1"]}, "held": {"kind": "close"}}
+    if fate in faults:
+        shop.sandbox.fault({"provider": "yespo", "next": 1, **faults[fate]}).raise_for_status()
+    shop.drop(row("1", "paid"), row("1", "hurra" if fate == "rejected by transform" else "done"))
+    with pytest.raises(StopError, match="held") if fate == "held" else contextlib.nullcontext():
+        shop.run()
+    shop.configure(more=", hurra: delivered")
+    decision = {"decision": "resend", "order_ids": ["1"]} if fate == "held" else {}
+    assert shop.run(redrive=True, **decision) == {"rows": 1, "orders": 1, "accepted": 1, "requests": 1}
+    assert shop.taken() == {"1": ["IN_PROGRESS", "DELIVERED"]}
+
+
 @pytest.fixture
 def held(shop) -> Shop:
     """A shop whose orders 1 and 2 are held."""
@@ -288,7 +363,8 @@ def test_a_decision_to_resend_sends_held_orders(held, entries, ledger):
 def test_a_decision_to_accept_sends_nothing(held, entries):
     """Held orders that a person says were taken are accepted without a request, by batch too."""
     ((batch,),) = entries(
-        "(select batch_id from order_states s where s.destination = quarantine.destination limit 1)",
+        "(select batch_id from orders_in_doubt o join destinations d on d.id = o.destination_id "
+        "where d.name = destination limit 1)",
         "order_id = '1'",
     )
     assert held.run(redrive=True, decision="accept", batch=batch, user="olena") == {}
@@ -296,6 +372,21 @@ def test_a_decision_to_accept_sends_nothing(held, entries):
     assert entries("resolution") == [("accepted by olena",)] * 2
     held.drop(row("1", "paid"), row("2", "paid"))
     assert held.run() == {"rows": 2, "orders": 2, "unchanged": 2}
+
+
+def test_a_decision_to_resend_outlives_the_task_that_took_it(held, entries, monkeypatch):
+    """A redrive that is killed between its decision and its staging stages these orders when it is tried again."""
+    resend = {"redrive": True, "decision": "resend", "order_ids": ["1"], "user": "olena"}
+    with monkeypatch.context() as patch:
+        patch.setattr(sealing, "unseal", lambda *_: sys.exit())
+        with pytest.raises(SystemExit):
+            held.run(**resend)
+    with pytest.raises(StopError, match="No order of these is held"):
+        held.run(**resend | {"decision": "accept"})
+    assert held.run(**resend) == {"rows": 1, "orders": 1, "accepted": 1, "requests": 1}
+    assert entries("order_id", "resolved_at is null") == [("2",)]
+    with pytest.raises(StopError, match="No order of these is held"):
+        held.run(**resend)
 
 
 def test_a_decision_that_finds_nothing_held_is_said(held):
@@ -348,12 +439,13 @@ def test_maintenance_removes_what_is_old(shop, entries, ledger):
     """Old attempts, resolved entries and staged parts go; states, open entries and what is held stay."""
     shop.drop(row("1", "paid"), row("2", "hurra"), row("3", "paid", email="bad"))
     shop.run()
-    shop.drop(row("3", "paid", 11))
+    shop.drop(row("3", "paid", 11), row("1", "done", 11))
     shop.run()
     folders = {part.parent.parent for part in (shop.tmp / "staging").rglob("rejected/*.parquet")}
     with ledger.begin() as connection:
         for statement in (
-            "update batches set concluded_at = now() - interval '91 days' where destination = :name",
+            "update batches set concluded_at = now() - interval '91 days' "
+            "where destination_id = (select id from destinations where name = :name)",
             "update quarantine set resolved_at = now() - interval '91 days' where destination = :name "
             "and resolved_at is not null",
         ):
@@ -364,7 +456,8 @@ def test_maintenance_removes_what_is_old(shop, entries, ledger):
     assert folders
     assert not [folder for folder in folders if folder.exists()]
     assert entries("order_id") == [("2",)]
-    assert shop.run() == {"rows": 1, "orders": 1, "unchanged": 1}
+    assert shop.run() == {"rows": 2, "orders": 2, "unchanged": 2}
     with ledger.connect() as connection:
-        query = "select count(*) from batches where destination = :name"
-        assert connection.execute(sa.text(query), {"name": shop.name}).scalar_one() == 0
+        query = "select order_id, code from attempts a join destinations d on d.id = destination_id and d.name = :name"
+        kept = connection.execute(sa.text(f"{query} order by 1"), {"name": shop.name}).all()
+    assert [tuple(attempt) for attempt in kept] == [("1", "DELIVERED"), ("3", "IN_PROGRESS")]

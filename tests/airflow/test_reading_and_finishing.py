@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 import sqlalchemy as sa
 from airflow.sdk import crypto
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
 from cryptography.fernet import Fernet
 from order_sync_airflow import ledger as ledger_connection
 from order_sync_airflow.operators import ExtractOrdersOperator, LoadOrdersOperator, TransformOrdersOperator
@@ -90,7 +90,7 @@ class Runs:
         """Run, and return what came of it; None where there was nothing to send."""
         try:
             return self.run(*arguments, **params)["load", "counts"]
-        except AirflowSkipException:
+        except (AirflowSkipException, DownstreamTasksSkipped):
             return None
 
     def status(self):

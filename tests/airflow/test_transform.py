@@ -1,13 +1,24 @@
+from datetime import UTC, datetime
+from types import SimpleNamespace
 from unittest.mock import Mock
 
+import pytest
+from airflow.sdk import DAG, BaseOperator
+from airflow.sdk.exceptions import DownstreamTasksSkipped
 from order_sync_airflow import counts
 from order_sync_airflow.operators import TransformOrdersOperator
 
 
-def test_a_window_of_blank_rows_alone_is_no_error(tmp_path):
-    """A file that holds nothing but blank rows has nothing staged, which is not for want of parts."""
+def test_a_window_of_blank_rows_alone_skips_load(tmp_path):
+    """A file that holds nothing but blank rows has nothing staged, which is no error; load need not start for it."""
     figures = counts.ZERO | {"rows": 1, "skipped": 1}
-    ti = Mock(task_id="transform", **{"xcom_pull.return_value": figures})
-    transform = TransformOrdersOperator(task_id="transform", destination="rees46", staged=str(tmp_path / "run"))
-    transform.execute({"ti": ti})
+    pushed = {"counts": figures, "window": None, "read_at": "now"}
+    ti = Mock(task_id="transform", **{"xcom_pull.side_effect": lambda key, **_: pushed[key]})
+    dag_run = SimpleNamespace(dag_id="dag", run_id="run", start_date=datetime.now(UTC))
+    with DAG("dag", schedule=None):
+        transform = TransformOrdersOperator(task_id="transform", destination="rees46", staged=str(tmp_path / "run"))
+        transform >> BaseOperator(task_id="load")
+    with pytest.raises(DownstreamTasksSkipped) as skipped:
+        transform.execute({"ti": ti, "dag_run": dag_run, "params": {}})
+    assert skipped.value.tasks == ["load"]
     ti.xcom_push.assert_called_once_with(counts.COUNTS_KEY, figures)

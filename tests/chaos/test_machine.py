@@ -16,6 +16,7 @@ from include.order_sync.delivery import Delivery
 from include.order_sync.errors import InDoubtError, StopError, TryAgainError
 from include.order_sync.ledger import quarantine
 from include.order_sync.ledger.session import open_session
+from include.order_sync.order_hash import order_hash
 from include.order_sync.providers import rees46
 from include.order_sync.providers.base import Answer, Credentials, Provider
 
@@ -170,10 +171,12 @@ class LedgerMachine(RuleBasedStateMachine):
             ) as ledger:
                 delivery = Delivery(self.provider, Credentials("", "", ""), None, ledger, _seal_nothing)
                 delivery.run([ready])
+                stopped = False
         except (TryAgainError, SystemExit):
             return
         except StopError:
-            assert delivery.delivered.held  # also what a newer change of the same window has resolved
+            stopped = True
+        assert stopped == any(order in self.service.held for order in delivery.delivered.held)
         assert sum(delivery.delivered.orders.values()) == len(ready)
         del self.unfinished[run]
 
@@ -183,6 +186,7 @@ class LedgerMachine(RuleBasedStateMachine):
         ready = pd.DataFrame(rows, columns=["order_id", "hour", "code"]).astype({"order_id": "str", "code": "str"})
         hours = pd.to_timedelta(ready["hour"].astype("int64"), unit="h")
         ready["status_changed_at"] = (pd.Timestamp("2026-11-21", tz="UTC") + hours).dt.as_unit("us")
+        ready["order_hash"] = [order_hash(order) for order in ready["order_id"]]
         ready["updated_at"], ready["rank"] = ready["status_changed_at"], 0
         ready["payload"] = [json.dumps({"id": order, "status": int(code), "hour": hour}) for order, hour, code in rows]
         return ready if self.provider.changes == "every" else ready.drop_duplicates("order_id", keep="last")

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 import requests
 import sqlalchemy as sa
@@ -16,10 +17,12 @@ from include.order_sync import http
 from include.order_sync.delivery import Delivered, Delivery
 from include.order_sync.ledger.sealing import Entry
 from include.order_sync.ledger.session import open_session
-from include.order_sync.model import ORDER_COLUMNS, OrderStatus
+from include.order_sync.model import OrderStatus
+from include.order_sync.order_hash import order_hashes
 from include.order_sync.planner import Choices
 from include.order_sync.providers import PROVIDERS
 from include.order_sync.providers.base import Credentials, Provider
+from include.order_sync.sources.raw import RAW_SCHEMA
 from include.order_sync.transform import Rules, transform
 from tests.sandbox.conftest import Client, serve
 
@@ -58,13 +61,12 @@ def orders(ids: Sequence[str], status: str = "paid", at: str = "2026-11-21T10:00
         "tracking_number": "RR~1 2",
         "items": '[{"item_id":"7","name":"Lamp","quantity":2,"cost":9.95,"url":"https://s.example/7","image_url":"i"}]',
     }
-    raw = pd.DataFrame(index=range(len(ids)), columns=[*ORDER_COLUMNS, "origin", "problem"], dtype="str")
-    raw["order_id"] = raw["bill_id"] = list(ids)
-    for column, value in given.items():
-        raw[column] = value
-    raw["origin"], raw["line"], raw["position"] = "test", range(1, len(ids) + 1), range(len(ids))
-    raw["file_modified_at"] = pd.Series(pd.NaT, index=raw.index, dtype="datetime64[us, UTC]")
-    return raw
+    rows = [
+        {**given, "order_id": id_, "bill_id": id_, "origin": "test", "line": place + 1, "position": place}
+        for place, id_ in enumerate(ids)
+    ]
+    raw = pa.Table.from_pylist(rows, RAW_SCHEMA)
+    return raw.append_column("order_hash", pa.array(order_hashes(raw["order_id"]))).to_pandas()
 
 
 def ready(provider: Provider, *raw: pd.DataFrame) -> pd.DataFrame:
@@ -79,7 +81,7 @@ def ready(provider: Provider, *raw: pd.DataFrame) -> pd.DataFrame:
 def sealed(orders: pd.DataFrame, reasons: Sequence[str], _words: Sequence[str]) -> list[Entry]:
     """Return entries for the quarantine without a staged row behind them."""
     return [
-        Entry(row.order_id, row.payload_hash, [reason], b"sealed", row.origin, row.line, row.status_changed_at)
+        Entry(row.order_id, f"{row.order_id} {row.position}".encode(), [reason], b"sealed", "test", row.position, None)
         for row, reason in zip(orders.itertuples(), reasons, strict=True)
     ]
 

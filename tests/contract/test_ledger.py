@@ -220,6 +220,22 @@ def test_a_newer_status_resolves_a_held_order(provider, deliver, sandbox):
     assert deliver(old, run="third").orders == {"stale": 1}
 
 
+def test_a_held_order_that_its_run_resolves_stops_nothing(provider, deliver, sandbox):
+    """A run is red for the orders that are still held when it ends, and not for those that a newer change resolved."""
+    status = status_by_rule(provider, held=True)
+    if status is None:
+        return
+    other = next(other for other, code in provider.statuses.items() if code != provider.statuses[status])
+    close(sandbox, provider, "after")
+    overtaken = ready(provider, orders(["1"], status, TEN), orders(["1"], other, NOON))
+    assert deliver(overtaken, run="green").orders == {"held": 1, "accepted": 1}
+    unanswered = -(-2 // provider.max_orders)
+    sandbox.fault({"provider": provider.name, "kind": "close", "when": "after", "next": unanswered}).raise_for_status()
+    with pytest.raises(StopError, match=r"1 orders are held \(3\)") as stop:
+        deliver(ready(provider, orders(["2", "3"], status, TEN), orders(["2"], other, NOON)), run="red")
+    assert stop.value.delivered.orders == {"held": 2, "accepted": 1}
+
+
 def test_a_destination_may_choose_to_resend_what_is_in_doubt(provider, deliver, sandbox):
     """With `in_doubt: resend` nothing is held."""
     part = ready(provider, orders(["1"]))
@@ -359,7 +375,7 @@ def test_a_preview_shows_old_and_new_codes(provider, deliver, sandbox, ledger):
         outcomes, shown = Planner(provider, session, Choices()).preview([part])
     assert outcomes == {"not_sent": 2, "unchanged": 1}
     codes = provider.statuses
-    assert shown.fillna("").to_numpy().tolist() == [
+    assert sorted(shown.fillna("").to_numpy().tolist()) == [
         ["1", str(codes[first]), str(codes[second])],
         ["3", "", str(codes[second])],
     ]

@@ -1,15 +1,21 @@
 """Raw rows as extract stages them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 import pytest
 
+from include.order_sync.order_hash import order_hashes
 from include.order_sync.sources.raw import RAW_ITEMS_SCHEMA, RAW_SCHEMA
 
 Rows = Callable[..., pd.DataFrame]
+
+
+def whole(tables: Iterable[pa.Table]) -> pa.Table:
+    """Return the raw rows of tables that have few of their columns with all of them."""
+    return pa.concat_tables([RAW_SCHEMA.empty_table(), *tables], promote_options="default")
 
 
 @pytest.fixture(scope="session")
@@ -19,7 +25,8 @@ def raw_orders() -> Rows:
     def build(*rows: dict[str, Any]) -> pd.DataFrame:
         plain = {"order_id": "A-1", "status": "paid", "status_changed_at": "2026-11-21T10:00:00Z", "origin": "query"}
         filled = [{**plain, "line": at + 1, "position": at, **row} for at, row in enumerate(rows)]
-        return pa.Table.from_pylist(filled, RAW_SCHEMA).to_pandas()
+        raw = pa.Table.from_pylist(filled, RAW_SCHEMA)
+        return raw.append_column("order_hash", pa.array(order_hashes(raw["order_id"]))).to_pandas()
 
     return build
 

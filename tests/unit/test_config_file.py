@@ -375,6 +375,7 @@ def test_asking_for_a_bad_destination(load: Load) -> None:
     [
         pytest.param("staging: [a\nsources: x", "correct the YAML there", id="broken"),
         pytest.param("a: 1\n\tb: 2", "correct the YAML there", id="tab"),
+        pytest.param("a: 2026-13-01", "correct the YAML there", id="no date"),
         pytest.param(GOOD + "  mails:\n    provider: yespo\n", "correct the YAML there", id="key twice"),
         pytest.param("", "give the keys staging, retention, sources, destinations", id="empty"),
         pytest.param("- a\n- b", "give the keys staging, retention, sources, destinations", id="list"),

@@ -21,59 +21,64 @@ def texts(*values: str | None, index: list[int] | None = None) -> pd.Series:
 @given(st.lists(any_text, min_size=1, max_size=5))
 def test_strings(values: list[str]) -> None:
     """Any text becomes a JSON string of that text."""
-    assert [json.loads(text) for text in render.strings(texts(*values))] == values
+    assert [json.loads(text) for text in render.objects({"a": texts(*values)}, {})] == [{"a": text} for text in values]
 
 
 def test_strings_are_plain() -> None:
-    """Letters of any alphabet stay as they are, and missing stays missing."""
-    quoted = render.strings(texts("Ёж", None, 'a"b\\c\n'))
+    """Letters of any alphabet stay as they are, and what JSON must escape is escaped, in whichever row it stands."""
+    objects = render.objects({"a": texts("Ёж", 'a"b\\c\n'), "b": texts(None, "\t")}, {})
 
-    assert quoted[0] == '"Ёж"'
-    assert pd.isna(quoted[1])
-    assert quoted[2] == r'"a\"b\\c\n"'
+    assert objects.tolist() == ['{"a":"Ёж"}', r'{"a":"a\"b\\c\n","b":"\t"}']
 
 
 def test_objects() -> None:
     """Columns are glued in their order, numbers digit for digit; a missing field is left out of its row."""
     objects = render.objects(
-        {
-            "id": render.strings(texts("1", "2", "3", index=[9, 4, 4])),
-            "cost": texts("19.90", None, "1e5", index=[9, 4, 4]),
-            "name": render.strings(texts(None, None, "Ёж", index=[9, 4, 4])),
-        }
+        {"id": texts("1", "2", "3", index=[9, 4, 4]), "name": texts(None, None, "Ёж", index=[9, 4, 4])},
+        {"cost": texts("19.90", None, "1e5", index=[9, 4, 4]), "none": texts(None, None, None, index=[9, 4, 4])},
     )
 
-    assert objects.tolist() == ['{"id":"1","cost":19.90}', '{"id":"2"}', '{"id":"3","cost":1e5,"name":"Ёж"}']
+    assert objects.tolist() == ['{"id":"1","cost":19.90}', '{"id":"2"}', '{"id":"3","name":"Ёж","cost":1e5}']
     assert objects.index.tolist() == [9, 4, 4]
 
 
-@given(st.lists(st.tuples(any_text, st.none() | any_text, st.none() | any_text), min_size=1, max_size=5))
-def test_any_object(rows: list[tuple[str, str | None, str | None]]) -> None:
-    """Any texts, missing ones too, make objects that are JSON and hold them."""
-    columns = {key: render.strings(texts(*column)) for key, column in zip("abc", zip(*rows, strict=True), strict=True)}
-    expected = [{key: text for key, text in zip("abc", row, strict=True) if text is not None} for row in rows]
+@given(st.lists(st.tuples(any_text, *[st.none() | any_text] * 3), min_size=1, max_size=5), st.integers(0, 3))
+def test_any_object(rows: list[tuple[str | None, ...]], as_values: int) -> None:
+    """Any texts, missing ones too, make objects that are JSON and hold them, also as JSON of their own."""
+    columns = dict(zip("abcd", zip(*rows, strict=True), strict=True))
+    plain = {key: texts(*columns[key]) for key in "abcd"[: 4 - as_values]}
+    values = {
+        key: texts(*(None if text is None else json.dumps(text) for text in columns[key]))
+        for key in "abcd"[4 - as_values :]
+    }
+    expected = [{key: text for key, text in zip("abcd", row, strict=True) if text is not None} for row in rows]
 
-    assert [json.loads(text) for text in render.objects(columns)] == expected
+    assert [json.loads(text) for text in render.objects(plain, values)] == expected
 
 
 def test_nothing() -> None:
-    """No rows make no objects and no arrays."""
+    """No rows make no objects and no arrays; no owner wanted has any of them."""
     none = texts()
+    numbers = pd.Series([], dtype="int64")
 
-    assert render.objects({"id": render.strings(none)}).tolist() == []
-    assert render.arrays(none, pd.Series([], dtype="int64")).tolist() == []
+    assert render.objects({"id": none}, {"cost": none}).tolist() == []
+    assert render.arrays(none, numbers, numbers).tolist() == []
+    assert render.arrays(none, numbers, pd.Series([1, 2])).isna().tolist() == [True, True]
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), any_text), max_size=8))
 def test_arrays(elements: list[tuple[int, str]]) -> None:
     """Each owner gets an array of its own elements, in their order, however owners are mixed."""
     owners = pd.Series([owner for owner, _ in elements], dtype="int64")
-    arrays = render.arrays(render.strings(texts(*(text for _, text in elements))), owners)
+    elements_json = texts(*(json.dumps(text) for _, text in elements))
+    arrays = render.arrays(elements_json, owners, pd.Series([3, 0, 1, 2, 3], index=[7, 5, 3, 1, 0]))
     expected: dict[int, Any] = {}
     for owner, text in elements:
         expected.setdefault(owner, []).append(text)
 
-    assert {owner: json.loads(array) for owner, array in arrays.items()} == expected
+    found = [None if pd.isna(array) else json.loads(array) for array in arrays]
+    assert found == [expected.get(owner) for owner in (3, 0, 1, 2, 3)]
+    assert arrays.index.tolist() == [7, 5, 3, 1, 0]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from upath import UPath
 
+from include.order_sync import staging as staging_module
 from include.order_sync.config import CsvSource
 from include.order_sync.errors import StopError
 from include.order_sync.model import Window
+from include.order_sync.order_hash import order_hashes, part_numbers
 from include.order_sync.sources.csv_drop import CsvDropReader
 from include.order_sync.sources.raw import RAW_ITEMS_SCHEMA, RAW_SCHEMA
-from include.order_sync.staging import PARTS_OF_A_LARGE_WINDOW, ROWS_OF_ONE_PART, Staging, part_numbers
+from include.order_sync.staging import PARTS_OF_A_LARGE_WINDOW, ROWS_OF_ONE_PART, Staging
 
 
 @pytest.fixture
@@ -52,6 +55,11 @@ def parts(staging: Staging) -> dict[str, pd.DataFrame]:
     return {name: raw for name, raw, _ in staging.raw_parts()}
 
 
+def parts_in(group: pd.DataFrame) -> list[pd.DataFrame]:
+    """Return the rows of each part of a group."""
+    return [rows for _, rows in group.groupby(part_numbers(group["order_hash"].to_numpy(), 64))]
+
+
 # Which part
 
 
@@ -62,8 +70,8 @@ any_ids = st.lists(st.none() | st.text(st.characters(codec="utf-8"), max_size=6)
 def test_part_numbers(ids: list[str | None], number: int) -> None:
     """Each row has one of the parts, and equal ids have the same, whatever stands around and between them."""
     column = pa.chunked_array([pa.array(ids, pa.string()), pa.array(ids[::-1], pa.string())])
-    numbers = part_numbers(column, number).tolist()
-    alone = [int(part_numbers(pa.chunked_array([pa.array([id_], pa.string())]), number)[0]) for id_ in ids]
+    numbers = part_numbers(order_hashes(column), number).tolist()
+    alone = [int(part_numbers(order_hashes(pa.array([id_], pa.string())), number)[0]) for id_ in ids]
 
     assert numbers == alone + alone[::-1]
     assert all(0 <= part < number for part in numbers)
@@ -72,14 +80,19 @@ def test_part_numbers(ids: list[str | None], number: int) -> None:
 @given(st.text(st.characters(codec="utf-8"), max_size=6), st.sampled_from([" ", "\t", "\n", "\u00a0", "\u2003"]))
 def test_blanks_do_not_part_an_order(id_: str, blank: str) -> None:
     """An id lies where it lies with blanks around it: they are no part of it."""
-    first, second, third = part_numbers(pa.chunked_array([pa.array([id_, blank + id_, id_ + blank])]), 64)
+    first, second, third = order_hashes(pa.array([id_, blank + id_, id_ + blank]))
 
     assert first == second == third
 
 
 def test_parts_are_stable() -> None:
-    """An id's part is the same in every process and release: what is staged can be read again."""
-    assert part_numbers(pa.chunked_array([["1", "007", "А-7"]]), 64).tolist() == [6, 42, 28]
+    """An id's hash is the same in every process, release and language, and parts are ranges of it."""
+    hashes = order_hashes(pa.array(["123456789", "007", "А-7", None]))
+
+    assert hashes.dtype == "int32"
+    assert hashes[0] == 0xCBF43926 - 2**31  # CRC-32's own check value
+    assert hashes[3] == -(2**31)
+    assert part_numbers(hashes, 64).tolist() == [(int(value) + 2**31) >> 26 for value in hashes]
 
 
 def test_small_window(staging: Staging) -> None:
@@ -91,12 +104,43 @@ def test_small_window(staging: Staging) -> None:
 def test_large_window(staging: Staging) -> None:
     """A larger window is 64 parts of about one size; no row is lost or doubled, each part is in source order."""
     assert staging.stage_raw(many(ROWS_OF_ONE_PART + 1), []) == (50_001, PARTS_OF_A_LARGE_WINDOW)
+    sizes = [len(pd.read_parquet(path)) for path in (staging.folder / "raw").iterdir()]
     frames = list(parts(staging).values())
 
-    assert len(frames) == 64
-    assert max(map(len, frames)) < 2 * 50_001 / 64
-    assert all(frame["position"].is_monotonic_increasing for frame in frames)
+    assert len(sizes) == 64
+    assert max(sizes) < 2 * 50_001 / 64
+    assert all(by_part["position"].is_monotonic_increasing for frame in frames for by_part in parts_in(frame))
     assert sorted(pd.concat(frames)["position"]) == list(range(50_001))
+
+
+def test_groups_of_parts(staging: Staging) -> None:
+    """Parts are read in groups of up to 50,000 rows, the lowest hashes first, named by the first of them."""
+    staging.stage_raw(many(120_000), [])
+    groups = parts(staging)
+    frames = list(groups.values())
+
+    assert [name.removeprefix("part-000") for name in groups] == ["00.parquet", "26.parquet", "52.parquet"]
+    assert max(map(len, frames)) <= ROWS_OF_ONE_PART
+    assert all(a["order_hash"].max() < b["order_hash"].min() for a, b in pairwise(frames))
+
+
+def test_columns_that_come_later(staging: Staging, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of a drop may have columns that others lack: each row keeps what it was given, in source order."""
+    monkeypatch.setattr(staging_module, "BYTES_BUFFERED", 0)
+    plain = orders("1").select(["order_id", "position"])
+    tables = [
+        plain,
+        plain.append_column("email", pa.array(["a"])),
+        plain,
+        plain.append_column("phone", pa.array(["b"])),
+        plain.append_column("email", pa.array(["c"])),
+    ]
+    staging.stage_raw(tables, [])
+    ((_, raw, _),) = staging.raw_parts()
+
+    assert raw["email"].fillna("").tolist() == ["", "a", "", "", "c"]
+    assert raw["phone"].fillna("").tolist() == ["", "", "", "b", ""]
+    assert len(list((staging.folder / "raw").iterdir())) == 3
 
 
 def test_very_large_window(staging: Staging) -> None:
@@ -104,7 +148,7 @@ def test_very_large_window(staging: Staging) -> None:
     assert staging.stage_raw(many(230_000), []) == (230_000, 64)
     frames = list(parts(staging).values())
 
-    assert all(frame["position"].is_monotonic_increasing for frame in frames)
+    assert all(by_part["position"].is_monotonic_increasing for frame in frames for by_part in parts_in(frame))
     assert sum(map(len, frames)) == 230_000
 
 
@@ -137,7 +181,7 @@ def test_rows_come_back(tmp_path_factory: pytest.TempPathFactory, ids: list[str 
     (raw,) = parts(staging).values()
 
     assert [None if pd.isna(id_) else id_ for id_ in raw["order_id"]] == ids
-    assert list(raw.columns) == RAW_SCHEMA.names
+    assert list(raw.columns) == [*RAW_SCHEMA.names, "order_hash"]
 
 
 def test_no_rows(staging: Staging) -> None:
@@ -165,6 +209,23 @@ def test_no_items(staging: Staging, none: list[pa.Table]) -> None:
     staging.stage_raw([orders("1")], none)
 
     assert [raw_items for _, _, raw_items in staging.raw_parts()] == [None]
+
+
+def test_raw_rows_of_some_orders(staging: Staging) -> None:
+    """The raw rows and items of orders come in the orders' order, and no part is read but theirs."""
+    staging.stage_raw(many(60_000), [items("7", " 59999 ", "8", None)])
+    wanted = ["59999", "7", "58000"]
+    hashes = order_hashes(pa.array(wanted))
+    names = [f"part-{number:05d}-00.parquet" for number in part_numbers(hashes, PARTS_OF_A_LARGE_WINDOW)]
+    for folder in ("raw", "raw-items"):
+        for part in (staging.folder / folder).iterdir():
+            if part.name not in names:
+                part.write_bytes(b"no one reads this")
+    rows, raw_items = staging.raw_rows(frame(order_hash=hashes, position=[59999, 7, 58000]))
+
+    assert rows["order_id"].tolist() == wanted
+    assert raw_items is not None
+    assert sorted(raw_items["order_id"]) == [" 59999 ", "7"]
 
 
 def test_orders_are_read_before_items(staging: Staging) -> None:
@@ -225,6 +286,8 @@ def test_gone(staging: Staging, what: str) -> None:
     staging.write("rejected", "part-00000.parquet", frame(order_id=["3"]))
     with pytest.raises(StopError, match=rf"{staging.folder} are gone.*Clear the run from its extract task on"):
         list(getattr(staging, what)())
+    with pytest.raises(StopError, match="are gone"):
+        staging.raw_rows(frame(order_hash=[0], position=[0]))
 
 
 def test_clear(staging: Staging) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
+from zlib import crc32
 
 import pandas as pd
 import pytest
@@ -121,8 +122,21 @@ def test_newest(run: Run, rows: list[dict[str, Any]], sent: str) -> None:
     """The newest version by the whole version is sent; the others are superseded."""
     transformed = run(*rows)
 
-    assert transformed.ready["order_status"].tolist() == [WORDS[sent]]
+    assert [rows[place]["status"] for place in transformed.ready["position"]] == [sent]
     assert transformed.counts == {"superseded": 1, "orders": 1, "rejected": 0, "not_for_provider": 0}
+
+
+def test_a_remembered_rank_goes_before_the_place_in_the_window(run: Run) -> None:
+    """A row that brings its rank along keeps it, and is newer or older by it; the others are counted."""
+    transformed = run({"status": "done", "rank": 2}, {"status": "paid"}, {"status": "new", "rank": 0}, changes="every")
+
+    assert transformed.ready[["position", "rank"]].to_numpy().tolist() == [[2, 0], [1, 1], [0, 2]]
+    assert run({"status": "done", "rank": 2}, {"status": "paid"}).ready["position"].tolist() == [0]
+
+
+def test_a_rejected_row_has_its_rank(run: Run) -> None:
+    """A row that can't be sent carries its rank, so that the quarantine can remember it."""
+    assert run({"status": "paid"}, {"status": "lost"}).rejected["rank"].tolist() == [1]
 
 
 def test_ids_that_look_alike(run: Run) -> None:
@@ -150,8 +164,8 @@ def test_every_change(run: Run) -> None:
         changes="every",
     )
 
-    changes = [row.order_status for row in transformed.ready.itertuples() if row.order_id == "1"]
-    assert changes == ["created", "paid", "delivered"]
+    changes = [row.position for row in transformed.ready.itertuples() if row.order_id == "1"]
+    assert changes == [2, 3, 0]
     assert transformed.counts == {"superseded": 0, "orders": 4, "rejected": 0, "not_for_provider": 0}
 
 
@@ -169,7 +183,7 @@ def test_rows_without_a_place(run: Run, changes: str) -> None:
     )
 
     assert transformed.counts == {"superseded": 0, "orders": 6, "rejected": 5, "not_for_provider": 0}
-    assert transformed.ready[["order_id", "order_status"]].to_numpy().tolist() == [["1", "delivered"]]
+    assert transformed.ready[["order_id", "position"]].to_numpy().tolist() == [["1", 5]]
     assert transformed.ready["rank"].dtype == "int64"  # as the ledger keeps it
     assert transformed.reasons == {
         "order_id: missing": 2,
@@ -246,7 +260,7 @@ def test_a_version_in_the_future_keeps_nothing_back(run: Run) -> None:
         {"order_id": "2", "status": "done", "status_changed_at": NOON, "updated_at": "2926-11-21T12:00:00Z"},
     )
 
-    assert transformed.ready["order_status"].tolist() == ["paid"]
+    assert transformed.ready["position"].tolist() == [0]
     assert transformed.reasons == {"status_changed_at: in the future": 2}
 
 
@@ -310,13 +324,27 @@ def test_overridden_codes(run: Run) -> None:
 
 
 def test_ready_columns(run: Run) -> None:
-    """A ready order carries identity, version, code, payload and origin, and nothing else of the row."""
-    transformed = run({"order_id": " 1 ", "email": "ann@shop.example", "line": 9})
+    """A ready order carries identity, version, code, payload and its raw row's place, and nothing else of the row."""
+    transformed = run({"order_id": " 1 ", "email": "ann@shop.example", "position": 9})
     (order,) = transformed.ready.to_dict("records")
 
     assert list(transformed.ready.columns) == READY_COLUMNS
-    assert (order["order_id"], order["origin"], order["line"]) == ("1", "query", 9)
+    assert (order["order_id"], order["order_hash"], order["position"]) == ("1", crc32(b"1") - 2**31, 9)
     assert order["status_changed_at"] == pd.Timestamp("2026-11-21T10:00:00Z")
+
+
+@settings(max_examples=40)
+@given(st.lists(st.tuples(st.sampled_from(["plumless", "buckeroo", "1", "2"]), st.sampled_from([EARLY, NOON, LATE]))))
+def test_order_of_what_is_ready(run: Run, rows: list[tuple[str, str]]) -> None:
+    """Orders come by their hash, and an order's changes one after the other by version, also where hashes are equal."""
+    transformed = run(*({"order_id": id_, "status_changed_at": at} for id_, at in rows), changes="every")
+    ready = transformed.ready
+
+    assert crc32(b"plumless") == crc32(b"buckeroo")
+    assert ready["order_hash"].is_monotonic_increasing
+    assert (ready["order_id"] != ready["order_id"].shift()).sum() == ready["order_id"].nunique()
+    for _, changes in ready.groupby("order_id"):
+        assert changes[["status_changed_at", "rank"]].apply(tuple, axis=1).is_monotonic_increasing
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
@@ -343,8 +371,11 @@ def test_items_of_a_query(run: Run) -> None:
         items=[{**ITEM, "order_id": "1", "item_id": "b"}, {**ITEM, "order_id": "1", "item_id": "a"}],
     )
 
-    sent = [[item["externalItemId"] for item in payload.get("items", [])] for payload in payloads(transformed)]
-    assert sent == [["b", "a"], ["b", "a"], []]
+    sent = [
+        (payload["externalOrderId"], [item["externalItemId"] for item in payload.get("items", [])])
+        for payload in payloads(transformed)
+    ]
+    assert sorted(sent) == [("1", ["b", "a"]), ("1", ["b", "a"]), ("2", [])]
 
 
 def test_items_in_json(run: Run) -> None:
@@ -356,9 +387,9 @@ def test_items_in_json(run: Run) -> None:
         item_columns={"item_id": "sku"},
     )
 
-    first, second = payloads(transformed)
-    assert [item["externalItemId"] for item in first["items"]] == ["7", "8"]
-    assert "items" not in second
+    sent = {payload["externalOrderId"]: payload for payload in payloads(transformed)}
+    assert [item["externalItemId"] for item in sent["A-1"]["items"]] == ["7", "8"]
+    assert "items" not in sent["B"]
 
 
 @pytest.mark.parametrize("by_query", [True, False], ids=["second query", "JSON column"])
@@ -422,7 +453,9 @@ ids = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Z"]), min_
 @given(st.lists(ids | decimals, unique=True, max_size=8))
 def test_ids_leave_as_they_came(run: Run, order_ids: list[str]) -> None:
     """Any ids leave as the texts they are, none taken for another."""
-    assert [payload["id"] for payload in payloads(run(*({"order_id": id_} for id_ in order_ids)))] == order_ids
+    sent = payloads(run(*({"order_id": id_} for id_ in order_ids)))
+
+    assert sorted(payload["id"] for payload in sent) == sorted(order_ids)
 
 
 # Sums

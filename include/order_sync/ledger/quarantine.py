@@ -8,8 +8,18 @@ from datetime import datetime
 from typing import Any, Literal
 
 from include.order_sync.ledger.sealing import Entry
+from include.order_sync.order_hash import order_hash
 
 HELD_REASON = "held: sent, and no answer tells whether it was taken"
+
+# The state `s` of the order of an entry `q`.
+_STATE = """
+    left join lateral (
+        select * from order_states
+        where destination_id = (select id from destinations where name = q.destination)
+          and order_hash = q.order_hash and order_id = q.order_id
+    ) s on true
+"""
 
 
 @dataclass(frozen=True)
@@ -22,6 +32,7 @@ class Filter:
         order_ids: of these orders.
         batch: in doubt since this batch.
         held: held orders alone, or all others alone.
+        decided: with `held`, also those that a person has said to resend and that have not been sent since.
         at_most: how many, the oldest first.
     """
 
@@ -31,6 +42,7 @@ class Filter:
     order_ids: tuple[str, ...] = ()
     batch: int | None = None
     held: bool = False
+    decided: bool = False
     at_most: int = 1000
 
 
@@ -39,9 +51,9 @@ def add(cursor: Any, destination: str, run: str, entries: Sequence[Entry]) -> No
     for entry in entries:
         cursor.execute(
             """
-            insert into quarantine (destination, order_id, row_hash, reasons, sealed_row, origin, line,
+            insert into quarantine (destination, order_id, order_hash, row_hash, reasons, sealed_row, origin, line,
                                     status_changed_at, run)
-            values (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+            values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
             on conflict (destination, row_hash) where resolved_at is null do update set
                 reasons = excluded.reasons, sealed_row = excluded.sealed_row, origin = excluded.origin,
                 line = excluded.line, last_seen_at = now(), run = excluded.run,
@@ -50,6 +62,7 @@ def add(cursor: Any, destination: str, run: str, entries: Sequence[Entry]) -> No
             (
                 destination,
                 entry.order_id,
+                order_hash(entry.order_id) if entry.order_id else None,
                 entry.row_hash,
                 entry.reasons,
                 entry.sealed_row,
@@ -61,54 +74,55 @@ def add(cursor: Any, destination: str, run: str, entries: Sequence[Entry]) -> No
         )
 
 
-def resolve_delivered(cursor: Any, destination: str, order_ids: Sequence[str]) -> None:
-    """Close the entries of those of the orders of which the service has this version or a newer one."""
+def resolve_delivered(cursor: Any, destination: str) -> None:
+    """Close the destination's entries of orders of which the service has the row's version by now, or a newer one."""
     cursor.execute(
-        """
-        update quarantine q set resolved_at = now(), resolution = 'a good row of the order was delivered'
-        from order_states s
-        where q.destination = %s and q.order_id = any(%s) and q.resolved_at is null
-          and s.destination = q.destination and s.order_id = q.order_id and s.verdict = 'accepted'
-          and (q.status_changed_at is null or q.status_changed_at <= s.status_changed_at)
-        """,
-        (destination, list(order_ids)),
+        f"""
+        update quarantine set resolved_at = now(), resolution = 'a good row of the order was delivered'
+        where id in (
+            select q.id from quarantine q {_STATE}
+            where q.destination = %s and q.resolved_at is null and s.verdict = 'accepted'
+              and (q.status_changed_at is null or q.status_changed_at <= s.status_changed_at))
+        """,  # noqa: S608
+        (destination,),
     )
 
 
-def resolve_redriven(cursor: Any, run: str, ids: Sequence[int]) -> int:
-    """Close the entries that a redrive has sent through without seeing them fail again; return how many."""
+def resolve_redriven(cursor: Any, run: str, ids: Sequence[int]) -> None:
+    """Close the entries that a redrive has sent through without seeing them fail again."""
     cursor.execute(
-        """
-        update quarantine q set resolved_at = now(), resolution = 'redriven'
-        where q.id = any(%s) and q.run <> %s and q.resolved_at is null and not exists (
-            select from order_states s
-            where s.destination = q.destination and s.order_id = q.order_id and s.verdict in ('in_doubt', 'held')
-        )
-        """,
+        f"""
+        update quarantine set resolved_at = now(), resolution = 'redriven'
+        where id in (
+            select q.id from quarantine q {_STATE}
+            where q.id = any(%s) and q.run <> %s and q.resolved_at is null
+              and coalesce(s.verdict, '') not in ('in_doubt', 'held'))
+        """,  # noqa: S608
         (list(ids), run),
     )
-    return int(cursor.rowcount)
 
 
 def find(cursor: Any, destination: str, wanted: Filter) -> list[dict[str, Any]]:
     """Return open entries, the oldest first: id, order_id, reasons, sealed_row, origin, line."""
     rows = cursor.execute(
-        """
+        f"""
         select q.id, q.order_id, q.reasons, q.sealed_row, q.origin, q.line
-        from quarantine q
-        left join order_states s on s.destination = q.destination and s.order_id = q.order_id
+        from quarantine q {_STATE}
         where q.destination = %(destination)s and q.resolved_at is null
-          and (%(held)s = coalesce(s.verdict = 'held' and %(held_reason)s = any(q.reasons), false))
+          and (%(held)s = coalesce(
+              (s.verdict = 'held' or (%(decided)s and s.verdict = 'in_doubt')) and %(held_reason)s = any(q.reasons),
+              false))
           and (%(reason)s = '' or exists (select from unnest(q.reasons) r where position(%(reason)s in r) > 0))
           and (%(seen_from)s::timestamptz is null or q.last_seen_at >= %(seen_from)s)
           and (%(seen_to)s::timestamptz is null or q.last_seen_at < %(seen_to)s)
           and (%(all_orders)s or q.order_id = any(%(order_ids)s))
           and (%(batch)s::bigint is null or s.batch_id = %(batch)s)
         order by q.id limit %(at_most)s
-        """,
+        """,  # noqa: S608
         {
             "destination": destination,
             "held": wanted.held,
+            "decided": wanted.decided,
             "held_reason": HELD_REASON,
             "reason": wanted.reason,
             "seen_from": wanted.seen_from,
@@ -148,14 +162,13 @@ def decide(
     rows = cursor.execute(
         """
         with decided as (
-            update order_states set verdict = case %(decision)s when 'accept' then 'accepted' else 'in_doubt' end
-            where destination = %(destination)s and verdict = 'held'
+            insert into decisions (destination, order_id, batch_id, decision, decided_by)
+            select %(destination)s, order_id, batch_id, %(decision)s, %(who)s
+            from orders_in_doubt
+            where destination_id = (select id from destinations where name = %(destination)s) and held
               and (%(all_orders)s or order_id = any(%(order_ids)s))
               and (%(batch)s::bigint is null or batch_id = %(batch)s)
-            returning order_id, batch_id
-        ), noted as (
-            insert into decisions (destination, order_id, batch_id, decision, decided_by)
-            select %(destination)s, order_id, batch_id, %(decision)s, %(who)s from decided
+            returning order_id
         ), closed as (
             update quarantine q set resolved_at = now(), resolution = 'accepted by ' || %(who)s
             from decided d

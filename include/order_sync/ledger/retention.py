@@ -1,4 +1,4 @@
-"""Removes from the ledger what is old. States, open entries and whatever they rest on stay."""
+"""Removes from the ledger what is old. States and open entries stay."""
 
 from __future__ import annotations
 
@@ -6,25 +6,45 @@ import sqlalchemy as sa
 
 
 def remove_old(engine: sa.Engine, *, attempts_days: int, quarantine_days: int) -> dict[str, int]:
-    """Remove concluded batches with their attempts, and resolved entries; return how many of each.
+    """Remove old attempts and resolved entries; return how many of each.
 
-    A batch whose orders are held, or in doubt, stays: a decision may still be about it.
+    An order's state is its newest attempt that counts, and the one that was accepted last: these stay, and their
+    batches. So does what is held or in doubt: no later attempt was accepted.
 
     Args:
         engine: of the ledger.
-        attempts_days: age in days from which batches go.
+        attempts_days: age in days from which attempts go.
         quarantine_days: days since an entry was resolved.
     """
-    old = "select id from batches where concluded_at < now() - make_interval(days => :days)"
-    undecided = "select batch_id from order_states where verdict in ('held', 'in_doubt')"
     with engine.begin() as connection:
-        connection.execute(
-            sa.text(f"create temporary table old on commit drop as {old} and id not in ({undecided})"),
+        attempts = connection.execute(
+            sa.text(
+                """
+                delete from attempts a using batches b
+                where b.id = a.batch_id and b.concluded_at < now() - make_interval(days => :days)
+                  and (b.outcome = 'not_taken' or exists (
+                      select from settled_attempts later
+                      where later.destination_id = a.destination_id and later.order_hash = a.order_hash
+                        and later.order_id = a.order_id and later.batch_id > a.batch_id
+                        and later.verdict = 'accepted'))
+                """
+            ),
             {"days": attempts_days},
         )
-        connection.execute(sa.text("delete from rejections where batch_id in (select id from old)"))
-        attempts = connection.execute(sa.text("delete from attempts where batch_id in (select id from old)"))
-        connection.execute(sa.text("delete from batches where id in (select id from old)"))
+        connection.execute(
+            sa.text(
+                """
+                with gone as (
+                    delete from batches b
+                    where b.concluded_at < now() - make_interval(days => :days)
+                      and not exists (select from attempts a where a.batch_id = b.id)
+                    returning id
+                )
+                delete from rejections where batch_id in (select id from gone)
+                """
+            ),
+            {"days": attempts_days},
+        )
         entries = connection.execute(
             sa.text("delete from quarantine where resolved_at < now() - make_interval(days => :days)"),
             {"days": quarantine_days},

@@ -19,7 +19,7 @@ from include.order_sync.staging import Staging
 from include.order_sync.validate import readable_ids
 
 # What is remembered of a row besides its order columns, so that it is read again as it was.
-_CONTEXT = ("origin", "line", "file_modified_at", "problem")
+_CONTEXT = ("origin", "line", "file_modified_at", "problem", "rank")
 
 
 class Cipher(Protocol):
@@ -63,13 +63,17 @@ class Sealer:
         """Return an entry for each of these ready orders, with its reason and the service's words."""
         if orders.empty:
             return []
-        rows, items = self.staging.raw_rows(orders["position"].tolist())
-        said = rows.assign(reasons=pd.Series([[reason] for reason in reasons], index=rows.index), words=list(words))
+        rows, items = self.staging.raw_rows(orders)
+        said = rows.assign(
+            rank=orders["rank"].tolist(),
+            reasons=pd.Series([[reason] for reason in reasons], index=rows.index),
+            words=list(words),
+        )
         return seal(said, items, self.timezone, self.cipher)
 
     def seal_rows(self, rejected: pd.DataFrame) -> list[Entry]:
-        """Return an entry for each of these raw rows, which carry their reasons."""
-        _, items = self.staging.raw_rows(rejected["position"].tolist())
+        """Return an entry for each of these raw rows, which carry their rank and reasons."""
+        _, items = self.staging.raw_rows(rejected)
         return seal(rejected, items, self.timezone, self.cipher)
 
 
@@ -77,7 +81,8 @@ def seal(rows: pd.DataFrame, items: pd.DataFrame | None, timezone: str, cipher: 
     """Return an entry for each raw row.
 
     Args:
-        rows: raw rows (RAW_SCHEMA) with the list of their `reasons`, and the service's `words` if it said any.
+        rows: raw rows (RAW_SCHEMA) with their `rank` and the list of their `reasons`, and the service's `words` if it
+            said any.
         items: raw items of these orders, where a second query gives them.
         timezone: of the source's times without an offset.
         cipher: of the deployment.
@@ -133,6 +138,8 @@ def unseal(sealed_rows: Sequence[bytes], cipher: Cipher) -> tuple[pa.Table, pa.T
         row |= {"line": int(row["line"]), "position": len(rows)}
         if "file_modified_at" in row:
             row["file_modified_at"] = datetime.fromisoformat(row["file_modified_at"])
+        if "rank" in row:  # rows that were sealed before ranks were kept have none
+            row["rank"] = int(row["rank"])
         rows.append(row)
         if whole["items"] is not None:
             items[row.get("order_id")] = whole["items"]

@@ -6,65 +6,25 @@ a sender that has lost the one has lost the other, and stops.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
 import pandas as pd
 import psycopg
 import sqlalchemy as sa
 
 from include.order_sync.errors import StopError, TryAgainError
-from include.order_sync.ledger import quarantine, schema
+from include.order_sync.ledger import attempts, quarantine, schema
 from include.order_sync.ledger.sealing import Entry
 from include.order_sync.redact import redact
 
-STATE_COLUMNS = [
-    "order_id",
-    "status_changed_at",
-    "updated_at",
-    "rank",
-    "verdict",
-    "code",
-    "payload_hash",
-    "attempted_hash",
-]
 OWN_COLUMNS = ["order_id", "status_changed_at", "updated_at", "rank", "verdict"]
-ATTEMPT_COLUMNS = ["order_id", "status_changed_at", "updated_at", "rank", "code", "payload_hash", "held_if_in_doubt"]
 
-# States follow attempts, but never back to an older version. What was rejected leaves the last code that was taken.
-_APPLY = """
-    insert into order_states (destination, order_id, status_changed_at, updated_at, rank,
-                              verdict, code, payload_hash, attempted_hash, run, batch_id)
-    select %(destination)s, a.order_id, a.status_changed_at, a.updated_at, a.rank, v.verdict,
-           case when v.verdict <> 'rejected' then a.code end,
-           case when v.verdict <> 'rejected' then a.payload_hash end,
-           a.payload_hash, b.run, b.id
-    from attempts a
-    join batches b on b.id = a.batch_id
-    left join rejections r on r.batch_id = a.batch_id and r.order_id = a.order_id
-    cross join lateral (select case
-        when b.outcome = 'answered' and r.order_id is null then 'accepted'
-        when b.outcome = 'answered' then 'rejected'
-        when a.held_if_in_doubt then 'held'
-        else 'in_doubt' end as verdict) v
-    where b.id = %(batch)s
-    on conflict (destination, order_id) do update set
-        status_changed_at = excluded.status_changed_at,
-        updated_at = excluded.updated_at,
-        rank = excluded.rank,
-        verdict = excluded.verdict,
-        code = coalesce(excluded.code, order_states.code),
-        payload_hash = coalesce(excluded.payload_hash, order_states.payload_hash),
-        attempted_hash = excluded.attempted_hash,
-        run = excluded.run,
-        batch_id = excluded.batch_id
-    where (excluded.status_changed_at, excluded.updated_at, excluded.rank)
-          >= (order_states.status_changed_at, order_states.updated_at, order_states.rank)
-"""
+# Reading a whole stretch of the ledger costs so much less an order than looking single orders up.
+STRETCH_ROWS_AN_ORDER = 10
+BYTES_AN_ATTEMPT = 100
 
 
 @dataclass(frozen=True)
@@ -74,107 +34,113 @@ class LedgerSession:
     Args:
         connection: of psycopg, in no transaction.
         destination: whose lock it holds.
+        destination_id: its number; 0 where nothing was ever sent to it.
         run: what attempts are counted by: one run of a DAG; one that a person clears is another.
         try_number: of the task.
     """
 
     connection: psycopg.Connection[Any]
     destination: str
+    destination_id: int
     run: str
     try_number: int
 
-    def states(self, order_ids: Sequence[str]) -> pd.DataFrame:
-        """Return STATE_COLUMNS of those of the orders that the ledger knows."""
-        query = f"""
-            select {", ".join(STATE_COLUMNS)} from order_states
-            where destination = %s and order_id = any(%s)
-        """  # noqa: S608
-        return self._frame(STATE_COLUMNS, query, (self.destination, list(order_ids)))
+    def states(self, orders: pd.DataFrame) -> pd.DataFrame:
+        """Return STATE_COLUMNS (attempts.py) of those of the orders that the ledger knows, and maybe of others.
+
+        Args:
+            orders: order_id, order_hash.
+        """
+        first, last = int(orders["order_hash"].min()), int(orders["order_hash"].max())
+        values: dict[str, Any] = {"destination": self.destination_id, "first": first, "last": last}
+        which = "order_hash between %(first)s and %(last)s"
+        with self.transaction() as cursor:
+            size = cursor.execute("select pg_relation_size('attempts')").fetchone()[0]
+            in_stretch = size / BYTES_AN_ATTEMPT * (last - first) / 2**32
+            if in_stretch > STRETCH_ROWS_AN_ORDER * len(orders):
+                which = """(order_hash, order_id) in (
+                    select * from unnest(%(hashes)s::int[], %(ids)s::text[] collate "C"))"""
+                values |= {"hashes": orders["order_hash"].tolist(), "ids": orders["order_id"].tolist()}
+            return attempts.states(cursor, which, values)
 
     def own_verdicts(self) -> pd.DataFrame:
         """Return OWN_COLUMNS: what this run's earlier tries have got answers to, each version once."""
         query = """
             select a.order_id, a.status_changed_at, a.updated_at, a.rank,
-                   case when bool_or(r.order_id is null) then 'accepted' else 'rejected' end
+                   case when bool_or(a.verdict = 'accepted') then 'accepted' else 'rejected' end
             from batches b
-            join attempts a on a.batch_id = b.id
-            left join rejections r on r.batch_id = a.batch_id and r.order_id = a.order_id
-            where b.destination = %s and b.run = %s and b.outcome = 'answered'
+            join settled_attempts a on a.batch_id = b.id
+            where b.destination_id = %s and b.run = %s and b.outcome = 'answered'
             group by 1, 2, 3, 4
         """
-        return self._frame(OWN_COLUMNS, query, (self.destination, self.run))
-
-    def _frame(self, columns: list[str], query: str, values: tuple[Any, ...]) -> pd.DataFrame:
         with self.transaction() as cursor:
-            frame = pd.DataFrame(cursor.execute(query, values, binary=True).fetchall(), columns=columns)
+            rows = cursor.execute(query, (self.destination_id, self.run), binary=True).fetchall()
+        frame = pd.DataFrame(rows, columns=OWN_COLUMNS)
         for column in ("status_changed_at", "updated_at"):
             frame[column] = pd.to_datetime(frame[column], utc=True).dt.as_unit("us")
-        texts = dict.fromkeys({"order_id", "verdict", "code"} & set(columns), "str")
-        return frame.astype({**texts, "rank": "int64"})
+        return frame.astype({"order_id": "str", "verdict": "str", "rank": "int64"})
+
+    def count_batches(self) -> int:
+        """Return how many batches this run has begun so far, whatever became of them."""
+        return self._number(
+            "select count(*) from batches where destination_id = %s and run = %s and begun_at is not null"
+        )
+
+    def own_accepted(self) -> int:
+        """Return how many orders of this run, a version each, were accepted."""
+        query = """
+            select coalesce(sum(orders), 0) - (
+                select count(*) from rejections where batch_id in (
+                    select id from batches where destination_id = %s and run = %s and outcome = 'answered'))
+            from batches where destination_id = %s and run = %s and outcome = 'answered'
+        """
+        return self._number(query, 2)
+
+    def _number(self, query: str, times: int = 1) -> int:
+        with self.transaction() as cursor:
+            return int(cursor.execute(query, (self.destination_id, self.run) * times).fetchone()[0])
 
     def advance(self, orders: pd.DataFrame) -> None:
         """Remember newer versions of orders that need not be sent, so that none in between is ever sent.
 
-        A version whose code is not the one that the service has is left alone. One that brings back the code from
-        before a rejected version is what the service has: it was accepted.
-
         Args:
-            orders: order_id, status_changed_at, updated_at, rank, code; no order twice.
+            orders: as `prepare` takes them, with the code and the payload that the service has; no order twice.
         """
-        if orders.empty:
-            return
-        order_ids = orders["order_id"].tolist()
-        with self.transaction() as cursor:
-            cursor.execute(
-                """
-                update order_states s set status_changed_at = n.changed, updated_at = n.updated, rank = n.rank,
-                    verdict = case s.verdict when 'rejected' then 'accepted' else s.verdict end
-                from unnest(%s::text[], %s::timestamptz[], %s::timestamptz[], %s::int[], %s::text[])
-                    n (id, changed, updated, rank, code)
-                where s.destination = %s and s.order_id = n.id and s.code = n.code
-                  and (n.changed, n.updated, n.rank) > (s.status_changed_at, s.updated_at, s.rank)
-                """,
-                (
-                    order_ids,
-                    _times(orders["status_changed_at"]),
-                    _times(orders["updated_at"]),
-                    orders["rank"].tolist(),
-                    orders["code"].tolist(),
-                    self.destination,
-                ),
-            )
-            quarantine.resolve_delivered(cursor, self.destination, order_ids)
-
-    def quarantine(self, entries: Sequence[Entry]) -> None:
-        """Write rows that could not be delivered."""
-        if entries:
+        if not orders.empty:
             with self.transaction() as cursor:
-                quarantine.add(cursor, self.destination, self.run, entries)
+                (number,) = self._write(cursor, [orders])
+                cursor.execute(
+                    "update batches set outcome = 'unchanged', concluded_at = now() where id = %s", (number,)
+                )
 
-    def intend(self, batch: pd.DataFrame) -> int:
-        """Write down what is about to be sent, and return the batch's number.
+    def prepare(self, batches: Sequence[pd.DataFrame]) -> list[int]:
+        """Write down what is to be sent, and return each batch's number. It counts once the batch is begun.
 
         Args:
-            batch: ATTEMPT_COLUMNS; no order twice.
+            batches: COLUMNS (attempts.py); in none an order twice.
         """
-        with self.transaction() as cursor:
-            number = cursor.execute(
-                "insert into batches (destination, run, try) values (%s, %s, %s) returning id",
-                (self.destination, self.run, self.try_number),
-            ).fetchone()[0]
-            columns = [
-                batch["order_id"].tolist(),
-                _times(batch["status_changed_at"]),
-                _times(batch["updated_at"]),
-                batch["rank"].tolist(),
-                batch["code"].tolist(),
-                batch["payload_hash"].tolist(),
-                batch["held_if_in_doubt"].tolist(),
-            ]
-            with cursor.copy(f"copy attempts (batch_id, {', '.join(ATTEMPT_COLUMNS)}) from stdin") as copy:
-                for row in zip(*columns, strict=True):
-                    copy.write_row((number, *row))
-        return int(number)
+        # In no transaction: what a killed sender leaves half written was never begun, and is forgotten.
+        with self._guarded(), self.connection.cursor() as cursor:
+            return self._write(cursor, batches)
+
+    def _write(self, cursor: psycopg.Cursor[Any], batches: Sequence[pd.DataFrame]) -> list[int]:
+        rows = cursor.execute(
+            """
+            insert into batches (destination_id, run, try, orders)
+            select %s, %s, %s, * from unnest(%s::int[]) returning id
+            """,
+            (self.destination_id, self.run, self.try_number, [len(batch) for batch in batches]),
+        ).fetchall()
+        numbers = [number for (number,) in rows]
+        with cursor.copy(attempts.COPY_IN) as copy:
+            for number, batch in zip(numbers, batches, strict=True):
+                copy.write(attempts.of_batch(number, batch["attempt"]))
+        return numbers
+
+    def begin(self, batch: int) -> None:
+        """Write down that a batch is sent now: from here on it is in doubt until it is concluded."""
+        with self._guarded():
+            self.connection.execute("update batches set begun_at = now() where id = %s", (batch,))
 
     def conclude(
         self,
@@ -185,7 +151,7 @@ class LedgerSession:
         entries: Sequence[Entry] = (),
         reason: str | None = None,
     ) -> None:
-        """Write down what became of a batch and its orders, in one transaction.
+        """Write down what became of a batch, and so of its orders, in one transaction.
 
         Args:
             batch: its number.
@@ -194,48 +160,70 @@ class LedgerSession:
             entries: the rows of the orders that are rejected or held.
             reason: of what is no answer.
         """
+        conclude = "update batches set outcome = %s, reason = %s, concluded_at = now() where id = %s"
+        if not rejected and not entries:
+            with self._guarded():
+                self.connection.execute(conclude, (outcome, reason, batch))
+            return
         with self.transaction() as cursor:
-            self._conclude(cursor, batch, outcome, rejected or {}, reason)
+            cursor.execute(conclude, (outcome, reason, batch))
+            if rejected:
+                cursor.execute(
+                    "insert into rejections (batch_id, order_id, reason) "
+                    "select %s, * from unnest(%s::text[], %s::text[])",
+                    (batch, list(rejected), list(rejected.values())),
+                )
             quarantine.add(cursor, self.destination, self.run, entries)
 
-    def settle_orphans(self) -> int:
-        """Mark the batches that a sender has left without an outcome as in doubt; return how many orders.
+    def quarantine(self, entries: Sequence[Entry]) -> None:
+        """Write rows that could not be delivered."""
+        if entries:
+            with self.transaction() as cursor:
+                quarantine.add(cursor, self.destination, self.run, entries)
+
+    def resolve_delivered(self) -> None:
+        """Close the entries of orders of which the service has the row's version by now, or a newer one."""
+        with self.transaction() as cursor:
+            quarantine.resolve_delivered(cursor, self.destination)
+
+    def still_held(self, order_ids: Sequence[str]) -> list[str]:
+        """Return those of the orders that wait for a person's decision."""
+        query = "select order_id from orders_in_doubt where destination_id = %s and held and order_id = any(%s)"
+        with self.transaction() as cursor:
+            held = {order_id for (order_id,) in cursor.execute(query, (self.destination_id, list(order_ids)))}
+        return [order_id for order_id in order_ids if order_id in held]
+
+    def settle_orphans(self) -> None:
+        """Mark the batches that a sender has left without an outcome as in doubt, and forget those it never began.
 
         Whoever holds the lock is the only sender, so nobody is still waiting for their answers.
         """
         with self.transaction() as cursor:
-            query = "select id from batches where destination = %s and outcome is null order by id"
-            orphans = [number for (number,) in cursor.execute(query, (self.destination,)).fetchall()]
-            for number in orphans:
-                self._conclude(cursor, number, "in_doubt", {}, "the sender ended before the answer was written down")
-            count = "select count(*) from attempts where batch_id = any(%s)"
-            return int(cursor.execute(count, (orphans,)).fetchone()[0])
-
-    def _conclude(self, cursor: Any, batch: int, outcome: str, rejected: Mapping[str, str], reason: str | None) -> None:
-        cursor.execute(
-            "update batches set outcome = %s, reason = %s, concluded_at = now() where id = %s", (outcome, reason, batch)
-        )
-        if rejected:
-            cursor.execute(
-                "insert into rejections (batch_id, order_id, reason) select %s, * from unnest(%s::text[], %s::text[])",
-                (batch, list(rejected), list(rejected.values())),
+            query = (
+                "delete from batches where destination_id = %s and begun_at is null and outcome is null returning id"
             )
-        if outcome != "not_taken":
-            cursor.execute(_APPLY, {"destination": self.destination, "batch": batch})
-        if outcome == "answered":
-            rows = cursor.execute("select order_id from attempts where batch_id = %s", (batch,)).fetchall()
-            quarantine.resolve_delivered(cursor, self.destination, [order_id for (order_id,) in rows])
-
-    def count_own(self) -> Counter[str]:
-        """Return how many of this run's orders, a version each, have each verdict."""
-        return Counter(self.own_verdicts()["verdict"])
+            unsent = [number for (number,) in cursor.execute(query, (self.destination_id,)).fetchall()]
+            if unsent:
+                cursor.execute("delete from attempts where batch_id = any(%s)", (unsent,))
+            cursor.execute(
+                """
+                update batches set outcome = 'in_doubt', concluded_at = now(),
+                    reason = 'the sender ended before the answer was written down'
+                where destination_id = %s and outcome is null
+                """,
+                (self.destination_id,),
+            )
 
     @contextmanager
     def transaction(self) -> Iterator[Any]:
         """Give a cursor in a transaction; TryAgainError if the session, and so the lock, is lost."""
+        with self._guarded(), self.connection.transaction(), self.connection.cursor() as cursor:
+            yield cursor
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
         try:
-            with self.connection.transaction(), self.connection.cursor() as cursor:
-                yield cursor
+            yield
         except psycopg.OperationalError as error:
             raise TryAgainError(
                 f"The ledger's session is lost, and with it the lock of {self.destination!r}: {redact(str(error))}. "
@@ -276,9 +264,13 @@ def open_session(
             raise StopError(f"Connection {name!r} must be to a PostgreSQL database: the ledger needs its locks.")
         raw.autocommit = True  # each transaction is opened by name
         try:
-            session = LedgerSession(raw, destination, run, try_number)
             if not read_only:
                 _take_lock(raw, name, destination, lock_wait_s)
+            # COPY gives times in this form, and they are read in this form alone.
+            raw.execute("set timezone = 'UTC'")
+            raw.execute("set datestyle = 'ISO'")
+            session = LedgerSession(raw, destination, _destination_id(raw, destination, read_only), run, try_number)
+            if not read_only:
                 session.settle_orphans()
             yield session
         finally:
@@ -304,6 +296,8 @@ def _take_lock(connection: psycopg.Connection[Any], name: str, destination: str,
         ) from None
 
 
-def _times(times: pd.Series) -> list[str]:
-    """UTC times as PostgreSQL reads them, to the microsecond."""
-    return [f"{text}Z" for text in np.datetime_as_string(times.dt.tz_convert(None).to_numpy(), unit="us")]
+def _destination_id(connection: psycopg.Connection[Any], name: str, read_only: bool) -> int:
+    if not read_only:
+        connection.execute("insert into destinations (name) values (%s) on conflict do nothing", (name,))
+    row = connection.execute("select id from destinations where name = %s", (name,)).fetchone()
+    return row[0] if row else 0

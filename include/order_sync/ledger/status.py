@@ -32,12 +32,13 @@ class DestinationStatus:
 def status(connection: sa.Connection, destination: str) -> DestinationStatus:
     """Return how the destination stands."""
     query = """
-        select (select count(*) from order_states where destination = :destination and verdict = 'held'),
-               (select count(distinct batch_id) from order_states
-                where destination = :destination and verdict in ('held', 'in_doubt'))
-               + (select count(*) from batches where destination = :destination and outcome is null)
+        select (select count(*) from orders_in_doubt o where o.destination_id = d.id and o.held),
+               (select count(distinct batch_id) from orders_in_doubt o where o.destination_id = d.id)
+               + (select count(*) from batches b
+                  where b.destination_id = d.id and b.outcome is null and b.begun_at is not null)
+        from destinations d where d.name = :destination
     """
-    held, in_doubt = connection.execute(sa.text(query), {"destination": destination}).one()
+    held, in_doubt = connection.execute(sa.text(query), {"destination": destination}).one_or_none() or (0, 0)
     covered = windows.gapless(connection, destination)
     read = covered is not None and covered.start < covered.end
     return DestinationStatus(

@@ -172,7 +172,12 @@ def flagged(column: str) -> Callable[[pd.DataFrame, Any], pd.Series[bool]]:
 
 def no_match(column: str, pattern: str) -> Callable[[pd.DataFrame, Any], pd.Series[bool]]:
     """Return a check's function: True where `column` is given and is not wholly of the form `pattern`."""
-    return lambda orders, _items: orders[column].notna() & ~orders[column].str.fullmatch(pattern, na=False)
+
+    def fails(orders: pd.DataFrame, _items: Any) -> pd.Series[bool]:
+        given = orders[column].notna()
+        return given & ~orders[column].str.fullmatch(pattern, na=False) if given.any() else given
+
+    return fails
 
 
 def refuse_unless_success(title: str, answer: Answer, try_again: frozenset[int]) -> None:

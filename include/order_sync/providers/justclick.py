@@ -108,11 +108,12 @@ def build(orders: pd.DataFrame, _items: pd.DataFrame) -> pd.Series[str]:
     dated = orders["code"].isin([PAID, SENT])
     return render.objects(
         {
-            "bill_id": render.strings(orders["bill_id"]),
-            "status": render.strings(orders["code"]),
-            "date": render.strings(render.unix_seconds(orders["status_changed_at"]).where(dated)),
-            "rpo": render.strings(orders["tracking_number"].where(orders["code"].eq(SENT))),
-        }
+            "bill_id": orders["bill_id"],
+            "status": orders["code"],
+            "date": render.unix_seconds(orders["status_changed_at"]).where(dated),
+            "rpo": orders["tracking_number"].where(orders["code"].eq(SENT)),
+        },
+        {},
     )
 
 

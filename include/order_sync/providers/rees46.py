@@ -39,7 +39,7 @@ def build(orders: pd.DataFrame, _items: pd.DataFrame) -> pd.Series[str]:
     """Return `{"id": text, "status": code}` of each order."""
     from include.order_sync import render  # not at the top: it brings pandas
 
-    return render.objects({"id": render.strings(orders["order_id"]), "status": orders["code"]})
+    return render.objects({"id": orders["order_id"]}, {"status": orders["code"]})
 
 
 def build_request(credentials: Credentials, payloads: Sequence[str]) -> Request:

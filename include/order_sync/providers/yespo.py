@@ -176,18 +176,15 @@ def build(orders: pd.DataFrame, items: pd.DataFrame) -> pd.Series[str]:
     """Return the JSON object of each order, with its items where it has any."""
     from include.order_sync import render  # not at the top: it brings pandas
 
-    text = {key: orders[column] for key, column in TEXT.items()}
-    text["date"] = render.utc_times(orders["created_at"])
-    text["phone"] = _phone_digits(orders["phone"])
-    fields = {key: render.strings(column) for key, column in text.items()}
-    fields |= {key: orders[column] for key, column in NUMBERS.items()}
-    fields["additionalInfo"] = orders["additional_info"]
-    item_fields = {key: render.strings(items[column]) for key, column in ITEM_TEXT.items()}
-    item_fields["quantity"] = items["quantity"].str.replace(r"\.0+$", "", regex=True)
-    item_fields["cost"] = items["cost"]
-    arrays = render.arrays(render.objects(item_fields), items["position"])
-    fields["items"] = orders["position"].map(arrays).astype("str")
-    return render.objects(fields)
+    texts = {key: orders[column] for key, column in TEXT.items()}
+    texts["date"] = render.utc_times(orders["created_at"])
+    texts["phone"] = _phone_digits(orders["phone"])
+    item_numbers = {"quantity": items["quantity"].str.replace(r"\.0+$", "", regex=True), "cost": items["cost"]}
+    whole_items = render.objects({key: items[column] for key, column in ITEM_TEXT.items()}, item_numbers)
+    values = {key: orders[column] for key, column in NUMBERS.items()}
+    values["additionalInfo"] = orders["additional_info"]
+    values["items"] = render.arrays(whole_items, items["position"], orders["position"])
+    return render.objects(texts, values)
 
 
 def build_request(credentials: Credentials, payloads: Sequence[str]) -> Request:

@@ -32,9 +32,12 @@ from include.order_sync.sources.drop_files import (
     files_not_taken,
     files_of,
 )
-from include.order_sync.sources.raw import RAW_SCHEMA, Required, find_columns, raw_table
+from include.order_sync.sources.raw import Required, constant, find_columns, raw_table
 
 log = logging.getLogger(__name__)
+
+# The longest row that is read. Arrow reads up to 32 of these ahead.
+BYTES_A_BLOCK = 1024 * 1024
 
 # No file holds this by chance.
 END_MARK = f"end-{uuid.uuid4()}"
@@ -137,7 +140,7 @@ class CsvDropReader:
             reader = _open_csv(
                 pa.PythonFile(_WithEndMark(content, END_MARK + delimiter * (len(names) - 1)), mode="r"),
                 # Without threads, so that rows come with their numbers.
-                read_options=pa_csv.ReadOptions(use_threads=False, column_names=places, block_size=4 * 1024 * 1024),
+                read_options=pa_csv.ReadOptions(use_threads=False, column_names=places, block_size=BYTES_A_BLOCK),
                 parse_options=pa_csv.ParseOptions(
                     delimiter=delimiter,
                     newlines_in_values=True,
@@ -187,13 +190,14 @@ class CsvDropReader:
         self, table: pa.Table, lines: pa.Array, names: list[str], found: dict[str, int]
     ) -> tuple[pa.Table, pa.Array]:
         """Leave out rows that are blank or repeat the header."""
+        ids, id_name = _trimmed(table, found["order_id"]), names[found["order_id"]]
+        if not pc.any(pc.is_in(ids, value_set=pa.array(["", id_name]))).as_py():
+            return table, lines
         blank = header = np.ones(table.num_rows, dtype=bool)
         for place in range(table.num_columns):
-            values = pc.utf8_trim_whitespace(pc.fill_null(table.column(place), ""))
-            blank = blank & pc.equal(values, "").to_numpy()
+            blank = blank & pc.equal(_trimmed(table, place), "").to_numpy()
         for place in found.values():
-            values = pc.utf8_trim_whitespace(pc.fill_null(table.column(place), ""))
-            header = header & pc.equal(values, names[place].strip()).to_numpy()
+            header = header & pc.equal(_trimmed(table, place), names[place]).to_numpy()
         skip = blank | header
         self.skipped += int(skip.sum())
         keep = pa.array(~skip)
@@ -202,15 +206,16 @@ class CsvDropReader:
     def _problem_rows(self, file: DropFile, position: int, problems: Mapping[int, str]) -> pa.Table:
         """Return a row for each problem; they go by the line where it is."""
         rows = len(problems)
-        columns = {
-            "origin": [str(file.path)] * rows,
-            "line": list(problems),
-            "position": list(range(position, position + rows)),
-            "file_modified_at": [file.modified_at] * rows,
-            "problem": list(problems.values()),
-        }
-        arrays = [pa.array(columns.get(name, [None] * rows), RAW_SCHEMA.field(name).type) for name in RAW_SCHEMA.names]
-        return pa.Table.from_arrays(arrays, schema=RAW_SCHEMA)
+        return pa.table(
+            {
+                "order_id": pa.nulls(rows, pa.string()),
+                "origin": constant(str(file.path), rows),
+                "line": pa.array(problems.keys(), pa.int64()),
+                "position": pa.arange(position, position + rows),
+                "file_modified_at": pa.repeat(pa.scalar(file.modified_at, pa.timestamp("us", "UTC")), rows),
+                "problem": pa.array(problems.values(), pa.string()),
+            }
+        )
 
     def _explain(self, file: DropFile, fault: str) -> str:
         return (
@@ -278,6 +283,10 @@ class _Problems:
         good_before_bad = bad - 1 - np.arange(len(bad))
         numbers = good + 1 + np.searchsorted(good_before_bad, good, side="right")
         return pa.array(self._lines_before + numbers, pa.int64())
+
+
+def _trimmed(table: pa.Table, place: int) -> pa.ChunkedArray:
+    return pc.utf8_trim_whitespace(pc.fill_null(table.column(place), ""))
 
 
 def _open_csv(content: BinaryIO, **options: Any) -> Iterable[pa.RecordBatch]:

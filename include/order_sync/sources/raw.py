@@ -15,11 +15,12 @@ Required = Sequence[str | tuple[str, ...]]
 RAW_SCHEMA = pa.schema(
     [
         *[pa.field(column, pa.string()) for column in ORDER_COLUMNS],
-        pa.field("origin", pa.string()),
+        pa.field("origin", pa.dictionary(pa.int32(), pa.string())),
         pa.field("line", pa.int64()),
         pa.field("position", pa.int64()),
         pa.field("file_modified_at", pa.timestamp("us", "UTC")),
         pa.field("problem", pa.string()),
+        pa.field("rank", pa.int64()),
     ]
 )
 RAW_ITEMS_SCHEMA = pa.schema([pa.field(column, pa.string()) for column in ("order_id", *ITEM_COLUMNS)])
@@ -78,13 +79,15 @@ def raw_table(
         file_modified_at: when the file was last modified (a time with a zone); None for a query.
     """
     rows = given.num_rows
-    nothing = pa.nulls(rows, pa.string())
-    arrays = [given.column(found[column]) if column in found else nothing for column in ORDER_COLUMNS]
-    arrays += [
-        pa.repeat(pa.scalar(origin), rows),
-        lines,
-        pa.array(range(position, position + rows), pa.int64()),
-        pa.repeat(pa.scalar(file_modified_at, pa.timestamp("us", "UTC")), rows),
-        nothing,
-    ]
-    return pa.Table.from_arrays(arrays, schema=RAW_SCHEMA)
+    columns = {column: given.column(found[column]) for column in ORDER_COLUMNS if column in found}
+    columns["origin"] = constant(origin, rows)
+    columns["line"] = lines
+    columns["position"] = pa.arange(position, position + rows)
+    if file_modified_at is not None:
+        columns["file_modified_at"] = pa.repeat(pa.scalar(file_modified_at, pa.timestamp("us", "UTC")), rows)
+    return pa.table(columns)
+
+
+def constant(text: str, rows: int) -> pa.DictionaryArray:
+    """Return a column that costs little of one text in all rows."""
+    return pa.DictionaryArray.from_arrays(pa.repeat(pa.scalar(0, pa.int32()), rows), pa.array([text]))

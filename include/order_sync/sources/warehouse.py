@@ -6,10 +6,8 @@ read in one transaction that sees one state of the database, and both pass the w
 
 from __future__ import annotations
 
-import io
 import json
-import threading
-from collections.abc import Collection, Generator, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -27,9 +25,10 @@ from include.order_sync.config import SqlSource
 from include.order_sync.errors import OrderSyncError, StopError, TryAgainError
 from include.order_sync.model import ITEM_COLUMNS, FileVersion, Window
 from include.order_sync.redact import redact
-from include.order_sync.sources.raw import RAW_ITEMS_SCHEMA, Required, find_columns, raw_table
+from include.order_sync.sources.raw import Required, find_columns, raw_table
 
 ROWS_A_FETCH = 20_000
+BYTES_A_BLOCK = 1024 * 1024
 LARGEST_ROW_BYTES = 8 * 1024 * 1024
 
 
@@ -106,7 +105,7 @@ class WarehouseReader:
             if found is None:
                 found = find_columns(names, self.source.columns, self.required, where)
             rows = chunk.num_rows
-            lines = pa.array(range(position + 1, position + rows + 1), pa.int64())
+            lines = pa.arange(position + 1, position + rows + 1)
             yield raw_table(chunk, found, origin=self._query.name, lines=lines, position=position)
             position += rows
 
@@ -121,12 +120,9 @@ class WarehouseReader:
                     f"Source {self.source.name!r}, {self._items_query.name}: no column {', '.join(missing)}; "
                     f"it has {', '.join(names)}. Change the query, or the source's `item_columns`."
                 )
-            nothing = pa.nulls(chunk.num_rows, pa.string())
-            arrays = [
-                chunk.column(names.index(wanted[column])) if wanted[column] in names else nothing
-                for column in RAW_ITEMS_SCHEMA.names
-            ]
-            yield pa.Table.from_arrays(arrays, schema=RAW_ITEMS_SCHEMA)
+            yield pa.table(
+                {column: chunk.column(names.index(name)) for column, name in wanted.items() if name in names}
+            )
 
     def _read(self, connection: sa.Connection, file: Path) -> Iterator[tuple[list[str], pa.Table]]:
         """Yield the query's column names and its rows, all text, chunk by chunk; at least once."""
@@ -189,56 +185,31 @@ def _copy(
         # Places, not names: a query may give a name twice, and the caller says so.
         places = [str(place) for place in range(len(names))]
         yield names, pa.table({place: pa.array([], pa.string()) for place in places})
-        with cursor.copy(f"copy ({statement}\n) to stdout (format csv)", values) as copy, _CopyFile(copy) as file:
-            try:
-                reader = pa_csv.open_csv(
-                    pa.PythonFile(file, mode="r"),
-                    read_options=pa_csv.ReadOptions(column_names=places, block_size=LARGEST_ROW_BYTES),
-                    parse_options=pa_csv.ParseOptions(newlines_in_values=True),
-                    convert_options=pa_csv.ConvertOptions(
-                        column_types=dict.fromkeys(places, pa.string()),
-                        null_values=[""],
-                        strings_can_be_null=True,
-                        quoted_strings_can_be_null=False,
-                    ),
-                )
-            except pa.ArrowInvalid as error:
-                if "Empty CSV" in str(error):
-                    return
-                raise
-            for batch in reader:
-                yield names, pa.Table.from_batches([batch])
+        options: dict[str, Any] = {
+            "read_options": pa_csv.ReadOptions(column_names=places, block_size=LARGEST_ROW_BYTES),
+            "parse_options": pa_csv.ParseOptions(newlines_in_values=True),
+            "convert_options": pa_csv.ConvertOptions(
+                column_types=dict.fromkeys(places, pa.string()),
+                null_values=[""],
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=False,
+            ),
+        }
+        with cursor.copy(f"copy ({statement}\n) to stdout (format csv)", values) as copy:
+            for rows in _blocks(copy):
+                yield names, pa_csv.read_csv(pa.BufferReader(rows), **options)
 
 
-class _CopyFile(io.RawIOBase):
-    """COPY's blocks as a file that Arrow can read. Arrow reads ahead in a thread: closing waits for that."""
-
-    def __init__(self, copy: psycopg.Copy) -> None:
-        self._copy = copy
-        self._rest = b""
-        self._reading = threading.Lock()
-
-    def close(self) -> None:
-        with self._reading:
-            super().close()
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        with self._reading:
-            if self.closed:
-                return b""
-            blocks, length = [self._rest], len(self._rest)
-            while length < size:
-                block = bytes(self._copy.read())
-                if not block:
-                    break
-                blocks.append(block)
-                length += len(block)
-            whole = b"".join(blocks)
-            self._rest = whole[size:]
-            return whole[:size]
+def _blocks(rows: Iterable[bytes | bytearray | memoryview]) -> Iterator[bytes]:
+    """Yield COPY's rows, which come one by one, in blocks that are worth a table. Meanwhile the server goes on."""
+    block = bytearray()
+    for row in rows:
+        block += row
+        if len(block) > BYTES_A_BLOCK:
+            yield bytes(block)
+            block.clear()
+    if block:
+        yield bytes(block)
 
 
 def _fetch(

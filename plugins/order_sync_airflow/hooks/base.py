@@ -13,7 +13,6 @@ from airflow.sdk.exceptions import AirflowException, AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 
 from include.order_sync.errors import StopError
-from include.order_sync.http import open_session
 from include.order_sync.providers.base import Credentials
 
 if TYPE_CHECKING:
@@ -66,6 +65,10 @@ class ServiceHook(BaseHook):
 
     def get_conn(self) -> requests.Session:
         """Return a new session, keep-alive, for this account's requests."""
+        from include.order_sync.http import (
+            open_session,
+        )  # not at the top: parsing imports this module, but not requests
+
         return open_session()
 
     @cached_property

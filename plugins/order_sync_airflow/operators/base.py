@@ -8,13 +8,16 @@ from urllib.parse import quote
 
 from airflow.sdk import BaseOperator, ObjectStoragePath
 
+from include.order_sync.config import CsvSource
 from include.order_sync.config_file import load
+from order_sync_airflow import window
+from order_sync_airflow.ledger import ledger_transaction, run_key
 from order_sync_airflow.retry import OrderSyncRetryPolicy
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from include.order_sync.config import Destination
+    from include.order_sync.config import Destination, Source
     from include.order_sync.config_file import Configuration
 
 
@@ -46,3 +49,16 @@ class DestinationOperator(BaseOperator):
         """Return the configuration and this task's destination in it."""
         configuration = load()
         return configuration, configuration.destination(self.destination)
+
+    def finish_window(self, context: Context, source: Source, staged: str) -> None:
+        """Write down that all orders of the run's window and files have their verdict; a narrowed run has no window."""
+        from include.order_sync.ledger import files, windows
+
+        finished, run = window.pull(context), run_key(context)
+        if finished:
+            with ledger_transaction() as ledger:
+                windows.finish(ledger, self.destination, finished, run)
+                if isinstance(source, CsvSource):
+                    from include.order_sync.staging import Staging
+
+                    files.take(ledger, self.destination, Staging(ObjectStoragePath(staged)).files(), run)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -13,11 +13,10 @@ from include.order_sync.model import Window
 from include.order_sync.reading import Reach, reading_of
 from order_sync_airflow import counts, window
 from order_sync_airflow.hooks.base import sql_engine
-from order_sync_airflow.ledger import ledger_transaction
+from order_sync_airflow.ledger import ledger_transaction, push_read_at
 from order_sync_airflow.operators.base import DestinationOperator, run_folder
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from airflow.sdk import Context
 
     from include.order_sync.config import Destination, Source
@@ -39,6 +38,7 @@ class ExtractOrdersOperator(DestinationOperator):
     def execute(self, context: Context) -> str:
         """Read and stage; a try that follows another starts anew."""
         from include.order_sync.staging import Staging
+        from include.order_sync.steps import extract
 
         configuration, destination = self.read_configuration()
         source = configuration.sources[destination.source]
@@ -49,15 +49,12 @@ class ExtractOrdersOperator(DestinationOperator):
         else:
             self.log.info("Reading %d orders of %s by their ids", len(reading.order_ids), source.name)
         folder = run_folder(configuration.staging, context)
-        staging = Staging(folder)
-        staging.clear()
+        push_read_at(context)
         started = datetime.now(UTC)
         reader = self._reader(source, reading, destination.service.required)
-        with reader.open() as (orders, items):
-            rows, parts = staging.stage_raw(_narrowed(orders, reading.order_ids), items)
-        staging.write_files(reader.taken)
-        self.log.info("Staged %d rows in %d parts; skipped %d", rows, parts, reader.skipped)
-        counts.push(context, rows=rows + reader.skipped, skipped=reader.skipped)
+        done = extract(reader, Staging(folder), reading.order_ids)
+        self.log.info("Staged %d rows in %d parts; skipped %d", done.rows - done.skipped, done.parts, done.skipped)
+        counts.push(context, rows=done.rows, skipped=done.skipped)
         # Of a run that was narrowed, neither its window nor its files are done with.
         window.push(context, None if reading.order_ids else _read_by_now(reading.window, started))
         return str(folder)
@@ -100,16 +97,3 @@ def _read_by_now(window: Window | None, started: datetime) -> Window | None:
     if window is None or window.start >= started:
         return None
     return Window(window.start, min(window.end, started))
-
-
-def _narrowed(tables: Iterable[pa.Table], only: frozenset[str]) -> Iterator[pa.Table]:
-    """Leave all orders out but those of `only`, if it names any."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    for table in tables:
-        if only:
-            ids = pc.utf8_trim_whitespace(table["order_id"])
-            yield table.filter(pc.is_in(ids, value_set=pa.array(sorted(only), pa.string())))
-        else:
-            yield table

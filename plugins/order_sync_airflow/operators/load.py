@@ -9,9 +9,9 @@ from airflow.sdk import ObjectStoragePath
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.order_sync.sums import check_sums, check_thresholds
-from order_sync_airflow import counts, window
+from order_sync_airflow import counts
 from order_sync_airflow.hooks import hook_for
-from order_sync_airflow.ledger import REDRIVEN_KEY, deployment_cipher, ledger_transaction, open_ledger, run_key
+from order_sync_airflow.ledger import REDRIVEN_KEY, deployment_cipher, open_ledger
 from order_sync_airflow.operators.base import DestinationOperator
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class LoadOrdersOperator(DestinationOperator):
-    """Delivers the ready orders in batches; skipped where there are none.
+    """Delivers the ready orders in batches; transform skips it where there are none.
 
     :param destination: its name in the configuration. (templated)
     :param staged: the folder that transform has returned. (templated)
@@ -38,31 +38,31 @@ class LoadOrdersOperator(DestinationOperator):
         super().__init__(**kwargs)
         self.staged = staged
         self.retry_rejected = retry_rejected
+        # Not in execute: a kill before Airflow has recorded the success would leave its retry without parts.
+        self.on_success_callback = [*self.on_success_callback, delete_parts]
+        self.on_skipped_callback = [*self.on_skipped_callback, delete_parts]
 
     def execute(self, context: Context) -> None:
-        """Send what is to be sent, and delete the staged parts when all orders have their verdict."""
-        from include.order_sync.delivery import Delivery
-        from include.order_sync.ledger.quarantine import resolve_redriven
-        from include.order_sync.ledger.sealing import Sealer
-        from include.order_sync.planner import Choices, Planner
-        from include.order_sync.staging import Staging
-
+        """Send what is to be sent; the staged parts are deleted once Airflow has recorded the success, or skip."""
         configuration, destination = self.read_configuration()
         source = configuration.sources[destination.source]
-        staging = Staging(ObjectStoragePath(self.staged))
         before = counts.pull(context, "transform")
         plan_only = context["params"].get("mode") == "plan"
         if not before["orders"]:
-            if not plan_only:
-                self._finish_window(context, staging)
+            # Transform has skipped this task, and a person has cleared it alone.
             raise AirflowSkipException("No orders in this window.")
+
+        # Not before: they bring pandas, which takes longer to import than an hour without orders takes in all.
+        from include.order_sync import steps
+        from include.order_sync.ledger.quarantine import resolve_redriven
+        from include.order_sync.ledger.sealing import Sealer
+        from include.order_sync.planner import Planner
+        from include.order_sync.staging import Staging
+
+        staging = Staging(ObjectStoragePath(self.staged))
         hook = hook_for(destination.provider, destination.connection)
-        choices = Choices(
-            send_when=destination.send_when,
-            resend_in_doubt=destination.in_doubt == "resend",
-            resend=bool(context["params"].get("resend")),
-            retry_rejected=self.retry_rejected,
-        )
+        resend = bool(context["params"].get("resend"))
+        choices = steps.choices(destination, resend=resend, retry_rejected=self.retry_rejected)
         sealer = Sealer(staging, source.timezone, deployment_cipher())
         if plan_only:
             with open_ledger(context, destination.name, read_only=True) as ledger:
@@ -72,35 +72,23 @@ class LoadOrdersOperator(DestinationOperator):
             for rows in staging.rejected_parts():
                 ledger.quarantine(sealer.seal_rows(rows))
             if before["orders"] == before["rejected"] + before["not_for_provider"]:
-                self._finish_window(context, staging)
-                staging.clear("raw", "raw-items", "ready")
+                self.finish_window(context, source, self.staged)
                 check_thresholds(before, destination)
                 raise AirflowSkipException("No orders to send in this window.")
             with hook.get_conn() as session:
-                delivery = Delivery(destination.service, hook.credentials, session, ledger, sealer.seal, choices)
+                delivery = steps.delivery(destination, hook.credentials, session, ledger, sealer, choices)
                 try:
                     delivery.run(staging.ready_parts())
                 finally:
                     outcomes = self._report(context, delivery.delivered, before["rejected"])
                     if delivery.delivered.complete:
-                        self._finish_window(context, staging)
-            check_sums(before | outcomes, ledger.count_own()["accepted"])
+                        self.finish_window(context, source, self.staged)
+            check_sums(before | outcomes, ledger.own_accepted())
             redriven = context["ti"].xcom_pull(task_ids="extract", key=REDRIVEN_KEY)
             if redriven:
                 with ledger.transaction() as cursor:
                     resolve_redriven(cursor, ledger.run, redriven)
-        staging.clear("raw", "raw-items", "ready")
         check_thresholds(before | outcomes, destination)
-
-    def _finish_window(self, context: Context, staging: Staging) -> None:
-        """Write down that all orders of the run's window and files have their verdict; a narrowed run has no window."""
-        from include.order_sync.ledger import files, windows
-
-        finished, run = window.pull(context), run_key(context)
-        if finished:
-            with ledger_transaction() as ledger:
-                windows.finish(ledger, self.destination, finished, run)
-                files.take(ledger, self.destination, staging.files(), run)
 
     def _show(self, context: Context, planner: Planner, staging: Staging) -> None:
         """Log and push what the run would do, ids and codes alone."""
@@ -111,7 +99,6 @@ class LoadOrdersOperator(DestinationOperator):
             self.log.info(
                 "Plan only, nothing is sent. %s. The first to be sent:\n%s", dict(outcomes), counts.plan_table(first)
             )
-        staging.clear("raw", "raw-items", "ready")
         counts.push(context, **{name: before.get(name, 0) + outcomes.get(name, 0) for name in counts.OUTCOMES})
 
     def _report(self, context: Context, delivered: Delivered, rejected_before: int) -> dict[str, int]:
@@ -128,3 +115,14 @@ class LoadOrdersOperator(DestinationOperator):
         outcomes["rejected"] += rejected_before
         counts.push(context, **outcomes, requests=delivered.requests)
         return outcomes
+
+
+def delete_parts(context: Context) -> None:
+    """Delete the staged parts of a load that has ended well; rejected rows stay until retention.
+
+    Airflow calls it in the task's process, after it has recorded the success (a skip it records some moments later, as
+    the process ends). What it raises is logged, and changes no state.
+    """
+    from include.order_sync.staging import Staging
+
+    Staging(ObjectStoragePath(context["task"].staged)).clear("raw", "raw-items", "ready")

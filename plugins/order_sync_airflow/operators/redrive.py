@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from include.order_sync.errors import StopError
 from order_sync_airflow import counts
-from order_sync_airflow.ledger import REDRIVEN_KEY, deployment_cipher, open_ledger
+from order_sync_airflow.ledger import REDRIVEN_KEY, deployment_cipher, open_ledger, push_read_at
 from order_sync_airflow.operators.base import DestinationOperator, run_folder
 from order_sync_airflow.window import param_time
 
@@ -24,7 +24,8 @@ ALL_OF_A_DECISION = 1_000_000
 class StageQuarantineOperator(DestinationOperator):
     """Stages quarantined rows that the run's params choose, as extract stages a source's.
 
-    With `decision` it is about held orders: `accept` closes them, `resend` stages their rows too.
+    With `decision` it is about held orders: `accept` closes them, `resend` stages their rows too, also those of an
+    earlier try that has decided and not sent.
 
     :param destination: its name in the configuration. (templated)
 
@@ -45,6 +46,7 @@ class StageQuarantineOperator(DestinationOperator):
             run_folder(configuration.staging, context),
         )
         staging.clear()
+        push_read_at(context)
         with open_ledger(context, destination.name, read_only=params["dry_run"]) as ledger:
             with ledger.transaction() as cursor:
                 found = quarantine.find(cursor, destination.name, _filter(context))
@@ -52,8 +54,8 @@ class StageQuarantineOperator(DestinationOperator):
             if params["dry_run"]:
                 found = []
             elif params["decision"]:
-                decided = set(self._decide(context, ledger, params["decision"]))
-                rowless = decided - {entry["order_id"] for entry in found}
+                with_rows = {entry["order_id"] for entry in found}
+                rowless = self._decide(context, ledger, params["decision"], with_rows) - with_rows
                 if params["decision"] == "resend" and rowless:
                     self.log.warning(
                         "%d of these have no row in the quarantine (%s): they are sent by the next run that reads "
@@ -61,8 +63,8 @@ class StageQuarantineOperator(DestinationOperator):
                         len(rowless),
                         ", ".join(sorted(rowless)[:20]),
                     )
-                staged = params["decision"] == "resend"
-                found = [entry for entry in found if staged and entry["order_id"] in decided]
+                if params["decision"] == "accept":
+                    found = []
         orders, items, closed = unseal([entry["sealed_row"] for entry in found], deployment_cipher())
         if closed:
             self.log.error(
@@ -77,7 +79,12 @@ class StageQuarantineOperator(DestinationOperator):
         counts.push(context, rows=rows)
         return str(staging.folder)
 
-    def _decide(self, context: Context, ledger: LedgerSession, decision: Any) -> list[str]:
+    def _decide(self, context: Context, ledger: LedgerSession, decision: Any, with_rows: set[str]) -> set[str]:
+        """Write the decision down, and return the orders that it was about.
+
+        A decision outlives the task that took it: of the orders `with_rows`, those that are not decided now were
+        decided by a task that ended before they were sent.
+        """
         from include.order_sync.ledger import quarantine
 
         params = context["params"]
@@ -95,10 +102,13 @@ class StageQuarantineOperator(DestinationOperator):
                 order_ids=params["order_ids"] or (),
                 batch=params["batch"],
             )
-        if not decided:
+        left = with_rows - set(decided)
+        if not decided and not left:
             raise StopError("No order of these is held: nothing was decided. `make status` counts those that are.")
         self.log.info("%s says %s of %d held orders: %s", who, decision, len(decided), ", ".join(decided[:20]))
-        return decided
+        if left:
+            self.log.info("%d were decided before, and not sent since: %s", len(left), ", ".join(sorted(left)[:20]))
+        return set(decided)
 
 
 def _filter(context: Context) -> Filter:
@@ -112,5 +122,6 @@ def _filter(context: Context) -> Filter:
         order_ids=tuple(params["order_ids"] or ()),
         batch=params["batch"],
         held=params["decision"] is not None,
+        decided=params["decision"] == "resend",
         at_most=params["at_most"] if params["decision"] is None else ALL_OF_A_DECISION,
     )

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import ObjectStoragePath
+from airflow.sdk.exceptions import DownstreamTasksSkipped
 
 from order_sync_airflow import counts
 from order_sync_airflow.operators.base import DestinationOperator
@@ -22,7 +21,8 @@ class TransformOrdersOperator(DestinationOperator):
     :param destination: its name in the configuration. (templated)
     :param staged: the folder that extract has returned. (templated)
 
-    Returns the folder again; `counts` has superseded, orders, rejected and not_for_provider.
+    Returns the folder again; `counts` has superseded, orders, rejected and not_for_provider. Where there are no orders,
+    the window is done with, and load is skipped.
     """
 
     template_fields: Sequence[str] = ("destination", "staged")
@@ -33,40 +33,30 @@ class TransformOrdersOperator(DestinationOperator):
 
     def execute(self, context: Context) -> str:
         """Transform part by part; a try that follows another starts anew."""
-        from include.order_sync.staging import Staging
-        from include.order_sync.transform import Rules, cures, transform
-
         configuration, destination = self.read_configuration()
         source = configuration.sources[destination.source]
-        rules = Rules(
-            timezone=source.timezone,
-            latest=datetime.now(UTC) + source.ahead,
-            statuses=source.statuses,
-            codes=destination.codes,
-            changes=destination.sends,
-            item_columns=source.item_columns,
-        )
-        staging = Staging(ObjectStoragePath(self.staged))
-        figures: Counter[str] = Counter(superseded=0, orders=0, rejected=0, not_for_provider=0)
-        reasons: Counter[str] = Counter()
-        first_rows: dict[str, str] = {}
         extracted = counts.pull(context, "extract")
-        if extracted["rows"] > extracted["skipped"]:
-            staging.clear("ready", "rejected")
-            for name, raw, raw_items in staging.raw_parts():
-                part = transform(raw, raw_items, rules, destination.service)
-                staging.write("ready", name, part.ready)
-                staging.write("rejected", name, part.rejected)
-                figures.update(part.counts)
-                reasons += part.reasons
-                first_rows = part.first_rows | first_rows
-        if reasons:
+        if extracted["rows"] == extracted["skipped"]:
+            counts.push(context)
+            self.log.info("No orders in this window.")
+            if context["params"].get("mode") != "plan":
+                self.finish_window(context, source, self.staged)
+            # Load would start only to skip itself, and Airflow learns of that up to five seconds late.
+            raise DownstreamTasksSkipped(tasks=list(self.downstream_task_ids))
+
+        # Not before: they bring pandas, which takes longer to import than an hour without rows takes in all.
+        from include.order_sync.staging import Staging
+        from include.order_sync.steps import transform_parts
+        from include.order_sync.transform import cures
+
+        done = transform_parts(Staging(ObjectStoragePath(self.staged)), source, destination)
+        if done.reasons:
             self.log.warning(
                 "%d of %d orders are rejected; their rows are in %s/rejected\n%s",
-                figures["rejected"],
-                figures["orders"],
+                done.counts["rejected"],
+                done.counts["orders"],
                 self.staged,
-                counts.reasons_table(reasons, first_rows, cures(destination.service)),
+                counts.reasons_table(done.reasons, done.first_rows, cures(destination.service)),
             )
-        counts.push(context, **figures)
+        counts.push(context, **done.counts)
         return self.staged

@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,6 +16,7 @@ from include.order_sync.errors import StopError
 from include.order_sync.model import Window
 from include.order_sync.sources.csv_drop import MISSING_COLUMN, UNREADABLE_FILE, WRONG_WIDTH, CsvDropReader
 from include.order_sync.sources.drop_files import path_time
+from tests.unit.conftest import whole
 
 START = datetime(2026, 11, 21, 10, tzinfo=UTC)
 WINDOW = Window(START, START + timedelta(hours=1))
@@ -56,7 +56,7 @@ def rows_of(reader: CsvDropReader) -> list[dict[str, Any]]:
     with reader.open() as (orders, items):
         tables = list(orders)
         assert list(items) == []
-    return pa.concat_tables(tables).to_pylist() if tables else []
+    return whole(tables).to_pylist() if tables else []
 
 
 def ids(rows: list[dict[str, Any]]) -> list[str | None]:
@@ -316,7 +316,7 @@ def test_lines_of_a_file_of_many_blocks(drop: Drop) -> None:
     with reader.open() as (orders, _):
         tables = list(orders)
 
-    good = pa.concat_tables(tables).to_pandas()
+    good = whole(tables).to_pandas()
     bad = good[good["problem"].notna()]
     good = good[good["problem"].isna()]
     assert len(tables) > 2

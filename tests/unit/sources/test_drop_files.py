@@ -8,7 +8,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,6 +19,7 @@ from include.order_sync.model import FileVersion, Window
 from include.order_sync.sources import csv_drop
 from include.order_sync.sources.csv_drop import UNREADABLE_FILE, CsvDropReader
 from include.order_sync.sources.drop_files import HashedContent
+from tests.unit.conftest import whole
 
 END = datetime.now(UTC) + timedelta(hours=1)
 WINDOW = Window(END - timedelta(hours=1), END)
@@ -161,7 +161,7 @@ def test_a_file_that_is_still_being_written(drop: Drop, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(csv_drop, "HashedContent", WhileItIsRead)
     reader = drop.reader()
-    rows = pa.concat_tables(reader.tables())
+    rows = whole(reader.tables())
     drop.taken += reader.taken
 
     assert rows["order_id"].to_pylist()[:2] == ["1", "2"]
@@ -185,14 +185,14 @@ def test_a_file_that_has_gone_is_taken_when_it_comes_again(drop: Drop) -> None:
     file = drop.put("a.csv", "1")
     reader = drop.reader()
     listed = reader.files()
-    whole = file.read_bytes()
+    content = file.read_bytes()
     file.unlink()
     reader.files = lambda: listed  # type: ignore[method-assign]
-    rows = pa.concat_tables(reader.tables()).to_pylist()
+    rows = whole(reader.tables()).to_pylist()
 
     assert [row["problem"] for row in rows] == [UNREADABLE_FILE]
     assert reader.taken == []
-    drop.put("a.csv", content=whole)
+    drop.put("a.csv", content=content)
     assert drop.run() == ["1"]
 
 
@@ -225,7 +225,7 @@ def test_a_backfill_takes_what_was_taken(drop: Drop) -> None:
     drop.run()
     backfill = replace(drop.reader(), register=None)
 
-    assert pa.concat_tables(backfill.tables())["order_id"].to_pylist() == ["2"]
+    assert whole(backfill.tables())["order_id"].to_pylist() == ["2"]
 
 
 ACTIONS = st.lists(

@@ -20,6 +20,7 @@ from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.model import Window
 from include.order_sync.sources import warehouse as warehouse_module
 from include.order_sync.sources.warehouse import WarehouseReader
+from tests.unit.conftest import whole
 
 WINDOW = Window(datetime(2026, 11, 21, 10, tzinfo=UTC), datetime(2026, 11, 21, 11, tzinfo=UTC))
 IN_WINDOW = "2026-11-21 10:30:00+00:00"
@@ -71,7 +72,7 @@ class Warehouse:
     def rows(self, query: str, **source: Any) -> list[dict[str, Any]]:
         """Return all raw rows that a query gives."""
         with self.reader(query, **source).open() as (orders, _):
-            return pa.concat_tables(orders).to_pylist()
+            return whole(orders).to_pylist()
 
     def value(self, expression: str) -> str | None:
         """Return an SQL expression as the source gives it."""
@@ -359,7 +360,7 @@ def test_large_result(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> 
     with warehouse.reader(query).open() as (orders, _):
         tables = list(orders)
 
-    rows = pa.concat_tables(tables)
+    rows = whole(tables)
     assert max(table.num_rows for table in tables) < 60_000
     assert rows["order_id"].to_pylist() == [str(number) for number in range(1, 60_001)]
     assert rows["line"].to_pylist() == list(range(1, 60_001))
@@ -502,7 +503,7 @@ def test_orders_by_their_ids(warehouse: Warehouse, column: str) -> None:
     reader = warehouse.reader(f"select {ORDER} {WINDOWED}", **configured)
 
     with replace(reader, window=None, order_ids={"1", "3"}).open() as (orders, items):
-        assert sorted(pa.concat_tables(orders)["order_id"].to_pylist()) == ["1", "3"]
+        assert sorted(whole(orders)["order_id"].to_pylist()) == ["1", "3"]
         assert sorted(pa.concat_tables(items)["order_id"].to_pylist()) == ["1", "3"]
 
 
@@ -515,4 +516,4 @@ def test_ids_are_bound(warehouse: Warehouse) -> None:
     reader = warehouse.reader(f"select {ORDER} {WINDOWED}", by_ids_query="orders_by_ids.sql")
 
     with replace(reader, window=None, order_ids={"O'Hara", "') or (1=1"}).open() as (orders, _):
-        assert pa.concat_tables(orders)["order_id"].to_pylist() == ["O'Hara"]
+        assert whole(orders)["order_id"].to_pylist() == ["O'Hara"]

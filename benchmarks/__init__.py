@@ -1,0 +1,1 @@
+"""The speed of Order Sync: each module measures one thing, and returns figures. docs/performance.md tells of them."""

@@ -1,0 +1,177 @@
+"""One run of one destination, from the warehouse to the service: what its three Airflow tasks do, in one process.
+
+`python -m benchmarks.end_to_end` reads the table `bench_orders` (and `bench_order_items`), keeps its ledger in the same
+database, and prints one line of JSON. A table that was made anew is a shop that was never seen before; of a table that
+was there before, only what has changed since is sent. It takes from the environment:
+
+    DSN       postgresql://user[:password]@host:port/database
+    URL       the service's address, with or without its path
+    PROVIDER  rees46, yespo or justclick
+    ORDERS    how many orders the table holds
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import sqlalchemy as sa
+from upath import UPath
+
+from include.order_sync import http, steps
+from include.order_sync.config import Destination, SqlSource
+from include.order_sync.ledger.sealing import Sealer
+from include.order_sync.ledger.session import open_session
+from include.order_sync.model import Window
+from include.order_sync.providers.base import Credentials
+from include.order_sync.sources.warehouse import WarehouseReader
+from include.order_sync.staging import Staging
+from include.order_sync.sums import check_sums
+
+HOUR = Window(datetime(2026, 11, 20, 0, tzinfo=UTC), datetime(2026, 11, 20, 1, tzinfo=UTC))
+QUERIES = Path(__file__).with_name("sql")
+STATUSES = {
+    "new": "created",
+    "paid": "paid",
+    "processing": "in_progress",
+    "shipped": "shipped",
+    "delivered": "delivered",
+    "completed": "delivered",
+    "cancelled": "cancelled",
+    "returned": "returned",
+}
+# What a shop would configure for each provider. JustClick knows four states, and here each order has one of them.
+SOURCES: dict[str, dict[str, Any]] = {
+    "rees46": {"query": QUERIES / "orders.sql", "statuses": STATUSES},
+    "yespo": {
+        "query": QUERIES / "orders_with_customers.sql",
+        "items_query": QUERIES / "items.sql",
+        "statuses": STATUSES,
+    },
+    "justclick": {
+        "query": QUERIES / "bills.sql",
+        "statuses": {**STATUSES, "new": "paid", "processing": "paid", "delivered": "shipped", "completed": "shipped"},
+    },
+}
+DESTINATIONS: dict[str, dict[str, Any]] = {"rees46": {}, "yespo": {}, "justclick": {"connections": 16}}
+SECRET = "bench-key"  # noqa: S105
+
+
+class NoCipher:
+    """Seals nothing: no order of the benchmark is rejected."""
+
+    def encrypt(self, msg: bytes) -> bytes:
+        """Return the text itself."""
+        return msg
+
+    def decrypt(self, msg: bytes) -> bytes:
+        """Return the text itself."""
+        return msg
+
+
+def configured(provider: str, shop: int) -> tuple[SqlSource, Destination]:
+    """Return source and destination, as the configuration file would give them.
+
+    Args:
+        provider: of the destination.
+        shop: a number that tells this shop from others.
+    """
+    source = SqlSource.model_validate(
+        {"name": "bench", "type": "sql", "connection": "bench", "timezone": "UTC", **SOURCES[provider]}
+    )
+    destination = Destination.model_validate(
+        {
+            "name": f"bench_{provider}_{shop}",
+            "provider": provider,
+            "connection": "bench",
+            "source": "bench",
+            "start_date": "2026-01-01",
+            **DESTINATIONS[provider],
+        },
+        context={"bench": True},
+    )
+    return source, destination
+
+
+def run(dsn: str, url: str, provider: str) -> dict[str, Any]:
+    """Extract, transform and load the hour; return its counts, and the seconds of each step."""
+    seconds: dict[str, float] = {}
+    engine = sa.create_engine(sa.make_url(dsn).set(drivername="postgresql+psycopg"))
+    with _timed(seconds, "prepare"):
+        source, destination = configured(provider, _prepare(engine))
+    with tempfile.TemporaryDirectory(prefix="order-sync-benchmark-") as folder:
+        staging = Staging(UPath(folder))
+        with _timed(seconds, "extract"):
+            extracted = steps.extract(WarehouseReader(engine, source, HOUR, destination.service.required), staging)
+        with _timed(seconds, "transform"):
+            transformed = steps.transform_parts(staging, source, destination)
+        counts = {"rows": extracted.rows, "skipped": extracted.skipped, **transformed.counts}
+        with _timed(seconds, "load"):
+            counts |= _load(engine, url, source, destination, staging, counts)
+    return {**counts, **{f"{step}_s": round(took, 2) for step, took in seconds.items()}}
+
+
+def _prepare(engine: sa.Engine) -> int:
+    """Bring the ledger's tables up to date, and return the number of the table of orders, which no other one gets."""
+    with engine.connect() as connection:
+        there = connection.execute(sa.text("select to_regclass('attempts')")).scalar()
+        shop = connection.execute(sa.text("select 'bench_orders'::regclass::oid")).scalar_one()
+    if there is None:
+        from include.order_sync.ledger import schema
+
+        schema.upgrade(engine)
+    return int(shop)
+
+
+def _load(
+    engine: sa.Engine, url: str, source: SqlSource, destination: Destination, staging: Staging, before: dict[str, int]
+) -> dict[str, int]:
+    address = urlsplit(url)
+    credentials = Credentials(f"{address.scheme}://{address.netloc}", "bench", SECRET)
+    this_run = f"{datetime.now(UTC).isoformat()} {os.getpid()}"
+    with (
+        http.open_session() as session,
+        open_session(engine, "the ledger", destination=destination.name, run=this_run, try_number=1) as ledger,
+    ):
+        sealer = Sealer(staging, source.timezone, NoCipher())
+        delivery = steps.delivery(destination, credentials, session, ledger, sealer, steps.choices(destination))
+        delivery.run(staging.ready_parts())
+        counts = {name: delivery.delivered.orders[name] for name in ("accepted", "unchanged", "stale", "held")}
+        counts["rejected"] = before["rejected"] + delivery.delivered.orders["rejected"]
+        check_sums({"not_sent": 0, **before, **counts}, ledger.own_accepted())
+    return counts | {"requests": delivery.delivered.requests}
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], step: str) -> Iterator[None]:
+    started = time.monotonic(), time.process_time()
+    yield
+    seconds[step] = time.monotonic() - started[0]
+    seconds[step + "_cpu"] = time.process_time() - started[1]
+
+
+def main() -> int:
+    """Measure one run; return 1 if it has not read all orders."""
+    started = time.monotonic()
+    figures = run(os.environ["DSN"], os.environ["URL"], os.environ["PROVIDER"])
+    peak_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(json.dumps({**figures, "seconds": round(time.monotonic() - started, 2), "peak_mb": peak_kb // 1024}))
+    expected = int(os.environ["ORDERS"])
+    if figures["orders"] != expected:
+        print(f"The run has read {figures['orders']} orders, and the table should hold {expected}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
