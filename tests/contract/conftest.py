@@ -127,7 +127,8 @@ def deliver(
 ) -> Callable[..., Delivered]:
     """Deliver parts as one try of a run, and tell what became of them; an error carries it as `delivered`.
 
-    Keywords: `run`, its name; `credentials` and `provider`, others than the fixtures'; all else are Choices.
+    Keywords: `run`, its name; `credentials` and `provider`, others than the fixtures'; `connections`; all else are
+    Choices.
     """
     destination = f"{provider.name} {uuid.uuid4()}"
     tries: Counter[str] = Counter()
@@ -137,13 +138,16 @@ def deliver(
         run: str = "run",
         credentials: Credentials = credentials,
         provider: Provider = provider,
+        connections: int = 1,
         **choices: Any,
     ) -> Delivered:
         tries[run] += 1
         with open_session(
             ledger, "order_sync_ledger", destination=destination, run=run, try_number=tries[run]
         ) as written:
-            delivery = Delivery(provider, credentials, session, written, sealed, Choices(**choices))
+            delivery = Delivery(
+                provider, credentials, session, written, sealed, Choices(**choices), connections=connections
+            )
             try:
                 delivery.run(parts)
             except Exception as error:

@@ -117,6 +117,31 @@ def test_the_next_try_goes_on_at_the_first_unsent_batch(provider, deliver, sandb
     assert {id_: len(codes) for id_, codes in taken(sandbox, provider).items()} == dict.fromkeys(ids, 1)
 
 
+def test_several_connections_keep_an_orders_changes_in_order(provider, deliver, sandbox):
+    """Requests that are under way at once are about different orders; each order's changes arrive in order, once."""
+    first, second = two_codes(provider)
+    few = replace(provider, max_orders=min(3, provider.max_orders))
+    ids = [str(number) for number in range(1, 31)]
+    part = ready(provider, orders(ids, first, TEN), orders(ids, second, NOON))
+    sandbox.fault({"provider": provider.name, "kind": "slow", "seconds": 0.02, "when": "before", "every": 2})
+    assert deliver(part, provider=few, connections=8).orders == {"accepted": 60}
+    assert taken(sandbox, provider) == {id_: [provider.statuses[first], provider.statuses[second]] for id_ in ids}
+
+
+def test_what_is_under_way_when_another_fails_is_written_down(provider, deliver, sandbox):
+    """A request that fails ends the try, but not the memory of those that were under way with it."""
+    few = replace(provider, max_orders=1)
+    part = ready(provider, orders([str(number) for number in range(1, 21)]))
+    sandbox.fault({"provider": provider.name, "kind": "slow", "seconds": 0.1, "when": "after", "every": 2})
+    sandbox.fault({"provider": provider.name, "kind": "status", "status": 429, "every": 5}).raise_for_status()
+    with pytest.raises(TryAgainError) as again:
+        deliver(part, provider=few, connections=6)
+    assert again.value.delivered.orders["accepted"] == len(taken(sandbox, provider))
+    sandbox.request("DELETE", "/__admin/faults")
+    assert deliver(part, provider=few, connections=6).orders == {"accepted": 20}
+    assert {id_: len(codes) for id_, codes in taken(sandbox, provider).items()} == {str(n): 1 for n in range(1, 21)}
+
+
 def test_all_changes_count_as_accepted_in_the_next_try(provider, deliver, sandbox):
     """Several changes of an order that an earlier try has sent are the run's own, not stale."""
     first, second = two_codes(provider)
