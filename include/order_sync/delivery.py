@@ -12,6 +12,7 @@ import pandas as pd
 import requests
 
 from include.order_sync import http
+from include.order_sync.ahead import made_ahead
 from include.order_sync.errors import BatchRefusedError, InDoubtError, OrderSyncError, StopError, TryAgainError
 from include.order_sync.in_flight import InFlight
 from include.order_sync.ledger import attempts
@@ -109,25 +110,31 @@ class Delivery:
     def _to_send(
         self, planner: Planner, parts: Iterable[pd.DataFrame], behind: list[pd.DataFrame]
     ) -> Iterator[pd.DataFrame]:
-        """Plan each part, count what is not sent, and yield what is.
+        """Count what is not sent of each part, and yield what is; the next part is planned meanwhile.
 
         What is unchanged against a change that has yet to be sent goes to `behind`: the ledger may learn of it only
         after that one.
         """
-        for part in parts:
-            if part.empty:
-                continue
-            orders, action = planner.plan(part)
-            send = action == Action.SEND
-            sent = orders[send]
+        for part, orders, action, sent in made_ahead(self._planned(planner, parts)):
             newer = orders[(action == Action.UNCHANGED) & orders["newer"]].drop_duplicates("order_id", keep="last")
             if len(newer):
                 later = newer["order_id"].isin(sent["order_id"])
                 self._advance(newer[~later])
                 behind.append(part.loc[newer.index[later]])
             self._hold(orders[action == Action.HELD])
-            self.delivered.orders.update(action[~send & (action != Action.HELD)].tolist())
-            yield sent.assign(attempt=attempts.lines(sent, self.ledger.destination_id))[BATCH_COLUMNS]
+            self.delivered.orders.update(action[(action != Action.SEND) & (action != Action.HELD)].tolist())
+            yield sent
+
+    def _planned(
+        self, planner: Planner, parts: Iterable[pd.DataFrame]
+    ) -> Iterator[tuple[pd.DataFrame, pd.DataFrame, pd.Series, pd.DataFrame]]:
+        """Yield each part, its orders as attempts, the Action for each, and those to send as BATCH_COLUMNS."""
+        for part in parts:
+            if len(part):
+                orders, action = planner.plan(part)
+                sent = orders[action == Action.SEND]
+                sent = sent.assign(attempt=attempts.lines(sent, self.ledger.destination_id))
+                yield part, orders, action, sent[BATCH_COLUMNS]
 
     def _advance(self, newer: pd.DataFrame) -> None:
         """Let the ledger remember newer versions of which the service has the code."""

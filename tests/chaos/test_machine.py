@@ -187,7 +187,7 @@ class LedgerMachine(RuleBasedStateMachine):
         hours = pd.to_timedelta(ready["hour"].astype("int64"), unit="h")
         ready["status_changed_at"] = (pd.Timestamp("2026-11-21", tz="UTC") + hours).dt.as_unit("us")
         ready["order_hash"] = [order_hash(order) for order in ready["order_id"]]
-        ready["updated_at"], ready["rank"] = ready["status_changed_at"], 0
+        ready["updated_at"], ready["rank"], ready["position"] = ready["status_changed_at"], 0, range(len(ready))
         ready["payload"] = [json.dumps({"id": order, "status": int(code), "hour": hour}) for order, hour, code in rows]
         return ready if self.provider.changes == "every" else ready.drop_duplicates("order_id", keep="last")
 

@@ -6,9 +6,10 @@ a sender that has lost the one has lost the other, and stops.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import pandas as pd
@@ -37,6 +38,7 @@ class LedgerSession:
         destination_id: its number; 0 where nothing was ever sent to it.
         run: what attempts are counted by: one run of a DAG; one that a person clears is another.
         try_number: of the task.
+        lock: lets one thread at a time speak to the database: the next part is planned while batches are sent.
     """
 
     connection: psycopg.Connection[Any]
@@ -44,6 +46,7 @@ class LedgerSession:
     destination_id: int
     run: str
     try_number: int
+    lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
     def states(self, orders: pd.DataFrame) -> pd.DataFrame:
         """Return STATE_COLUMNS (attempts.py) of those of the orders that the ledger knows, and maybe of others.
@@ -54,8 +57,8 @@ class LedgerSession:
         first, last = int(orders["order_hash"].min()), int(orders["order_hash"].max())
         values: dict[str, Any] = {"destination": self.destination_id, "first": first, "last": last}
         which = "order_hash between %(first)s and %(last)s"
-        with self.transaction() as cursor:
-            size = cursor.execute("select pg_relation_size('attempts')").fetchone()[0]
+        with self._guarded(), self.connection.cursor() as cursor:
+            (size,) = cursor.execute("select pg_relation_size('attempts')").fetchone() or (0,)
             in_stretch = size / BYTES_AN_ATTEMPT * (last - first) / 2**32
             if in_stretch > STRETCH_ROWS_AN_ORDER * len(orders):
                 which = """(order_hash, order_id) in (
@@ -140,7 +143,10 @@ class LedgerSession:
     def begin(self, batch: int) -> None:
         """Write down that a batch is sent now: from here on it is in doubt until it is concluded."""
         with self._guarded():
-            self.connection.execute("update batches set begun_at = now() where id = %s", (batch,))
+            # Both in one message, and so in one transaction.
+            self.connection.execute(
+                f"set local synchronous_commit = on; update batches set begun_at = now() where id = {batch:d}"  # noqa: S608
+            )
 
     def conclude(
         self,
@@ -223,7 +229,8 @@ class LedgerSession:
     @contextmanager
     def _guarded(self) -> Iterator[None]:
         try:
-            yield
+            with self.lock:
+                yield
         except psycopg.OperationalError as error:
             raise TryAgainError(
                 f"The ledger's session is lost, and with it the lock of {self.destination!r}: {redact(str(error))}. "
@@ -269,6 +276,8 @@ def open_session(
             # COPY gives times in this form, and they are read in this form alone.
             raw.execute("set timezone = 'UTC'")
             raw.execute("set datestyle = 'ISO'")
+            # A server that crashes may forget what was written after the last begin: then that batch is in doubt.
+            raw.execute("set synchronous_commit = off")
             session = LedgerSession(raw, destination, _destination_id(raw, destination, read_only), run, try_number)
             if not read_only:
                 session.settle_orphans()

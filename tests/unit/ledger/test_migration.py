@@ -16,7 +16,8 @@ BEFORE = """
         ('yespo', 'd', '2026-11-21 13:00Z', '1970-01-01Z', 0, 'held', 'PAID', '\\x01', '\\x01', 'run', 1),
         ('rees46', 'a', '2026-11-21 14:00Z', '1970-01-01Z', 0, 'in_doubt', '0', '\\x01', '\\x01', 'run', 1);
     insert into quarantine (destination, order_id, row_hash, reasons, sealed_row, origin, run)
-        values ('yespo', 'd', '\\x01', '{held}', '\\x01', 'q', 'run'), ('yespo', null, '\\x02', '{x}', '\\x01', 'q', 'run');
+        values ('yespo', 'd', '\\x01', '{held}', '\\x01', 'q', 'run'),
+               ('yespo', null, '\\x02', '{x}', '\\x01', 'q', 'run');
 """
 
 
