@@ -210,7 +210,7 @@ def test_the_ledger_keeps_the_promise(ledger, monkeypatch):
     run_state_machine_as_test(
         lambda: LedgerMachine(ledger, monkeypatch),
         settings=settings(
-            max_examples=25,
+            max_examples=40,
             stateful_step_count=15,
             deadline=None,
             phases=[Phase.generate],
