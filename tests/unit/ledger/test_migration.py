@@ -5,6 +5,7 @@ from alembic import command
 from alembic.config import Config
 
 from include.order_sync.ledger import schema
+from include.order_sync.ledger.session import open_session
 from include.order_sync.order_hash import order_hash
 
 BEFORE = """
@@ -15,6 +16,8 @@ BEFORE = """
         ('yespo', 'c', '2026-11-21 12:00Z', '1970-01-01Z', 0, 'rejected', null, null, '\\x02', 'run', 1),
         ('yespo', 'd', '2026-11-21 13:00Z', '1970-01-01Z', 0, 'held', 'PAID', '\\x01', '\\x01', 'run', 1),
         ('rees46', 'a', '2026-11-21 14:00Z', '1970-01-01Z', 0, 'in_doubt', '0', '\\x01', '\\x01', 'run', 1);
+    insert into batches (destination, run, try) values ('yespo', 'killed', 1);
+    insert into attempts values (2, 'a', '2026-11-21 15:00Z', '1970-01-01Z', 0, 'SENT', '\\x02', true);
     insert into quarantine (destination, order_id, row_hash, reasons, sealed_row, origin, run)
         values ('yespo', 'd', '\\x01', '{held}', '\\x01', 'q', 'run'),
                ('yespo', null, '\\x02', '{x}', '\\x01', 'q', 'run');
@@ -22,7 +25,7 @@ BEFORE = """
 
 
 def test_states_of_before_are_kept(postgres: sa.Engine):
-    """Version, verdict and code of each state are the same after the upgrade; entries know their order's hash."""
+    """Version, verdict and code of each state are the same after the upgrade; what a killed sender left is settled."""
     config = Config()
     config.set_main_option("script_location", str(schema.MIGRATIONS))
     with postgres.begin() as connection:
@@ -47,5 +50,17 @@ def test_states_of_before_are_kept(postgres: sa.Engine):
         ]
         taken = "select order_id, code from settled_attempts where verdict = 'accepted' order by 1"
         assert [tuple(row) for row in connection.exec_driver_sql(taken)] == [("a", "PAID"), ("b", "PAID")]
+        open_batch = (
+            "select b.run, a.order_id, a.order_hash, a.code, a.held_if_in_doubt, b.orders "
+            "from batches b join attempts a on a.batch_id = b.id where b.outcome is null and b.begun_at is not null"
+        )
+        assert [tuple(row) for row in connection.exec_driver_sql(open_batch)] == [
+            ("killed", "a", order_hash("a"), "SENT", True, 1)
+        ]
         hashes = connection.exec_driver_sql("select order_hash from quarantine order by id").scalars().all()
         assert hashes == [order_hash("d"), None]
+    with open_session(postgres, "ledger", destination="yespo", run="next", try_number=1):
+        pass
+    with postgres.connect() as connection:
+        settled = "select verdict from order_states where order_id = 'a' and code = 'SENT'"
+        assert connection.exec_driver_sql(settled).scalars().all() == ["held"]

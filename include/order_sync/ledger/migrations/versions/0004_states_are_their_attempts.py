@@ -37,6 +37,10 @@ def upgrade() -> None:
 
         alter table order_states rename to old_states;
         alter table old_states add order_hash integer;
+        -- What a killed sender has left: it is in doubt, and still to be settled.
+        create temporary table open_attempts on commit drop as
+            select a.*, null::integer as order_hash
+            from attempts a join batches b on b.id = a.batch_id where b.outcome is null;
         drop table rejections, attempts;
 
         alter table batches
@@ -83,6 +87,7 @@ def upgrade() -> None:
         """
     )
     _hash("old_states")
+    _hash("open_attempts")
     _hash("quarantine")
     op.execute(
         """
@@ -114,6 +119,18 @@ def upgrade() -> None:
         select b.id, a.order_id, 'rejected before the ledger was rebuilt'
         from attempts a join batches b on b.id = a.batch_id
         where b.run = 'before 0004' and b.reason = 'rejected';
+
+        -- Open batches come last, as they did: their numbers tell what is newer.
+        insert into batches (destination_id, run, try, orders, begun_at, reason)
+        select destination_id, run, try, 0, begun_at, id from batches
+        where outcome is null order by id;
+        insert into attempts
+        select b.id, b.destination_id, o.order_hash, o.order_id, o.status_changed_at, o.updated_at, o.rank, o.code, 0,
+               o.held_if_in_doubt
+        from open_attempts o join batches b on b.outcome is null and b.reason = o.batch_id::text;
+        delete from batches where id in (select batch_id from open_attempts);
+        update batches set reason = null where outcome is null;
+
         update batches b set orders = (select count(*) from attempts a where a.batch_id = b.id);
         drop table old_states;
 
