@@ -1,7 +1,8 @@
 """What Order Sync is compared with, on the same orders, hour and sink.
 
 `.venv-peers/bin/python -P benchmarks/peers.py dlt`: that environment knows nothing of Order Sync, and none of these
-keeps a ledger, checks an order or goes on where it stopped. From the environment: DSN, URL and TMP, a folder of its own.
+keeps a ledger, checks an order or goes on where it stopped. They take DSN, URL and TMP, an empty folder, from the
+environment.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ class Shop:
 
     def __init__(self, dsn: str) -> None:
         self.dsn = dsn
-        self._engine = sa.create_engine(
+        self.engine = sa.create_engine(
             sa.make_url(dsn).set(drivername="postgresql+psycopg"),
             isolation_level="AUTOCOMMIT",
             poolclass=sa.NullPool,
@@ -44,7 +44,7 @@ class Shop:
             server.execute(f"create database {name}")
             try:
                 shop = cls(uri(name))
-                schema.upgrade(shop._engine)
+                schema.upgrade(shop.engine)
                 yield shop
             finally:
                 server.execute(f"drop database {name} with (force)")
@@ -75,12 +75,18 @@ class Shop:
         self.calm()
         return changed
 
+    def add_second_changes(self) -> int:
+        """Give some orders a second change within the hour; return how many."""
+        added = self._execute("second_changes")
+        self.calm()
+        return added
+
     def fill_ledger(self, first: int, orders: int) -> None:
         """Let the ledger hold orders that were sent long ago to the destination of the present table.
 
         The primary key is made after, which takes a fraction of the time.
         """
-        with self._engine.connect() as connection:
+        with self.engine.connect() as connection:
             number = connection.scalar(sa.text("select 'bench_orders'::regclass::oid"))
             key = connection.scalar(
                 sa.text("select pg_get_constraintdef(oid) from pg_constraint where conname = 'attempts_pkey'")
@@ -113,7 +119,7 @@ class Shop:
 
     def _sql(self, script: str, **values: Any) -> int:
         """Run statements; return how many rows the last of them has changed."""
-        with self._engine.connect() as connection:
+        with self.engine.connect() as connection:
             for statement in script.split(";\n"):
                 changed = connection.execute(sa.text(statement), values).rowcount
         return changed

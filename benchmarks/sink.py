@@ -68,16 +68,17 @@ class Sink:
 
     def _stats(self) -> dict[str, int]:
         ids = [order_id for body in self._ids for order_id in body.split(b"\n")]
-        bills = [{name: values[0] for name, values in parse_qs(form.decode()).items()} for form in self._forms]
         newest: dict[str, int] = {}
         late = 0
-        for bill in bills:
-            changed_at = int(bill.get("date", 0))
-            late += changed_at < newest.get(bill["bill_id"], 0)
-            newest[bill["bill_id"]] = changed_at
+        for form in self._forms:
+            bill = parse_qs(form.decode())
+            if "date" in bill:  # JustClick takes one of some statuses alone
+                (number,), changed_at = bill["bill_id"], int(bill["date"][0])
+                late += changed_at < newest.get(number, 0)
+                newest[number] = changed_at
         stats = {
             "requests": self._requests,
-            "orders": len(ids) + len(bills),
+            "orders": len(ids) + len(self._forms),
             "different": len(set(ids)) + len(set(self._forms)),
             "late": late,
         }
