@@ -69,7 +69,8 @@ class World:
 
     def start(self) -> None:
         """Start the server anew: of what was there before nothing is left, even if it runs as its owner was killed."""
-        self.stop()
+        self._processes.stop_leftovers()
+        self.postgres.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
         self.postgres.start()
@@ -77,7 +78,6 @@ class World:
     def stop(self) -> None:
         """End all that was started."""
         self._processes.stop()
-        self._processes.stop_leftovers()
         self.postgres.stop()
 
     def start_sink(self, latency_ms: float = 0) -> str:
