@@ -30,7 +30,7 @@ test: $(INSTALLED) ## Run every test
 chaos: $(INSTALLED) ## Prove the promise under faults and kills, in some minutes (SEED=7: that seed, SHORT=1: a small form)
 	@$(PYTHON) -m chaos $(if $(SEED),--seed $(SEED)) $(if $(filter-out 0,$(SHORT)),--short)
 
-bench: $(INSTALLED) $(PEERS_INSTALLED) ## Measure all that has a bound, in an hour or so (ONLY=rees46,csv: those, RUNS=3, SHORT=1: a small form)
+bench: $(INSTALLED) $(PEERS_INSTALLED) ## Measure all that has a bound, in some 40 minutes (ONLY=rees46,csv: those, RUNS=3, SHORT=1: a small form)
 	@exec $(PYTHON) -m benchmarks
 
 lint: $(INSTALLED) ## Check style, formatting and types
@@ -80,9 +80,8 @@ $(INSTALLED): requirements-dev.txt
 $(PEERS_INSTALLED): benchmarks/requirements-peers.txt $(INSTALLED)
 	@echo "Installing what Order Sync is compared with into $(PEERS), once"
 	rm -rf $(PEERS)
-	if $(VENV)/bin/uv venv --quiet --python $(PYTHON) $(PEERS) && \
-	    $(VENV)/bin/uv pip install --quiet --compile-bytecode --python $(PEERS)/bin/python --requirement $<; then :
-	else
+	if ! { $(VENV)/bin/uv venv --quiet --python $(PYTHON) $(PEERS) \
+	        && $(VENV)/bin/uv pip install --quiet --compile-bytecode --python $(PEERS)/bin/python --requirement $<; }; then
 	    echo "Going on with pip instead of uv"
 	    rm -rf $(PEERS)
 	    $(PYTHON) -m venv $(PEERS)

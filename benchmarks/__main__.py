@@ -129,9 +129,14 @@ def main() -> int:
         with open_world(ROOT / ".local" / "bench") as world:
             for measure in dict.fromkeys(GROUPS[name] for name in only):
                 figures |= _figures(measure, world, size, int(runs))
+    except DemoError as error:
+        print(error, file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("\nStopped before its end", file=sys.stderr)
         return 130
+    if size is SHORT:
+        print("With few orders most of the time is Python's start: the bounds are for the whole form", file=sys.stderr)
     return tell([row for row in ROWS if row.group in only], figures)
 
 
@@ -154,13 +159,10 @@ def tell(rows: Sequence[Row], figures: Figures) -> int:
     for row in rows:
         measured = figures.get(row.figure)
         holds = measured is not None and row.holds(measured)
-        shown = "failed" if measured is None else row.form.format(measured)
-        table.append(
-            [row.what, row.form.format(row.bound), row.form.format(row.reach), shown if holds else f"{shown} (!)"]
-        )
-        told.append(
-            {"row": row.figure, "bound": row.bound, "reach_for": row.reach, "measured": measured, "holds": holds}
-        )
+        shown = "failed" if measured is None else row.form.format(measured) + ("" if holds else " (!)")
+        table.append([row.what, row.form.format(row.bound), row.form.format(row.reach), shown])
+        what = row.what.replace("\n", " ")
+        told.append({"what": what, "bound": row.bound, "reach_for": row.reach, "measured": measured, "holds": holds})
     print(tabulate(table, ["what", "bound", "reach for", "measured"], tablefmt="grid", disable_numparse=True))
     every = all(row["holds"] for row in told)
     print(json.dumps({"holds": every, "rows": told, "figures": figures}))

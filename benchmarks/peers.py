@@ -63,7 +63,7 @@ def dlt() -> None:
     def rees46(table: Any, _schema: Any) -> None:
         rows = zip(table["order_id"].to_pylist(), table["status"].to_pylist(), strict=True)
         orders = [{"id": order_id, "status": REES46_CODES[status]} for order_id, status in rows]
-        session.post(URL, json={**ACCOUNT, "orders": orders}).raise_for_status()
+        session.post(f"{URL}/import/sync_orders", json={**ACCOUNT, "orders": orders}).raise_for_status()
 
     def of_the_hour(query: Any, _table: Any) -> Any:
         # As text: so it need not take a column along that it does not send.
@@ -107,7 +107,7 @@ def drt() -> None:
             "destination": {
                 "type": "rest_api",
                 "method": "POST",
-                "url": URL,
+                "url": f"{URL}/import/sync_orders",
                 "headers": {"Content-Type": "application/json"},
                 "rate_limit": no_limit,
                 "body_mode": "batch",
@@ -160,7 +160,7 @@ def pandas() -> None:
     session = requests.Session()
     for first in range(0, len(payload), MAX_ORDERS):
         batch = payload.iloc[first : first + MAX_ORDERS].to_dict("records")
-        session.post(URL, json={"orders": batch}, auth=("bench", "bench-key")).raise_for_status()
+        session.post(f"{URL}/api/v1/orders", json={"orders": batch}, auth=("bench", "bench-key")).raise_for_status()
 
 
 if __name__ == "__main__":

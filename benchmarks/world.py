@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Timer
 from typing import Any
@@ -95,31 +95,44 @@ class World:
         with Shop.create(self.postgres.uri) as shop:
             yield shop
 
-    def ours(self, shop: Shop, url: str, provider: str, orders: int) -> Ran:
-        """Run one hour of ours, which must read so many orders.
+    def ours(self, shop: Shop, url: str, provider: str, orders: int, sent: int | None = None) -> Ran:
+        """Run one hour of ours.
+
+        Args:
+            shop: whose hour.
+            url: of a sink.
+            provider: whose client sends.
+            orders: that it must read.
+            sent: how many of them it must send, once; by default all.
 
         Raises:
-            BenchmarkError: it has not, or the sink has not received what it says, or any order twice.
+            BenchmarkError: it has not.
         """
         environment = {"DSN": shop.dsn, "URL": url, "PROVIDER": provider, "ORDERS": str(orders)}
-        ran = self._watched([sys.executable, "-m", "benchmarks.end_to_end"], environment, url)
-        if not ran.sent_once(ran.figures["accepted"]):
-            raise BenchmarkError(f"Ours says {ran.figures}, and the sink {ran.received}")
+        ran = self._watched(f"ours to {provider}", [sys.executable, "-m", "benchmarks.end_to_end"], environment, url)
+        sent = orders if sent is None else sent
+        if not ran.sent_once(sent) or ran.figures["accepted"] != sent:
+            raise BenchmarkError(f"Of {sent} orders to send, ours says {ran.figures}, and the sink {ran.received}")
         return ran
 
-    def peer(self, name: str, shop: Shop, url: str, path: str) -> Ran:
-        """Run one of peers.py, on a folder of its own."""
+    def peer(self, name: str, shop: Shop, url: str) -> Ran:
+        """Run one of peers.py, in a folder of its own."""
         with tempfile.TemporaryDirectory(dir=self.folder) as temporary:
-            environment = {"DSN": shop.dsn, "URL": url + path, "TMP": temporary}
-            return self._watched([str(PEERS_PYTHON), "-P", "benchmarks/peers.py", name], environment, url)
+            environment = {"DSN": shop.dsn, "URL": url, "TMP": temporary}
+            return self._watched(name, [str(PEERS_PYTHON), "-P", "benchmarks/peers.py", name], environment, url)
 
-    def _watched(self, command: Sequence[str], environment: dict[str, str], url: str) -> Ran:
+    def _watched(self, name: str, command: Sequence[str], environment: dict[str, str], url: str) -> Ran:
         _stats(url)
-        ran = self.run(command, environment)
-        return Ran(ran.seconds, ran.peak_mb, ran.figures, _stats(url))
+        ran = self.run(name, command, environment)
+        return replace(ran, received=_stats(url))
 
-    def run(self, command: Sequence[str], environment: dict[str, str]) -> Ran:
+    def run(self, name: str, command: Sequence[str], environment: dict[str, str]) -> Ran:
         """Run a process to its end, on the clock.
+
+        Args:
+            name: for the one who waits.
+            command: runs in the project's folder.
+            environment: on top of ENVIRONMENT.
 
         Raises:
             BenchmarkError: it has failed, with the end of what it has said.
@@ -144,10 +157,11 @@ class World:
             seconds = time.monotonic() - started
             if process.returncode:
                 errors.seek(0)
-                raise BenchmarkError(f"{' '.join(command)} failed: {process.returncode}\n{errors.read()[-2000:]}")
+                raise BenchmarkError(f"{name} has ended with {process.returncode}:\n{errors.read()[-2000:]}")
+        peak_mb = usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+        print(f"    {name}: {seconds:.2f} s, {peak_mb:.0f} MB", file=sys.stderr, flush=True)
         last = said[-1] if said else ""
-        bytes_a_unit = 1 if sys.platform == "darwin" else 1024
-        return Ran(seconds, usage.ru_maxrss * bytes_a_unit / 2**20, json.loads(last) if last.startswith("{") else {})
+        return Ran(seconds, peak_mb, json.loads(last) if last.startswith("{") else {})
 
 
 @contextmanager
