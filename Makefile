@@ -4,11 +4,13 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DEFAULT_GOAL := help
-.PHONY: help run status test chaos lint clean lock
+.PHONY: help run status test chaos bench lint clean lock
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
+PEERS := .venv-peers
+PEERS_INSTALLED := $(PEERS)/.installed
 LOCKED_FOR := for CPython 3.11, 3.12 and 3.13 on Linux (glibc) and macOS, x86-64 and arm64
 
 help: ## List the commands
@@ -28,17 +30,20 @@ test: $(INSTALLED) ## Run every test
 chaos: $(INSTALLED) ## Prove the promise under faults and kills, in some minutes (SEED=7: that seed, SHORT=1: a small form)
 	@$(PYTHON) -m chaos $(if $(SEED),--seed $(SEED)) $(if $(filter-out 0,$(SHORT)),--short)
 
+bench: $(INSTALLED) $(PEERS_INSTALLED) ## Measure all that has a bound, in some 40 minutes (ONLY=rees46,csv: those, RUNS=3, SHORT=1: a small form)
+	@exec $(PYTHON) -m benchmarks
+
 lint: $(INSTALLED) ## Check style, formatting and types
 	@$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy
 
-clean: ## Remove the virtual environment and everything that the demo keeps
+clean: ## Remove the virtual environments and everything that the demo keeps
 	@if [ -x $(PYTHON) ] && [ -d .local ]; then $(PYTHON) -m demo --stop; fi
-	rm -rf $(VENV) .local
+	rm -rf $(VENV) $(PEERS) .local
 
 lock: $(INSTALLED) ## Resolve requirements*.in again into requirements*.txt
-	@for name in requirements requirements-dev; do
+	@for name in requirements requirements-dev benchmarks/requirements-peers; do
 	    $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --upgrade --no-header \
 	        --no-emit-index-url --no-emit-find-links $$name.in --output-file $$name.txt
 	    sed -i.old "1i # Resolved from $$name.in by \`make lock\`, $(LOCKED_FOR)." $$name.txt
@@ -55,9 +60,10 @@ $(INSTALLED): requirements-dev.txt
 	fi
 	echo "Installing the requirements into $(VENV) with $$($$python --version), once"
 	rm -rf $(VENV)
+	# Bytecode is compiled here, once: where PYTHONDONTWRITEBYTECODE is set, each process would compile all of pandas anew.
 	if command -v uv >/dev/null; then
 	    uv venv --quiet --python "$$(command -v $$python)" $(VENV)
-	    uv pip install --quiet --python $(PYTHON) --requirement $<
+	    uv pip install --quiet --compile-bytecode --python $(PYTHON) --requirement $<
 	elif ! $$python -c 'import ensurepip' 2>/dev/null; then
 	    echo "$$($$python --version) comes without ensurepip, so it cannot make $(VENV): apt install python3-venv" >&2
 	    exit 1
@@ -66,7 +72,19 @@ $(INSTALLED): requirements-dev.txt
 	    pip="$(PYTHON) -m pip --quiet --disable-pip-version-check"
 	    # uv takes seconds where pip takes a minute; where there is none, or it trusts no proxy, pip is as good.
 	    $$pip install "$$(grep '^uv==' $<)" \
-	        && $(VENV)/bin/uv pip install --quiet --python $(PYTHON) --requirement $< \
+	        && $(VENV)/bin/uv pip install --quiet --compile-bytecode --python $(PYTHON) --requirement $< \
 	        || { echo "Going on with pip instead of uv"; $$pip install --requirement $<; }
+	fi
+	touch $@
+
+$(PEERS_INSTALLED): benchmarks/requirements-peers.txt $(INSTALLED)
+	@echo "Installing what Order Sync is compared with into $(PEERS), once"
+	rm -rf $(PEERS)
+	if ! { $(VENV)/bin/uv venv --quiet --python $(PYTHON) $(PEERS) \
+	        && $(VENV)/bin/uv pip install --quiet --compile-bytecode --python $(PEERS)/bin/python --requirement $<; }; then
+	    echo "Going on with pip instead of uv"
+	    rm -rf $(PEERS)
+	    $(PYTHON) -m venv $(PEERS)
+	    $(PEERS)/bin/python -m pip --quiet --disable-pip-version-check install --requirement $<
 	fi
 	touch $@

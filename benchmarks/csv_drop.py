@@ -1,0 +1,80 @@
+"""A CSV drop of plain rows: extract and transform of it in one process, or what pandas needs to read it alone.
+
+`python -m benchmarks.csv_drop ours` (or `pandas`) prints one line of JSON; imports are not on its clock. It takes from
+the environment DROP, a folder that holds the file of `file_in`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from upath import UPath
+
+from benchmarks.end_to_end import HOUR, STATUSES, configured
+
+PATH_TIME = "orders-%Y-%m-%d-%H.csv"
+
+
+def file_in(folder: Path) -> Path:
+    """Return the path of the hour's file in a drop."""
+    return folder / HOUR.start.strftime(PATH_TIME)
+
+
+def run_ours(folder: Path) -> tuple[int, float]:
+    """Extract and transform the drop for REES46; return its ready orders, and the seconds."""
+    from include.order_sync import http, steps, transform  # noqa: F401 - what a task has imported by then
+    from include.order_sync.config import CsvSource
+    from include.order_sync.sources.csv_drop import CsvDropReader
+    from include.order_sync.staging import Staging
+
+    source = CsvSource.model_validate(
+        {
+            "name": "drop",
+            "type": "csv",
+            "path": str(folder / "orders-*.csv"),
+            "path_time": PATH_TIME,
+            "columns": {"status_changed_at": "updated_at"},
+            "statuses": STATUSES,
+            "timezone": "UTC",
+        }
+    )
+    _, destination = configured("rees46", 0)
+    with tempfile.TemporaryDirectory(prefix="order-sync-benchmark-") as name:
+        staging = Staging(UPath(name))
+        started = time.monotonic()
+        steps.extract(CsvDropReader(UPath(source.folder), source, HOUR, destination.service.required), staging)
+        counts = steps.transform_parts(staging, source, destination).counts
+        seconds = time.monotonic() - started
+    return counts["orders"] - counts["rejected"], seconds
+
+
+def run_pandas(folder: Path) -> tuple[int, float]:
+    """Read the file with pandas; return its rows, and the seconds."""
+    import pandas as pd
+    import pyarrow.csv  # noqa: F401 - what read_csv would import
+
+    started = time.monotonic()
+    rows = len(pd.read_csv(file_in(folder), engine="pyarrow"))
+    return rows, time.monotonic() - started
+
+
+def main() -> int:
+    """Measure one of the two."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.csv_drop", description=__doc__)
+    parser.add_argument("who", choices=("ours", "pandas"))
+    measure = run_ours if parser.parse_args().who == "ours" else run_pandas
+    orders, seconds = measure(Path(os.environ["DROP"]))
+    peak_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(json.dumps({"orders": orders, "seconds": round(seconds, 3), "peak_mb": peak_kb // 1024}))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

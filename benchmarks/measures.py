@@ -1,0 +1,211 @@
+"""What `make bench` measures, one function a group of rows: each returns the figures of its rows, by their names."""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks import csv_drop, parsing, scheduler
+from benchmarks.world import BenchmarkError, Ran, World
+
+LEDGER_RUNS = 5
+LATENCY_MS = 50
+MAX_ORDERS = 1000
+
+Figures = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Size:
+    """How many orders there are to send.
+
+    Args:
+        orders: to REES46, and in the drop.
+        many: for what must not grow with the orders.
+        yespo: with two items each.
+        run: of a run of which the ledger knows nothing.
+        in_ledger: of other orders that it knows.
+        bills: to JustClick, some with two changes.
+    """
+
+    orders: int
+    many: int
+    yespo: int
+    run: int
+    in_ledger: int
+    bills: int
+
+
+WHOLE = Size(orders=1_000_000, many=5_000_000, yespo=200_000, run=10_000, in_ledger=10_000_000, bills=5000)
+SHORT = Size(orders=20_000, many=100_000, yespo=4000, run=1000, in_ledger=200_000, bills=500)
+
+
+def rees46(world: World, size: Size, runs: int) -> Figures:
+    """Measure orders never seen before, and the same ones again, against those who send them all each time."""
+    url = world.start_sink()
+    seconds: dict[str, list[float]] = defaultdict(list)
+    for _ in range(runs):
+        with world.new_shop() as shop:
+            shop.fill(size.orders)
+            for name in ("dlt", "drt"):
+                _count_peer(seconds, name, world.peer(name, shop, url), size.orders)
+            seconds["ours"].append(world.ours(shop, url, "rees46", size.orders).seconds)
+            changed = shop.change()
+            again = world.ours(shop, url, "rees46", size.orders, sent=changed)
+            seconds["again"].append(again.seconds)
+            if again.received["requests"] > -(-changed // MAX_ORDERS):
+                raise BenchmarkError(f"{changed} changed orders went in {again.received['requests']} requests")
+    medians = _medians(seconds)
+    rival = _fastest(medians, "dlt", "drt")
+    return {
+        **{f"rees46_{name}_s": median for name, median in medians.items()},
+        "rees46": medians["ours"] / rival,
+        "again": medians["again"] / rival,
+    }
+
+
+def yespo(world: World, size: Size, runs: int) -> Figures:
+    """Measure orders with items against pandas by hand."""
+    url = world.start_sink()
+    seconds: dict[str, list[float]] = defaultdict(list)
+    with world.new_shop() as shop:
+        for _ in range(runs):
+            shop.fill(size.yespo, items=True)
+            _count_peer(seconds, "pandas", world.peer("pandas", shop, url), size.yespo)
+            seconds["ours"].append(world.ours(shop, url, "yespo", size.yespo).seconds)
+    medians = _medians(seconds)
+    return {
+        **{f"yespo_{name}_s": median for name, median in medians.items()},
+        "yespo": medians["ours"] / _fastest(medians, "pandas"),
+    }
+
+
+def memory(world: World, size: Size, _runs: int) -> Figures:
+    """Measure how much memory whole runs take, each in one process where Airflow's tasks are three."""
+    url = world.start_sink()
+    peaks = {}
+    with world.new_shop() as shop:
+        shop.fill(size.orders, items=True)
+        for provider in ("rees46", "yespo"):
+            peaks[provider] = world.ours(shop, url, provider, size.orders).peak_mb
+        with tempfile.TemporaryDirectory(dir=world.folder) as name:
+            shop.write_csv(csv_drop.file_in(Path(name)))
+            peaks["csv"] = _read_drop(world, "ours", Path(name), size.orders).peak_mb
+        shop.fill(size.many)
+        many = world.ours(shop, url, "rees46", size.many).peak_mb
+    return {
+        **{f"memory_{name}_mb": peak for name, peak in peaks.items()},
+        "memory_many_mb": many,
+        "memory": max(peaks.values()),
+        "growth": many / peaks["rees46"],
+    }
+
+
+def ledger(world: World, size: Size, _runs: int) -> Figures:
+    """Measure orders that the ledger does not know, when it knows none and when it knows many others."""
+    url = world.start_sink()
+    seconds: dict[str, list[float]] = defaultdict(list)
+    with world.new_shop() as new, world.new_shop() as old:
+        for shop in (new, old):
+            shop.fill(size.run)
+        old.fill_ledger(LEDGER_RUNS * size.run + 1, size.in_ledger)
+        for run in range(LEDGER_RUNS):
+            new.empty_ledger()
+            for name, shop in (("new", new), ("old", old)):
+                shop.replace(run * size.run + 1, size.run)
+                seconds[name].append(world.ours(shop, url, "rees46", size.run).seconds)
+    medians = _medians(seconds)
+    return {
+        **{f"ledger_{name}_s": median for name, median in medians.items()},
+        "ledger": medians["old"] / medians["new"],
+    }
+
+
+def justclick(world: World, size: Size, runs: int) -> Figures:
+    """Measure the load of orders that go one by one, to a service that takes its time."""
+    url = world.start_sink(LATENCY_MS)
+    rates = []
+    with world.new_shop() as shop:
+        for _ in range(runs):
+            shop.fill(size.bills)
+            changes = size.bills + shop.add_second_changes()
+            ran = world.ours(shop, url, "justclick", changes)
+            if ran.received["late"]:
+                raise BenchmarkError(f"{ran.received['late']} changes came after newer ones of their orders")
+            rates.append(changes / ran.figures["load_s"])
+    return {"justclick": statistics.median(rates)}
+
+
+def csv(world: World, size: Size, runs: int) -> Figures:
+    """Measure a drop against reading its file alone."""
+    seconds: dict[str, list[float]] = defaultdict(list)
+    with tempfile.TemporaryDirectory(dir=world.folder) as name:
+        with world.new_shop() as shop:
+            shop.fill(size.orders)
+            shop.write_csv(csv_drop.file_in(Path(name)))
+        for _ in range(runs):
+            for who in ("pandas", "ours"):
+                seconds[who].append(_read_drop(world, who, Path(name), size.orders).figures["seconds"])
+    medians = _medians(seconds)
+    return {
+        **{f"csv_{name}_s": median for name, median in medians.items()},
+        "csv": medians["ours"] / medians["pandas"],
+    }
+
+
+def parse(_world: World, _size: Size, _runs: int) -> Figures:
+    """Measure the parsing of the DAG file."""
+    figures = parsing.measure()
+    return {**figures, "parsing": figures["parsing_extra_s"]}
+
+
+def schedule(_world: World, _size: Size, _runs: int) -> Figures:
+    """Measure runs in a real Airflow."""
+    figures = scheduler.measure()
+    return {**figures, "quiet": figures["quiet_ratio"], "backfill": figures["backfill_ratio"]}
+
+
+Measure = Callable[[World, Size, int], Figures]
+GROUPS: dict[str, Measure] = {
+    "rees46": rees46,
+    "again": rees46,
+    "yespo": yespo,
+    "memory": memory,
+    "ledger": ledger,
+    "justclick": justclick,
+    "csv": csv,
+    "parsing": parse,
+    "scheduler": schedule,
+}
+
+
+def _read_drop(world: World, who: str, folder: Path, orders: int) -> Ran:
+    ran = world.run(f"{who} from the drop", [sys.executable, "-m", "benchmarks.csv_drop", who], {"DROP": str(folder)})
+    if ran.figures["orders"] != orders:
+        raise BenchmarkError(f"{who} has read {ran.figures['orders']} of {orders} rows of the drop")
+    return ran
+
+
+def _count_peer(seconds: dict[str, list[float]], name: str, ran: Ran, orders: int) -> None:
+    """Add a run to a peer's, if the sink has received each order, and once."""
+    if ran.sent_once(orders):
+        seconds[name].append(ran.seconds)
+    else:
+        print(f"    which does not count: of {orders} orders the sink has {ran.received}", file=sys.stderr)
+
+
+def _medians(seconds: dict[str, list[float]]) -> Figures:
+    return {name: statistics.median(times) for name, times in seconds.items()}
+
+
+def _fastest(medians: Figures, *names: str) -> float:
+    """Return the least median of those peers that have any run which counts."""
+    counting = [medians[name] for name in names if name in medians]
+    if not counting:
+        raise BenchmarkError(f"No run counts of {', '.join(names)}")
+    return min(counting)

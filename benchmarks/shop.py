@@ -1,0 +1,125 @@
+"""A shop for one comparison: its orders, and the ledger beside them, in a database of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import sqlalchemy as sa
+
+from include.order_sync.ledger import schema
+
+SQL = Path(__file__).with_name("sql")
+
+
+class Shop:
+    """Orders that were changed in one hour.
+
+    Args:
+        dsn: of the database.
+    """
+
+    def __init__(self, dsn: str) -> None:
+        self.dsn = dsn
+        self.engine = sa.create_engine(
+            sa.make_url(dsn).set(drivername="postgresql+psycopg"),
+            isolation_level="AUTOCOMMIT",
+            poolclass=sa.NullPool,
+        )
+
+    @classmethod
+    @contextmanager
+    def create(cls, uri: Callable[[str], str]) -> Iterator[Shop]:
+        """Give a shop with a ledger that holds nothing; its database goes in the end.
+
+        Args:
+            uri: gives the address of a server's database of a name.
+        """
+        name = f"bench_{uuid4().hex}"
+        with psycopg.connect(uri("postgres"), autocommit=True) as server:
+            server.execute(f"create database {name}")
+            try:
+                shop = cls(uri(name))
+                schema.upgrade(shop.engine)
+                yield shop
+            finally:
+                server.execute(f"drop database {name} with (force)")
+
+    def fill(self, orders: int, *, items: bool = False) -> None:
+        """Make the tables anew, so that none of the orders was seen before."""
+        self._execute("orders_table")
+        self.add(1, orders)
+        if items:
+            self._execute("items_fill")
+        self._sql("create index on bench_orders (updated_at)")
+        self._sql("create index on bench_order_items (order_id)")
+        self.calm()
+
+    def add(self, first: int, orders: int) -> None:
+        """Add so many orders, whose ids go up from this number."""
+        self._execute("orders_fill", first=first, count=orders)
+
+    def replace(self, first: int, orders: int) -> None:
+        """Put other orders in the place of those that are there: to the same destination, as the table is the same."""
+        self._sql("truncate bench_orders")
+        self.add(first, orders)
+        self.calm()
+
+    def change(self) -> int:
+        """Change one order in a hundred; return how many."""
+        changed = self._execute("change")
+        self.calm()
+        return changed
+
+    def add_second_changes(self) -> int:
+        """Give some orders a second change within the hour; return how many."""
+        added = self._execute("second_changes")
+        self.calm()
+        return added
+
+    def fill_ledger(self, first: int, orders: int) -> None:
+        """Let the ledger hold orders that were sent long ago to the destination of the present table.
+
+        The primary key is made after, which takes a fraction of the time.
+        """
+        with self.engine.connect() as connection:
+            number = connection.scalar(sa.text("select 'bench_orders'::regclass::oid"))
+            key = connection.scalar(
+                sa.text("select pg_get_constraintdef(oid) from pg_constraint where conname = 'attempts_pkey'")
+            )
+        self._sql("alter table attempts drop constraint attempts_pkey")
+        self._execute("ledger_fill", destination=f"bench_rees46_{number}", first=first, count=orders)
+        self._sql(f"alter table attempts add constraint attempts_pkey {key}")
+        self.calm()
+
+    def empty_ledger(self) -> None:
+        """Forget all that was sent."""
+        self._sql("truncate attempts, batches")
+
+    def write_csv(self, file: Path) -> None:
+        """Write the orders as a CSV file with a header."""
+        with psycopg.connect(self.dsn) as connection, file.open("wb") as output:
+            connection.execute("set timezone = 'UTC'")
+            connection.execute("set datestyle = 'ISO'")
+            with connection.cursor().copy("copy bench_orders to stdout (format csv, header)") as copy:
+                for block in copy:
+                    output.write(block)
+
+    def calm(self) -> None:
+        """Let the server do now what it would else do while a contender is on the clock."""
+        self._sql("vacuum analyze")
+        self._sql("checkpoint")
+
+    def _execute(self, name: str, **values: Any) -> int:
+        return self._sql((SQL / f"{name}.sql").read_text(), **values)
+
+    def _sql(self, script: str, **values: Any) -> int:
+        """Run statements; return how many rows the last of them has changed."""
+        with self.engine.connect() as connection:
+            for statement in script.split(";\n"):
+                changed = connection.execute(sa.text(statement), values).rowcount
+        return changed

@@ -1,0 +1,19 @@
+-- What a ledger holds after years: each of these orders was sent once, and taken.
+with destination as (
+    insert into destinations (name) values (:destination) returning id
+),
+batch as (
+    insert into batches (destination_id, run, try, orders, begun_at, concluded_at, outcome)
+    select id, 'years ago', 1, :count, now(), now(), 'answered' from destination
+    returning id, destination_id
+),
+past_orders as (
+    select 'ORD-' || lpad(number::text, 9, '0') as order_id
+    from generate_series(cast(:first as integer), :first + :count - 1) as number
+)
+insert into attempts (batch_id, destination_id, order_hash, order_id, status_changed_at, updated_at, rank, code,
+                      payload_hash, held_if_in_doubt)
+select b.id, b.destination_id, (crc32(convert_to(order_id, 'UTF8')) - 2147483648)::integer, order_id,
+       timestamptz '2026-11-01 00:00+00', timestamptz '2026-11-01 00:00+00', 0, '1', 0, false
+from past_orders, batch b
+order by 3, 4

@@ -1,0 +1,189 @@
+"""What the contenders meet, in one folder: a PostgreSQL server with its defaults, and a sink; and how they are run."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from threading import Timer
+from typing import Any
+
+import requests
+
+from benchmarks.shop import Shop
+from demo.postgres import Postgres
+from demo.processes import Processes, free_port, wait_for
+from demo.settings import ROOT, Settings
+
+START_TIMEOUT_S = 30
+RUN_TIMEOUT_S = 1800
+PEERS_PYTHON = ROOT / ".venv-peers" / "bin" / "python"
+
+# A contender that uses bytecode, as every installation does, and tells nobody of its runs.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"} | {
+    "RUNTIME__DLTHUB_TELEMETRY": "false",
+    "DO_NOT_TRACK": "1",
+}
+
+
+class BenchmarkError(Exception):
+    """A contender, or what it needs, has failed: its text says which and how."""
+
+
+@dataclass(frozen=True)
+class Ran:
+    """One run of a process.
+
+    Args:
+        seconds: of the whole process.
+        peak_mb: of its memory.
+        figures: what it has printed as its last line, as JSON; empty if it has printed none.
+        received: what the sink has counted meanwhile.
+    """
+
+    seconds: float
+    peak_mb: float
+    figures: dict[str, Any] = field(default_factory=dict)
+    received: dict[str, int] = field(default_factory=dict)
+
+    def sent_once(self, orders: int) -> bool:
+        """Tell whether the sink has received so many orders, each once."""
+        return self.received["orders"] == self.received["different"] == orders
+
+
+class World:
+    """A running server and sinks, each on a port of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.postgres = Postgres(Settings(local=folder, airflow_port=0, sandbox_port=0, shop_orders=0, shop_seed=0))
+        self._processes = Processes(folder / "processes.json", folder / "logs")
+
+    def start(self) -> None:
+        """Start the server anew: of what was there before nothing is left, even if it runs as its owner was killed."""
+        self._processes.stop_leftovers()
+        self.postgres.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
+        self.postgres.start()
+
+    def stop(self) -> None:
+        """End all that was started."""
+        self._processes.stop()
+        self.postgres.stop()
+
+    def start_sink(self, latency_ms: float = 0) -> str:
+        """Start a sink; return its address."""
+        port = free_port()
+        command = [sys.executable, "-m", "benchmarks.sink", "--port", str(port), "--latency-ms", str(latency_ms)]
+        self._processes.start(f"sink-{port}", command, ENVIRONMENT)
+        url = f"http://127.0.0.1:{port}"
+        wait_for("the sink", START_TIMEOUT_S, lambda: _answers(url), self._processes.check)
+        return url
+
+    @contextmanager
+    def new_shop(self) -> Iterator[Shop]:
+        """Give a shop with a database of its own, that goes in the end."""
+        with Shop.create(self.postgres.uri) as shop:
+            yield shop
+
+    def ours(self, shop: Shop, url: str, provider: str, orders: int, sent: int | None = None) -> Ran:
+        """Run one hour of ours.
+
+        Args:
+            shop: whose hour.
+            url: of a sink.
+            provider: whose client sends.
+            orders: that it must read.
+            sent: how many of them it must send, once; by default all.
+
+        Raises:
+            BenchmarkError: it has not.
+        """
+        environment = {"DSN": shop.dsn, "URL": url, "PROVIDER": provider, "ORDERS": str(orders)}
+        ran = self._watched(f"ours to {provider}", [sys.executable, "-m", "benchmarks.end_to_end"], environment, url)
+        sent = orders if sent is None else sent
+        if not ran.sent_once(sent) or ran.figures["accepted"] != sent:
+            raise BenchmarkError(f"Of {sent} orders to send, ours says {ran.figures}, and the sink {ran.received}")
+        return ran
+
+    def peer(self, name: str, shop: Shop, url: str) -> Ran:
+        """Run one of peers.py, in a folder of its own."""
+        with tempfile.TemporaryDirectory(dir=self.folder) as temporary:
+            environment = {"DSN": shop.dsn, "URL": url, "TMP": temporary}
+            return self._watched(name, [str(PEERS_PYTHON), "-P", "benchmarks/peers.py", name], environment, url)
+
+    def _watched(self, name: str, command: Sequence[str], environment: dict[str, str], url: str) -> Ran:
+        _stats(url)
+        ran = self.run(name, command, environment)
+        return replace(ran, received=_stats(url))
+
+    def run(self, name: str, command: Sequence[str], environment: dict[str, str]) -> Ran:
+        """Run a process to its end, on the clock.
+
+        Args:
+            name: for the one who waits.
+            command: runs in the project's folder.
+            environment: on top of ENVIRONMENT.
+
+        Raises:
+            BenchmarkError: it has failed, with the end of what it has said.
+        """
+        with (self.folder / "logs" / "contender.log").open("w+") as errors:
+            started = time.monotonic()
+            process = subprocess.Popen(
+                command, cwd=ROOT, env=ENVIRONMENT | environment, stdout=subprocess.PIPE, stderr=errors, text=True
+            )
+            overdue = Timer(RUN_TIMEOUT_S, process.kill)
+            overdue.start()
+            try:
+                said = process.stdout.read().splitlines() if process.stdout else []
+                # Popen itself would not tell how much memory it took.
+                _, status, usage = os.wait4(process.pid, 0)
+                process.returncode = os.waitstatus_to_exitcode(status)
+            finally:
+                overdue.cancel()
+                if process.returncode is None:
+                    process.kill()
+                    process.wait()
+            seconds = time.monotonic() - started
+            if process.returncode:
+                errors.seek(0)
+                raise BenchmarkError(f"{name} has ended with {process.returncode}:\n{errors.read()[-2000:]}")
+        peak_mb = usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+        print(f"    {name}: {seconds:.2f} s, {peak_mb:.0f} MB", file=sys.stderr, flush=True)
+        last = said[-1] if said else ""
+        return Ran(seconds, peak_mb, json.loads(last) if last.startswith("{") else {})
+
+
+@contextmanager
+def open_world(folder: Path) -> Iterator[World]:
+    """Give a world in `folder`, which is emptied; all of it ends after."""
+    world = World(folder)
+    try:
+        world.start()
+        yield world
+    finally:
+        world.stop()
+
+
+def _stats(url: str) -> dict[str, int]:
+    answer = requests.get(f"{url}/stats", timeout=300)
+    answer.raise_for_status()
+    return dict(answer.json())
+
+
+def _answers(url: str) -> bool:
+    try:
+        _stats(url)
+    except requests.ConnectionError:
+        return False
+    return True

@@ -1,0 +1,135 @@
+"""What `make bench` measures, with few orders and without a clock: its times mean something if its counts are right."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import psycopg
+import pytest
+import requests
+import sqlalchemy as sa
+
+from benchmarks import csv_drop
+from benchmarks.shop import Shop
+from demo.processes import Processes, free_port, wait_for
+from include.order_sync.order_hash import order_hash
+
+ROOT = Path(__file__).parents[2]
+ORDERS = 2000
+FEW = 300
+
+
+@pytest.fixture
+def shop(postgres_server):
+    """A shop with its orders, and items of them."""
+
+    def uri(database):
+        url = postgres_server.set(drivername="postgresql", database=database)
+        return url.render_as_string(hide_password=False).replace(" ", "%20")
+
+    with Shop.create(uri) as shop:
+        shop.fill(ORDERS, items=True)
+        yield shop
+
+
+@pytest.fixture(scope="module")
+def sink(tmp_path_factory):
+    """The address of a sink."""
+    folder = tmp_path_factory.mktemp("sink")
+    processes = Processes(folder / "processes.json", folder)
+    port = free_port()
+    processes.start("sink", [sys.executable, "-m", "benchmarks.sink", "--port", str(port)], os.environ)
+    url = f"http://127.0.0.1:{port}"
+
+    def answers():
+        try:
+            return requests.get(f"{url}/stats", timeout=5).ok
+        except requests.ConnectionError:
+            return False
+
+    try:
+        wait_for("the sink", 30, answers, processes.check)
+        yield url
+    finally:
+        processes.stop()
+
+
+def figures_of(module, *arguments, **environment):
+    """Return what a module prints, run as a process."""
+    done = subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        cwd=ROOT,
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def received(sink):
+    """Return what the sink has counted since it was asked last."""
+    return requests.get(f"{sink}/stats", timeout=5).json()
+
+
+@pytest.mark.parametrize("provider", ["rees46", "yespo"])
+def test_only_what_has_changed_is_sent_again(shop, sink, provider):
+    """All orders once; then nothing; then one order in a hundred."""
+
+    def sent():
+        figures = figures_of("benchmarks.end_to_end", DSN=shop.dsn, URL=sink, PROVIDER=provider, ORDERS=str(ORDERS))
+        return (figures["accepted"], figures["unchanged"]), received(sink)
+
+    def told(orders, requests):
+        return (orders, ORDERS - orders), {"requests": requests, "orders": orders, "different": orders, "late": 0}
+
+    assert sent() == told(ORDERS, requests=2)
+    assert sent() == told(0, requests=0)
+    assert shop.change() == ORDERS // 100
+    assert sent() == told(ORDERS // 100, requests=1)
+
+
+def test_a_second_change_of_an_order_comes_after_its_first(shop, sink):
+    """Though sixteen requests are under way at once."""
+    shop.fill(FEW)
+    changes = FEW + shop.add_second_changes()
+    assert changes > FEW
+    run = {"DSN": shop.dsn, "URL": sink, "PROVIDER": "justclick", "ORDERS": str(changes)}
+    assert figures_of("benchmarks.end_to_end", **run)["accepted"] == changes
+    assert received(sink) == {"requests": changes, "orders": changes, "different": changes, "late": 0}
+
+
+def test_a_full_ledger_is_of_the_same_destination_and_of_other_orders(shop, sink):
+    """The filled ledger is what the load would have written, and hides none of the orders to come."""
+    shop.fill_ledger(ORDERS + 1, 3 * ORDERS)
+    shop.replace(4 * ORDERS + 1, ORDERS)
+    run = {"DSN": shop.dsn, "URL": sink, "PROVIDER": "rees46", "ORDERS": str(ORDERS)}
+    assert figures_of("benchmarks.end_to_end", **run)["accepted"] == ORDERS
+    received(sink)
+    with psycopg.connect(shop.dsn) as connection:
+        held = connection.execute("select destination_id, order_id, order_hash from attempts").fetchall()
+    assert len(held) == 4 * ORDERS
+    assert len({destination for destination, _, _ in held}) == 1
+    assert all(order_hash(order_id) == number for _, order_id, number in held)
+
+
+def test_orders_of_a_table_made_anew_were_never_seen_before(shop, sink):
+    """So that each round of a benchmark sends all of them, whatever the ledger holds."""
+    shop.fill_ledger(1, ORDERS)
+    shop.fill(ORDERS)
+    run = {"DSN": shop.dsn, "URL": sink, "PROVIDER": "rees46", "ORDERS": str(ORDERS)}
+    assert figures_of("benchmarks.end_to_end", **run)["accepted"] == ORDERS
+    received(sink)
+
+
+def test_the_drop_is_read_whole(shop, tmp_path):
+    """By ours and by pandas, from a file with the table's columns."""
+    file = csv_drop.file_in(tmp_path)
+    shop.write_csv(file)
+    columns = [column["name"] for column in sa.inspect(shop.engine).get_columns("bench_orders")]
+    assert file.read_text().splitlines()[0].split(",") == columns
+    for who in ("ours", "pandas"):
+        assert figures_of("benchmarks.csv_drop", who, DROP=str(tmp_path))["orders"] == ORDERS
