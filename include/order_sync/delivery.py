@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ import requests
 
 from include.order_sync import http
 from include.order_sync.ahead import made_ahead
-from include.order_sync.errors import BatchRefusedError, InDoubtError, OrderSyncError, StopError, TryAgainError
+from include.order_sync.errors import BatchRefusedError, InDoubtError, StopError, TryAgainError
 from include.order_sync.in_flight import InFlight
 from include.order_sync.ledger import attempts
 from include.order_sync.ledger.quarantine import HELD_REASON
@@ -91,21 +91,38 @@ class Delivery:
         """
         planner = Planner(self.provider, self.ledger, self.choices)
         behind: list[pd.DataFrame] = []
-        with InFlight(self._ask, self.connections) as in_flight:
-            try:
-                for some in _together(batches(self._to_send(planner, parts, behind), self.provider.max_orders)):
-                    self._send(some, in_flight)
-                while in_flight:
-                    self._settle(in_flight)
-            except OrderSyncError:
-                self._settle_what_has_left(in_flight)
-                raise
-        for part in filter(len, behind):
-            orders, action = planner.plan(part)
-            self._advance(orders[(action == Action.UNCHANGED) & orders["newer"]])
+        self._deliver(self._to_send(planner, parts, behind))
+        # What looked unchanged beside a change that was to be sent first: now it shows whether it is.
+        self.delivered.orders[Action.UNCHANGED] -= sum(map(len, behind))
+        self._deliver(self._to_send(planner, behind, []))
         self.ledger.resolve_delivered()
+        self.delivered.orders += Counter()  # without those of which there are none
         self.delivered.complete = True
         self._judge()
+
+    def _deliver(self, to_send: Iterator[pd.DataFrame]) -> None:
+        """Send orders in batches: each is written down while others are under way, and leaves as soon as it may."""
+        halves: deque[pd.DataFrame] = deque()
+        with InFlight(self._ask, self.connections) as in_flight:
+            try:
+                for some in _together(batches(to_send, self.provider.max_orders)):
+                    for number, batch in zip(self.ledger.prepare(some), some, strict=True):
+                        self._make_way(batch, in_flight, halves)
+                        self._send(number, batch, in_flight)
+                self._make_way(None, in_flight, halves)
+            except BaseException:
+                self._settle_what_has_left(in_flight)
+                raise
+
+    def _make_way(self, batch: pd.DataFrame | None, in_flight: InFlight, halves: deque[pd.DataFrame]) -> None:
+        """Settle what must be settled before `batch` may leave, or all if there is none; halves leave first."""
+        while halves or (len(in_flight) if batch is None else not in_flight.has_place_for(batch)):
+            if halves and in_flight.has_place_for(halves[0]):
+                half = halves.popleft()
+                (number,) = self.ledger.prepare([half])
+                self._send(number, half, in_flight)
+            else:
+                halves.extend(self._settle(in_flight))
 
     def _to_send(
         self, planner: Planner, parts: Iterable[pd.DataFrame], behind: list[pd.DataFrame]
@@ -116,11 +133,13 @@ class Delivery:
         after that one.
         """
         for part, orders, action, sent in made_ahead(self._planned(planner, parts)):
-            newer = orders[(action == Action.UNCHANGED) & orders["newer"]].drop_duplicates("order_id", keep="last")
-            if len(newer):
-                later = newer["order_id"].isin(sent["order_id"])
-                self._advance(newer[~later])
-                behind.append(part.loc[newer.index[later]])
+            # After a refusal, what is unchanged against the refused one is not what the service has.
+            known = orders["newer"] & orders["code"].eq(orders["known_code"])
+            unchanged = orders[action == Action.UNCHANGED].drop_duplicates("order_id", keep="last")
+            if len(unchanged):
+                waits = unchanged["order_id"].isin(sent["order_id"])
+                behind.append(part.loc[unchanged.index[waits]])
+                self._advance(unchanged[~waits & known[unchanged.index]])
             self._hold(orders[action == Action.HELD])
             self.delivered.orders.update(action[(action != Action.SEND) & (action != Action.HELD)].tolist())
             yield sent
@@ -141,17 +160,13 @@ class Delivery:
         known = newer.assign(payload_hash=newer["known_hash"])
         self.ledger.advance(known.assign(attempt=attempts.lines(known, self.ledger.destination_id)))
 
-    def _send(self, some: Sequence[pd.DataFrame], in_flight: InFlight) -> None:
-        """Let batches leave, each as soon as it may; they are written down while earlier ones are under way."""
-        for number, batch in zip(self.ledger.prepare(some), some, strict=True):
-            while not in_flight.has_place_for(batch):
-                self._settle(in_flight)
-            self.ledger.begin(number)
-            self.delivered.requests += 1
-            in_flight.send(number, batch)
+    def _send(self, number: int, batch: pd.DataFrame, in_flight: InFlight) -> None:
+        self.ledger.begin(number)
+        self.delivered.requests += 1
+        in_flight.send(number, batch)
 
-    def _settle(self, in_flight: InFlight) -> None:
-        """Wait for one answer, and write down what became of its batch."""
+    def _settle(self, in_flight: InFlight) -> list[pd.DataFrame]:
+        """Wait for one answer, write down what became of its batch, and return its halves if they are to be sent."""
         number, batch, answer = in_flight.take()
         try:
             verdicts = answer.result()
@@ -159,9 +174,7 @@ class Delivery:
             if self.provider.halve_refused and len(batch) > 1:
                 self.ledger.conclude(number, "not_taken", reason=str(refusal))
                 middle = len(batch) // 2
-                if not in_flight.ending:
-                    self._send([batch.iloc[:middle], batch.iloc[middle:]], in_flight)
-                return
+                return [batch.iloc[:middle], batch.iloc[middle:]]
             verdicts = [Verdict(Outcome.REJECTED, str(refusal), refusal.words)] * len(batch)
         except InDoubtError as doubt:
             self.ledger.conclude(number, "in_doubt", reason=str(doubt))
@@ -171,17 +184,17 @@ class Delivery:
             log.error("%s. Its %d orders are held: they are not sent again.", doubt, len(batch))
             self._hold(batch)
             self._refuse_to_go_on_unanswered()
-            return
+            return []
         except (TryAgainError, StopError) as error:
             self.ledger.conclude(number, "not_taken", reason=str(error))
             raise
         self._record(number, batch, verdicts)
+        return []
 
     def _settle_what_has_left(self, in_flight: InFlight) -> None:
         """Write down what becomes of the batches under way, though the first failure has ended the run."""
-        in_flight.ending = True
         while in_flight:
-            with suppress(OrderSyncError):
+            with suppress(Exception):
                 self._settle(in_flight)
 
     def _ask(self, batch: pd.DataFrame) -> list[Verdict]:
@@ -209,8 +222,13 @@ class Delivery:
 
     def _reject(self, number: int, orders: pd.DataFrame, verdicts: Sequence[Verdict]) -> None:
         reasons = [verdict.reason for verdict in verdicts]
-        entries = self.seal(orders, reasons, [verdict.words for verdict in verdicts])
         rejected = dict(zip(orders["order_id"], reasons, strict=True))
+        try:
+            entries = self.seal(orders, reasons, [verdict.words for verdict in verdicts])
+        except Exception:
+            # Without its rows, but not without its answer: it would be in doubt.
+            self.ledger.conclude(number, "answered", rejected=rejected)
+            raise
         self.ledger.conclude(number, "answered", rejected=rejected, entries=entries)
         self.delivered.orders[Action.REJECTED] += len(orders)
         self.delivered.reasons.update(reasons)

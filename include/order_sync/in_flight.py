@@ -19,15 +19,11 @@ class InFlight:
     Args:
         ask: sends one batch, and returns what came of it or raises.
         connections: how many batches may be under way at once.
-
-    Attributes:
-        ending: no further batch is to leave.
     """
 
     def __init__(self, ask: Callable[[pd.DataFrame], Any], connections: int) -> None:
         self._ask = ask
         self._connections = connections
-        self.ending = False
         self._pool = ThreadPoolExecutor(connections, "request")
         self._under_way: dict[Future[Any], tuple[int, pd.DataFrame]] = {}
         self._orders: set[str] = set()

@@ -56,13 +56,11 @@ def plan(
     altered = _differ(ready["payload_hash"], known["attempted_hash"])
     again = same & (verdict.eq("in_doubt") | (verdict.eq("rejected") & (altered | retry_rejected)))
     # Where an order has several changes in this window, each is compared with the one before it.
-    before = pd.Series(pd.NA, index=ready.index, dtype=ready[fact].dtype)
-    if several.any():
-        own_facts = ready[fact].where(ahead | again)[several]
-        before[several] = own_facts.groupby(ready["order_id"][several]).shift()
+    before = _before(ready, fact, ahead | again, several)
     taken = known[fact].where(verdict.notna() & verdict.ne("in_doubt"))  # what is in doubt may not have been taken
     changed = _differ(ready[fact], before.where(before.notna(), taken))
-    held = verdict.eq("held") & (same | (newer & before.isna() & ready["code"].eq(known["code"])))
+    code_before = _before(ready, "code", ahead | again, several).fillna(known["code"])
+    held = verdict.eq("held") & (same | (newer & ready["code"].eq(known["code"]) & code_before.eq(known["code"])))
     refused = same & verdict.eq("rejected") & ~again
 
     action = pd.Series(Action.STALE.value, index=ready.index, dtype="str")
@@ -75,6 +73,15 @@ def plan(
     action[own.eq("accepted")] = Action.ACCEPTED.value
     action[own.eq("rejected") & (~altered | ~same)] = Action.REJECTED.value
     return action
+
+
+def _before(ready: pd.DataFrame, column: str, counts: pd.Series, several: pd.Series) -> pd.Series:
+    """Return the value of each row's predecessor among the changes of its order that count; missing without one."""
+    before = pd.Series(pd.NA, index=ready.index, dtype=ready[column].dtype)
+    if several.any():
+        values = ready[column].where(counts)[several]
+        before[several] = values.groupby(ready["order_id"][several]).shift()
+    return before
 
 
 def _differ(ours: pd.Series, theirs: pd.Series) -> pd.Series:

@@ -105,7 +105,7 @@ def states(cursor: psycopg.Cursor[Any], which: str, values: Mapping[str, Any]) -
         # The usual case: one attempt an order, or none.
         newest = taken = rows
     else:
-        rows = rows.sort_values("batch_id")
+        rows = rows.sort_values(["status_changed_at", "updated_at", "rank", "batch_id"])
         newest = rows.drop_duplicates("order_id", keep="last")
         taken = rows[rows["verdict"] != "rejected"].drop_duplicates("order_id", keep="last")
     known = newest.assign(attempted_hash=newest["payload_hash"])

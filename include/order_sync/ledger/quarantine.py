@@ -75,13 +75,14 @@ def add(cursor: Any, destination: str, run: str, entries: Sequence[Entry]) -> No
 
 
 def resolve_delivered(cursor: Any, destination: str) -> None:
-    """Close the destination's entries of orders of which the service has the row's version by now, or a newer one."""
+    """Close the entries of orders of which the service has taken the row's version since, or a newer one."""
     cursor.execute(
         f"""
         update quarantine set resolved_at = now(), resolution = 'a good row of the order was delivered'
         where id in (
             select q.id from quarantine q {_STATE}
             where q.destination = %s and q.resolved_at is null and s.verdict = 'accepted'
+              and s.concluded_at >= q.last_seen_at
               and (q.status_changed_at is null or q.status_changed_at <= s.status_changed_at))
         """,  # noqa: S608
         (destination,),

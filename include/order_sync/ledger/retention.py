@@ -25,7 +25,9 @@ def remove_old(engine: sa.Engine, *, attempts_days: int, quarantine_days: int) -
                   and (b.outcome = 'not_taken' or exists (
                       select from settled_attempts later
                       where later.destination_id = a.destination_id and later.order_hash = a.order_hash
-                        and later.order_id = a.order_id and later.batch_id > a.batch_id
+                        and later.order_id = a.order_id
+                        and (later.status_changed_at, later.updated_at, later.rank, later.batch_id)
+                            > (a.status_changed_at, a.updated_at, a.rank, a.batch_id)
                         and later.verdict = 'accepted'))
                 """
             ),

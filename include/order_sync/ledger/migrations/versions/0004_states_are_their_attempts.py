@@ -20,7 +20,8 @@ def upgrade() -> None:
     batches: `begun_at` is the moment before the request; without it the batch's attempts do not count. `unchanged`
     is no request: these versions needed none.
 
-    settled_attempts: those that count, with what became of each. order_states: of each order the newest of them.
+    settled_attempts: those that count, with what became of each. order_states: of each order the one of the
+    highest version.
 
     orders_in_doubt: those whose newest attempt is in doubt; `held` ones wait for a person's decision.
 
@@ -28,6 +29,8 @@ def upgrade() -> None:
     """
     op.execute(
         """
+        lock table batches, attempts, order_states in access exclusive mode;  -- a sender of before writes no more
+
         create table destinations (
             id smallint generated always as identity primary key,
             name text not null unique
@@ -123,7 +126,7 @@ def upgrade() -> None:
         -- Open batches come last, as they did: their numbers tell what is newer.
         insert into batches (destination_id, run, try, orders, begun_at, reason)
         select destination_id, run, try, 0, begun_at, id from batches
-        where outcome is null order by id;
+        where id in (select batch_id from open_attempts) order by id;
         insert into attempts
         select b.id, b.destination_id, o.order_hash, o.order_id, o.status_changed_at, o.updated_at, o.rank, o.code, 0,
                o.held_if_in_doubt
@@ -135,7 +138,7 @@ def upgrade() -> None:
         drop table old_states;
 
         create view settled_attempts as
-        select a.*,
+        select a.*, b.concluded_at,
             case when b.outcome = 'answered' and r.order_id is not null then 'rejected'
                  when b.outcome in ('answered', 'unchanged') or d.decision = 'accept' then 'accepted'
                  when d.decision = 'resend' or not a.held_if_in_doubt then 'in_doubt'
@@ -147,7 +150,8 @@ def upgrade() -> None:
 
         create view order_states as
         select distinct on (destination_id, order_hash, order_id) * from settled_attempts
-        order by destination_id, order_hash, order_id, batch_id desc;
+        order by destination_id, order_hash, order_id,
+            status_changed_at desc, updated_at desc, rank desc, batch_id desc;
 
         create view orders_in_doubt as
         select s.destination_id, s.order_hash, s.order_id, s.code, s.batch_id, s.verdict = 'held' as held
@@ -156,7 +160,9 @@ def upgrade() -> None:
         where b.outcome = 'in_doubt' and not exists (
             select from settled_attempts later
             where later.destination_id = s.destination_id and later.order_hash = s.order_hash
-              and later.order_id = s.order_id and later.batch_id > s.batch_id);
+              and later.order_id = s.order_id
+              and (later.status_changed_at, later.updated_at, later.rank, later.batch_id)
+                  > (s.status_changed_at, s.updated_at, s.rank, s.batch_id));
         """
     )
 

@@ -1,0 +1,201 @@
+"""What several changes of an order, halves, refusals and failures come to together, with a service in memory."""
+
+import json
+import threading
+import uuid
+from collections.abc import Callable
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+
+from include.order_sync import http
+from include.order_sync.delivery import Delivered, Delivery
+from include.order_sync.errors import BatchRefusedError, InDoubtError, StopError, TryAgainError
+from include.order_sync.ledger.sealing import Entry
+from include.order_sync.ledger.session import LedgerSession, open_session
+from include.order_sync.order_hash import order_hash
+from include.order_sync.planner import Choices
+from include.order_sync.providers import PROVIDERS
+from include.order_sync.providers.base import ACCEPTED, Answer, Credentials, Outcome, Request, Verdict
+from tests.contract.conftest import sealed
+
+NO = Verdict(Outcome.REJECTED, "no")
+FIRST, SECOND = "INITIALIZED", "DELIVERED"
+
+
+def ready(*rows: tuple[str, int, str]) -> pd.DataFrame:
+    """Return ready orders of (order, hour, code)."""
+    made = pd.DataFrame(rows, columns=["order_id", "hour", "code"]).astype({"order_id": "str", "code": "str"})
+    hours = pd.to_timedelta(made["hour"], unit="h")
+    made["status_changed_at"] = (pd.Timestamp("2026-11-21", tz="UTC") + hours).dt.as_unit("us")
+    made["updated_at"], made["rank"], made["position"] = made["status_changed_at"], 0, range(len(made))
+    made["payload"] = pd.Series([json.dumps(row) for row in rows], dtype="str")
+    made["order_hash"] = [order_hash(order) for order in made["order_id"]]
+    return made.sort_values(["order_hash", "order_id", "hour"])
+
+
+class Service:
+    """Yespo in memory: `answer` gives the verdicts of (order, hour, code), or raises; `taken` is what it took."""
+
+    def __init__(self) -> None:
+        self.answer: Callable[[list[list]], list[Verdict]] = lambda orders: [ACCEPTED] * len(orders)
+        self.taken: list[list] = []
+        self.provider = replace(PROVIDERS["yespo"], request=self._request, read=self._read)
+
+    def _request(self, _credentials, payloads) -> Request:
+        return Request("/", f"[{','.join(payloads)}]".encode(), {})
+
+    def _read(self, answer, _ids, _credentials) -> list[Verdict]:
+        orders = json.loads(answer.body)
+        verdicts = self.answer(orders)
+        self.taken += [order for order, verdict in zip(orders, verdicts, strict=True) if verdict is ACCEPTED]
+        return verdicts
+
+
+@pytest.fixture
+def service(monkeypatch) -> Service:
+    """A service that takes everything, until told otherwise."""
+    monkeypatch.setattr(http, "send", lambda _session, _url, request: Answer(200, {}, request.body))
+    return Service()
+
+
+@pytest.fixture
+def deliver(service, ledger) -> Callable[..., Delivered]:
+    """Deliver parts as one try of a run; `session()` opens the ledger for it."""
+    destination = f"hard {uuid.uuid4()}"
+
+    def session(run: str = "run"):
+        return open_session(ledger, "ledger", destination=destination, run=run, try_number=1)
+
+    def deliver(*parts, run="run", connections=1, max_orders=1000, seal=sealed, **choices) -> Delivered:
+        provider = replace(service.provider, max_orders=max_orders)
+        with session(run) as written:
+            delivery = Delivery(
+                provider, Credentials("", "", ""), None, written, seal, Choices(**choices), connections=connections
+            )
+            delivery.run(parts)
+        return delivery.delivered
+
+    deliver.session = session  # type: ignore[attr-defined]
+    return deliver
+
+
+def verdict_of(written: LedgerSession, order: str) -> str:
+    """Return what the ledger says of an order."""
+    states = written.states(ready((order, 0, FIRST))).set_index("order_id")
+    return states.loc[order, "verdict"]
+
+
+def refuse_whole_batches_with_bad(orders: list[list]) -> list[Verdict]:
+    """Refuse a batch for the order `bad`, and that order where it is alone."""
+    if "bad" in [order for order, _, _ in orders]:
+        if len(orders) > 1:
+            raise BatchRefusedError("HTTP 400", "")
+        return [NO]
+    return [ACCEPTED] * len(orders)
+
+
+@pytest.mark.parametrize("connections", [1, 4])
+def test_halves_do_not_overtake_later_changes(service, deliver, connections):
+    """An order whose first change came with a bad one gets both changes in order, and is unchanged afterwards."""
+    both = [(order, hour, code) for order in ("a", "b") for hour, code in ((1, FIRST), (2, SECOND))]
+    service.answer = refuse_whole_batches_with_bad
+    deliver(ready(*both, ("bad", 1, FIRST)), connections=connections)
+    assert sorted(service.taken) == sorted(map(list, both))
+    again = deliver(ready(*both, ("bad", 1, FIRST)), run="next", connections=connections)
+    assert (again.requests, len(service.taken)) == (0, 4)
+
+
+def test_many_halves_at_once(service, deliver):
+    """However many batches under way are refused, each order is judged alone in the end."""
+
+    def refuse(orders):
+        raise BatchRefusedError("HTTP 400", "")
+
+    service.answer = refuse
+    part = ready(*[(f"o{number}", 1, FIRST) for number in range(64 * 4)])
+    with pytest.raises(StopError, match="accepted nothing"):
+        deliver(part, connections=64, max_orders=4)
+
+
+def test_a_held_order_stays_held_for_all_rows_of_its_code(service, deliver):
+    """Newer rows that bring nothing new do not make a send in doubt an accepted one."""
+
+    def doubt(orders):
+        raise InDoubtError("lost")
+
+    service.answer = doubt
+    with pytest.raises(StopError, match="1 orders are held"):
+        deliver(ready(("a", 1, FIRST)))
+    service.answer = lambda _orders: pytest.fail("a held order was sent")
+    with pytest.raises(StopError, match="held"):
+        deliver(ready(("a", 2, FIRST), ("a", 3, FIRST)), run="next")
+    with deliver.session() as written:
+        assert verdict_of(written, "a") == "held"
+
+
+def refuse_the_first_hour(orders: list[list]) -> list[Verdict]:
+    """Refuse what changed at one o'clock."""
+    return [NO if hour == 1 else ACCEPTED for _, hour, _ in orders]
+
+
+def test_a_change_is_sent_where_its_like_was_refused(service, deliver):
+    """What was unchanged against a change of this window is sent if the service refuses that one."""
+    service.answer = refuse_the_first_hour
+    delivered = deliver(ready(("a", 1, FIRST), ("a", 2, FIRST)))
+    assert service.taken == [["a", 2, FIRST]]
+    assert delivered.orders == {"accepted": 1, "rejected": 1}
+
+
+@pytest.mark.parametrize("before", [None, SECOND])
+def test_a_second_try_knows_what_its_first_one_could_not_deliver(service, deliver, before):
+    """A try that ends after a refusal leaves the order's later change to the next try, whatever was taken before."""
+    if before:
+        deliver(ready(("a", 0, before)), run="before")
+
+    def answer(orders):
+        if orders[0][0] == "z":
+            raise TryAgainError("HTTP 429")
+        return refuse_the_first_hour(orders)
+
+    service.answer = answer
+    parts = [ready(("a", 1, FIRST), ("a", 2, FIRST)), ready(("z", 3, FIRST))]
+    with pytest.raises(TryAgainError):
+        deliver(*parts, max_orders=1, retry_rejected=True)
+    service.answer = refuse_the_first_hour
+    deliver(*parts, max_orders=1, retry_rejected=True)
+    with deliver.session() as written:
+        accepted = verdict_of(written, "a") == "accepted"
+    assert accepted == (["a", 2, FIRST] in service.taken)
+
+
+def test_a_failure_loses_no_answer_of_the_others(service, deliver):
+    """Where a row can't be sealed, its batch and those under way with it have their outcomes all the same."""
+    together = threading.Barrier(3)
+
+    def answer(orders):
+        together.wait(10)
+        return [NO if order == "a" else ACCEPTED for order, _, _ in orders]
+
+    def fail(*_):
+        raise OSError("storage")
+
+    service.answer = answer
+    with pytest.raises(OSError, match="storage"):
+        deliver(ready(*[(order, 1, FIRST) for order in "abc"]), connections=3, max_orders=1, seal=fail)
+    with deliver.session() as written:
+        assert [verdict_of(written, order) for order in "abc"] == ["rejected", "accepted", "accepted"]
+
+
+def test_a_bad_row_of_a_delivered_order_stays_listed(deliver, ledger):
+    """A bad row that is seen each hour is one open entry, though its order was delivered long ago."""
+    deliver(ready(("a", 5, FIRST)), run="1")
+    bad = Entry("a", b"row", ["status_changed_at: missing"], b"sealed", "drop", 1, None)
+    for run in ("2", "3"):
+        with deliver.session(run) as written:
+            written.quarantine([bad])
+        deliver(ready((f"other {run}", 5, FIRST)), run=run)
+    with deliver.session() as written, written.transaction() as cursor:
+        query = "select times_seen, resolution from quarantine where destination = %s"
+        assert cursor.execute(query, (written.destination,)).fetchall() == [(2, None)]
