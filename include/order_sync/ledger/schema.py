@@ -29,7 +29,8 @@ def upgrade(engine: sa.Engine) -> str:
 
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
-    with engine.begin() as connection:
+    # In one transaction, whatever the engine is set to.
+    with engine.execution_options(isolation_level="READ COMMITTED").begin() as connection:
         # Two that upgrade at once go one after the other.
         connection.exec_driver_sql("select pg_advisory_xact_lock(hashtextextended('order_sync schema', 0))")
         config.attributes["connection"] = connection
