@@ -104,7 +104,7 @@ def configured(provider: str, shop: int) -> tuple[SqlSource, Destination]:
 
 
 def run(dsn: str, url: str, provider: str) -> dict[str, Any]:
-    """Extract, transform and load the hour; return its counts, and the seconds of each step."""
+    """Extract, transform and load the hour. Return its counts, and seconds of each step, on the clock and of CPU."""
     seconds: dict[str, float] = {}
     engine = sa.create_engine(sa.make_url(dsn).set(drivername="postgresql+psycopg"))
     with _timed(seconds, "prepare"):

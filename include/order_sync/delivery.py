@@ -110,7 +110,7 @@ class Delivery:
                         self._make_way(batch, in_flight, halves)
                         self._send(number, batch, in_flight)
                 self._make_way(None, in_flight, halves)
-            except BaseException:
+            except BaseException:  # also Airflow's request to end: what is under way would be in doubt
                 self._settle_what_has_left(in_flight)
                 raise
 

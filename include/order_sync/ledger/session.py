@@ -91,17 +91,19 @@ class LedgerSession:
 
     def own_accepted(self) -> int:
         """Return how many orders of this run, a version each, were accepted."""
-        query = """
-            select coalesce(sum(orders), 0) - (
-                select count(*) from rejections where batch_id in (
-                    select id from batches where destination_id = %s and run = %s and outcome = 'answered'))
-            from batches where destination_id = %s and run = %s and outcome = 'answered'
-        """
-        return self._number(query, 2)
+        return self._number(
+            """
+            with own as (
+                select id, orders from batches where destination_id = %s and run = %s and outcome = 'answered'
+            )
+            select coalesce(sum(orders), 0) - (select count(*) from rejections where batch_id in (select id from own))
+            from own
+            """
+        )
 
-    def _number(self, query: str, times: int = 1) -> int:
+    def _number(self, query: str) -> int:
         with self.transaction() as cursor:
-            return int(cursor.execute(query, (self.destination_id, self.run) * times).fetchone()[0])
+            return int(cursor.execute(query, (self.destination_id, self.run)).fetchone()[0])
 
     def advance(self, orders: pd.DataFrame) -> None:
         """Remember newer versions of orders that need not be sent, so that none in between is ever sent.
