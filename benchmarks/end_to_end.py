@@ -140,7 +140,7 @@ def _load(
     credentials = Credentials(f"{address.scheme}://{address.netloc}", "bench", SECRET)
     this_run = f"{datetime.now(UTC).isoformat()} {os.getpid()}"
     with (
-        http.open_session() as session,
+        http.open_session(credentials.url) as session,
         open_session(engine, "the ledger", destination=destination.name, run=this_run, try_number=1) as ledger,
     ):
         sealer = Sealer(staging, source.timezone, NoCipher())

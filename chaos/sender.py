@@ -109,7 +109,7 @@ def load(world: World, run: Run, try_number: int) -> None:
     login, secret = ACCOUNTS[run.destination]
     credentials = Credentials(f"{world.sandbox}/{run.destination}", login, secret)
     with (
-        http.open_session() as session,
+        http.open_session(credentials.url) as session,
         open_session(
             _engine(world.ledger),
             "order_sync_ledger",

@@ -13,14 +13,14 @@ import requests
 
 from include.order_sync import http
 from include.order_sync.ahead import made_ahead
+from include.order_sync.batching import Batch, Lots, batches_of, sizes_of
 from include.order_sync.errors import BatchRefusedError, InDoubtError, StopError, TryAgainError
 from include.order_sync.in_flight import InFlight
-from include.order_sync.ledger import attempts
 from include.order_sync.ledger.quarantine import HELD_REASON
 from include.order_sync.ledger.sealing import Entry
 from include.order_sync.ledger.session import LedgerSession
 from include.order_sync.plan import Action
-from include.order_sync.planner import Choices, Planner
+from include.order_sync.planner import Choices, Planned, Planner
 from include.order_sync.providers.base import Credentials, Outcome, Provider, Verdict
 
 log = logging.getLogger(__name__)
@@ -28,10 +28,6 @@ log = logging.getLogger(__name__)
 ORDERS_NAMED_IN_A_MESSAGE = 20
 UNANSWERED_IN_A_ROW = 3
 FRUITLESS_REQUESTS = 20
-ORDERS_WRITTEN_AT_ONCE = 1000
-
-# What a batch needs of its orders: to be written down, to be sent, and to find their rows for the quarantine.
-BATCH_COLUMNS = ["order_id", "attempt", "payload", "held_if_in_doubt", "order_hash", "position", "rank"]
 
 
 @dataclass
@@ -89,106 +85,93 @@ class Delivery:
             TryAgainError: a batch was not taken, or is in doubt and may be repeated; later ones were not sent.
             StopError: later ones were not sent, or all were and some are held.
         """
-        planner = Planner(self.provider, self.ledger, self.choices)
         behind: list[pd.DataFrame] = []
-        self._deliver(self._to_send(planner, parts, behind))
+        self._deliver(parts, behind)
         # What looked unchanged beside a change that was to be sent first: now it shows whether it is.
         self.delivered.orders[Action.UNCHANGED] -= sum(map(len, behind))
-        self._deliver(self._to_send(planner, behind, []))
+        self._deliver(behind, [])
         self.ledger.resolve_delivered()
         self.delivered.orders += Counter()  # without those of which there are none
         self.delivered.complete = True
         self._judge()
 
-    def _deliver(self, to_send: Iterator[pd.DataFrame]) -> None:
-        """Send orders in batches: each is written down while others are under way, and leaves as soon as it may."""
-        halves: deque[pd.DataFrame] = deque()
+    def _deliver(self, parts: Iterable[pd.DataFrame], behind: list[pd.DataFrame]) -> None:
+        """Plan parts, write batches down, and send them: while one is under way, the next lots are made ready.
+
+        What is to be looked at again goes to `behind`.
+        """
+        planner = Planner(self.provider, self.ledger.preparation, self.choices)
+        halves: deque[Batch] = deque()
         with InFlight(self._ask, self.connections) as in_flight:
             try:
-                for some in _together(batches(to_send, self.provider.max_orders)):
-                    for number, batch in zip(self.ledger.prepare(some), some, strict=True):
+                for planned, lot in made_ahead(self._written_down(made_ahead(planner.plans(parts)))):
+                    if planned:
+                        behind.append(planned.behind)
+                        self._note(planned)
+                    for batch in lot:
                         self._make_way(batch, in_flight, halves)
-                        self._send(number, batch, in_flight)
+                        self._send(batch, in_flight)
                 self._make_way(None, in_flight, halves)
             except BaseException:  # also Airflow's request to end: what is under way would be in doubt
                 self._settle_what_has_left(in_flight)
                 raise
 
-    def _make_way(self, batch: pd.DataFrame | None, in_flight: InFlight, halves: deque[pd.DataFrame]) -> None:
+    def _written_down(self, planned_parts: Iterable[Planned]) -> Iterator[tuple[Planned | None, list[Batch]]]:
+        """Yield each part as it was planned, and the batches of its orders, by lots."""
+        lots = Lots(self.provider.max_orders)
+        for planned in planned_parts:
+            yield planned, []
+            for lot in lots.of(planned.to_send):
+                yield None, self._write(lot, self.provider.max_orders)
+        for lot in lots.rest():
+            yield None, self._write(lot, self.provider.max_orders)
+
+    def _write(self, orders: pd.DataFrame, size: int) -> list[Batch]:
+        """Write orders down in batches of this size, and return these."""
+        return batches_of(orders, self.ledger.preparation.write(orders, sizes_of(orders, size)), size)
+
+    def _note(self, planned: Planned) -> None:
+        """Count and remember what is not sent of a part."""
+        self.ledger.advance(planned.newer)
+        self._hold(planned.held)
+        self.delivered.orders.update(planned.outcomes)
+
+    def _make_way(self, batch: Batch | None, in_flight: InFlight, halves: deque[Batch]) -> None:
         """Settle what must be settled before `batch` may leave, or all if there is none; halves leave first."""
         while halves or (len(in_flight) if batch is None else not in_flight.has_place_for(batch)):
             if halves and in_flight.has_place_for(halves[0]):
-                half = halves.popleft()
-                (number,) = self.ledger.prepare([half])
-                self._send(number, half, in_flight)
+                self._send(halves.popleft(), in_flight)
             else:
                 halves.extend(self._settle(in_flight))
 
-    def _to_send(
-        self, planner: Planner, parts: Iterable[pd.DataFrame], behind: list[pd.DataFrame]
-    ) -> Iterator[pd.DataFrame]:
-        """Count what is not sent of each part, and yield what is; the next part is planned meanwhile.
-
-        What is unchanged against a change that has yet to be sent goes to `behind`: the ledger may learn of it only
-        after that one.
-        """
-        for part, orders, action, sent in made_ahead(self._planned(planner, parts)):
-            # After a refusal, what is unchanged against the refused one is not what the service has.
-            known = orders["newer"] & orders["code"].eq(orders["known_code"])
-            unchanged = orders[action == Action.UNCHANGED].drop_duplicates("order_id", keep="last")
-            if len(unchanged):
-                waits = unchanged["order_id"].isin(sent["order_id"])
-                behind.append(part.loc[unchanged.index[waits]])
-                self._advance(unchanged[~waits & known[unchanged.index]])
-            self._hold(orders[action == Action.HELD])
-            self.delivered.orders.update(action[(action != Action.SEND) & (action != Action.HELD)].tolist())
-            yield sent
-
-    def _planned(
-        self, planner: Planner, parts: Iterable[pd.DataFrame]
-    ) -> Iterator[tuple[pd.DataFrame, pd.DataFrame, pd.Series, pd.DataFrame]]:
-        """Yield each part, its orders as attempts, the Action for each, and those to send as BATCH_COLUMNS."""
-        for part in parts:
-            if len(part):
-                orders, action = planner.plan(part)
-                sent = orders[action == Action.SEND]
-                sent = sent.assign(attempt=attempts.lines(sent, self.ledger.destination_id))
-                yield part, orders, action, sent[BATCH_COLUMNS]
-
-    def _advance(self, newer: pd.DataFrame) -> None:
-        """Let the ledger remember newer versions of which the service has the code."""
-        known = newer.assign(payload_hash=newer["known_hash"])
-        self.ledger.advance(known.assign(attempt=attempts.lines(known, self.ledger.destination_id)))
-
-    def _send(self, number: int, batch: pd.DataFrame, in_flight: InFlight) -> None:
-        self.ledger.begin(number)
+    def _send(self, batch: Batch, in_flight: InFlight) -> None:
+        self.ledger.begin(batch.number)
         self.delivered.requests += 1
-        in_flight.send(number, batch)
+        in_flight.send(batch)
 
-    def _settle(self, in_flight: InFlight) -> list[pd.DataFrame]:
+    def _settle(self, in_flight: InFlight) -> list[Batch]:
         """Wait for one answer, write down what became of its batch, and return its halves if they are to be sent."""
-        number, batch, answer = in_flight.take()
+        batch, answer = in_flight.take()
         try:
             verdicts = answer.result()
         except BatchRefusedError as refusal:
             if self.provider.halve_refused and len(batch) > 1:
-                self.ledger.conclude(number, "not_taken", reason=str(refusal))
-                middle = len(batch) // 2
-                return [batch.iloc[:middle], batch.iloc[middle:]]
+                self.ledger.conclude(batch.number, "not_taken", reason=str(refusal))
+                return self._write(batch.orders, (len(batch) + 1) // 2)
             verdicts = [Verdict(Outcome.REJECTED, str(refusal), refusal.words)] * len(batch)
         except InDoubtError as doubt:
-            self.ledger.conclude(number, "in_doubt", reason=str(doubt))
-            if not batch["held_if_in_doubt"].any():
+            self.ledger.conclude(batch.number, "in_doubt", reason=str(doubt))
+            if not batch.orders["held_if_in_doubt"].any():
                 # These codes set a state, so that sending them twice does no harm.
                 raise TryAgainError(f"{doubt}. The batch is in doubt, and sent again.") from None
             log.error("%s. Its %d orders are held: they are not sent again.", doubt, len(batch))
-            self._hold(batch)
+            self._hold(batch.orders)
             self._refuse_to_go_on_unanswered()
             return []
         except (TryAgainError, StopError) as error:
-            self.ledger.conclude(number, "not_taken", reason=str(error))
+            self.ledger.conclude(batch.number, "not_taken", reason=str(error))
             raise
-        self._record(number, batch, verdicts)
+        self._record(batch, verdicts)
         return []
 
     def _settle_what_has_left(self, in_flight: InFlight) -> None:
@@ -197,24 +180,24 @@ class Delivery:
             with suppress(Exception):
                 self._settle(in_flight)
 
-    def _ask(self, batch: pd.DataFrame) -> list[Verdict]:
+    def _ask(self, batch: Batch) -> list[Verdict]:
         """Ask the service, in a thread of its own: nothing is written down here."""
-        request = self.provider.request(self.credentials, batch["payload"].tolist())
+        request = self.provider.request(self.credentials, batch.payloads)
         answer = http.send(self.session, self.credentials.url, request)
         try:
-            return self.provider.read(answer, batch["order_id"].tolist(), self.credentials)
+            return self.provider.read(answer, batch.order_ids, self.credentials)
         except (ValueError, TypeError, RecursionError) as error:
             # No answer may bring the reader down: the batch could have been taken.
             title = self.provider.title
             raise InDoubtError(f"{title} gave an answer that can't be read ({type(error).__name__})") from None
 
-    def _record(self, number: int, batch: pd.DataFrame, verdicts: list[Verdict]) -> None:
+    def _record(self, batch: Batch, verdicts: list[Verdict]) -> None:
         self.delivered.unanswered = 0
         refused = [verdict.outcome is Outcome.REJECTED for verdict in verdicts]
         if any(refused):
-            self._reject(number, batch[refused], [v for v in verdicts if v.outcome is Outcome.REJECTED])
+            self._reject(batch.number, batch.orders[refused], [v for v in verdicts if v.outcome is Outcome.REJECTED])
         else:
-            self.ledger.conclude(number, "answered")
+            self.ledger.conclude(batch.number, "answered")
         if all(refused):
             self._refuse_to_go_on_rejected()
         else:
@@ -269,47 +252,3 @@ class Delivery:
                 f"{self.provider.title} accepted nothing in {FRUITLESS_REQUESTS} requests: "
                 f"{self.delivered.reasons.most_common(1)[0][0]}. The others were not sent. Look at the account."
             )
-
-
-def _together(batches: Iterable[pd.DataFrame]) -> Iterator[list[pd.DataFrame]]:
-    """Yield batches in lots of so many orders that writing them down at once pays."""
-    some: list[pd.DataFrame] = []
-    for batch in batches:
-        some.append(batch)
-        if sum(map(len, some)) >= ORDERS_WRITTEN_AT_ONCE:
-            yield some
-            some = []
-    if some:
-        yield some
-
-
-def batches(parts: Iterable[pd.DataFrame], max_orders: int) -> Iterator[pd.DataFrame]:
-    """Yield the orders in batches, none empty, none with an order twice, an order's changes one after the other.
-
-    Args:
-        parts: `order_id` and what else an order carries; all changes of an order lie in one part, in order.
-        max_orders: the most that a batch may hold.
-    """
-    waiting: list[pd.DataFrame] = []
-    for part in parts:
-        several = not part["order_id"].is_unique
-        for change, orders in part.groupby(part.groupby("order_id").cumcount()) if several else [(0, part)]:
-            if change:
-                # The orders' earlier changes must have their verdict first.
-                yield from _full(waiting, max_orders, last=True)
-            waiting.append(orders)
-            yield from _full(waiting, max_orders, last=False)
-    yield from _full(waiting, max_orders, last=True)
-
-
-def _full(waiting: list[pd.DataFrame], max_orders: int, *, last: bool) -> Iterator[pd.DataFrame]:
-    """Take full batches out of `waiting`, and the rest too if it is the last."""
-    if sum(map(len, waiting)) < max_orders and not last:
-        return
-    orders = pd.concat(waiting, ignore_index=True) if waiting else pd.DataFrame()
-    waiting.clear()
-    end = len(orders) if last else len(orders) - len(orders) % max_orders
-    for start in range(0, end, max_orders):
-        yield orders.iloc[start : min(start + max_orders, end)]
-    if end < len(orders):
-        waiting.append(orders.iloc[end:])

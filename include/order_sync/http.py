@@ -27,13 +27,6 @@ MAX_ANSWER_BYTES = 4 * 1024 * 1024
 MOST_CONNECTIONS = 64  # that a destination may have (config.py)
 
 
-class _NoAuth(requests.auth.AuthBase):
-    """Keeps a ~/.netrc of the machine from adding an Authorization header of its own."""
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        return request
-
-
 class _Connection(HTTPSConnection):
     """Tells a failed TLS handshake, after which nothing was sent, from a TLS failure in mid-answer."""
 
@@ -48,14 +41,20 @@ class _Pool(HTTPSConnectionPool):
     ConnectionCls = _Connection
 
 
-def open_session() -> requests.Session:
-    """Return a session whose connections are kept alive and never retried by the library."""
+def open_session(url: str) -> requests.Session:
+    """Return a session with the service at `url`, whose connections are kept alive and never retried by the library.
+
+    The environment names its proxies and certificates; it is looked at once, as requests would for each request again.
+    """
     session = requests.Session()
+    environment = session.merge_environment_settings(url, {}, None, None, None)
+    session.proxies, session.verify = environment["proxies"], environment["verify"]
+    # Nor may a ~/.netrc of the machine add an Authorization header of its own.
+    session.trust_env = False
     adapter = HTTPAdapter(max_retries=0, pool_maxsize=MOST_CONNECTIONS)
     adapter.poolmanager.pool_classes_by_scheme = {"http": HTTPConnectionPool, "https": _Pool}
     session.mount("https://", adapter)
     session.mount("http://", adapter)
-    session.auth = _NoAuth()
     return session
 
 

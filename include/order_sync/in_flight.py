@@ -8,7 +8,7 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import Any
 
-import pandas as pd
+from include.order_sync.batching import Batch
 
 
 class InFlight:
@@ -21,11 +21,11 @@ class InFlight:
         connections: how many batches may be under way at once.
     """
 
-    def __init__(self, ask: Callable[[pd.DataFrame], Any], connections: int) -> None:
+    def __init__(self, ask: Callable[[Batch], Any], connections: int) -> None:
         self._ask = ask
         self._connections = connections
         self._pool = ThreadPoolExecutor(connections, "request")
-        self._under_way: dict[Future[Any], tuple[int, pd.DataFrame]] = {}
+        self._under_way: dict[Future[Any], Batch] = {}
         self._orders: set[str] = set()
         self._answered: SimpleQueue[Future[Any]] = SimpleQueue()
 
@@ -40,24 +40,24 @@ class InFlight:
     def __len__(self) -> int:
         return len(self._under_way)
 
-    def has_place_for(self, batch: pd.DataFrame) -> bool:
+    def has_place_for(self, batch: Batch) -> bool:
         """Tell whether the batch may leave now: no answer is to come first."""
         if len(self) == self._connections:
             return False
-        return not self or self._orders.isdisjoint(batch["order_id"].tolist())
+        return not self or self._orders.isdisjoint(batch.order_ids)
 
-    def send(self, number: int, batch: pd.DataFrame) -> None:
+    def send(self, batch: Batch) -> None:
         """Let a batch leave."""
         future = self._pool.submit(self._ask, batch)
-        self._under_way[future] = number, batch
+        self._under_way[future] = batch
         if self._connections > 1:
-            self._orders.update(batch["order_id"].tolist())
+            self._orders.update(batch.order_ids)
         future.add_done_callback(self._answered.put)
 
-    def take(self) -> tuple[int, pd.DataFrame, Future[Any]]:
-        """Wait for the next answer, and return the batch's number, the batch, and what came of it."""
+    def take(self) -> tuple[Batch, Future[Any]]:
+        """Wait for the next answer, and return the batch and what came of it."""
         future = self._answered.get()
-        number, batch = self._under_way.pop(future)
+        batch = self._under_way.pop(future)
         if self._connections > 1:
-            self._orders.difference_update(batch["order_id"].tolist())
-        return number, batch, future
+            self._orders.difference_update(batch.order_ids)
+        return batch, future

@@ -38,18 +38,19 @@ def plan(
     code: that one is sent, and the held one is resolved by it.
 
     Args:
-        ready: order_id, VERSION, code, payload_hash; an order's changes in order.
-        known: STATE_COLUMNS of the ledger, row by row; where the ledger does not know an order, `verdict` is missing.
+        ready: order_hash, order_id, code, payload_hash; an order's changes in order.
+        known: STATE_COLUMNS of the ledger, row by row, as `compare` gives them; where the ledger does not know an
+            order, `verdict` is missing.
         own: the verdict that this run's earlier tries have got, row by row; missing where they have none.
         send_when: what makes an order changed.
         resend: send unchanged orders too.
         retry_rejected: send again what the service has rejected, though it is the same.
     """
     verdict = known["verdict"]
-    several = ready["order_id"].duplicated(keep=False)
+    several = ready["order_hash"].duplicated(keep=False)  # and maybe some that are there once
     if verdict.isna().all() and own.isna().all() and not several.any():
         return pd.Series(Action.SEND.value, index=ready.index, dtype="str")
-    newer, same = compare(ready, known)
+    newer, same = known["newer"], known["same"]
     ahead = newer | verdict.isna()
 
     fact = "code" if send_when == "status" else "payload_hash"
@@ -89,11 +90,16 @@ def _differ(ours: pd.Series, theirs: pd.Series) -> pd.Series:
     return ours.ne(theirs).fillna(True).astype("bool")
 
 
-def compare(ready: pd.DataFrame, known: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
-    """Return where an order's version is higher than the ledger's, and where it is the same; arguments as of `plan`."""
+def compare(ready: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
+    """Return `known`, and where an order's version is `newer` than the ledger's, and where it is the `same`.
+
+    Args:
+        ready: VERSION.
+        known: VERSION and verdict, row by row.
+    """
     newer = pd.Series(False, index=ready.index)
     same = known["verdict"].notna()
     for column in VERSION:
         newer |= same & (ready[column] > known[column])
         same &= ready[column] == known[column]
-    return newer, same
+    return known.assign(newer=newer, same=same)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pyarrow.compute as pc
 
-from include.order_sync.ledger.session import LedgerSession
+from include.order_sync.ahead import made_ahead
+from include.order_sync.batching import BATCH_COLUMNS
+from include.order_sync.ledger import attempts
+from include.order_sync.ledger.preparation import Preparation
 from include.order_sync.plan import Action, compare, plan
 from include.order_sync.providers.base import Provider
+from include.order_sync.texts import array_of
 from include.order_sync.transform import VERSION
 
 FIRST_SHOWN = 20
@@ -40,6 +42,25 @@ class Choices:
 
 
 @dataclass(frozen=True)
+class Planned:
+    """What a run does with the orders of a part.
+
+    Args:
+        to_send: BATCH_COLUMNS of batching.py, an order's changes in order.
+        behind: rows of the part that look unchanged, but a change of their order is to be sent before.
+        newer: newer versions of orders of which the service has the code, as LedgerSession.advance() takes them.
+        held: orders that wait for a person, as attempts.
+        outcomes: how many of the other orders have each Action.
+    """
+
+    to_send: pd.DataFrame
+    behind: pd.DataFrame
+    newer: pd.DataFrame
+    held: pd.DataFrame
+    outcomes: Counter[str]
+
+
+@dataclass(frozen=True)
 class Planner:
     """Compares ready orders with what the ledger knows.
 
@@ -50,22 +71,30 @@ class Planner:
     """
 
     provider: Provider
-    ledger: LedgerSession
+    ledger: Preparation
     choices: Choices
 
-    def plan(self, part: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
+    def plans(self, parts: Iterable[pd.DataFrame]) -> Iterator[Planned]:
+        """Yield what to do with each part's orders; nothing is done here. The next part's states are read meanwhile."""
+        for part, states in self._with_states(parts):
+            yield self._planned(part, *self.plan(part, states))
+
+    def _with_states(self, parts: Iterable[pd.DataFrame]) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
+        return made_ahead((part, self.ledger.states(part)) for part in parts if len(part))
+
+    def plan(self, part: pd.DataFrame, states: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
         """Return a part's orders (READY_COLUMNS of transform.py) as attempts, and the Action for each.
 
         An attempt has, besides, its `payload_hash`; `held_if_in_doubt`; of what the service has, `known_code` and
         `known_hash`; and whether its version is `newer` than the ledger's.
         """
-        known = self._known(part)
+        known = compare(part, _row_by_row(states, part))
         orders = part.assign(
             payload_hash=payload_hashes(part["payload"]),
             held_if_in_doubt=part["code"].isin(self.provider.held_codes) & (not self.choices.resend_in_doubt),
             known_code=known["code"].where(known["verdict"].notna()),
             known_hash=known["payload_hash"],
-            newer=compare(part, known)[0],
+            newer=known["newer"],
         )
         action = plan(
             orders,
@@ -77,6 +106,28 @@ class Planner:
         )
         return orders, action
 
+    def _planned(self, part: pd.DataFrame, orders: pd.DataFrame, action: pd.Series) -> Planned:
+        send, held = action == Action.SEND, action == Action.HELD
+        to_send = orders[send]
+        unchanged = orders[action == Action.UNCHANGED]
+        if not unchanged["order_hash"].is_unique:
+            unchanged = unchanged.drop_duplicates("order_id", keep="last")
+        # The ledger may learn of these only after that change is sent.
+        waits = pc.is_in(array_of(unchanged["order_id"]), value_set=array_of(to_send["order_id"])).to_numpy(False)
+        # After a refusal, what is unchanged against the refused one is not what the service has.
+        known = unchanged["newer"] & unchanged["code"].eq(unchanged["known_code"])
+        newer = unchanged[~waits & known]
+        return Planned(
+            to_send=to_send.assign(attempt=self._lines(to_send))[BATCH_COLUMNS],
+            behind=part.loc[unchanged.index[waits]],
+            newer=newer.assign(attempt=self._lines(newer.assign(payload_hash=newer["known_hash"]))),
+            held=orders[held],
+            outcomes=Counter({str(name): n for name, n in action[~send & ~held].value_counts().items()}),
+        )
+
+    def _lines(self, orders: pd.DataFrame) -> pd.Series[str]:
+        return attempts.lines(orders, self.ledger.sender.destination_id)
+
     def preview(self, parts: Iterable[pd.DataFrame]) -> tuple[Counter[str], pd.DataFrame]:
         """Return how many orders have each outcome, those to be sent as NOT_SENT, and the first of these.
 
@@ -84,23 +135,12 @@ class Planner:
         """
         outcomes: Counter[str] = Counter()
         first: list[pd.DataFrame] = []
-        for part in parts:
-            orders, action = self.plan(part)
+        for part, states in self._with_states(parts):
+            orders, action = self.plan(part, states)
             outcomes.update(action.where(action != Action.SEND, NOT_SENT))
             first.append(orders.loc[action == Action.SEND, ["order_id", "known_code", "code"]].head(FIRST_SHOWN))
         shown = pd.concat(first).head(FIRST_SHOWN)
         return outcomes, shown.set_axis(["order_id", "before", "after"], axis=1)
-
-    def _known(self, part: pd.DataFrame) -> pd.DataFrame:
-        """Return what the ledger knows of each order, row by row."""
-        states = self.ledger.states(part)
-        if states.empty:
-            return states.reindex(part.index)
-        at = pc.index_in(pa.array(part["order_id"]), pa.array(states["order_id"])).to_numpy(zero_copy_only=False)
-        missing = np.isnan(at)
-        known = states.iloc[np.where(missing, 0, at).astype("int64")].set_index(part.index)
-        known.loc[missing, "verdict"] = pd.NA
-        return known
 
     def _own_verdicts(self, part: pd.DataFrame) -> pd.Series:
         version = ["order_id", *VERSION]
@@ -111,6 +151,17 @@ class Planner:
     @cached_property
     def _own(self) -> pd.DataFrame:
         return self.ledger.own_verdicts()
+
+
+def _row_by_row(states: pd.DataFrame, part: pd.DataFrame) -> pd.DataFrame:
+    """Return what is known of each order; where nothing is, `verdict` is missing."""
+    if states.empty:
+        return states.reindex(part.index)
+    at = pc.index_in(array_of(part["order_id"]), value_set=array_of(states["order_id"]))
+    known: pd.DataFrame = states.iloc[at.fill_null(0).to_numpy()].set_index(part.index)
+    if at.null_count:
+        known["verdict"] = known["verdict"].where(at.is_valid().to_numpy(zero_copy_only=False))
+    return known
 
 
 def payload_hashes(payloads: pd.Series) -> pd.Series:

@@ -117,7 +117,7 @@ def credentials(provider: Provider, sandbox: Client) -> Credentials:
 @pytest.fixture
 def session() -> Iterator[requests.Session]:
     """A session as the hooks give."""
-    with http.open_session() as session:
+    with http.open_session("http://127.0.0.1") as session:
         yield session
 
 

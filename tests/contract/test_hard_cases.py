@@ -83,7 +83,7 @@ def deliver(service, ledger) -> Callable[..., Delivered]:
 
 def verdict_of(written: LedgerSession, order: str) -> str:
     """Return what the ledger says of an order."""
-    states = written.states(ready((order, 0, FIRST))).set_index("order_id")
+    states = written.preparation.states(ready((order, 0, FIRST))).set_index("order_id")
     return states.loc[order, "verdict"]
 
 
@@ -198,4 +198,4 @@ def test_a_bad_row_of_a_delivered_order_stays_listed(deliver, ledger):
         deliver(ready((f"other {run}", 5, FIRST)), run=run)
     with deliver.session() as written, written.transaction() as cursor:
         query = "select times_seen, resolution from quarantine where destination = %s"
-        assert cursor.execute(query, (written.destination,)).fetchall() == [(2, None)]
+        assert cursor.execute(query, (written.sender.destination,)).fetchall() == [(2, None)]

@@ -397,7 +397,7 @@ def test_a_preview_shows_old_and_new_codes(provider, deliver, sandbox, ledger):
     with open_session(
         ledger, "order_sync_ledger", destination=deliver.destination, run="look", try_number=1, read_only=True
     ) as session:
-        outcomes, shown = Planner(provider, session, Choices()).preview([part])
+        outcomes, shown = Planner(provider, session.preparation, Choices()).preview([part])
     assert outcomes == {"not_sent": 2, "unchanged": 1}
     codes = provider.statuses
     assert sorted(shown.fillna("").to_numpy().tolist()) == [

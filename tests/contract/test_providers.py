@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from include.order_sync import http
-from include.order_sync.delivery import batches
 from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.model import OrderStatus
 from include.order_sync.providers.base import Credentials
@@ -169,9 +168,10 @@ def test_golden_requests(provider):
     """The requests of known orders, one of each status, are byte for byte those that were read and found right."""
     rows = [orders([str(100 + number)], status) for number, status in enumerate(provider.statuses)]
     login, secret = ACCOUNTS[provider.name]
+    payloads = ready(provider, *rows).sort_values("order_id")["payload"].tolist()
     requests = [
-        provider.request(Credentials("", login, secret), batch["payload"].tolist())
-        for batch in batches([ready(provider, *rows).sort_values("order_id")], provider.max_orders)
+        provider.request(Credentials("", login, secret), payloads[start : start + provider.max_orders])
+        for start in range(0, len(payloads), provider.max_orders)
     ]
     expected = json.loads((GOLDEN / f"{provider.name}.json").read_text("utf-8"))
     assert [{"path": r.path, "headers": dict(r.headers), "body": r.body.decode()} for r in requests] == expected

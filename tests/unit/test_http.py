@@ -4,7 +4,9 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
+import requests
 
+from include.order_sync import http
 from include.order_sync.providers.base import Answer, Credentials, Request
 
 
@@ -35,3 +37,19 @@ def test_nothing_shows_secrets_or_personal_data():
     )
     assert "hush" not in shown
     assert "anna" not in shown
+
+
+def test_a_session_goes_by_the_environment_but_for_netrc(monkeypatch, tmp_path):
+    """Proxies and certificates are the machine's, as it says which hosts they are for; logins are the connection's."""
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
+    monkeypatch.setenv("NO_PROXY", "inside.example")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path))
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine api.example login somebody password else")
+    monkeypatch.setenv("NETRC", str(netrc))
+    with http.open_session("https://api.example") as outside, http.open_session("https://inside.example") as inside:
+        assert outside.proxies["https"] == "http://proxy.example:3128"
+        assert "https" not in inside.proxies
+        assert outside.verify == str(tmp_path)
+        request = requests.Request("POST", "https://api.example/orders", data=b"[]")
+        assert "Authorization" not in outside.prepare_request(request).headers

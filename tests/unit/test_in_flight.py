@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from include.order_sync.batching import Batch
 from include.order_sync.in_flight import InFlight
 
 
-def batch(*order_ids: str) -> pd.DataFrame:
+def batch(number: int, *order_ids: str) -> Batch:
     """Return a batch of these orders."""
-    return pd.DataFrame({"order_id": pd.Series(order_ids, dtype="str")})
+    return Batch(number, order_ids, order_ids, pd.DataFrame(), 0)
 
 
 @given(st.lists(st.sets(st.sampled_from("abcdef"), min_size=1, max_size=3), min_size=1, max_size=20), st.integers(1, 4))
@@ -22,8 +23,8 @@ def test_an_order_is_under_way_once(sets, connections):
     """At no moment there are more batches than connections, or two with one order; an order's batches keep theirs."""
     lock, now_asked, most, asked = threading.Lock(), [], [0], []
 
-    def ask(orders: pd.DataFrame) -> list[str]:
-        ids = orders["order_id"].tolist()
+    def ask(orders: Batch) -> list[str]:
+        ids = list(orders.order_ids)
         with lock:
             assert not {order for other in now_asked for order in other} & set(ids)
             now_asked.append(ids)
@@ -37,15 +38,15 @@ def test_an_order_is_under_way_once(sets, connections):
     taken = []
     with InFlight(ask, connections) as in_flight:
         for number, ids in enumerate(sets):
-            orders = batch(*sorted(ids))
+            orders = batch(number, *sorted(ids))
             while not in_flight.has_place_for(orders):
                 taken.append(in_flight.take())
-            in_flight.send(number, orders)
+            in_flight.send(orders)
         while in_flight:
             taken.append(in_flight.take())
     assert most[0] <= connections
-    assert sorted(number for number, _, _ in taken) == list(range(len(sets)))
-    assert all(answer.result() == orders["order_id"].tolist() for _, orders, answer in taken)
+    assert sorted(orders.number for orders, _ in taken) == list(range(len(sets)))
+    assert all(answer.result() == list(orders.order_ids) for orders, answer in taken)
     for order in "abcdef":
         assert [ids for ids in asked if order in ids] == [sorted(ids) for ids in sets if order in ids]
 
@@ -53,15 +54,15 @@ def test_an_order_is_under_way_once(sets, connections):
 def test_a_failure_belongs_to_its_batch():
     """What a request raises comes out with its batch, and with no other."""
 
-    def ask(orders: pd.DataFrame) -> str:
-        if orders["order_id"].iloc[0] == "bad":
+    def ask(orders: Batch) -> str:
+        if orders.order_ids == ("bad",):
             raise ValueError("refused")
         return "taken"
 
     with InFlight(ask, 2) as in_flight:
-        in_flight.send(1, batch("good"))
-        in_flight.send(2, batch("bad"))
-        answers = {number: answer for number, _, answer in (in_flight.take(), in_flight.take())}
+        in_flight.send(batch(1, "good"))
+        in_flight.send(batch(2, "bad"))
+        answers = {orders.number: answer for orders, answer in (in_flight.take(), in_flight.take())}
     assert answers[1].result() == "taken"
     with pytest.raises(ValueError, match="refused"):
         answers[2].result()

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as pa_csv
+
+from include.order_sync.texts import array_of, series_of
 
 # An attempt's columns, but for its batch and destination.
 COLUMNS = (
@@ -36,22 +39,35 @@ STATE_COLUMNS = [
     "payload_hash",
     "attempted_hash",
 ]
-_READ = {
-    "order_hash": pa.int32(),
-    "order_id": pa.string(),
-    "batch_id": pa.int64(),
-    "status_changed_at": pa.timestamp("us", "UTC"),
-    "updated_at": pa.timestamp("us", "UTC"),
-    "rank": pa.int64(),
-    "verdict": pa.string(),
-    "code": pa.string(),
-    "payload_hash": pa.int64(),
-}
-# One text for all rows: a row a message, as COPY sends them, would take longer to receive than to find.
+# States come as few values for all rows, in PostgreSQL's binary formats: a row a message, or numbers and times as text,
+# would take longer than to find them. https://www.postgresql.org/docs/current/protocol-overview.html
+_NUMBERS = np.dtype([(name, ">i8") for name in ("status_changed_at", "updated_at", "rank", "batch_id", "payload_hash")])
+_TEXTS = ("order_id", "verdict", "code")
 _SELECT = f"""
-    select string_agg(concat_ws(E'\\t', {", ".join(_READ)}), E'\\n')
+    select string_agg(
+            timestamptz_send(status_changed_at) || timestamptz_send(updated_at) || int8send(rank) || int8send(batch_id)
+            || int8send(payload_hash), ''
+        ), {", ".join(f"string_agg({name}, chr(10))" for name in _TEXTS)}
     from settled_attempts where destination_id = %(destination)s and {{which}}
 """  # noqa: S608
+_POSTGRES_EPOCH_US = 946_684_800_000_000  # 2000-01-01 UTC
+
+
+@dataclass(frozen=True)
+class Sender:
+    """Whose attempts: one try of a run.
+
+    Args:
+        destination: that it sends to.
+        destination_id: its number; 0 where nothing was ever sent to it.
+        run: what attempts are counted by: one run of a DAG; one that a person clears is another.
+        try_number: of the task.
+    """
+
+    destination: str
+    destination_id: int
+    run: str
+    try_number: int
 
 
 def lines(orders: pd.DataFrame, destination_id: int) -> pd.Series[str]:
@@ -62,24 +78,44 @@ def lines(orders: pd.DataFrame, destination_id: int) -> pd.Series[str]:
         destination_id: whose attempts.
     """
     # Ids hold no control characters (validate.py), so the backslash is all that COPY would misread.
-    ids = pc.replace_substring(pa.array(orders["order_id"], pa.string()), "\\", "\\\\")
+    ids = pc.replace_substring(array_of(orders["order_id"]), "\\", "\\\\")
     texts = [ids if name == "order_id" else _texts(pa.array(orders[name])) for name in COLUMNS]
-    joined = pc.binary_join_element_wise(pa.scalar(str(destination_id)), *texts, pa.scalar("\t"))
-    return pd.Series(joined.to_pandas().to_numpy(), index=orders.index, dtype="str")
+    destination = pa.scalar(str(destination_id), pa.large_string())
+    joined = pc.binary_join_element_wise(destination, *texts, pa.scalar("\t", pa.large_string()))
+    return series_of(joined, orders.index)
 
 
 def _texts(values: pa.Array) -> pa.Array:
     """Return values as text; times, which are many orders', are each turned into text once."""
     if not pa.types.is_timestamp(values.type):
-        return values.cast(pa.string())
+        return values.cast(pa.large_string())
     encoded = values.dictionary_encode()
-    return encoded.dictionary.cast(pa.string()).take(encoded.indices)
+    return encoded.dictionary.cast(pa.large_string()).take(encoded.indices)
 
 
-def of_batch(batch: int, attempts: pd.Series[str]) -> bytes:
-    """Return the `lines` of one batch, as COPY_IN takes them."""
-    start = f"{batch}\t"
-    return (start + f"\n{start}".join(attempts.tolist()) + "\n").encode()
+def write(cursor: psycopg.Cursor[Any], sender: Sender, attempts: pd.Series[str], sizes: Sequence[int]) -> list[int]:
+    """Write batches that have not begun, with their attempts; return their numbers.
+
+    Args:
+        cursor: in a transaction: there is no batch without its attempts.
+        sender: whose they are.
+        attempts: `lines` of one batch after the other.
+        sizes: how many of them are each batch's.
+    """
+    rows = cursor.execute(
+        """
+        insert into batches (destination_id, run, try, orders)
+        select %s, %s, %s, * from unnest(%s::int[]) returning id
+        """,
+        (sender.destination_id, sender.run, sender.try_number, list(sizes)),
+    ).fetchall()
+    numbers = [number for (number,) in rows]
+    batches = pa.array(np.repeat(numbers, sizes)).cast(pa.large_string())
+    tab, end, nothing = (pa.scalar(text, pa.large_string()) for text in ("\t", "\n", ""))
+    joined = pc.binary_join_element_wise(batches, tab, array_of(attempts), end, nothing)
+    with cursor.copy(COPY_IN) as copy:
+        copy.write(memoryview(joined.buffers()[2]))
+    return numbers
 
 
 def states(cursor: psycopg.Cursor[Any], which: str, values: Mapping[str, Any]) -> pd.DataFrame:
@@ -90,18 +126,18 @@ def states(cursor: psycopg.Cursor[Any], which: str, values: Mapping[str, Any]) -
         which: a condition on settled_attempts, with placeholders.
         values: of the placeholders, and `destination`, its number.
     """
-    (text,) = cursor.execute(_SELECT.format(which=which), values).fetchone() or (None,)
-    table = pa.schema(_READ).empty_table()
-    if text:
-        table = pa_csv.read_csv(
-            pa.py_buffer(text.encode()),
-            pa_csv.ReadOptions(column_names=list(_READ), use_threads=False),
-            pa_csv.ParseOptions(delimiter="\t", quote_char=False),
-            pa_csv.ConvertOptions(column_types=_READ),
-        )
-    rows: pd.DataFrame = table.to_pandas()
+    found: Sequence[Any] = cursor.execute(_SELECT.format(which=which), values, binary=True).fetchone() or (None,) * 4
+    numbers = np.frombuffer(found[0] or b"", _NUMBERS)
+    # No id holds a control character (validate.py), and no code or verdict.
+    texts = [pc.split_pattern(pa.array([text], pa.large_string()), "\n").flatten() for text in found[1:]]
+    rows = pd.DataFrame(
+        {name: numbers[name].astype("int64") for name in _NUMBERS.names or ()}
+        | {name: series_of(values, pd.RangeIndex(len(values))) for name, values in zip(_TEXTS, texts, strict=True)}
+    )
+    for name in ("status_changed_at", "updated_at"):
+        rows[name] = pd.to_datetime(rows[name] + _POSTGRES_EPOCH_US, unit="us", utc=True).dt.as_unit("us")
     rows["payload_hash"] = rows["payload_hash"].astype("Int64")
-    if rows["order_hash"].is_unique:
+    if rows["order_id"].is_unique:
         # The usual case: one attempt an order, or none.
         newest = taken = rows
     else:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
@@ -72,6 +73,18 @@ def connect(engine: sa.Engine, name: str) -> sa.Connection:
         raise TryAgainError(
             f"The ledger behind connection {name!r} can't be reached: {redact(str(error.orig))}. Nothing was sent. "
             "If this goes on, look at the connection's host, port, login, password and database."
+        ) from None
+
+
+@contextmanager
+def guarded(destination: str) -> Iterator[None]:
+    """Turn the loss of a load's database session into TryAgainError."""
+    try:
+        yield
+    except psycopg.OperationalError as error:
+        raise TryAgainError(
+            f"The ledger's session is lost, and with it the lock of {destination!r}: {redact(str(error))}. "
+            "What was being sent is in doubt; nothing more was sent."
         ) from None
 
 

@@ -1,15 +1,14 @@
-"""What a load does with the ledger: takes its destination's lock, reads states, and writes intents and outcomes.
+"""What a load does with the ledger: takes its destination's lock, says which batches begin, and what became of them.
 
-No session, no intent; no intent, no request: the lock is held by the database session that writes the intents, so
-a sender that has lost the one has lost the other, and stops.
+No session, no intent; no intent, no request: the lock is held by the database session that says that a batch begins,
+so a sender that has lost the one has lost the other, and stops.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import pandas as pd
@@ -18,70 +17,23 @@ import sqlalchemy as sa
 
 from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.ledger import attempts, quarantine, schema
+from include.order_sync.ledger.preparation import Preparation
 from include.order_sync.ledger.sealing import Entry
-from include.order_sync.redact import redact
-
-OWN_COLUMNS = ["order_id", "status_changed_at", "updated_at", "rank", "verdict"]
-
-# Reading a whole stretch of the ledger costs so much less an order than looking single orders up.
-STRETCH_ROWS_AN_ORDER = 10
-BYTES_AN_ATTEMPT = 100
 
 
 @dataclass(frozen=True)
 class LedgerSession:
-    """One database session that holds a destination's lock.
+    """One database session that holds a destination's lock, and another beside it.
 
     Args:
-        connection: of psycopg, in no transaction.
-        destination: whose lock it holds.
-        destination_id: its number; 0 where nothing was ever sent to it.
-        run: what attempts are counted by: one run of a DAG; one that a person clears is another.
-        try_number: of the task.
-        lock: lets one thread at a time speak to the database: the next part is planned while batches are sent.
+        connection: of psycopg, in no transaction; for one thread alone.
+        sender: whose lock it holds.
+        preparation: what is read and written ahead.
     """
 
     connection: psycopg.Connection[Any]
-    destination: str
-    destination_id: int
-    run: str
-    try_number: int
-    lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
-
-    def states(self, orders: pd.DataFrame) -> pd.DataFrame:
-        """Return STATE_COLUMNS (attempts.py) of those of the orders that the ledger knows, and maybe of others.
-
-        Args:
-            orders: order_id, order_hash.
-        """
-        first, last = int(orders["order_hash"].min()), int(orders["order_hash"].max())
-        values: dict[str, Any] = {"destination": self.destination_id, "first": first, "last": last}
-        which = "order_hash between %(first)s and %(last)s"
-        with self._guarded(), self.connection.cursor() as cursor:
-            (size,) = cursor.execute("select pg_relation_size('attempts')").fetchone() or (0,)
-            in_stretch = size / BYTES_AN_ATTEMPT * (last - first) / 2**32
-            if in_stretch > STRETCH_ROWS_AN_ORDER * len(orders):
-                which = """(order_hash, order_id) in (
-                    select * from unnest(%(hashes)s::int[], %(ids)s::text[] collate "C"))"""
-                values |= {"hashes": orders["order_hash"].tolist(), "ids": orders["order_id"].tolist()}
-            return attempts.states(cursor, which, values)
-
-    def own_verdicts(self) -> pd.DataFrame:
-        """Return OWN_COLUMNS: what this run's earlier tries have got answers to, each version once."""
-        query = """
-            select a.order_id, a.status_changed_at, a.updated_at, a.rank,
-                   case when bool_or(a.verdict = 'accepted') then 'accepted' else 'rejected' end
-            from batches b
-            join settled_attempts a on a.batch_id = b.id
-            where b.destination_id = %s and b.run = %s and b.outcome = 'answered'
-            group by 1, 2, 3, 4
-        """
-        with self.transaction() as cursor:
-            rows = cursor.execute(query, (self.destination_id, self.run), binary=True).fetchall()
-        frame = pd.DataFrame(rows, columns=OWN_COLUMNS)
-        for column in ("status_changed_at", "updated_at"):
-            frame[column] = pd.to_datetime(frame[column], utc=True).dt.as_unit("us")
-        return frame.astype({"order_id": "str", "verdict": "str", "rank": "int64"})
+    sender: attempts.Sender
+    preparation: Preparation
 
     def count_batches(self) -> int:
         """Return how many batches this run has begun so far, whatever became of them."""
@@ -103,44 +55,20 @@ class LedgerSession:
 
     def _number(self, query: str) -> int:
         with self.transaction() as cursor:
-            return int(cursor.execute(query, (self.destination_id, self.run)).fetchone()[0])
+            return int(cursor.execute(query, (self.sender.destination_id, self.sender.run)).fetchone()[0])
 
     def advance(self, orders: pd.DataFrame) -> None:
         """Remember newer versions of orders that need not be sent, so that none in between is ever sent.
 
         Args:
-            orders: as `prepare` takes them, with the code and the payload that the service has; no order twice.
+            orders: `attempt` of each, with the code and the payload that the service has; no order twice.
         """
         if not orders.empty:
             with self.transaction() as cursor:
-                (number,) = self._write(cursor, [orders])
+                (number,) = attempts.write(cursor, self.sender, orders["attempt"], [len(orders)])
                 cursor.execute(
                     "update batches set outcome = 'unchanged', concluded_at = now() where id = %s", (number,)
                 )
-
-    def prepare(self, batches: Sequence[pd.DataFrame]) -> list[int]:
-        """Write down what is to be sent, and return each batch's number. It counts once the batch is begun.
-
-        Args:
-            batches: COLUMNS (attempts.py); in none an order twice.
-        """
-        # In no transaction: what a killed sender leaves half written was never begun, and is forgotten.
-        with self._guarded(), self.connection.cursor() as cursor:
-            return self._write(cursor, batches)
-
-    def _write(self, cursor: psycopg.Cursor[Any], batches: Sequence[pd.DataFrame]) -> list[int]:
-        rows = cursor.execute(
-            """
-            insert into batches (destination_id, run, try, orders)
-            select %s, %s, %s, * from unnest(%s::int[]) returning id
-            """,
-            (self.destination_id, self.run, self.try_number, [len(batch) for batch in batches]),
-        ).fetchall()
-        numbers = [number for (number,) in rows]
-        with cursor.copy(attempts.COPY_IN) as copy:
-            for number, batch in zip(numbers, batches, strict=True):
-                copy.write(attempts.of_batch(number, batch["attempt"]))
-        return numbers
 
     def begin(self, batch: int) -> None:
         """Write down that a batch is sent now: from here on it is in doubt until it is concluded."""
@@ -181,24 +109,24 @@ class LedgerSession:
                     "select %s, * from unnest(%s::text[], %s::text[])",
                     (batch, list(rejected), list(rejected.values())),
                 )
-            quarantine.add(cursor, self.destination, self.run, entries)
+            quarantine.add(cursor, self.sender.destination, self.sender.run, entries)
 
     def quarantine(self, entries: Sequence[Entry]) -> None:
         """Write rows that could not be delivered."""
         if entries:
             with self.transaction() as cursor:
-                quarantine.add(cursor, self.destination, self.run, entries)
+                quarantine.add(cursor, self.sender.destination, self.sender.run, entries)
 
     def resolve_delivered(self) -> None:
         """Close the entries of orders of which the service has the row's version by now, or a newer one."""
         with self.transaction() as cursor:
-            quarantine.resolve_delivered(cursor, self.destination)
+            quarantine.resolve_delivered(cursor, self.sender.destination)
 
     def still_held(self, order_ids: Sequence[str]) -> list[str]:
         """Return those of the orders that wait for a person's decision."""
         query = "select order_id from orders_in_doubt where destination_id = %s and held and order_id = any(%s)"
         with self.transaction() as cursor:
-            held = {order_id for (order_id,) in cursor.execute(query, (self.destination_id, list(order_ids)))}
+            held = {order_id for (order_id,) in cursor.execute(query, (self.sender.destination_id, list(order_ids)))}
         return [order_id for order_id in order_ids if order_id in held]
 
     def settle_orphans(self) -> None:
@@ -210,7 +138,7 @@ class LedgerSession:
             query = (
                 "delete from batches where destination_id = %s and begun_at is null and outcome is null returning id"
             )
-            unsent = [number for (number,) in cursor.execute(query, (self.destination_id,)).fetchall()]
+            unsent = [number for (number,) in cursor.execute(query, (self.sender.destination_id,)).fetchall()]
             if unsent:
                 cursor.execute("delete from attempts where batch_id = any(%s)", (unsent,))
             cursor.execute(
@@ -219,7 +147,7 @@ class LedgerSession:
                     reason = 'the sender ended before the answer was written down'
                 where destination_id = %s and outcome is null
                 """,
-                (self.destination_id,),
+                (self.sender.destination_id,),
             )
 
     @contextmanager
@@ -228,16 +156,8 @@ class LedgerSession:
         with self._guarded(), self.connection.transaction(), self.connection.cursor() as cursor:
             yield cursor
 
-    @contextmanager
-    def _guarded(self) -> Iterator[None]:
-        try:
-            with self.lock:
-                yield
-        except psycopg.OperationalError as error:
-            raise TryAgainError(
-                f"The ledger's session is lost, and with it the lock of {self.destination!r}: {redact(str(error))}. "
-                "What was being sent is in doubt; nothing more was sent."
-            ) from None
+    def _guarded(self) -> AbstractContextManager[None]:
+        return schema.guarded(self.sender.destination)
 
 
 @contextmanager
@@ -266,6 +186,18 @@ def open_session(
         TryAgainError: the ledger can't be reached or has another schema, or the lock was not free in time.
         StopError: between here and the database is a pooler.
     """
+    with _database_session(engine, name) as holder, _database_session(engine, name) as beside:
+        if not read_only:
+            _take_lock(holder, name, destination, lock_wait_s)
+        sender = attempts.Sender(destination, _destination_id(holder, destination, read_only), run, try_number)
+        session = LedgerSession(holder, sender, Preparation(beside, sender))
+        if not read_only:
+            session.settle_orphans()
+        yield session
+
+
+@contextmanager
+def _database_session(engine: sa.Engine, name: str) -> Iterator[psycopg.Connection[Any]]:
     with schema.connect(engine, name) as connection:
         schema.check(connection, name)
         raw = connection.connection.driver_connection
@@ -273,19 +205,14 @@ def open_session(
             raise StopError(f"Connection {name!r} must be to a PostgreSQL database: the ledger needs its locks.")
         raw.autocommit = True  # each transaction is opened by name
         try:
-            if not read_only:
-                _take_lock(raw, name, destination, lock_wait_s)
             # COPY gives times in this form, and they are read in this form alone.
             raw.execute("set timezone = 'UTC'")
             raw.execute("set datestyle = 'ISO'")
             # A server that crashes may forget what was written after the last begin: then that batch is in doubt.
             raw.execute("set synchronous_commit = off")
-            session = LedgerSession(raw, destination, _destination_id(raw, destination, read_only), run, try_number)
-            if not read_only:
-                session.settle_orphans()
-            yield session
+            yield raw
         finally:
-            # The lock goes with the database session: it is never handed back to a pool.
+            # The lock goes with the database session, and settings too: it is never handed back to a pool.
             connection.invalidate()
             raw.close()
 

@@ -69,7 +69,7 @@ class ServiceHook(BaseHook):
             open_session,
         )  # not at the top: parsing imports this module, but not requests
 
-        return open_session()
+        return open_session(self.credentials.url)
 
     @cached_property
     def credentials(self) -> Credentials:

@@ -66,7 +66,7 @@ class LoadOrdersOperator(DestinationOperator):
         sealer = Sealer(staging, source.timezone, deployment_cipher())
         if plan_only:
             with open_ledger(context, destination.name, read_only=True) as ledger:
-                self._show(context, Planner(destination.service, ledger, choices), staging)
+                self._show(context, Planner(destination.service, ledger.preparation, choices), staging)
             return
         with open_ledger(context, destination.name) as ledger:
             for rows in staging.rejected_parts():
@@ -87,7 +87,7 @@ class LoadOrdersOperator(DestinationOperator):
             redriven = context["ti"].xcom_pull(task_ids="extract", key=REDRIVEN_KEY)
             if redriven:
                 with ledger.transaction() as cursor:
-                    resolve_redriven(cursor, ledger.run, redriven)
+                    resolve_redriven(cursor, ledger.sender.run, redriven)
         check_thresholds(before | outcomes, destination)
 
     def _show(self, context: Context, planner: Planner, staging: Staging) -> None:

@@ -96,7 +96,7 @@ class StageQuarantineOperator(DestinationOperator):
         with ledger.transaction() as cursor:
             decided = quarantine.decide(
                 cursor,
-                ledger.destination,
+                ledger.sender.destination,
                 decision,
                 who,
                 order_ids=params["order_ids"] or (),

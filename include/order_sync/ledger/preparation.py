@@ -1,0 +1,94 @@
+"""What of the ledger is read and written ahead of the loop, over a database session of its own.
+
+It holds no lock and needs none: what is written here counts only once the session that holds it says that a batch has
+begun (session.py).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+import psycopg
+
+from include.order_sync.ledger import attempts, schema
+
+OWN_COLUMNS = ["order_id", "status_changed_at", "updated_at", "rank", "verdict"]
+
+# Reading a whole stretch of the ledger costs so much less an order than looking single orders up.
+STRETCH_ROWS_AN_ORDER = 10
+BYTES_AN_ATTEMPT = 100
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """A database session beside the one that holds a destination's lock.
+
+    Args:
+        connection: of psycopg, in no transaction.
+        sender: whose attempts.
+        lock: lets one thread at a time speak to the database: parts are planned, and lots written, ahead.
+    """
+
+    connection: psycopg.Connection[Any]
+    sender: attempts.Sender
+    lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
+
+    def states(self, orders: pd.DataFrame) -> pd.DataFrame:
+        """Return STATE_COLUMNS (attempts.py) of those of the orders that the ledger knows, and maybe of others.
+
+        Args:
+            orders: order_id, order_hash.
+        """
+        first, last = int(orders["order_hash"].min()), int(orders["order_hash"].max())
+        values: dict[str, Any] = {"destination": self.sender.destination_id, "first": first, "last": last}
+        which = "order_hash between %(first)s and %(last)s"
+        with self._cursor() as cursor:
+            (size,) = cursor.execute("select pg_relation_size('attempts')").fetchone() or (0,)
+            in_stretch = size / BYTES_AN_ATTEMPT * (last - first) / 2**32
+            if in_stretch > STRETCH_ROWS_AN_ORDER * len(orders):
+                which = """(order_hash, order_id) in (
+                    select * from unnest(%(hashes)s::int[], %(ids)s::text[] collate "C"))"""
+                values |= {"hashes": orders["order_hash"].tolist(), "ids": orders["order_id"].tolist()}
+            return attempts.states(cursor, which, values)
+
+    def own_verdicts(self) -> pd.DataFrame:
+        """Return OWN_COLUMNS: what this run's earlier tries have got answers to, each version once."""
+        query = """
+            select a.order_id, a.status_changed_at, a.updated_at, a.rank,
+                   case when bool_or(a.verdict = 'accepted') then 'accepted' else 'rejected' end
+            from batches b
+            join settled_attempts a on a.batch_id = b.id
+            where b.destination_id = %s and b.run = %s and b.outcome = 'answered'
+            group by 1, 2, 3, 4
+        """
+        with self._cursor() as cursor:
+            rows = cursor.execute(query, (self.sender.destination_id, self.sender.run), binary=True).fetchall()
+        frame = pd.DataFrame(rows, columns=OWN_COLUMNS)
+        for column in ("status_changed_at", "updated_at"):
+            frame[column] = pd.to_datetime(frame[column], utc=True).dt.as_unit("us")
+        return frame.astype({"order_id": "str", "verdict": "str", "rank": "int64"})
+
+    def write(self, orders: pd.DataFrame, sizes: Sequence[int]) -> list[int]:
+        """Write down what is to be sent, and return each batch's number. It counts once the batch is begun.
+
+        Args:
+            orders: `attempt`, each as attempts.lines() gives it.
+            sizes: how many of them each batch has, one after the other; in none an order is twice.
+        """
+        with self._cursor() as cursor:
+            return attempts.write(cursor, self.sender, orders["attempt"], sizes)
+
+    @contextmanager
+    def _cursor(self) -> Iterator[psycopg.Cursor[Any]]:
+        with (
+            schema.guarded(self.sender.destination),
+            self.lock,
+            self.connection.transaction(),
+            self.connection.cursor() as cursor,
+        ):
+            yield cursor
