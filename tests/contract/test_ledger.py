@@ -1,6 +1,7 @@
 """Nothing lost, nothing twice: what the ledger keeps for every registered provider."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -307,6 +308,30 @@ def test_a_lost_session_stops_the_sender(provider, deliver, sandbox, monkeypatch
         with pytest.raises(TryAgainError, match="session is lost"):
             deliver(part)
     assert sandbox.admin("stats")[provider.name]["requests"] == 1
+
+
+def test_what_a_lost_sender_has_under_way_comes_first(provider, deliver, sandbox, monkeypatch, ledger):
+    """The next sender waits while the service may still be at work on what a lost one has sent."""
+    first, second = two_codes(provider)
+    monkeypatch.setattr("include.order_sync.ledger.session.STILL_AT_WORK_S", 1)
+    slow = {"provider": provider.name, "kind": "slow", "seconds": 0.5, "when": "before", "next": 1}
+    sandbox.fault(slow).raise_for_status()
+    send, left = http.send, threading.Event()
+
+    def tell(*arguments):
+        left.set()
+        return send(*arguments)
+
+    with monkeypatch.context() as patch, ThreadPoolExecutor(1) as pool:
+        patch.setattr(http, "send", tell)
+        lost = pool.submit(deliver, ready(provider, orders(["1"], first, TEN)), run="lost")
+        assert left.wait(10)
+        with ledger.connect() as connection:
+            lock = "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and granted"
+            connection.execute(sa.text(lock))
+        deliver(ready(provider, orders(["1"], second, ELEVEN)), run="next")
+        assert isinstance(lost.exception(), TryAgainError)
+    assert taken(sandbox, provider) == {"1": [provider.statuses[first], provider.statuses[second]]}
 
 
 def test_a_rejected_order_is_not_sent_again_until_it_changes(provider, deliver, sandbox):

@@ -6,6 +6,7 @@ so a sender that has lost the one has lost the other, and stops.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.ledger import attempts, quarantine, schema
 from include.order_sync.ledger.preparation import Preparation
 from include.order_sync.ledger.sealing import Entry
+
+# How long a service may be at work on a request after its sender has gone.
+STILL_AT_WORK_S = 5
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,9 @@ class LedgerSession:
     def count_batches(self) -> int:
         """Return how many batches this run has begun so far, whatever became of them."""
         return self._number(
-            "select count(*) from batches where destination_id = %s and run = %s and begun_at is not null"
+            "select count(*) from batches where destination_id = %s and run = %s and begun_at is not null",
+            self.sender.destination_id,
+            self.sender.run,
         )
 
     def own_accepted(self) -> int:
@@ -50,12 +56,14 @@ class LedgerSession:
             )
             select coalesce(sum(orders), 0) - (select count(*) from rejections where batch_id in (select id from own))
             from own
-            """
+            """,
+            self.sender.destination_id,
+            self.sender.run,
         )
 
-    def _number(self, query: str) -> int:
+    def _number(self, query: str, *values: int | str) -> int:
         with self.transaction() as cursor:
-            return int(cursor.execute(query, (self.sender.destination_id, self.sender.run)).fetchone()[0])
+            return int(cursor.execute(query, values).fetchone()[0])
 
     def advance(self, orders: pd.DataFrame) -> None:
         """Remember newer versions of orders that need not be sent, so that none in between is ever sent.
@@ -132,8 +140,18 @@ class LedgerSession:
     def settle_orphans(self) -> None:
         """Mark the batches that a sender has left without an outcome as in doubt, and forget those it never began.
 
-        Whoever holds the lock is the only sender, so nobody is still waiting for their answers.
+        Whoever holds the lock is the only sender, so nobody is still waiting for their answers; but the service may
+        still be at work on them, and must not take them after what is sent now. So this waits a while for it.
         """
+        left = self._number(
+            """
+            select coalesce(ceil(extract(epoch from max(begun_at) - now()) * 1000 + %s), 0) from batches
+            where destination_id = %s and outcome is null
+            """,
+            STILL_AT_WORK_S * 1000,
+            self.sender.destination_id,
+        )
+        time.sleep(max(left, 0) / 1000)
         with self.transaction() as cursor:
             query = (
                 "delete from batches where destination_id = %s and begun_at is null and outcome is null returning id"
