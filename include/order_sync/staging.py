@@ -38,12 +38,12 @@ if TYPE_CHECKING:  # extract needs no pandas, and it is slow to import
 
 # A window of up to so many rows is one part; a larger one is split, so that memory does not grow with it.
 ROWS_OF_ONE_PART = 50_000
-PARTS_OF_A_LARGE_WINDOW = 256
+PARTS_OF_A_LARGE_WINDOW = 128
 
 # Parts are worked off in groups of up to so many rows and bytes, with their items: each frame costs some milliseconds,
 # whatever its size.
 ROWS_OF_A_GROUP = 50_000
-BYTES_OF_A_GROUP = 8 * 1024 * 1024
+BYTES_OF_A_GROUP = 12 * 1024 * 1024
 
 _FILES_SCHEMA = pa.schema(
     [
@@ -100,14 +100,14 @@ class Staging:
             A name for what becomes of the group; its raw rows, with the columns that the source gave; and their items,
             None where no query gave any.
         """
-        with self._raw() as raw, self._raw_items() as raw_items:
-            for parts in _groups(raw, raw_items):
-                # Nothing keeps the frames here while they are worked on.
-                yield (
-                    f"part-{parts[0]:05d}",
-                    raw.of(parts).to_pandas(),
-                    raw_items.of(parts).to_pandas() if raw_items else None,
-                )
+        raw, raw_items = self._raw(), self._raw_items()
+        for parts in _groups(raw, raw_items):
+            # Nothing keeps the frames here while they are worked on.
+            yield (
+                f"part-{parts[0]:05d}",
+                raw.of(parts).to_pandas(),
+                raw_items.of(parts).to_pandas() if raw_items else None,
+            )
 
     def raw_rows(self, orders: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame | None]:
         """Return the raw rows of these orders, in their order, and the orders' items (None if no query gave any).
@@ -117,15 +117,15 @@ class Staging:
         Args:
             orders: `order_hash` and `position`, as ready_parts() and rejected_parts() give them.
         """
-        with self._raw() as raw, self._raw_items() as raw_items:
-            parts = np.unique(part_numbers(orders["order_hash"].to_numpy(), len(raw.rows))).tolist()
-            rows = raw.of(parts)
-            rows = rows.filter(pc.is_in(rows["position"], value_set=pa.array(orders["position"])))
-            items = None
-            if raw_items:
-                given = raw_items.of(parts)
-                ids, item_ids = (pc.utf8_trim_whitespace(table["order_id"]) for table in (rows, given))
-                items = given.filter(pc.is_in(item_ids, value_set=ids, skip_nulls=True)).to_pandas()
+        raw, raw_items = self._raw(), self._raw_items()
+        parts = np.unique(part_numbers(orders["order_hash"].to_numpy(), len(raw.rows))).tolist()
+        rows = raw.of(parts)
+        rows = rows.filter(pc.is_in(rows["position"], value_set=pa.array(orders["position"])))
+        items = None
+        if raw_items:
+            given = raw_items.of(parts)
+            ids, item_ids = (pc.utf8_trim_whitespace(table["order_id"]) for table in (rows, given))
+            items = given.filter(pc.is_in(item_ids, value_set=ids, skip_nulls=True)).to_pandas()
         return rows.to_pandas().set_index("position", drop=False).loc[orders["position"].tolist()], items
 
     def rejected_parts(self) -> Iterator[pd.DataFrame]:
@@ -173,11 +173,11 @@ class Staging:
         (self.folder / folder).mkdir(parents=True, exist_ok=True)
         return (self.folder / folder / name).open("wb")
 
-    def _raw(self) -> AbstractContextManager[Partitions]:
-        return partitions.opened(self._there("raw"))
+    def _raw(self) -> Partitions:
+        return Partitions(self._there("raw"))
 
-    def _raw_items(self) -> AbstractContextManager[Partitions]:
-        return partitions.opened(self._paths("raw-items", "*.arrow"))
+    def _raw_items(self) -> Partitions:
+        return Partitions(self._paths("raw-items", "*.arrow"))
 
     def _there(self, name: str) -> list[UPath]:
         paths = self._paths(name, "*.arrow")
