@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from include.order_sync.model import ITEM_COLUMNS, ORDER_COLUMNS, ORIGIN_COLUMNS, TIME_COLUMNS
-from include.order_sync.texts import array_of, series_of
+from include.order_sync.texts import array_of, may_hold_blanks, series_of
 
 # Years that every time zone, PostgreSQL and Python can hold; 9999 is some shops' word for "never".
 _DATE = r"(?:19|[2-8][0-9]|9[0-8])[0-9]{2}-[0-9]{2}-[0-9]{2}"
@@ -169,10 +169,11 @@ def _nothing(index: pd.Index, type_: pa.DataType) -> pd.Series:
 
 
 def _trimmed(texts: pd.Series) -> pd.Series:
-    trimmed = pc.utf8_trim_whitespace(array_of(texts))
-    empty = pc.equal(trimmed, "")
-    if pc.any(empty).as_py():
-        trimmed = pc.if_else(empty, None, trimmed)
+    trimmed = array_of(texts)
+    if may_hold_blanks(trimmed):
+        trimmed = pc.utf8_trim_whitespace(trimmed)
+    if pc.min(pc.binary_length(trimmed)).as_py() == 0:
+        trimmed = pc.if_else(pc.equal(trimmed, ""), None, trimmed)
     return series_of(trimmed, texts.index)
 
 

@@ -102,8 +102,8 @@ def transform_parts(staging: Staging, source: Source, destination: Destination) 
     staging.clear("ready", "rejected")
     for name, raw, raw_items in staging.raw_parts():
         part = transform(raw, raw_items, rules, destination.service)
-        staging.write("ready", name, part.ready)
-        staging.write("rejected", name, part.rejected)
+        staging.write_ready(name, part.ready)
+        staging.write_rejected(name, part.rejected)
         done.counts.update(part.counts)
         done.reasons.update(part.reasons)
         done.first_rows = part.first_rows | done.first_rows

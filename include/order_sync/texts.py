@@ -24,3 +24,9 @@ def may_hold(values: pa.Array, characters: bytes) -> bool:
     """
     data = np.frombuffer(values.buffers()[2] or b"", np.uint8)
     return bool(data.min(initial=0xFF) < ord(" ") or any((data == character).any() for character in characters))
+
+
+def may_hold_blanks(values: pa.Array) -> bool:
+    """Return False where no text holds a blank of any alphabet: all their bytes are ASCII's visible ones."""
+    data = np.frombuffer(values.buffers()[2] or b"", np.int8)  # signed, so that all other bytes are small ones
+    return bool(data.min(initial=0x7F) <= ord(" "))

@@ -1,6 +1,6 @@
 """A run's staged parts: which row lies where, and what comes back."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from upath import UPath
 
-from include.order_sync import staging as staging_module
+from include.order_sync import partitions
 from include.order_sync.config import CsvSource
 from include.order_sync.errors import StopError
 from include.order_sync.model import Window
 from include.order_sync.order_hash import order_hashes, part_numbers
 from include.order_sync.sources.csv_drop import CsvDropReader
-from include.order_sync.sources.raw import RAW_ITEMS_SCHEMA, RAW_SCHEMA
+from include.order_sync.sources.raw import RAW_ITEMS_SCHEMA, RAW_SCHEMA, constant
 from include.order_sync.staging import PARTS_OF_A_LARGE_WINDOW, ROWS_OF_ONE_PART, Staging
 
 
@@ -57,7 +57,7 @@ def parts(staging: Staging) -> dict[str, pd.DataFrame]:
 
 def parts_in(group: pd.DataFrame) -> list[pd.DataFrame]:
     """Return the rows of each part of a group."""
-    return [rows for _, rows in group.groupby(part_numbers(group["order_hash"].to_numpy(), 64))]
+    return [rows for _, rows in group.groupby(part_numbers(group["order_hash"].to_numpy(), PARTS_OF_A_LARGE_WINDOW))]
 
 
 # Which part
@@ -98,17 +98,17 @@ def test_parts_are_stable() -> None:
 def test_small_window(staging: Staging) -> None:
     """A window of up to 50,000 rows is one part, in source order."""
     assert staging.stage_raw(many(ROWS_OF_ONE_PART), []) == (50_000, 1)
-    assert parts(staging)["part-00000.parquet"]["position"].tolist() == list(range(50_000))
+    assert parts(staging)["part-00000"]["position"].tolist() == list(range(50_000))
 
 
 def test_large_window(staging: Staging) -> None:
-    """A larger window is 64 parts of about one size; no row is lost or doubled, each part is in source order."""
+    """A larger window is 128 parts of about one size; no row is lost or doubled, each part is in source order."""
     assert staging.stage_raw(many(ROWS_OF_ONE_PART + 1), []) == (50_001, PARTS_OF_A_LARGE_WINDOW)
-    sizes = [len(pd.read_parquet(path)) for path in (staging.folder / "raw").iterdir()]
     frames = list(parts(staging).values())
+    sizes = [len(rows) for frame in frames for rows in parts_in(frame)]
 
-    assert len(sizes) == 64
-    assert max(sizes) < 2 * 50_001 / 64
+    assert len(sizes) == 128
+    assert max(sizes) < 2 * 50_001 / 128
     assert all(by_part["position"].is_monotonic_increasing for frame in frames for by_part in parts_in(frame))
     assert sorted(pd.concat(frames)["position"]) == list(range(50_001))
 
@@ -119,14 +119,27 @@ def test_groups_of_parts(staging: Staging) -> None:
     groups = parts(staging)
     frames = list(groups.values())
 
-    assert [name.removeprefix("part-000") for name in groups] == ["00.parquet", "26.parquet", "52.parquet"]
+    assert list(groups) == ["part-00000", "part-00053", "part-00106"]
     assert max(map(len, frames)) <= ROWS_OF_ONE_PART
     assert all(a["order_hash"].max() < b["order_hash"].min() for a, b in pairwise(frames))
 
 
-def test_columns_that_come_later(staging: Staging, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_groups_of_large_rows(staging: Staging) -> None:
+    """Where rows, or their items, are large, fewer of them make a group."""
+    staging.stage_raw(many(60_000), [])
+    alone = len(parts(staging))
+    staging.clear()
+    large = items(*map(str, range(60_000))).drop_columns("name").append_column("name", pa.array(["n" * 600] * 60_000))
+    staging.stage_raw(many(60_000), [large])
+
+    assert alone == 2
+    assert len(parts(staging)) == 4
+
+
+@pytest.mark.parametrize("bytes_a_file", [0, 1000], ids=["each table its file", "all tables in one file"])
+def test_columns_that_come_later(staging: Staging, monkeypatch: pytest.MonkeyPatch, bytes_a_file: int) -> None:
     """A file of a drop may have columns that others lack: each row keeps what it was given, in source order."""
-    monkeypatch.setattr(staging_module, "BYTES_BUFFERED", 0)
+    monkeypatch.setattr(partitions, "BYTES_A_FILE", bytes_a_file)
     plain = orders("1").select(["order_id", "position"])
     tables = [
         plain,
@@ -140,12 +153,30 @@ def test_columns_that_come_later(staging: Staging, monkeypatch: pytest.MonkeyPat
 
     assert raw["email"].fillna("").tolist() == ["", "a", "", "", "c"]
     assert raw["phone"].fillna("").tolist() == ["", "", "", "b", ""]
-    assert len(list((staging.folder / "raw").iterdir())) == 3
 
 
-def test_very_large_window(staging: Staging) -> None:
-    """A window that is written in several goes keeps all its rows, each part in source order."""
-    assert staging.stage_raw(many(230_000), []) == (230_000, 64)
+def test_files_of_a_drop(staging: Staging, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows of several files of a drop say of which they are, in whichever staged file they lie."""
+    tables = [
+        orders(*"123", start=3 * number).set_column(
+            RAW_SCHEMA.get_field_index("origin"), "origin", constant(f"{number}.csv", 3)
+        )
+        for number in range(4)
+    ]
+    for bytes_a_file in (0, 500, 10_000):
+        monkeypatch.setattr(partitions, "BYTES_A_FILE", bytes_a_file)
+        staging.clear()
+        staging.stage_raw(tables, [])
+        ((_, raw, _),) = staging.raw_parts()
+
+        assert raw["origin"].tolist() == [f"{number}.csv" for number in range(4) for _ in range(3)]
+
+
+def test_very_large_window(staging: Staging, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A window that is written in several files keeps all its rows, each part in source order."""
+    monkeypatch.setattr(partitions, "BYTES_A_FILE", 1_000_000)
+    assert staging.stage_raw(many(230_000), []) == (230_000, PARTS_OF_A_LARGE_WINDOW)
+    assert len(list((staging.folder / "raw").iterdir())) > 3
     frames = list(parts(staging).values())
 
     assert all(by_part["position"].is_monotonic_increasing for frame in frames for by_part in parts_in(frame))
@@ -162,7 +193,7 @@ def test_one_order_in_the_first_and_last_line_of_a_file(staging: Staging, tmp_pa
     )
     window = Window(datetime(2000, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC))
     with CsvDropReader(UPath(tmp_path), source, window, ()).open() as (tables, no_items):
-        assert staging.stage_raw(tables, no_items) == (60_000, 64)
+        assert staging.stage_raw(tables, no_items) == (60_000, PARTS_OF_A_LARGE_WINDOW)
 
     found = {
         name: raw.loc[raw["order_id"].str.strip() == "A-1", "status"].tolist() for name, raw in parts(staging).items()
@@ -171,6 +202,21 @@ def test_one_order_in_the_first_and_last_line_of_a_file(staging: Staging, tmp_pa
 
 
 # What comes back
+
+
+def test_object_storage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An object storage keeps what a folder keeps."""
+    monkeypatch.setattr(partitions, "BYTES_A_FILE", 1_000_000)
+    staging = Staging(UPath("memory://run"))
+    staging.stage_raw(many(60_000), [items("7")])
+    for name, raw, raw_items in staging.raw_parts():
+        staging.write_ready(name, raw)
+        staging.write_rejected(name, raw_items)
+
+    assert sum(map(len, staging.ready_parts())) == 60_000
+    assert [part["order_id"].tolist() for part in staging.rejected_parts()] == [["7"]]
+    staging.clear()
+    assert not staging.folder.exists()
 
 
 @given(ids=st.lists(st.none() | st.text(st.characters(codec="utf-8"), max_size=4), min_size=1, max_size=8))
@@ -211,21 +257,20 @@ def test_no_items(staging: Staging, none: list[pa.Table]) -> None:
     assert [raw_items for _, _, raw_items in staging.raw_parts()] == [None]
 
 
-def test_raw_rows_of_some_orders(staging: Staging) -> None:
+def test_raw_rows_of_some_orders(staging: Staging, monkeypatch: pytest.MonkeyPatch) -> None:
     """The raw rows and items of orders come in the orders' order, and no part is read but theirs."""
     staging.stage_raw(many(60_000), [items("7", " 59999 ", "8", None)])
     wanted = ["59999", "7", "58000"]
     hashes = order_hashes(pa.array(wanted))
-    names = [f"part-{number:05d}-00.parquet" for number in part_numbers(hashes, PARTS_OF_A_LARGE_WINDOW)]
-    for folder in ("raw", "raw-items"):
-        for part in (staging.folder / folder).iterdir():
-            if part.name not in names:
-                part.write_bytes(b"no one reads this")
+    asked: list[Sequence[int]] = []
+    read = partitions.Partitions.of
+    monkeypatch.setattr(partitions.Partitions, "of", lambda rows, of: (asked.append(of), read(rows, of))[1])
     rows, raw_items = staging.raw_rows(frame(order_hash=hashes, position=[59999, 7, 58000]))
 
     assert rows["order_id"].tolist() == wanted
     assert raw_items is not None
     assert sorted(raw_items["order_id"]) == [" 59999 ", "7"]
+    assert asked == [sorted(part_numbers(hashes, PARTS_OF_A_LARGE_WINDOW))] * 2
 
 
 def test_orders_are_read_before_items(staging: Staging) -> None:
@@ -260,10 +305,10 @@ def frame(**columns: list[Any]) -> pd.DataFrame:
 
 def test_ready_and_rejected(staging: Staging) -> None:
     """What transform writes comes back by part, lists of reasons too; empty parts are left out."""
-    staging.write("ready", "part-00001.parquet", frame(order_id=["2"]))
-    staging.write("ready", "part-00000.parquet", frame(order_id=["1", "007"]))
-    staging.write("ready", "part-00002.parquet", frame(order_id=[]))
-    staging.write("rejected", "part-00000.parquet", frame(order_id=["3"], reasons=[["a: missing", "b: missing"]]))
+    staging.write_ready("part-00001", frame(order_id=["2"]))
+    staging.write_ready("part-00000", frame(order_id=["1", "007"]))
+    staging.write_ready("part-00002", frame(order_id=[]))
+    staging.write_rejected("part-00000", frame(order_id=["3"], reasons=[["a: missing", "b: missing"]]))
 
     assert [part["order_id"].tolist() for part in staging.ready_parts()] == [["1", "007"], ["2"]]
     rejected = pd.read_parquet(staging.folder / "rejected" / "part-00000.parquet")
@@ -272,7 +317,7 @@ def test_ready_and_rejected(staging: Staging) -> None:
 
 def test_parts_that_only_leave_rejected_rows_are_gone(staging: Staging) -> None:
     """Rejected rows outlive a run; they are no reason to take its other parts for there."""
-    staging.write("rejected", "part-00000.parquet", frame(order_id=["3"], reasons=[["a: missing"]]))
+    staging.write_rejected("part-00000", frame(order_id=["3"], reasons=[["a: missing"]]))
 
     with pytest.raises(StopError, match="are gone"):
         list(staging.ready_parts())
@@ -283,7 +328,7 @@ def test_parts_that_only_leave_rejected_rows_are_gone(staging: Staging) -> None:
 @pytest.mark.parametrize("what", ["raw_parts", "ready_parts"])
 def test_gone(staging: Staging, what: str) -> None:
     """Parts that were deleted stop the task, with what to do, also where rejected ones are left."""
-    staging.write("rejected", "part-00000.parquet", frame(order_id=["3"]))
+    staging.write_rejected("part-00000", frame(order_id=["3"]))
     with pytest.raises(StopError, match=rf"{staging.folder} are gone.*Clear the run from its extract task on"):
         list(getattr(staging, what)())
     with pytest.raises(StopError, match="are gone"):
@@ -294,7 +339,7 @@ def test_clear(staging: Staging) -> None:
     """Clearing removes what is named, or all; what is not there is no error."""
     staging.clear()
     staging.stage_raw([orders("1")], [])
-    staging.write("ready", "part-00000.parquet", frame(order_id=["1"]))
+    staging.write_ready("part-00000", frame(order_id=["1"]))
     staging.clear("ready", "rejected")
     assert not (staging.folder / "ready").exists()
     assert len(parts(staging)) == 1
@@ -309,5 +354,5 @@ def test_staging_again(staging: Staging) -> None:
     staging.clear()
     staging.stage_raw([orders("7")], [])
 
-    assert {name: raw["order_id"].tolist() for name, raw in parts(staging).items()} == {"part-00000.parquet": ["7"]}
+    assert {name: raw["order_id"].tolist() for name, raw in parts(staging).items()} == {"part-00000": ["7"]}
     assert [raw_items for _, _, raw_items in staging.raw_parts()] == [None]

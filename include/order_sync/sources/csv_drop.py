@@ -11,7 +11,7 @@ import io
 import logging
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
@@ -21,9 +21,11 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 from upath import UPath
 
+from include.order_sync.ahead import made_ahead
 from include.order_sync.config import CsvSource
 from include.order_sync.errors import StopError
 from include.order_sync.model import FileVersion, Window
+from include.order_sync.partitions import gathered
 from include.order_sync.sources.drop_files import (
     DropFile,
     HashedContent,
@@ -73,7 +75,9 @@ class CsvDropReader:
     @contextmanager
     def open(self) -> Iterator[tuple[Iterator[pa.Table], Iterator[pa.Table]]]:
         """Give the raw orders of the window; a drop has no second query for items, so there are none of those."""
-        yield self.tables(), iter(())
+        # Parsing and hashing leave Python to others, so a thread reads on while the rows before are staged.
+        with closing(made_ahead(gathered(self.tables()))) as tables:
+            yield tables, iter(())
 
     def files(self) -> list[DropFile]:
         """Return the files to read, oldest first.

@@ -33,7 +33,7 @@ class RemoveOldOperator(BaseOperator):
         root = ObjectStoragePath(staging)
         removed = 0
         for run in root.glob("*/*") if root.exists() else ():
-            written = [run.stat().st_mtime, *(part.stat().st_mtime for part in run.rglob("*.parquet"))]
+            written = [run.stat().st_mtime, *(part.stat().st_mtime for part in run.rglob("*.*"))]
             if datetime.fromtimestamp(max(written), UTC) < datetime.now(UTC) - age:
                 run.fs.rm(run.path, recursive=True)
                 removed += 1
