@@ -143,6 +143,8 @@ class Delivery:
                 self._send(halves.popleft(), in_flight)
             else:
                 halves.extend(self._settle(in_flight))
+        if batch is None:
+            self.ledger.write_answers()
 
     def _send(self, batch: Batch, in_flight: InFlight) -> None:
         self.ledger.begin(batch.number)
@@ -151,6 +153,7 @@ class Delivery:
 
     def _settle(self, in_flight: InFlight) -> list[Batch]:
         """Wait for one answer, write down what became of its batch, and return its halves if they are to be sent."""
+        self.ledger.write_answers()  # this waits, and they would be in doubt if it were the end
         batch, answer = in_flight.take()
         try:
             verdicts = answer.result()
@@ -179,6 +182,8 @@ class Delivery:
         while in_flight:
             with suppress(Exception):
                 self._settle(in_flight)
+        with suppress(Exception):
+            self.ledger.write_answers()
 
     def _ask(self, batch: Batch) -> list[Verdict]:
         """Ask the service, in a thread of its own: nothing is written down here."""
@@ -197,7 +202,7 @@ class Delivery:
         if any(refused):
             self._reject(batch.number, batch.orders[refused], [v for v in verdicts if v.outcome is Outcome.REJECTED])
         else:
-            self.ledger.conclude(batch.number, "answered")
+            self.ledger.answered(batch.number)
         if all(refused):
             self._refuse_to_go_on_rejected()
         else:

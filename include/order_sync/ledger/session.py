@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import pandas as pd
@@ -38,6 +38,7 @@ class LedgerSession:
     connection: psycopg.Connection[Any]
     sender: attempts.Sender
     preparation: Preparation
+    _answered: list[int] = field(default_factory=list)
 
     def count_batches(self) -> int:
         """Return how many batches this run has begun so far, whatever became of them."""
@@ -81,10 +82,26 @@ class LedgerSession:
     def begin(self, batch: int) -> None:
         """Write down that a batch is sent now: from here on it is in doubt until it is concluded."""
         with self._guarded():
-            # Both in one message, and so in one transaction.
-            self.connection.execute(
-                f"set local synchronous_commit = on; update batches set begun_at = now() where id = {batch:d}"  # noqa: S608
-            )
+            begin = f"update batches set begun_at = now() where id = {batch:d}"  # noqa: S608
+            # All in one message, and so in one transaction.
+            self.connection.execute(f"{self._answers()} set local synchronous_commit = on; {begin}")
+
+    def answered(self, batch: int) -> None:
+        """Remember that all orders of a batch were accepted: it is written with whatever is written next."""
+        self._answered.append(batch)
+
+    def write_answers(self) -> None:
+        """Write what `answered` has remembered, where nothing else is to be written."""
+        if self._answered:
+            with self._guarded():
+                self.connection.execute(self._answers())
+
+    def _answers(self) -> str:
+        """Return the statement that writes what was remembered, and forget it; nothing where that is nothing."""
+        numbers = ", ".join(map(str, self._answered))
+        self._answered.clear()
+        done = "update batches set outcome = 'answered', concluded_at = now() where id in"
+        return f"{done} ({numbers}); " if numbers else ""
 
     def conclude(
         self,
@@ -104,13 +121,11 @@ class LedgerSession:
             entries: the rows of the orders that are rejected or held.
             reason: of what is no answer.
         """
-        conclude = "update batches set outcome = %s, reason = %s, concluded_at = now() where id = %s"
-        if not rejected and not entries:
-            with self._guarded():
-                self.connection.execute(conclude, (outcome, reason, batch))
-            return
         with self.transaction() as cursor:
-            cursor.execute(conclude, (outcome, reason, batch))
+            cursor.execute(
+                "update batches set outcome = %s, reason = %s, concluded_at = now() where id = %s",
+                (outcome, reason, batch),
+            )
             if rejected:
                 cursor.execute(
                     "insert into rejections (batch_id, order_id, reason) "
@@ -171,6 +186,7 @@ class LedgerSession:
     @contextmanager
     def transaction(self) -> Iterator[Any]:
         """Give a cursor in a transaction; TryAgainError if the session, and so the lock, is lost."""
+        self.write_answers()
         with self._guarded(), self.connection.transaction(), self.connection.cursor() as cursor:
             yield cursor
 
