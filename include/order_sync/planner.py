@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from include.order_sync.ahead import made_ahead
@@ -18,7 +20,7 @@ from include.order_sync.ledger.preparation import Preparation
 from include.order_sync.plan import Action, compare, plan
 from include.order_sync.providers.base import Provider
 from include.order_sync.texts import array_of
-from include.order_sync.transform import VERSION
+from include.order_sync.transform import READY_COLUMNS, VERSION
 
 FIRST_SHOWN = 20
 NOT_SENT = "not_sent"
@@ -75,15 +77,39 @@ class Planner:
     choices: Choices
 
     def plans(self, parts: Iterable[pd.DataFrame]) -> Iterator[Planned]:
-        """Yield what to do with each part's orders; nothing is done here. The next part's states are read meanwhile."""
+        """Yield what to do with each part's orders; nothing is done here. The next part's states are read meanwhile.
+
+        Args:
+            parts: READY_COLUMNS of transform.py.
+        """
         for part, states in self._with_states(parts):
-            yield self._planned(part, *self.plan(part, states))
+            delivered = self._delivered(part, states)
+            yield self._planned(*self._plan(part[~delivered], states), int(delivered.sum()))
 
     def _with_states(self, parts: Iterable[pd.DataFrame]) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
-        return made_ahead((part, self.ledger.states(part)) for part in parts if len(part))
+        for part, found in made_ahead((part, self.ledger.find(part)) for part in parts if len(part)):
+            yield part, attempts.states(found)
 
-    def plan(self, part: pd.DataFrame, states: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
-        """Return a part's orders (READY_COLUMNS of transform.py) as attempts, and the Action for each.
+    def _delivered(self, part: pd.DataFrame, states: pd.DataFrame) -> np.ndarray:
+        """Return where the service has taken the very version, so that the order is unchanged whatever else is known.
+
+        That is most of a window that is read again, and spares them all that follows.
+        """
+        if states.empty or self.choices.resend or not self._own.empty:
+            return np.zeros(len(part), dtype="bool")
+        at = _places(part, states)
+        delivered: np.ndarray = (
+            at.is_valid().to_numpy(zero_copy_only=False) & ~part["order_hash"].duplicated(keep=False).to_numpy()
+        )
+        rows = at.fill_null(0).to_numpy()
+        delivered &= states["verdict"].eq("accepted").to_numpy(dtype="bool")[rows]
+        for column in VERSION:
+            ours, theirs = (pa.array(frame[column]).cast(pa.int64()).to_numpy() for frame in (part, states))
+            delivered &= ours == theirs[rows]
+        return delivered
+
+    def _plan(self, part: pd.DataFrame, states: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
+        """Return a part's orders as attempts, and the Action for each.
 
         An attempt has, besides, its `payload_hash`; `held_if_in_doubt`; of what the service has, `known_code` and
         `known_hash`; and whether its version is `newer` than the ledger's.
@@ -106,7 +132,7 @@ class Planner:
         )
         return orders, action
 
-    def _planned(self, part: pd.DataFrame, orders: pd.DataFrame, action: pd.Series) -> Planned:
+    def _planned(self, orders: pd.DataFrame, action: pd.Series, delivered: int) -> Planned:
         send, held = action == Action.SEND, action == Action.HELD
         to_send = orders[send]
         unchanged = orders[action == Action.UNCHANGED]
@@ -117,12 +143,13 @@ class Planner:
         # After a refusal, what is unchanged against the refused one is not what the service has.
         known = unchanged["newer"] & unchanged["code"].eq(unchanged["known_code"])
         newer = unchanged[~waits & known]
+        others = {str(name): n for name, n in action[~send & ~held].value_counts().items()}
         return Planned(
             to_send=to_send.assign(attempt=self._lines(to_send))[BATCH_COLUMNS],
-            behind=part.loc[unchanged.index[waits]],
+            behind=unchanged.loc[waits, READY_COLUMNS],
             newer=newer.assign(attempt=self._lines(newer.assign(payload_hash=newer["known_hash"]))),
             held=orders[held],
-            outcomes=Counter({str(name): n for name, n in action[~send & ~held].value_counts().items()}),
+            outcomes=Counter(others) + Counter({Action.UNCHANGED: delivered}),
         )
 
     def _lines(self, orders: pd.DataFrame) -> pd.Series[str]:
@@ -136,7 +163,7 @@ class Planner:
         outcomes: Counter[str] = Counter()
         first: list[pd.DataFrame] = []
         for part, states in self._with_states(parts):
-            orders, action = self.plan(part, states)
+            orders, action = self._plan(part, states)
             outcomes.update(action.where(action != Action.SEND, NOT_SENT))
             first.append(orders.loc[action == Action.SEND, ["order_id", "known_code", "code"]].head(FIRST_SHOWN))
         shown = pd.concat(first).head(FIRST_SHOWN)
@@ -157,11 +184,16 @@ def _row_by_row(states: pd.DataFrame, part: pd.DataFrame) -> pd.DataFrame:
     """Return what is known of each order; where nothing is, `verdict` is missing."""
     if states.empty:
         return states.reindex(part.index)
-    at = pc.index_in(array_of(part["order_id"]), value_set=array_of(states["order_id"]))
+    at = _places(part, states)
     known: pd.DataFrame = states.iloc[at.fill_null(0).to_numpy()].set_index(part.index)
     if at.null_count:
         known["verdict"] = known["verdict"].where(at.is_valid().to_numpy(zero_copy_only=False))
     return known
+
+
+def _places(part: pd.DataFrame, states: pd.DataFrame) -> pa.Array:
+    """Return where among the states each order's is; missing where there is none."""
+    return pc.index_in(array_of(part["order_id"]), value_set=array_of(states["order_id"]))
 
 
 def payload_hashes(payloads: pd.Series) -> pd.Series:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -70,6 +71,7 @@ def extract(reader: WarehouseReader | CsvDropReader, staging: Staging, only: fro
         staging: of the run.
         only: ids of the orders to stage; none for all.
     """
+    _keep_what_is_imported()
     staging.clear()
     with reader.open() as (orders, items):
         rows, parts = staging.stage_raw(_narrowed(orders, only), items)
@@ -90,6 +92,7 @@ def transform_parts(staging: Staging, source: Source, destination: Destination) 
     """
     from include.order_sync.transform import Rules, transform
 
+    _keep_what_is_imported()
     rules = Rules(
         timezone=source.timezone,
         latest=datetime.now(UTC) + source.ahead,
@@ -143,6 +146,7 @@ def delivery(
     """
     from include.order_sync.delivery import Delivered, Delivery
 
+    _keep_what_is_imported()
     return Delivery(
         destination.service,
         credentials,
@@ -153,6 +157,11 @@ def delivery(
         Delivered(requests=ledger.count_batches()),
         destination.connections,
     )
+
+
+def _keep_what_is_imported() -> None:
+    """Spare the garbage collector the modules, which stay to the end: its rounds over pandas cost 0.1 s each."""
+    gc.freeze()
 
 
 def _narrowed(tables: Iterable[pa.Table], only: frozenset[str]) -> Iterator[pa.Table]:

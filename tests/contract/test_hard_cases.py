@@ -12,6 +12,7 @@ import pytest
 from include.order_sync import http
 from include.order_sync.delivery import Delivered, Delivery
 from include.order_sync.errors import BatchRefusedError, InDoubtError, StopError, TryAgainError
+from include.order_sync.ledger import attempts
 from include.order_sync.ledger.sealing import Entry
 from include.order_sync.ledger.session import LedgerSession, open_session
 from include.order_sync.order_hash import order_hash
@@ -83,7 +84,7 @@ def deliver(service, ledger) -> Callable[..., Delivered]:
 
 def verdict_of(written: LedgerSession, order: str) -> str:
     """Return what the ledger says of an order."""
-    states = written.preparation.states(ready((order, 0, FIRST))).set_index("order_id")
+    states = attempts.states(written.preparation.find(ready((order, 0, FIRST)))).set_index("order_id")
     return states.loc[order, "verdict"]
 
 

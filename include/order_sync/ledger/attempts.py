@@ -50,6 +50,7 @@ _SELECT = f"""
         ), {", ".join(f"string_agg({name}, chr(10))" for name in _TEXTS)}
     from settled_attempts where destination_id = %(destination)s and {{which}}
 """  # noqa: S608
+Found = Sequence[Any]  # what _SELECT gives
 _POSTGRES_EPOCH_US = 946_684_800_000_000  # 2000-01-01 UTC
 
 
@@ -118,15 +119,19 @@ def write(cursor: psycopg.Cursor[Any], sender: Sender, attempts: pd.Series[str],
     return numbers
 
 
-def states(cursor: psycopg.Cursor[Any], which: str, values: Mapping[str, Any]) -> pd.DataFrame:
-    """Return STATE_COLUMNS of orders, one row an order.
+def find(cursor: psycopg.Cursor[Any], which: str, values: Mapping[str, Any]) -> Found:
+    """Return the attempts that count of some orders.
 
     Args:
         cursor: in a transaction.
         which: a condition on settled_attempts, with placeholders.
         values: of the placeholders, and `destination`, its number.
     """
-    found: Sequence[Any] = cursor.execute(_SELECT.format(which=which), values, binary=True).fetchone() or (None,) * 4
+    return cursor.execute(_SELECT.format(which=which), values, binary=True).fetchone() or ()
+
+
+def states(found: Found) -> pd.DataFrame:
+    """Return STATE_COLUMNS of the orders whose attempts were found, one row an order."""
     numbers = np.frombuffer(found[0] or b"", _NUMBERS)
     # No id holds a control character (validate.py), and no code or verdict.
     texts = [pc.split_pattern(pa.array([text], pa.large_string()), "\n").flatten() for text in found[1:]]
