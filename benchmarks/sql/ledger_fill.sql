@@ -9,7 +9,7 @@ batch as (
 ),
 past_orders as (
     select 'ORD-' || lpad(number::text, 9, '0') as order_id
-    from generate_series(cast(:first as integer), :first + :count - 1) as number
+    from generate_series(cast(:first as integer), cast(:first as integer) + :count - 1) as number
 )
 insert into attempts (batch_id, destination_id, order_hash, order_id, status_changed_at, updated_at, rank, code,
                       payload_hash, held_if_in_doubt)

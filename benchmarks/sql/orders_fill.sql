@@ -11,4 +11,4 @@ select 'ORD-' || lpad(number::text, 9, '0'),
        '38067' || lpad((number % 10000000)::text, 7, '0'),
        'Olena' || number % 500,
        'Koval' || number % 900
-from generate_series(cast(:first as integer), :first + :count - 1) as number
+from generate_series(cast(:first as integer), cast(:first as integer) + :count - 1) as number
