@@ -6,11 +6,12 @@ How many rows each of its parts has is told by a file's schema, in its metadata.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from upath import UPath
 
 from include.order_sync.order_hash import order_hashes, part_numbers
@@ -23,40 +24,55 @@ BYTES_AT_ONCE = 1024 * 1024
 
 
 class Partitions:
-    """Rows in files that `write` has made; none in no files.
+    """Some columns of the rows in files that `write` has made; none in no files.
 
     Args:
         paths: of the files, in the order they were written. None stays open: a large window has more than a process may
             have open, and each open one keeps what an object storage has sent ahead.
+        columns: to read, where they are there; None for all.
     """
 
-    def __init__(self, paths: Sequence[UPath]) -> None:
-        self._paths = paths
-        told = []
+    def __init__(self, paths: Sequence[UPath], columns: Collection[str] | None = None) -> None:
+        rows, sizes = [np.zeros(0)], [np.zeros(0)]
+        self._files: list[tuple[UPath, list[int]]] = []
         for path in paths:
             with _opened(path) as reader:
-                told.append(reader.schema.metadata)
-        rows = [np.array(json.loads(metadata[b"rows"])) for metadata in told]
-        sizes = [by_part * float(metadata[b"bytes_a_row"]) for by_part, metadata in zip(rows, told, strict=True)]
-        self.rows = np.sum(rows, axis=0)
-        self.bytes = np.sum(sizes, axis=0)
+                schema = reader.schema
+            fields = [place for place, name in enumerate(schema.names) if columns is None or name in columns]
+            self._files.append((path, fields))
+            rows.append(np.array(json.loads(schema.metadata[b"rows"])))
+            bytes_a_row = json.loads(schema.metadata[b"bytes_a_row"])
+            sizes.append(rows[-1] * sum(bytes_a_row[schema.names[place]] for place in fields))
+        self.rows = np.sum(rows[1:], axis=0)
+        self.bytes = np.sum(sizes[1:], axis=0)
 
     def __bool__(self) -> bool:
-        return bool(self._paths)
+        return bool(self._files)
 
-    def of(self, parts: Sequence[int]) -> pa.Table:
-        """Return the rows of these parts; each part's in the order they were written."""
+    def of(self, parts: Sequence[int], column: str = "", values: pa.Array | None = None) -> pa.Table:
+        """Return the rows of these parts; each part's in the order they were written.
+
+        Args:
+            parts: their numbers.
+            column: if it is given, only rows with one of `values` in it, whatever blanks surround it.
+            values: of that column.
+        """
         tables = []
-        for path in self._paths:
-            with _opened(path) as reader:
-                tables.append(pa.Table.from_batches([reader.get_batch(part) for part in parts]))
+        for path, fields in self._files:
+            with _opened(path, fields) as reader:
+                table = pa.Table.from_batches([reader.get_batch(part) for part in parts])
+            if column:
+                given = table[column]
+                given = pc.utf8_trim_whitespace(given) if pa.types.is_string(given.type) else given
+                table = table.filter(pc.is_in(given, value_set=values, skip_nulls=True))
+            tables.append(table)
         return concatenated(tables).combine_chunks()
 
 
 @contextmanager
-def _opened(path: UPath) -> Iterator[pa.RecordBatchFileReader]:
+def _opened(path: UPath, fields: Sequence[int] = ()) -> Iterator[pa.RecordBatchFileReader]:
     with path.fs.open(path.path, "rb", block_size=BYTES_AT_ONCE) as file:
-        yield pa.ipc.open_file(file)
+        yield pa.ipc.open_file(file, options=pa.ipc.IpcReadOptions(included_fields=list(fields), use_threads=False))
 
 
 def write(folder: UPath, tables: Iterable[pa.Table], parts: int) -> int:
@@ -71,7 +87,7 @@ def write(folder: UPath, tables: Iterable[pa.Table], parts: int) -> int:
     for number, table in enumerate(gathered(tables)):
         folder.mkdir(parents=True, exist_ok=True)
         rows += table.num_rows
-        _write(folder / f"rows-{number:05d}.arrow", table, parts)
+        _write(folder / f"rows-{number:05d}.arrow", *_by_part(table, parts))
     return rows
 
 
@@ -93,15 +109,20 @@ def gathered(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
         yield concatenated(few)
 
 
-def _write(path: UPath, table: pa.Table, parts: int) -> None:
+def _by_part(table: pa.Table, parts: int) -> tuple[pa.Schema, list[pa.RecordBatch]]:
+    """Return a batch of rows for each part, and their schema, which says how large they are."""
     hashes = order_hashes(table["order_id"])
     numbers = part_numbers(hashes, parts)
     by_part = table.append_column("order_hash", pa.array(hashes)).take(np.argsort(numbers, kind="stable"))
     (whole,) = by_part.combine_chunks().to_batches()
     rows = np.bincount(numbers, minlength=parts)
     batches = [whole.slice(start, length) for start, length in zip(np.cumsum(rows) - rows, rows, strict=True)]
-    told = {"rows": json.dumps(rows.tolist()), "bytes_a_row": str(whole.nbytes / whole.num_rows)}
-    schema = whole.schema.with_metadata(told)
+    sizes = dict(zip(whole.schema.names, [column.nbytes / whole.num_rows for column in whole.columns], strict=True))
+    told = {"rows": json.dumps(rows.tolist()), "bytes_a_row": json.dumps(sizes)}
+    return whole.schema.with_metadata(told), batches
+
+
+def _write(path: UPath, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
     with (
         path.open("wb") as file,
         pa.BufferedOutputStream(pa.PythonFile(file, "w"), BYTES_AT_ONCE) as buffered,

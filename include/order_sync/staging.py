@@ -15,7 +15,7 @@ Paths are UPath: a folder of this machine, or of any object storage.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from itertools import chain
@@ -29,7 +29,7 @@ from upath import UPath
 
 from include.order_sync import partitions
 from include.order_sync.errors import StopError
-from include.order_sync.model import FileVersion
+from include.order_sync.model import ORIGIN_COLUMNS, FileVersion
 from include.order_sync.order_hash import part_numbers
 from include.order_sync.partitions import Partitions
 
@@ -93,14 +93,17 @@ class Staging:
         partitions.write(self.folder / "raw-items", items, parts)
         return rows, parts
 
-    def raw_parts(self) -> Iterator[tuple[str, pd.DataFrame, pd.DataFrame | None]]:
+    def raw_parts(self, columns: Collection[str]) -> Iterator[tuple[str, pd.DataFrame, pd.DataFrame | None]]:
         """Yield groups of neighbouring parts, so that each is worth its overhead and memory does not grow.
 
+        Args:
+            columns: to read, beside ORIGIN_COLUMNS.
+
         Yields:
-            A name for what becomes of the group; its raw rows, with the columns that the source gave; and their items,
-            None where no query gave any.
+            A name for what becomes of the group; its raw rows, with those columns that the source gave; and their
+            items, None where no query gave any.
         """
-        raw, raw_items = self._raw(), self._raw_items()
+        raw, raw_items = self._raw({*columns, *ORIGIN_COLUMNS}), self._raw_items()
         for parts in _groups(raw, raw_items):
             # Nothing keeps the frames here while they are worked on.
             yield (
@@ -119,13 +122,10 @@ class Staging:
         """
         raw, raw_items = self._raw(), self._raw_items()
         parts = np.unique(part_numbers(orders["order_hash"].to_numpy(), len(raw.rows))).tolist()
-        rows = raw.of(parts)
-        rows = rows.filter(pc.is_in(rows["position"], value_set=pa.array(orders["position"])))
+        rows = raw.of(parts, "position", pa.array(orders["position"]))
         items = None
         if raw_items:
-            given = raw_items.of(parts)
-            ids, item_ids = (pc.utf8_trim_whitespace(table["order_id"]) for table in (rows, given))
-            items = given.filter(pc.is_in(item_ids, value_set=ids, skip_nulls=True)).to_pandas()
+            items = raw_items.of(parts, "order_id", pc.utf8_trim_whitespace(rows["order_id"])).to_pandas()
         return rows.to_pandas().set_index("position", drop=False).loc[orders["position"].tolist()], items
 
     def rejected_parts(self) -> Iterator[pd.DataFrame]:
@@ -173,8 +173,8 @@ class Staging:
         (self.folder / folder).mkdir(parents=True, exist_ok=True)
         return (self.folder / folder / name).open("wb")
 
-    def _raw(self) -> Partitions:
-        return Partitions(self._there("raw"))
+    def _raw(self, columns: Collection[str] | None = None) -> Partitions:
+        return Partitions(self._there("raw"), columns)
 
     def _raw_items(self) -> Partitions:
         return Partitions(self._paths("raw-items", "*.arrow"))

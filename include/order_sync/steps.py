@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from include.order_sync.ahead import made_ahead
+from include.order_sync.model import IDENTITY_COLUMNS
 from include.order_sync.staging import Staging
 
 if TYPE_CHECKING:  # a task imports what it needs, and no more
@@ -103,10 +105,14 @@ def transform_parts(staging: Staging, source: Source, destination: Destination) 
     )
     done = PartsTransformed()
     staging.clear("ready", "rejected")
-    for name, raw, raw_items in staging.raw_parts():
+    columns = {*IDENTITY_COLUMNS, "updated_at", *destination.service.reads}
+    for name, raw, raw_items in made_ahead(staging.raw_parts(columns)):
         part = transform(raw, raw_items, rules, destination.service)
         staging.write_ready(name, part.ready)
-        staging.write_rejected(name, part.rejected)
+        if len(part.rejected):
+            rejected, _ = staging.raw_rows(part.rejected)  # with all their columns
+            found = {column: part.rejected[column].tolist() for column in ("rank", "reasons")}
+            staging.write_rejected(name, rejected.assign(**found))
         done.counts.update(part.counts)
         done.reasons.update(part.reasons)
         done.first_rows = part.first_rows | done.first_rows

@@ -5,13 +5,15 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from include.order_sync import http
 from include.order_sync.errors import StopError, TryAgainError
-from include.order_sync.model import OrderStatus
+from include.order_sync.model import IDENTITY_COLUMNS, ORDER_COLUMNS, ORIGIN_COLUMNS, OrderStatus
 from include.order_sync.providers.base import Credentials
-from tests.contract.conftest import ACCOUNTS, orders, ready
+from include.order_sync.transform import transform
+from tests.contract.conftest import ACCOUNTS, RULES, orders, ready
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -154,6 +156,21 @@ def test_connections_are_kept_alive(provider, deliver, sandbox, session):
     pools = session.get_adapter(sandbox.url).poolmanager.pools
     (pool,) = [pools[key] for key in pools.keys()]  # noqa: SIM118  (it can't be iterated otherwise)
     assert (pool.num_connections, pool.num_requests) == (1, 2)
+
+
+def test_what_a_provider_reads_is_all_it_needs(provider):
+    """Payloads and faults are the same where nothing is read but what the provider names."""
+    rows = pd.concat([orders([str(number)], status) for number, status in enumerate(provider.statuses)])
+    empty = orders([f"empty {number}" for number in range(2)])
+    empty.loc[:, [column for column in ORDER_COLUMNS if column not in IDENTITY_COLUMNS]] = None
+    odd = orders(["odd"]).assign(items="[", additional_info="[", total_cost="x", email="x", phone="x", bill_id="x")
+    raw = pd.concat([rows, empty, odd], ignore_index=True)
+    raw["position"] = range(len(raw))
+    rules = replace(RULES, codes=provider.statuses)
+    read = [column for column in raw if column in {*IDENTITY_COLUMNS, *ORIGIN_COLUMNS, "updated_at", *provider.reads}]
+    whole, part = (transform(given, None, rules, provider) for given in (raw, raw[read]))
+    pd.testing.assert_frame_equal(part.ready, whole.ready)
+    assert (part.counts, part.reasons, part.first_rows) == (whole.counts, whole.reasons, whole.first_rows)
 
 
 @pytest.mark.parametrize("given", [{}, {"status": "delivered"}], ids=["as given", "delivered"])

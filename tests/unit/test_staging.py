@@ -1,6 +1,6 @@
 """A run's staged parts: which row lies where, and what comes back."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -16,7 +16,7 @@ from upath import UPath
 from include.order_sync import partitions
 from include.order_sync.config import CsvSource
 from include.order_sync.errors import StopError
-from include.order_sync.model import Window
+from include.order_sync.model import ORDER_COLUMNS, Window
 from include.order_sync.order_hash import order_hashes, part_numbers
 from include.order_sync.sources.csv_drop import CsvDropReader
 from include.order_sync.sources.raw import RAW_ITEMS_SCHEMA, RAW_SCHEMA, constant
@@ -52,7 +52,7 @@ def many(number: int, a_table: int = 20_000) -> Iterator[pa.Table]:
 
 def parts(staging: Staging) -> dict[str, pd.DataFrame]:
     """Return the raw rows of each part."""
-    return {name: raw for name, raw, _ in staging.raw_parts()}
+    return {name: raw for name, raw, _ in staging.raw_parts(ORDER_COLUMNS)}
 
 
 def parts_in(group: pd.DataFrame) -> list[pd.DataFrame]:
@@ -150,7 +150,7 @@ def test_columns_that_come_later(staging: Staging, monkeypatch: pytest.MonkeyPat
         plain.append_column("email", pa.array(["c"])),
     ]
     staging.stage_raw(tables, [])
-    ((_, raw, _),) = staging.raw_parts()
+    ((_, raw, _),) = staging.raw_parts(ORDER_COLUMNS)
 
     assert raw["email"].fillna("").tolist() == ["", "a", "", "", "c"]
     assert raw["phone"].fillna("").tolist() == ["", "", "", "b", ""]
@@ -168,7 +168,7 @@ def test_files_of_a_drop(staging: Staging, monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.setattr(partitions, "BYTES_A_FILE", bytes_a_file)
         staging.clear()
         staging.stage_raw(tables, [])
-        ((_, raw, _),) = staging.raw_parts()
+        ((_, raw, _),) = staging.raw_parts(ORDER_COLUMNS)
 
         assert raw["origin"].tolist() == [f"{number}.csv" for number in range(4) for _ in range(3)]
 
@@ -210,7 +210,7 @@ def test_object_storage(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(partitions, "BYTES_A_FILE", 1_000_000)
     staging = Staging(UPath("memory://run"))
     staging.stage_raw(many(60_000), [items("7")])
-    for name, raw, raw_items in staging.raw_parts():
+    for name, raw, raw_items in staging.raw_parts(ORDER_COLUMNS):
         staging.write_ready(name, raw)
         staging.write_rejected(name, raw_items)
 
@@ -242,7 +242,7 @@ def test_items_lie_with_their_orders(staging: Staging) -> None:
     ids = [str(number) for number in range(0, 60_000, 1000)]
     staging.stage_raw(many(60_000), [items(*ids[:30]), items(), items(*ids[30:])])
     found = []
-    for _, raw, raw_items in staging.raw_parts():
+    for _, raw, raw_items in staging.raw_parts(ORDER_COLUMNS):
         assert raw_items is not None
         assert set(raw_items["order_id"]) <= set(raw["order_id"])
         found += raw_items["order_id"].tolist()
@@ -255,7 +255,7 @@ def test_no_items(staging: Staging, none: list[pa.Table]) -> None:
     """Where no query gave items, parts say so."""
     staging.stage_raw([orders("1")], none)
 
-    assert [raw_items for _, _, raw_items in staging.raw_parts()] == [None]
+    assert [raw_items for _, _, raw_items in staging.raw_parts(ORDER_COLUMNS)] == [None]
 
 
 def test_raw_rows_of_some_orders(staging: Staging, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -265,7 +265,9 @@ def test_raw_rows_of_some_orders(staging: Staging, monkeypatch: pytest.MonkeyPat
     hashes = order_hashes(pa.array(wanted))
     asked: list[Sequence[int]] = []
     read = partitions.Partitions.of
-    monkeypatch.setattr(partitions.Partitions, "of", lambda rows, of: (asked.append(of), read(rows, of))[1])
+    monkeypatch.setattr(
+        partitions.Partitions, "of", lambda rows, of, *which: (asked.append(of), read(rows, of, *which))[1]
+    )
     rows, raw_items = staging.raw_rows(frame(order_hash=hashes, position=[59999, 7, 58000]))
 
     assert rows["order_id"].tolist() == wanted
@@ -323,15 +325,26 @@ def test_parts_that_only_leave_rejected_rows_are_gone(staging: Staging) -> None:
     with pytest.raises(StopError, match="are gone"):
         list(staging.ready_parts())
     with pytest.raises(StopError, match="are gone"):
-        list(staging.raw_parts())
+        list(staging.raw_parts(ORDER_COLUMNS))
 
 
-@pytest.mark.parametrize("what", ["raw_parts", "ready_parts"])
-def test_gone(staging: Staging, what: str) -> None:
+def test_columns_that_nobody_looks_at_are_not_read(staging: Staging) -> None:
+    """A part's rows come with the columns that are asked for, and where they stood; single rows with all."""
+    staging.stage_raw([orders("1", "2")], [])
+    ((_, raw, _),) = staging.raw_parts(["order_id", "bill_id"])
+
+    assert {"order_id", "position", "order_hash"} <= set(raw.columns)
+    assert not set(ORDER_COLUMNS) & set(raw.columns) - {"order_id", "bill_id"}
+    whole, _ = staging.raw_rows(raw)
+    assert set(whole.columns) > set(raw.columns)
+
+
+@pytest.mark.parametrize("read", [lambda staging: staging.raw_parts(ORDER_COLUMNS), Staging.ready_parts])
+def test_gone(staging: Staging, read: Callable[[Staging], Iterator[Any]]) -> None:
     """Parts that were deleted stop the task, with what to do, also where rejected ones are left."""
     staging.write_rejected("part-00000", frame(order_id=["3"]))
     with pytest.raises(StopError, match=rf"{staging.folder} are gone.*Clear the run from its extract task on"):
-        list(getattr(staging, what)())
+        list(read(staging))
     with pytest.raises(StopError, match="are gone"):
         staging.raw_rows(frame(order_hash=[0], position=[0]))
 
@@ -356,4 +369,4 @@ def test_staging_again(staging: Staging) -> None:
     staging.stage_raw([orders("7")], [])
 
     assert {name: raw["order_id"].tolist() for name, raw in parts(staging).items()} == {"part-00000": ["7"]}
-    assert [raw_items for _, _, raw_items in staging.raw_parts()] == [None]
+    assert [raw_items for _, _, raw_items in staging.raw_parts(ORDER_COLUMNS)] == [None]

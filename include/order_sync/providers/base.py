@@ -130,6 +130,8 @@ class Provider:
         statuses: the service's code for each status; a status that is absent is not for this provider.
         changes: by default, send the newest version of an order in a window, or every one of its changes.
         required: columns that a source must have for this provider; of a tuple in it, at least one.
+        reads: what `checks` and `build` look at of an order's row, beside its id, status and times: nothing else is
+            worth being read for it.
         checks: all that can be wrong with an order for this provider.
         build: valid orders and their items -> each order's payload as JSON text, without credentials;
             the index is the orders'. The column `code` holds the provider's status code.
@@ -147,6 +149,7 @@ class Provider:
     statuses: Mapping[OrderStatus, Code]
     changes: Literal["newest", "every"]
     required: tuple[str | tuple[str, ...], ...]
+    reads: frozenset[str]
     checks: tuple[Check, ...]
     build: Callable[[pd.DataFrame, pd.DataFrame], pd.Series[str]]
     request: Callable[[Credentials, Sequence[str]], Request]

@@ -168,6 +168,7 @@ PROVIDER = Provider(
     },
     changes="every",
     required=("bill_id",),
+    reads=frozenset({"bill_id", "tracking_number"}),
     checks=CHECKS,
     build=build,
     request=build_request,

@@ -77,6 +77,7 @@ PROVIDER = Provider(
     },
     changes="newest",
     required=(),
+    reads=frozenset(),
     checks=(),
     build=build,
     request=build_request,

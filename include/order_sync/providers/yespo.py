@@ -245,6 +245,7 @@ PROVIDER = Provider(
     },
     changes="newest",
     required=("customer_id", "total_cost", "currency", "created_at", ("email", "phone")),
+    reads=frozenset({*TEXT.values(), *NUMBERS.values(), "additional_info", "items"}),
     checks=CHECKS,
     build=build,
     request=build_request,
