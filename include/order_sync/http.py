@@ -45,9 +45,15 @@ def open_session(url: str) -> requests.Session:
     """Return a session with the service at `url`, whose connections are kept alive and never retried by the library.
 
     The environment names its proxies and certificates; it is looked at once, as requests would for each request again.
+
+    Raises:
+        StopError: the address is none.
     """
     session = requests.Session()
-    environment = session.merge_environment_settings(url, {}, None, None, None)
+    try:
+        environment = session.merge_environment_settings(url, {}, None, None, None)
+    except ValueError:
+        raise StopError(f"{url} is no address: correct the host and the port in the connection.") from None
     session.proxies, session.verify = environment["proxies"], environment["verify"]
     # Nor may a ~/.netrc of the machine add an Authorization header of its own.
     session.trust_env = False

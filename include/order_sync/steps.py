@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -73,7 +74,7 @@ def extract(reader: WarehouseReader | CsvDropReader, staging: Staging, only: fro
         staging: of the run.
         only: ids of the orders to stage; none for all.
     """
-    _keep_what_is_imported()
+    _keep_what_is_imported("extract")
     staging.clear()
     with reader.open() as (orders, items):
         rows, parts = staging.stage_raw(_narrowed(orders, only), items)
@@ -94,7 +95,7 @@ def transform_parts(staging: Staging, source: Source, destination: Destination) 
     """
     from include.order_sync.transform import Rules, transform
 
-    _keep_what_is_imported()
+    _keep_what_is_imported("transform")
     rules = Rules(
         timezone=source.timezone,
         latest=datetime.now(UTC) + source.ahead,
@@ -152,7 +153,7 @@ def delivery(
     """
     from include.order_sync.delivery import Delivered, Delivery
 
-    _keep_what_is_imported()
+    _keep_what_is_imported("load")
     return Delivery(
         destination.service,
         credentials,
@@ -165,8 +166,12 @@ def delivery(
     )
 
 
-def _keep_what_is_imported() -> None:
-    """Spare the garbage collector the modules, which stay to the end: its rounds over pandas cost 0.1 s each."""
+@cache
+def _keep_what_is_imported(_step: str) -> None:
+    """Spare the garbage collector the modules, which stay to the end: its rounds over pandas cost 0.1 s each.
+
+    Once a process and step: what is garbage by then stays too.
+    """
     gc.freeze()
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pandas as pd
+import psycopg
 import pytest
 
 from include.order_sync import http
@@ -200,3 +201,25 @@ def test_a_bad_row_of_a_delivered_order_stays_listed(deliver, ledger):
     with deliver.session() as written, written.transaction() as cursor:
         query = "select times_seen, resolution from quarantine where destination = %s"
         assert cursor.execute(query, (written.sender.destination,)).fetchall() == [(2, None)]
+
+
+def test_answers_outlive_a_begin_that_fails(service, deliver, monkeypatch):
+    """What was answered before a batch could not begin is accepted, and not in doubt."""
+    part = ready(*[(f"o{number}", 1, FIRST) for number in range(3)])
+    begin = LedgerSession.begin
+    begun = []
+
+    def refused_once(ledger: LedgerSession, batch: int) -> None:
+        begun.append(batch)
+        third = len(begun) == 3
+        ledger.connection.execute(f"set default_transaction_read_only = {'on' if third else 'off'}")
+        try:
+            begin(ledger, batch)
+        finally:
+            ledger.connection.execute("set default_transaction_read_only = off")
+
+    monkeypatch.setattr(LedgerSession, "begin", refused_once)
+    with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+        deliver(part, max_orders=1)
+    assert deliver(part).orders == {"accepted": 3}
+    assert len(service.taken) == 3

@@ -7,6 +7,7 @@ import pytest
 import requests
 
 from include.order_sync import http
+from include.order_sync.errors import StopError
 from include.order_sync.providers.base import Answer, Credentials, Request
 
 
@@ -53,3 +54,10 @@ def test_a_session_goes_by_the_environment_but_for_netrc(monkeypatch, tmp_path):
         assert outside.verify == str(tmp_path)
         request = requests.Request("POST", "https://api.example/orders", data=b"[]")
         assert "Authorization" not in outside.prepare_request(request).headers
+
+
+def test_an_address_that_is_none_stops(monkeypatch):
+    """A port beyond all ports is told as what it is, also where hosts are looked up in the environment."""
+    monkeypatch.setenv("NO_PROXY", "inside.example")
+    with pytest.raises(StopError, match="correct the host and the port"):
+        http.open_session("https://api.example:99999")

@@ -89,7 +89,10 @@ class Preparation:
     @contextmanager
     def _cursor(self) -> Iterator[psycopg.Cursor[Any]]:
         with (
-            schema.guarded(self.sender.destination),
+            schema.guarded(
+                f"The ledger's session in which batches of {self.sender.destination!r} are made ready is lost",
+                "What was under way is written down; nothing more was sent.",
+            ),
             self.lock,
             self.connection.transaction(),
             self.connection.cursor() as cursor,

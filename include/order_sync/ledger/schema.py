@@ -77,15 +77,12 @@ def connect(engine: sa.Engine, name: str) -> sa.Connection:
 
 
 @contextmanager
-def guarded(destination: str) -> Iterator[None]:
-    """Turn the loss of a load's database session into TryAgainError."""
+def guarded(lost: str, then: str) -> Iterator[None]:
+    """Turn the loss of a load's database session into TryAgainError; `lost` says of which, `then` what of it."""
     try:
         yield
     except psycopg.OperationalError as error:
-        raise TryAgainError(
-            f"The ledger's session is lost, and with it the lock of {destination!r}: {redact(str(error))}. "
-            "What was being sent is in doubt; nothing more was sent."
-        ) from None
+        raise TryAgainError(f"{lost}: {redact(str(error))}. {then}") from None
 
 
 @contextmanager

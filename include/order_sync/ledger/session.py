@@ -85,6 +85,7 @@ class LedgerSession:
             begin = f"update batches set begun_at = now() where id = {batch:d}"  # noqa: S608
             # All in one message, and so in one transaction.
             self.connection.execute(f"{self._answers()} set local synchronous_commit = on; {begin}")
+        self._answered.clear()
 
     def answered(self, batch: int) -> None:
         """Remember that all orders of a batch were accepted: it is written with whatever is written next."""
@@ -93,15 +94,16 @@ class LedgerSession:
     def write_answers(self) -> None:
         """Write what `answered` has remembered, where nothing else is to be written."""
         if self._answered:
+            answers = self._answers()
+            self._answered.clear()
             with self._guarded():
-                self.connection.execute(self._answers())
+                self.connection.execute(answers)
 
     def _answers(self) -> str:
-        """Return the statement that writes what was remembered, and forget it; nothing where that is nothing."""
+        """Return the statement that writes what was remembered; nothing where that is nothing."""
         numbers = ", ".join(map(str, self._answered))
-        self._answered.clear()
         done = "update batches set outcome = 'answered', concluded_at = now() where id in"
-        return f"{done} ({numbers}); " if numbers else ""
+        return f"{done} ({numbers});" if numbers else ""
 
     def conclude(
         self,
@@ -191,7 +193,11 @@ class LedgerSession:
             yield cursor
 
     def _guarded(self) -> AbstractContextManager[None]:
-        return schema.guarded(self.sender.destination)
+        destination = self.sender.destination
+        return schema.guarded(
+            f"The ledger's session is lost, and with it the lock of {destination!r}",
+            "What was being sent is in doubt; nothing more was sent.",
+        )
 
 
 @contextmanager
@@ -242,6 +248,8 @@ def _database_session(engine: sa.Engine, name: str) -> Iterator[psycopg.Connecti
             # COPY gives times in this form, and they are read in this form alone.
             raw.execute("set timezone = 'UTC'")
             raw.execute("set datestyle = 'ISO'")
+            # Who sends slowly is silent for long in the session beside. PostgreSQL 13 has no such limit.
+            raw.execute("select set_config(name, '0', false) from pg_settings where name = 'idle_session_timeout'")
             # A server that crashes may forget what was written after the last begin: then that batch is in doubt.
             raw.execute("set synchronous_commit = off")
             yield raw
