@@ -80,11 +80,6 @@ class WarehouseReader:
                 closing(self._items(connection)) as items,
             ):
                 yield orders, items
-        except pa.ArrowInvalid:
-            raise StopError(
-                f"Source {self.source.name!r}: {self.source.query.name} gives a row of more than "
-                f"{LARGEST_ROW_BYTES} bytes, or one that is no text. Leave the column that is so large out of it."
-            ) from None
         except (DBAPIError, psycopg.Error) as error:
             # The error may quote rows, so neither it nor its cause may reach the log.
             raise self._failed(error) from None
@@ -145,9 +140,16 @@ class WarehouseReader:
             # Without a type, the database compares them as it would a quoted literal, also with a column of numbers.
             ids = sa.bindparam("order_ids", bound["order_ids"], sa.types.NULLTYPE, expanding=True)
             statement = statement.bindparams(ids)
-        if self._by_copy:
-            return _copy(connection, statement, bound, self.source.timezone)
-        return _fetch(connection, statement, bound)
+        try:
+            if self._by_copy:
+                yield from _copy(connection, statement, bound, self.source.timezone)
+            else:
+                yield from _fetch(connection, statement, bound)
+        except pa.ArrowInvalid:
+            raise StopError(
+                f"Source {self.source.name!r}: {file.name} gives a row of more than {LARGEST_ROW_BYTES} bytes, "
+                "or one that is no text. Leave the column that is so large out of it."
+            ) from None
 
     def _unreachable(self, error: BaseException | None) -> OrderSyncError:
         said = redact(str(error))
