@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from fsspec.implementations.local import LocalFileSystem
 from upath import UPath
 
 from include.order_sync.order_hash import order_hashes, part_numbers
@@ -71,7 +72,9 @@ class Partitions:
 
 @contextmanager
 def _opened(path: UPath, fields: Sequence[int] = ()) -> Iterator[pa.RecordBatchFileReader]:
-    with path.fs.open(path.path, "rb", block_size=BYTES_AT_ONCE) as file:
+    # Of this machine's files Arrow reads many small pieces by itself, which spares Python the calls.
+    local = isinstance(path.fs, LocalFileSystem)
+    with pa.OSFile(path.path) if local else path.fs.open(path.path, "rb", block_size=BYTES_AT_ONCE) as file:
         yield pa.ipc.open_file(file, options=pa.ipc.IpcReadOptions(included_fields=list(fields), use_threads=False))
 
 
@@ -116,7 +119,10 @@ def _by_part(table: pa.Table, parts: int) -> tuple[pa.Schema, list[pa.RecordBatc
     by_part = table.append_column("order_hash", pa.array(hashes)).take(np.argsort(numbers, kind="stable"))
     (whole,) = by_part.combine_chunks().to_batches()
     rows = np.bincount(numbers, minlength=parts)
-    batches = [whole.slice(start, length) for start, length in zip(np.cumsum(rows) - rows, rows, strict=True)]
+    # Of an empty slice Arrow would write all the text that it was cut from.
+    none = whole.take(pa.array([], pa.int64()))
+    starts = np.cumsum(rows) - rows
+    batches = [whole.slice(start, length) if length else none for start, length in zip(starts, rows, strict=True)]
     sizes = dict(zip(whole.schema.names, [column.nbytes / whole.num_rows for column in whole.columns], strict=True))
     told = {"rows": json.dumps(rows.tolist()), "bytes_a_row": json.dumps(sizes)}
     return whole.schema.with_metadata(told), batches

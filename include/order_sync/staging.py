@@ -1,10 +1,10 @@
 """A run's staged parts: tasks hand on the folder's path, never rows.
 
-    raw/rows-00000.arrow        rows as the source gave them, as text; more files as more rows come
-    raw-items/rows-00000.arrow  their items, where a second query gives them
-    ready/part-00000.arrow      orders with their payloads (READY_COLUMNS of transform.py)
-    rejected/part-00000.parquet rows that can't be sent, with their reasons
-    files.parquet               versions of the drop's files that were read
+    raw-2/rows-00000.arrow       rows as the source gave them, as text; more files as more rows come
+    raw-items-2/rows-00000.arrow their items, where a second query gives them
+    ready-2/part-00000.arrow     orders with their payloads (READY_COLUMNS of transform.py)
+    rejected/part-00000.parquet  rows that can't be sent, with their reasons
+    files.parquet                versions of the drop's files that were read
 
 What only a run's tasks read is in Arrow's file format; Parquet is what people open. Raw rows are partitioned by a hash
 of the order id: each file holds one record batch a part, and says in its schema's metadata how many rows and bytes
@@ -35,6 +35,9 @@ from include.order_sync.partitions import Partitions
 
 if TYPE_CHECKING:  # extract needs no pandas, and it is slow to import
     import pandas as pd
+
+# Their number changes with what their files hold: so no release takes up what another has left, but asks for a clear.
+RAW, RAW_ITEMS, READY = "raw-2", "raw-items-2", "ready-2"
 
 # A window of up to so many rows is one part; a larger one is split, so that memory does not grow with it.
 ROWS_OF_ONE_PART = 50_000
@@ -89,8 +92,8 @@ class Staging:
         if rows == 0:
             return 0, 0
         parts = 1 if rows <= ROWS_OF_ONE_PART else PARTS_OF_A_LARGE_WINDOW
-        rows = partitions.write(self.folder / "raw", chain(buffered, rest), parts)
-        partitions.write(self.folder / "raw-items", items, parts)
+        rows = partitions.write(self.folder / RAW, chain(buffered, rest), parts)
+        partitions.write(self.folder / RAW_ITEMS, items, parts)
         return rows, parts
 
     def raw_parts(self, columns: Collection[str]) -> Iterator[tuple[str, pd.DataFrame, pd.DataFrame | None]]:
@@ -135,7 +138,7 @@ class Staging:
 
     def ready_parts(self) -> Iterator[pd.DataFrame]:
         """Yield the ready orders of each group of parts: first those of the lowest `order_hash`."""
-        for path in self._there("ready"):
+        for path in self._there(READY):
             yield pa.ipc.open_file(pa.BufferReader(path.read_bytes())).read_all().to_pandas()
 
     def write_ready(self, part: str, frame: pd.DataFrame) -> None:
@@ -143,7 +146,7 @@ class Staging:
         if frame.empty:
             return
         table = _table_of(frame)
-        with self._new_file("ready", f"{part}.arrow") as file, pa.ipc.new_file(file, table.schema) as writer:
+        with self._new_file(READY, f"{part}.arrow") as file, pa.ipc.new_file(file, table.schema) as writer:
             writer.write_table(table)
 
     def write_rejected(self, part: str, frame: pd.DataFrame) -> None:
@@ -174,16 +177,16 @@ class Staging:
         return (self.folder / folder / name).open("wb")
 
     def _raw(self, columns: Collection[str] | None = None) -> Partitions:
-        return Partitions(self._there("raw"), columns)
+        return Partitions(self._there(RAW), columns)
 
     def _raw_items(self) -> Partitions:
-        return Partitions(self._paths("raw-items", "*.arrow"))
+        return Partitions(self._paths(RAW_ITEMS, "*.arrow"))
 
     def _there(self, name: str) -> list[UPath]:
         paths = self._paths(name, "*.arrow")
         if not paths:
             raise StopError(
-                f"The staged parts {self.folder} are gone: a run that succeeded deletes them. "
+                f"The staged parts {self.folder} are gone, or another release's: a run that succeeded deletes them. "
                 "Clear the run from its extract task on, to read the source again."
             )
         return paths

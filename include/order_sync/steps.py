@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from include.order_sync.ahead import made_ahead
 from include.order_sync.model import IDENTITY_COLUMNS
-from include.order_sync.staging import Staging
+from include.order_sync.staging import READY, Staging
 
 if TYPE_CHECKING:  # a task imports what it needs, and no more
     import requests
@@ -105,7 +105,7 @@ def transform_parts(staging: Staging, source: Source, destination: Destination) 
         item_columns=source.item_columns,
     )
     done = PartsTransformed()
-    staging.clear("ready", "rejected")
+    staging.clear(READY, "rejected")
     columns = {*IDENTITY_COLUMNS, "updated_at", *destination.service.reads}
     for name, raw, raw_items in made_ahead(staging.raw_parts(columns)):
         part = transform(raw, raw_items, rules, destination.service)

@@ -21,6 +21,7 @@ from order_sync_airflow import operators
 
 from include.order_sync.errors import StopError
 from include.order_sync.ledger import sealing
+from include.order_sync.staging import RAW
 from tests.sandbox.conftest import Client, serve
 
 NOW = datetime.now(UTC)
@@ -313,7 +314,7 @@ def test_parts_of_a_red_run_stay(shop):
     shop.drop(*(row(order_id, "paid", email="no-address") for order_id in "123"))
     with pytest.raises(StopError, match="none_good_of"):
         shop.run()
-    assert shop.staged() == {"raw", "rejected"}
+    assert shop.staged() == {RAW, "rejected"}
 
 
 @pytest.mark.parametrize("fate", ["rejected by transform", "rejected by the service", "held"])

@@ -123,6 +123,6 @@ def delete_parts(context: Context) -> None:
     Airflow calls it in the task's process, after it has recorded the success (a skip it records some moments later, as
     the process ends). What it raises is logged, and changes no state.
     """
-    from include.order_sync.staging import Staging
+    from include.order_sync.staging import RAW, RAW_ITEMS, READY, Staging
 
-    Staging(ObjectStoragePath(context["task"].staged)).clear("raw", "raw-items", "ready")
+    Staging(ObjectStoragePath(context["task"].staged)).clear(RAW, RAW_ITEMS, READY)

@@ -24,14 +24,39 @@ BEFORE = """
 """
 
 
-def test_states_of_before_are_kept(postgres: sa.Engine):
-    """Version, verdict and code of each state are the same after the upgrade; what a killed sender left is settled."""
+# Hashes are those of before 0005.
+HASHED_OTHERWISE = """
+    insert into destinations (name) values ('yespo');
+    insert into batches (destination_id, run, try, orders, begun_at, concluded_at, outcome)
+        select 1, 'run ' || number, 1, 3, now(), now(), 'answered' from generate_series(1, 3) number;
+    insert into attempts
+        select batch, 1, 10 * number - batch, 'ORD-' || (1000 + number), '2026-11-21 10:00Z', '2026-11-21 11:00Z',
+               batch, 'PAID', number, true
+        from generate_series(1, 3) batch, generate_series(1, 3) number order by 1, 3;
+    insert into quarantine (destination, order_id, order_hash, row_hash, reasons, sealed_row, origin, run)
+        values ('yespo', 'ORD-1002', 7, '\\x01', '{held}', '\\x01', 'q', 'run'),
+               ('yespo', null, null, '\\x02', '{x}', '\\x01', 'q', 'run');
+"""
+ALL_BUT_HASHES = """
+    select batch_id, destination_id, order_id, status_changed_at::text, updated_at::text, rank, code, payload_hash,
+           held_if_in_doubt
+    from attempts order by batch_id, order_id
+"""
+
+
+def migrate(postgres: sa.Engine, revision: str, then: str) -> None:
+    """Bring the tables up to an old revision, and fill them."""
     config = Config()
     config.set_main_option("script_location", str(schema.MIGRATIONS))
     with postgres.begin() as connection:
         config.attributes["connection"] = connection
-        command.upgrade(config, "0003")
-        connection.exec_driver_sql(BEFORE.replace("%", "%%"))
+        command.upgrade(config, revision)
+        connection.exec_driver_sql(then.replace("%", "%%"))
+
+
+def test_states_of_before_are_kept(postgres: sa.Engine):
+    """Version, verdict and code of each state are the same after the upgrade; what a killed sender left is settled."""
+    migrate(postgres, "0003", BEFORE)
     schema.upgrade(postgres)
     with postgres.connect() as connection:
         states = connection.exec_driver_sql(
@@ -64,3 +89,23 @@ def test_states_of_before_are_kept(postgres: sa.Engine):
     with postgres.connect() as connection:
         settled = "select verdict from order_states where order_id = 'a' and code = 'SENT'"
         assert connection.exec_driver_sql(settled).scalars().all() == ["held"]
+
+
+def test_orders_get_their_new_hash(postgres: sa.Engine):
+    """Each attempt and each entry has its order's hash after the upgrade, and all else as it was, by batch."""
+    migrate(postgres, "0004", HASHED_OTHERWISE)
+    with postgres.connect() as connection:
+        before = connection.exec_driver_sql(ALL_BUT_HASHES).all()
+    schema.upgrade(postgres)
+    with postgres.connect() as connection:
+        assert connection.exec_driver_sql(ALL_BUT_HASHES).all() == before
+        assert len(before) == 9
+        hashes = connection.exec_driver_sql("select order_id, order_hash, batch_id from attempts order by ctid").all()
+        assert all(found == order_hash(order_id) for order_id, found, _ in hashes)
+        assert [batch for *_, batch in hashes] == [1, 1, 1, 2, 2, 2, 3, 3, 3]
+        entries = connection.exec_driver_sql("select order_hash from quarantine order by id").scalars().all()
+        assert entries == [order_hash("ORD-1002"), None]
+        key = "select pg_get_constraintdef(oid) from pg_constraint where conname = 'attempts_pkey'"
+        assert connection.exec_driver_sql(key).scalar() == (
+            "PRIMARY KEY (destination_id, order_hash, order_id, batch_id)"
+        )
