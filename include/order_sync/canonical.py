@@ -91,11 +91,11 @@ def json_items(orders: pd.DataFrame, columns: Mapping[str, str]) -> tuple[pd.Dat
         columns: canonical item column -> key in those objects, where the names differ.
     """
     unreadable = pd.Series(False, index=orders.index)
-    given = orders.loc[orders["items"].notna(), ["items", "position"]]
-    if given.empty:
+    is_given = orders["items"].notna()
+    if not is_given.any():
         return NO_ITEMS, unreadable
     rows: list[dict[str, Any]] = []
-    for index, text, position in given.itertuples(name=None):
+    for index, text, position in orders.loc[is_given, ["items", "position"]].itertuples(name=None):
         entries = _json(text)
         if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
             unreadable[index] = True

@@ -164,7 +164,7 @@ class HashedContent:
 
     def __init__(self, content: BinaryIO) -> None:
         self._content = content
-        self._hash = hashlib.blake2b(digest_size=16)
+        self._hash = hashlib.sha256()
 
     def read(self, size: int = -1) -> bytes:
         """Read on, as files do."""
