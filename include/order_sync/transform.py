@@ -79,9 +79,7 @@ def transform(raw: pd.DataFrame, raw_items: pd.DataFrame | None, rules: Rules, p
         provider: whose payloads to build.
     """
     orders = canonical_orders(raw, rules.timezone)
-    orders["order_status"] = _looked_up(orders["status"], rules.statuses)
-    codes = {str(status): str(code) for status, code in rules.codes.items() if code is not None}
-    orders["code"] = _looked_up(orders["order_status"], codes)
+    orders["order_status"], orders["code"] = _status_and_code(orders["status"], rules)
 
     orders["updated_at"] = orders["updated_at"].fillna(_BEFORE_ALL)
     # Only orders of the same hash can be the same order: usually there are none, and nothing is to be compared.
@@ -146,10 +144,13 @@ def cures(provider: Provider) -> dict[str, str]:
     return {check.reason: check.cure for check in (*UNREADABLE, *STATUS, *provider.checks)}
 
 
-def _looked_up(words: pd.Series, meanings: Mapping[str, str]) -> pd.Series:
-    """Return what each word means; missing where it means nothing."""
-    places = pc.index_in(array_of(words), value_set=pa.array(meanings.keys(), pa.large_string()))
-    return series_of(pa.array(map(str, meanings.values()), pa.large_string()).take(places), words.index)
+def _status_and_code(words: pd.Series, rules: Rules) -> tuple[pd.Series, pd.Series]:
+    """Return the status that each of the shop's words means, and the provider's code for it, where there is one."""
+    places = pc.index_in(array_of(words), value_set=pa.array(rules.statuses.keys(), pa.large_string()))
+    codes = [rules.codes.get(status) for status in rules.statuses.values()]
+    meant = (rules.statuses.values(), [None if code is None else str(code) for code in codes])
+    status, code = (series_of(pa.array(values, pa.large_string()).take(places), words.index) for values in meant)
+    return status, code
 
 
 def _only(orders: pd.DataFrame, keep: pd.Series) -> pd.DataFrame:
