@@ -25,9 +25,9 @@ def upgrade() -> None:
     connection = op.get_bind()
     ids = connection.execute(
         text("select order_id from attempts union select order_id from quarantine where order_id is not null"),
-        execution_options={"yield_per": IDS_AT_ONCE},
+        execution_options={"stream_results": True},
     ).scalars()
-    for some in ids.partitions():
+    for some in ids.partitions(IDS_AT_ONCE):
         connection.execute(
             text("insert into hashes select * from unnest(cast(:ids as text[]), cast(:hashes as integer[]))"),
             {"ids": list(some), "hashes": [order_hash(order_id) for order_id in some]},
