@@ -11,14 +11,14 @@ past_orders as (
     select 'ORD-' || lpad(number::text, 9, '0') as order_id
     from generate_series(cast(:first as integer), cast(:first as integer) + :count - 1) as number
 )
-insert into attempts (batch_id, destination_id, order_hash, order_id, status_changed_at, updated_at, rank, code,
+insert into attempts (batch_id, destination_id, order_place, order_id, status_changed_at, updated_at, rank, code,
                       payload_hash, held_if_in_doubt)
 select b.id, b.destination_id,
-       -- As order_hash.py has it.
-       ((crc32(convert_to(left(order_id, -3), 'UTF8')) >> 10 << 10)
-        + (100 * ascii(right(order_id, 3)) + 10 * ascii(right(order_id, 2)) + ascii(right(order_id, 1))) % 1024
+       -- As order_hash.py has it, for ids of three digits or more at their end.
+       ((head >> 10 << 10)
+        + (head + 100 * ascii(right(order_id, 3)) + 10 * ascii(right(order_id, 2)) + ascii(right(order_id, 1))) % 1024
         - 2147483648)::integer,
        order_id,
        timestamptz '2026-11-01 00:00+00', timestamptz '2026-11-01 00:00+00', 0, '1', 0, false
-from past_orders, batch b
+from past_orders, batch b, crc32(convert_to(left(order_id, -3), 'UTF8')) as head
 order by 3, 4

@@ -1,29 +1,32 @@
 """One number for each order, the same in every process, release and database.
 
-Ids that differ in their last three characters alone get neighbouring numbers. Most shops count their orders, so those
-of an hour lie on few pages of the ledger's index, however many orders it knows. What comes before these characters is
-spread over the partitions by CRC-32, a standard that every language has. 32 bits make a column that is cheap to keep,
-sort and compare. It is signed, so that PostgreSQL's integer holds it.
+Ids that differ in their last three characters alone get neighbouring numbers, and no two the same where these are
+digits. Most shops count their orders, so those of an hour lie on few pages of the ledger's index, however many orders
+it knows. What comes before these characters is spread over the partitions by CRC-32, a standard that every language
+has. 32 bits make a column that is cheap to keep, sort and compare. It is signed, so that PostgreSQL's integer holds it.
 """
 
 import zlib
 from collections.abc import Callable
 from functools import reduce
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-# An id's last bytes decide the lowest bits, in which no two of the tails 000 to 999 are alike.
+# By an id's last bytes alone its lowest bits go round: no two of the tails 000 to 999 get the same.
 _TAIL_BYTES = 3
 _TAIL_BITS = 10
+
+Number = TypeVar("Number", int, np.ndarray)
 
 
 def order_hashes(ids: pa.ChunkedArray) -> np.ndarray:
     """Return the hash of each id as int32, whatever blanks surround it; a missing one counts as empty.
 
-    Of its UTF-8 bytes: CRC-32 of all but the last three, its lowest ten bits replaced by those of the last three read
-    as digits, less 2**31.
+    Of its UTF-8 bytes: CRC-32 of all but the last three; to its lowest ten bits, these three are added, read as digits,
+    and what is carried is dropped; less 2**31.
     """
     trimmed = pc.fill_null(pc.utf8_trim_whitespace(ids), "").cast(pa.binary()).combine_chunks()
     # Ids that were counted come in runs of one head, and there are few different tails.
@@ -31,15 +34,14 @@ def order_hashes(ids: pa.ChunkedArray) -> np.ndarray:
     tails = pc.dictionary_encode(pc.binary_slice(trimmed, -_TAIL_BYTES))
     checksums = np.repeat(_numbers(zlib.crc32, heads.values), np.diff(heads.run_ends.to_numpy(), prepend=0))
     places = _numbers(_place, tails.dictionary)[tails.indices.to_numpy()]
-    hashes: np.ndarray = (checksums >> _TAIL_BITS << _TAIL_BITS) + places
-    return (hashes ^ np.uint32(2**31)).view(np.int32)
+    hashes: np.ndarray = (_numbered(checksums, places) ^ np.uint32(2**31)).view(np.int32)
+    return hashes
 
 
 def order_hash(order_id: str) -> int:
     """Return the hash of one id without blanks around it, by itself."""
     id_bytes = order_id.encode()
-    checksum = zlib.crc32(id_bytes[:-_TAIL_BYTES])
-    return (checksum >> _TAIL_BITS << _TAIL_BITS) + _place(id_bytes[-_TAIL_BYTES:]) - 2**31
+    return _numbered(zlib.crc32(id_bytes[:-_TAIL_BYTES]), _place(id_bytes[-_TAIL_BYTES:])) - 2**31
 
 
 def _numbers(number: Callable[[bytes], int], texts: pa.Array) -> np.ndarray:
@@ -48,7 +50,13 @@ def _numbers(number: Callable[[bytes], int], texts: pa.Array) -> np.ndarray:
 
 def _place(tail: bytes) -> int:
     place: int = reduce(lambda number, byte: 10 * number + byte, tail, 0)
-    return place % (1 << _TAIL_BITS)
+    return place
+
+
+def _numbered(checksum: Number, place: Number) -> Number:
+    """Return a head's checksum with the tail's place among those of the head; of numbers, or of columns of them."""
+    number: Number = (checksum >> _TAIL_BITS << _TAIL_BITS) + (checksum + place) % (1 << _TAIL_BITS)
+    return number
 
 
 def part_numbers(hashes: np.ndarray, parts: int) -> np.ndarray:

@@ -36,7 +36,8 @@ from include.order_sync.partitions import Partitions
 if TYPE_CHECKING:  # extract needs no pandas, and it is slow to import
     import pandas as pd
 
-# Their number changes with what their files hold: so no release takes up what another has left, but asks for a clear.
+# Their number is raised with each change of what their files hold, also of the hash: so no release takes up what
+# another has left, but asks for a clear.
 RAW, RAW_ITEMS, READY = "raw-2", "raw-items-2", "ready-2"
 
 # A window of up to so many rows is one part; a larger one is split, so that memory does not grow with it.
@@ -186,7 +187,7 @@ class Staging:
         paths = self._paths(name, "*.arrow")
         if not paths:
             raise StopError(
-                f"The staged parts {self.folder} are gone, or another release's: a run that succeeded deletes them. "
+                f"The staged parts {self.folder} are gone (a run that succeeded deletes them), or another release's. "
                 "Clear the run from its extract task on, to read the source again."
             )
         return paths

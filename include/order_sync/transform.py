@@ -147,10 +147,10 @@ def cures(provider: Provider) -> dict[str, str]:
 def _status_and_code(words: pd.Series, rules: Rules) -> tuple[pd.Series, pd.Series]:
     """Return the status that each of the shop's words means, and the provider's code for it, where there is one."""
     places = pc.index_in(array_of(words), value_set=pa.array(rules.statuses.keys(), pa.large_string()))
-    codes = [rules.codes.get(status) for status in rules.statuses.values()]
-    meant = (rules.statuses.values(), [None if code is None else str(code) for code in codes])
-    status, code = (series_of(pa.array(values, pa.large_string()).take(places), words.index) for values in meant)
-    return status, code
+    meant = [rules.codes.get(status) for status in rules.statuses.values()]
+    codes = pa.array([None if code is None else str(code) for code in meant], pa.large_string())
+    statuses = pa.array(rules.statuses.values(), pa.large_string())
+    return series_of(statuses.take(places), words.index), series_of(codes.take(places), words.index)
 
 
 def _only(orders: pd.DataFrame, keep: pd.Series) -> pd.DataFrame:

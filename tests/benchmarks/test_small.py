@@ -110,7 +110,7 @@ def test_a_full_ledger_is_of_the_same_destination_and_of_other_orders(shop, sink
     assert figures_of("benchmarks.end_to_end", **run)["accepted"] == ORDERS
     received(sink)
     with psycopg.connect(shop.dsn) as connection:
-        held = connection.execute("select destination_id, order_id, order_hash from attempts").fetchall()
+        held = connection.execute("select destination_id, order_id, order_place from attempts").fetchall()
     assert len(held) == 4 * ORDERS
     assert len({destination for destination, _, _ in held}) == 1
     assert all(order_hash(order_id) == number for _, order_id, number in held)

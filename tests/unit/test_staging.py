@@ -1,5 +1,8 @@
 """A run's staged parts: which row lies where, and what comes back."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -90,10 +93,10 @@ def test_parts_are_stable() -> None:
     """An id's hash is the same in every process, release and language, and parts are ranges of it."""
     ids = ["123456789" + "042", "007", "А-7", None]
     hashes = order_hashes(pa.chunked_array([ids[:2], ids[2:]]))
-    tail = (ord("0") * 100 + ord("4") * 10 + ord("2")) % 1024
+    checksum, tail = 0xCBF43926, ord("0") * 100 + ord("4") * 10 + ord("2")  # CRC-32's own check value
 
     assert hashes.dtype == "int32"
-    assert hashes[0] == (0xCBF43926 - 0xCBF43926 % 1024 + tail) - 2**31  # CRC-32's own check value
+    assert hashes[0] == checksum - checksum % 1024 + (checksum + tail) % 1024 - 2**31
     assert hashes[3] == -(2**31)
     assert hashes.tolist() == [order_hash(id_ or "") for id_ in ids]
     assert part_numbers(hashes, 64).tolist() == [(int(value) + 2**31) >> 26 for value in hashes]
@@ -392,3 +395,13 @@ def test_staging_again(staging: Staging) -> None:
 
     assert {name: raw["order_id"].tolist() for name, raw in parts(staging).items()} == {"part-00000": ["7"]}
     assert [raw_items for _, _, raw_items in staging.raw_parts(ORDER_COLUMNS)] == [None]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere Arrow allocates as it was built to")
+def test_arrow_allocates_by_jemalloc() -> None:
+    """A task's modules are imported before Arrow is, so that all of it allocates as they choose."""
+    script = "import include.order_sync.steps, pyarrow; print(pyarrow.default_memory_pool().backend_name)"
+    environment = {name: value for name, value in os.environ.items() if name != "ARROW_DEFAULT_MEMORY_POOL"}
+    said = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+
+    assert said.stdout.strip() == "jemalloc"

@@ -25,7 +25,7 @@ COLUMNS = (
     "payload_hash",
     "held_if_in_doubt",
 )
-COPY_IN = f"copy attempts (batch_id, destination_id, {', '.join(COLUMNS)}) from stdin"
+COPY_IN = f"copy attempts (batch_id, destination_id, order_place, {', '.join(COLUMNS[1:])}) from stdin"
 
 # What is known of an order: the newest version and what became of it; the code and the payload that the service has
 # or may have; the payload of the newest attempt, which may have been rejected.

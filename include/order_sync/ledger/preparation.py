@@ -49,18 +49,14 @@ class Preparation:
             "first": int(orders["order_hash"].min()),
             "last": int(orders["order_hash"].max()),
         }
-        which = "order_hash between %(first)s and %(last)s"
+        which = "order_place between %(first)s and %(last)s"
         with self._cursor() as cursor:
             explain = f"explain (format json) select from attempts where destination_id = %(destination)s and {which}"
             ((plan,),) = cursor.execute(explain, values).fetchall()
             if plan[0]["Plan"]["Plan Rows"] > STRETCH_ROWS_AN_ORDER * len(orders):
-                which = "order_hash = any(%(hashes)s::int[])"
+                which = "order_place = any(%(hashes)s::int[])"
                 # As text: psycopg would look at each number.
                 values["hashes"] = f"{{{','.join(map(str, orders['order_hash'].tolist()))}}}"
-            else:
-                # Of orders that were written this very hour PostgreSQL may believe that there are none, and would look
-                # up the batch of each by itself: in twice the time.
-                cursor.execute("set local enable_nestloop = off")
             return attempts.find(cursor, which, values)
 
     def own_verdicts(self) -> pd.DataFrame:

@@ -17,7 +17,7 @@ _STATE = """
     left join lateral (
         select * from order_states
         where destination_id = (select id from destinations where name = q.destination)
-          and order_hash = q.order_hash and order_id = q.order_id
+          and order_place = q.order_place and order_id = q.order_id
     ) s on true
 """
 
@@ -51,7 +51,7 @@ def add(cursor: Any, destination: str, run: str, entries: Sequence[Entry]) -> No
     for entry in entries:
         cursor.execute(
             """
-            insert into quarantine (destination, order_id, order_hash, row_hash, reasons, sealed_row, origin, line,
+            insert into quarantine (destination, order_id, order_place, row_hash, reasons, sealed_row, origin, line,
                                     status_changed_at, run)
             values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
             on conflict (destination, row_hash) where resolved_at is null do update set

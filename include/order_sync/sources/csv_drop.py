@@ -38,7 +38,7 @@ from include.order_sync.sources.raw import Required, constant, find_columns, raw
 
 log = logging.getLogger(__name__)
 
-# The longest row that is read. Arrow reads up to 32 of these ahead.
+# A row of up to so many bytes is read wherever it begins. Arrow reads up to 32 of these ahead.
 BYTES_A_BLOCK = 1024 * 1024
 
 # No file holds this by chance.
@@ -309,4 +309,6 @@ def _fault(error: Exception) -> str:
         return "has gone while it was being read"
     if isinstance(error, UnicodeDecodeError) or "UTF8" in str(error):
         return "is not UTF-8"
+    if "straddl" in str(error):
+        return f"has a row of more than {BYTES_A_BLOCK} bytes, or a quote that is never closed"
     return "is no CSV that could be read to its end"

@@ -1,8 +1,10 @@
 """A ledger of before: its states are kept when states become their attempts."""
 
+import pytest
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from sqlalchemy.exc import ProgrammingError
 
 from include.order_sync.ledger import schema
 from include.order_sync.ledger.session import open_session
@@ -61,7 +63,7 @@ def test_states_of_before_are_kept(postgres: sa.Engine):
     with postgres.connect() as connection:
         states = connection.exec_driver_sql(
             """
-            select d.name, s.order_id, s.order_hash, extract(hour from s.status_changed_at at time zone 'UTC')::int,
+            select d.name, s.order_id, s.order_place, extract(hour from s.status_changed_at at time zone 'UTC')::int,
                    s.rank, s.verdict
             from order_states s join destinations d on d.id = s.destination_id order by 1, 2
             """
@@ -76,13 +78,13 @@ def test_states_of_before_are_kept(postgres: sa.Engine):
         taken = "select order_id, code from settled_attempts where verdict = 'accepted' order by 1"
         assert [tuple(row) for row in connection.exec_driver_sql(taken)] == [("a", "PAID"), ("b", "PAID")]
         open_batch = (
-            "select b.run, a.order_id, a.order_hash, a.code, a.held_if_in_doubt, b.orders "
+            "select b.run, a.order_id, a.order_place, a.code, a.held_if_in_doubt, b.orders "
             "from batches b join attempts a on a.batch_id = b.id where b.outcome is null and b.begun_at is not null"
         )
         assert [tuple(row) for row in connection.exec_driver_sql(open_batch)] == [
             ("killed", "a", order_hash("a"), "SENT", True, 1)
         ]
-        hashes = connection.exec_driver_sql("select order_hash from quarantine order by id").scalars().all()
+        hashes = connection.exec_driver_sql("select order_place from quarantine order by id").scalars().all()
         assert hashes == [order_hash("d"), None]
     with open_session(postgres, "ledger", destination="yespo", run="next", try_number=1):
         pass
@@ -100,12 +102,27 @@ def test_orders_get_their_new_hash(postgres: sa.Engine):
     with postgres.connect() as connection:
         assert connection.exec_driver_sql(ALL_BUT_HASHES).all() == before
         assert len(before) == 9
-        hashes = connection.exec_driver_sql("select order_id, order_hash, batch_id from attempts order by ctid").all()
+        hashes = connection.exec_driver_sql("select order_id, order_place, batch_id from attempts order by ctid").all()
         assert all(found == order_hash(order_id) for order_id, found, _ in hashes)
         assert [batch for *_, batch in hashes] == [1, 1, 1, 2, 2, 2, 3, 3, 3]
-        entries = connection.exec_driver_sql("select order_hash from quarantine order by id").scalars().all()
+        entries = connection.exec_driver_sql("select order_place from quarantine order by id").scalars().all()
         assert entries == [order_hash("ORD-1002"), None]
         key = "select pg_get_constraintdef(oid) from pg_constraint where conname = 'attempts_pkey'"
         assert connection.exec_driver_sql(key).scalar() == (
-            "PRIMARY KEY (destination_id, order_hash, order_id, batch_id)"
+            "PRIMARY KEY (destination_id, order_place, order_id, batch_id)"
         )
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "explain select from attempts where destination_id = 1 and order_hash between 1 and 2",
+        "copy attempts (batch_id, destination_id, order_hash, order_id) from stdin",
+        "insert into quarantine (destination, order_hash) values ('yespo', 1)",
+    ],
+)
+def test_a_load_of_the_release_before_finds_and_writes_nothing(postgres: sa.Engine, statement: str):
+    """One that has checked the schema, and waited for its lock since, must not look for orders where they lay."""
+    schema.upgrade(postgres)
+    with postgres.connect() as connection, pytest.raises(ProgrammingError, match=r'"order_hash".* does not exist'):
+        connection.exec_driver_sql(statement)

@@ -347,6 +347,15 @@ def test_quote_that_is_never_closed(drop: Drop, tail: str) -> None:
     assert not [row for row in rows if row["problem"] is None and row["order_id"] != "1"]
 
 
+def test_row_that_is_too_long(drop: Drop, caplog: pytest.LogCaptureFixture) -> None:
+    """What comes before such a row is read, and the file is listed: nothing in it is dropped silently."""
+    drop.put("a.csv", f"{GOOD}2,paid,x,{'y' * 2 * BYTES_A_BLOCK}\n3,paid,x,y\n")
+    rows = drop.rows()
+
+    assert [(row["order_id"], row["problem"]) for row in rows] == [("1", None), (None, UNREADABLE_FILE)]
+    assert f"has a row of more than {BYTES_A_BLOCK} bytes, or a quote that is never closed" in caplog.text
+
+
 @pytest.mark.parametrize("content", ["", "\n", "\ufeff", HEADER, HEADER.strip()], ids=repr)
 def test_empty_file(drop: Drop, content: str) -> None:
     """A file without rows gives none and spoils nothing."""
