@@ -39,7 +39,7 @@ from include.order_sync.sources.raw import Required, constant, find_columns, raw
 log = logging.getLogger(__name__)
 
 # A row of up to so many bytes is read wherever it begins. Arrow reads up to 32 of these ahead.
-BYTES_A_BLOCK = 1024 * 1024
+BYTES_A_BLOCK = 1536 * 1024
 
 # No file holds this by chance.
 END_MARK = f"end-{uuid.uuid4()}"
