@@ -250,6 +250,8 @@ def _database_session(engine: sa.Engine, name: str) -> Iterator[psycopg.Connecti
             raw.execute("set datestyle = 'ISO'")
             # Who sends slowly is silent for long in the session beside. PostgreSQL 13 has no such limit.
             raw.execute("select set_config(name, '0', false) from pg_settings where name = 'idle_session_timeout'")
+            # What is read takes less time than starting workers for it, on cores that have enough to do.
+            raw.execute("set max_parallel_workers_per_gather = 0")
             # A server that crashes may forget what was written after the last begin: then that batch is in doubt.
             raw.execute("set synchronous_commit = off")
             yield raw
