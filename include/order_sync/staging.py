@@ -47,7 +47,7 @@ PARTS_OF_A_LARGE_WINDOW = 128
 # Parts are worked off in groups of up to so many rows and bytes, with their items: each frame costs some milliseconds,
 # whatever its size.
 ROWS_OF_A_GROUP = 100_000
-BYTES_OF_A_GROUP = 12 * 1024 * 1024
+BYTES_OF_A_GROUP = 10 * 1024 * 1024
 
 _FILES_SCHEMA = pa.schema(
     [
