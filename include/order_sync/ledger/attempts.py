@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from include.order_sync.texts import array_of, series_of
 
-# An attempt's columns, but for its batch and destination.
+# An attempt's columns, but for its batch and destination. The tables call `order_hash` their `order_place`.
 COLUMNS = (
     "order_hash",
     "order_id",

@@ -367,6 +367,18 @@ def test_large_result(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> 
     assert rows["position"].to_pylist() == list(range(60_000))
 
 
+def test_what_arrow_refuses_elsewhere_is_no_fault_of_the_query(copied: Warehouse) -> None:
+    """An error of whoever stages the rows is told as it is, and not as a row that is too large."""
+
+    def stage() -> None:
+        with copied.reader(MANY["copied"]).open() as (orders, _):
+            next(orders)
+            raise pa.ArrowInvalid("of staging")
+
+    with pytest.raises(pa.ArrowInvalid, match="of staging"):
+        stage()
+
+
 def test_reader_that_stops_half_way(copied: Warehouse) -> None:
     """Who stops in the middle of a large result (a full disk, say) neither hangs nor spoils the connection."""
     done = threading.Event()
