@@ -29,10 +29,12 @@ def file_in(folder: Path) -> Path:
 
 def run_ours(folder: Path) -> tuple[int, float]:
     """Extract and transform the drop for REES46; return its ready orders, and the seconds."""
-    from include.order_sync import http, steps, transform  # noqa: F401 - what a task has imported by then
-    from include.order_sync.config import CsvSource
+    from include.order_sync import pipeline
+    from include.order_sync.configuration.models import CsvSource
+    from include.order_sync.delivery import http  # noqa: F401 - what a task has imported by then
     from include.order_sync.sources.csv_drop import CsvDropReader
-    from include.order_sync.staging import Staging
+    from include.order_sync.staging.run_folder import Staging
+    from include.order_sync.transform import transform  # noqa: F401 - what a task has imported by then
 
     source = CsvSource.model_validate(
         {
@@ -49,8 +51,8 @@ def run_ours(folder: Path) -> tuple[int, float]:
     with tempfile.TemporaryDirectory(prefix="order-sync-benchmark-") as name:
         staging = Staging(UPath(name))
         started = time.monotonic()
-        steps.extract(CsvDropReader(UPath(source.folder), source, HOUR, destination.service.required), staging)
-        counts = steps.transform_parts(staging, source, destination).counts
+        pipeline.extract(CsvDropReader(UPath(source.folder), source, HOUR, destination.service.required), staging)
+        counts = pipeline.transform_parts(staging, source, destination).counts
         seconds = time.monotonic() - started
     return counts["orders"] - counts["rejected"], seconds
 

@@ -28,15 +28,16 @@ from urllib.parse import urlsplit
 import sqlalchemy as sa
 from upath import UPath
 
-from include.order_sync import http, steps
-from include.order_sync.config import Destination, SqlSource
-from include.order_sync.ledger.sealing import Sealer
+from include.order_sync import pipeline
+from include.order_sync.configuration.models import Destination, SqlSource
+from include.order_sync.delivery import http
+from include.order_sync.delivery.accounting import check_balance
+from include.order_sync.ledger.encrypted_rows import RowEncryptor
 from include.order_sync.ledger.session import open_session
 from include.order_sync.model import Window
 from include.order_sync.providers.base import Credentials
 from include.order_sync.sources.warehouse import WarehouseReader
-from include.order_sync.staging import Staging
-from include.order_sync.sums import check_sums
+from include.order_sync.staging.run_folder import Staging
 
 HOUR = Window(datetime(2026, 11, 20, 0, tzinfo=UTC), datetime(2026, 11, 20, 1, tzinfo=UTC))
 QUERIES = Path(__file__).with_name("sql")
@@ -112,9 +113,9 @@ def run(dsn: str, url: str, provider: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="order-sync-benchmark-") as folder:
         staging = Staging(UPath(folder))
         with _timed(seconds, "extract"):
-            extracted = steps.extract(WarehouseReader(engine, source, HOUR, destination.service.required), staging)
+            extracted = pipeline.extract(WarehouseReader(engine, source, HOUR, destination.service.required), staging)
         with _timed(seconds, "transform"):
-            transformed = steps.transform_parts(staging, source, destination)
+            transformed = pipeline.transform_parts(staging, source, destination)
         counts = {"rows": extracted.rows, "skipped": extracted.skipped, **transformed.counts}
         with _timed(seconds, "load"):
             counts |= _load(engine, url, source, destination, staging, counts)
@@ -143,13 +144,15 @@ def _load(
         http.open_session(credentials.url) as session,
         open_session(engine, "the ledger", destination=destination.name, run=this_run, try_number=1) as ledger,
     ):
-        sealer = Sealer(staging, source.timezone, NoCipher())
-        delivery = steps.delivery(destination, credentials, session, ledger, sealer, steps.choices(destination))
+        encryptor = RowEncryptor(staging, source.timezone, NoCipher())
+        delivery = pipeline.delivery(
+            destination, credentials, session, ledger, encryptor, pipeline.send_options(destination)
+        )
         delivery.run(staging.ready_parts())
-        counts = {name: delivery.delivered.orders[name] for name in ("accepted", "unchanged", "stale", "held")}
-        counts["rejected"] = before["rejected"] + delivery.delivered.orders["rejected"]
-        check_sums({"not_sent": 0, **before, **counts}, ledger.own_accepted())
-    return counts | {"requests": delivery.delivered.requests}
+        counts = {name: delivery.result.orders[name] for name in ("accepted", "unchanged", "stale", "held")}
+        counts["rejected"] = before["rejected"] + delivery.result.orders["rejected"]
+        check_balance({"not_sent": 0, **before, **counts}, ledger.own_accepted())
+    return counts | {"requests": delivery.result.requests}
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from chaos.sender import STOPPED, TASKS, TRY_AGAIN, Run, perform
 from chaos.world import World
 
 # What the tasks would each import on first use; ours first, as it chooses how Arrow allocates.
-for module in ("include.order_sync.render", "pyarrow.dataset", "upath.implementations.local"):
+for module in ("include.order_sync.columns.json_text", "pyarrow.dataset", "upath.implementations.local"):
     import_module(module)
 
 # Airflow would wait a minute and longer; what counts here is that there is a pause in which others run.

@@ -24,7 +24,7 @@ SENT_AGAIN = """
     where b.outcome = 'in_doubt' and not a.held_if_in_doubt and exists (
         select from attempts later
         join batches l on l.id = later.batch_id
-        where later.destination_id = a.destination_id and later.order_place = a.order_place
+        where later.destination_id = a.destination_id and later.partition_hash = a.partition_hash
           and later.order_id = a.order_id and later.code = a.code and l.id > b.id and l.outcome <> 'unchanged')
     group by 1, 2, 3 order by 1, 2, 3
 """

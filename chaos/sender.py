@@ -15,15 +15,16 @@ from cryptography.fernet import Fernet
 from upath import UPath
 
 from chaos.world import World
-from include.order_sync import http, steps
-from include.order_sync.config import Destination, SqlSource
+from include.order_sync import pipeline
+from include.order_sync.configuration.models import Destination, SqlSource
+from include.order_sync.delivery import http
 from include.order_sync.errors import StopError, TryAgainError
-from include.order_sync.ledger.sealing import Sealer
+from include.order_sync.ledger.encrypted_rows import RowEncryptor
 from include.order_sync.ledger.session import open_session
 from include.order_sync.model import Window
 from include.order_sync.providers.base import Credentials
 from include.order_sync.sources.warehouse import WarehouseReader
-from include.order_sync.staging import Staging
+from include.order_sync.staging.run_folder import Staging
 
 log = logging.getLogger(__name__)
 
@@ -86,16 +87,16 @@ def extract(world: World, run: Run, _try_number: int) -> None:
     """Stage the raw rows of the run's window."""
     destination, source = configured(run.destination)
     reader = WarehouseReader(_engine(world.source), source, run.window, destination.service.required)
-    done = steps.extract(reader, Staging(UPath(world.folder / run.folder)))
+    done = pipeline.extract(reader, Staging(UPath(world.folder / run.folder)))
     _push(world, run, "extract", {"rows": done.rows, "skipped": done.skipped})
 
 
 def transform(world: World, run: Run, _try_number: int) -> None:
     """Turn the raw rows into payloads."""
     destination, source = configured(run.destination)
-    done = steps.PartsTransformed()
+    done = pipeline.TransformResult()
     if pull(world, run, "extract")["rows"]:
-        done = steps.transform_parts(Staging(UPath(world.folder / run.folder)), source, destination)
+        done = pipeline.transform_parts(Staging(UPath(world.folder / run.folder)), source, destination)
     _push(world, run, "transform", done.counts)
 
 
@@ -119,12 +120,14 @@ def load(world: World, run: Run, try_number: int) -> None:
         ) as ledger,
     ):
         staging = Staging(UPath(world.folder / run.folder))
-        sealer = Sealer(staging, source.timezone, Fernet(Fernet.generate_key()))
-        delivery = steps.delivery(destination, credentials, session, ledger, sealer, steps.choices(destination))
+        encryptor = RowEncryptor(staging, source.timezone, Fernet(Fernet.generate_key()))
+        delivery = pipeline.delivery(
+            destination, credentials, session, ledger, encryptor, pipeline.send_options(destination)
+        )
         try:
             delivery.run(staging.ready_parts())
         finally:
-            outcomes = dict.fromkeys(OUTCOMES, 0) | delivery.delivered.orders
+            outcomes = dict.fromkeys(OUTCOMES, 0) | delivery.result.orders
             outcomes["rejected"] += before["rejected"]
             _push(world, run, "load", outcomes)
 

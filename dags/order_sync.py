@@ -4,11 +4,11 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param, get_parsing_context
 from airflow.sdk.definitions.param import ParamsDict
-from order_sync_airflow.counts import TAG
 from order_sync_airflow.operators import ExtractOrdersOperator, LoadOrdersOperator, TransformOrdersOperator
+from order_sync_airflow.run_figures import TAG
 
-from include.order_sync.config import Destination
-from include.order_sync.config_file import load
+from include.order_sync.configuration.loading import load
+from include.order_sync.configuration.models import Destination
 
 PARAMS = {
     "from": Param(

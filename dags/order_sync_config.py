@@ -1,6 +1,6 @@
 """Makes Airflow list the mistakes of the configuration, while order_sync.py keeps the good destinations' DAGs."""
 
-from include.order_sync.config_file import load
+from include.order_sync.configuration.loading import load
 from include.order_sync.errors import StopError
 
 mistakes = load().mistakes

@@ -3,10 +3,10 @@
 from datetime import timedelta
 
 from airflow.sdk import DAG, Param
-from order_sync_airflow.counts import TAG
 from order_sync_airflow.operators import LoadOrdersOperator, StageQuarantineOperator, TransformOrdersOperator
+from order_sync_airflow.run_figures import TAG
 
-from include.order_sync.config_file import load
+from include.order_sync.configuration.loading import load
 
 DESTINATIONS = list(load().destinations)
 

@@ -50,7 +50,7 @@ def _run(demo: Demo, *, once: bool) -> int:
         demo.start()
         demo.backfill(destinations())
         figures = {name: demo.figures(name) for name in destinations()}
-        report.check_sums(figures)
+        report.check_balance(figures)
         print(f"\n{report.as_table(figures)}\n")
         seconds = time.monotonic() - started
         if not once:

@@ -26,7 +26,7 @@ def add(runs: Iterable[Mapping[str, int]]) -> Figures:
     return sums
 
 
-def check_sums(by_destination: Mapping[str, Figures]) -> None:
+def check_balance(by_destination: Mapping[str, Figures]) -> None:
     """Raise a DemoError if a destination's figures do not add up: then rows were lost, or counted twice."""
     for name, figures in by_destination.items():
         for whole, parts in (("rows", ROWS), ("orders", ORDERS)):

@@ -11,10 +11,10 @@ past_orders as (
     select 'ORD-' || lpad(number::text, 9, '0') as order_id
     from generate_series(cast(:first as integer), cast(:first as integer) + :count - 1) as number
 )
-insert into attempts (batch_id, destination_id, order_place, order_id, status_changed_at, updated_at, rank, code,
+insert into attempts (batch_id, destination_id, partition_hash, order_id, status_changed_at, updated_at, rank, code,
                       payload_hash, held_if_in_doubt)
 select b.id, b.destination_id,
-       -- As order_hash.py has it, for ids of three digits or more at their end.
+       -- As partition_hash.py has it, for ids of three digits or more at their end.
        ((head >> 10 << 10)
         + (head + 100 * ascii(right(order_id, 3)) + 10 * ascii(right(order_id, 2)) + ascii(right(order_id, 1))) % 1024
         - 2147483648)::integer,

@@ -34,9 +34,9 @@ class BatchRefusedError(OrderSyncError):
 
     Args:
         message: fit for a log.
-        words: of the service, which may quote an order, so they are for no log.
+        service_message: the service's own text. It may quote an order, so it must not reach a log.
     """
 
-    def __init__(self, message: str, words: str) -> None:
+    def __init__(self, message: str, service_message: str) -> None:
         super().__init__(message)
-        self.words = words
+        self.service_message = service_message

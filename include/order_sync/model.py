@@ -40,10 +40,27 @@ ORDER_COLUMNS = (
 # All that a source may give of an order's item.
 ITEM_COLUMNS = ("item_id", "name", "quantity", "cost", "url", "image_url", "category", "description")
 
-# Where a staged row came from: the query's or file's name; its row there, from 1 (a file's header is 1);
-# its place in the whole window; when its file was last modified; what made it unreadable as a row; of a row from the
-# quarantine, its rank (VERSION of transform.py) among rows that are no longer beside it; and its part's `order_hash`.
-ORIGIN_COLUMNS = ("origin", "line", "position", "file_modified_at", "problem", "rank", "order_hash")
+# Where a staged row came from, and where it is kept.
+ORIGIN_COLUMNS = (
+    "origin",  # the query's or file's name
+    "line",  # the row's number there, from 1; a file's header is line 1
+    "position",  # the row's number in the run's window, from 0: tells the rows of one run apart
+    "file_modified_at",  # when its file was last modified
+    "problem",  # what made it unreadable as a row
+    "rank",  # of a row from the quarantine, where its neighbours are no longer beside it: see VERSION
+    "partition_hash",  # see staging/partition_hash.py
+)
+
+# A version of an order, compared as a whole. `rank` is the row's number, from 0, among the order's rows of the very
+# same two times, in source order. `position` would not do: in another window the same row has another one.
+VERSION = ["status_changed_at", "updated_at", "rank"]
+
+# A ready order: identity and version, the service's status code, the payload, and the position of its raw row.
+READY_COLUMNS = ["partition_hash", "order_id", *VERSION, "code", "payload", "position"]
+
+
+# A status code of a service.
+Code = str | int
 
 
 class OrderStatus(StrEnum):

@@ -10,7 +10,7 @@ from airflow.utils.state import TaskInstanceState
 from sqlalchemy import select
 from sqlalchemy.orm import object_session
 
-from order_sync_airflow.counts import COUNTS_KEY, TAG, merge
+from order_sync_airflow.run_figures import COUNTS_KEY, TAG, merge
 
 if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun

@@ -99,9 +99,9 @@ def test_an_hour_without_orders_imports_nothing_slow(task):
 from datetime import datetime
 from types import SimpleNamespace
 from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
-from order_sync_airflow import counts, operators
+from order_sync_airflow import operators, run_figures
 kind = operators.{task.title()}OrdersOperator
-pushed = {{("extract", "counts"): counts.ZERO, ("transform", "counts"): counts.ZERO}}
+pushed = {{("extract", "counts"): run_figures.ZERO, ("transform", "counts"): run_figures.ZERO}}
 ti = SimpleNamespace(
     task_id="{task}", xcom_push=lambda *_: None, xcom_pull=lambda task_ids, key: pushed.get((task_ids, key))
 )

@@ -8,7 +8,7 @@ import sys
 import pytest
 import sqlalchemy as sa
 
-from include.order_sync.config_file import DEFAULT_FILE, load
+from include.order_sync.configuration.loading import DEFAULT_FILE, load
 from include.order_sync.ledger import schema
 from tests.airflow.conftest import ROOT
 

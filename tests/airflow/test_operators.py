@@ -20,8 +20,8 @@ from cryptography.fernet import Fernet
 from order_sync_airflow import operators
 
 from include.order_sync.errors import StopError
-from include.order_sync.ledger import sealing
-from include.order_sync.staging import RAW
+from include.order_sync.ledger import encrypted_rows
+from include.order_sync.staging.run_folder import RAW
 from tests.sandbox.conftest import Client, serve
 
 NOW = datetime.now(UTC)
@@ -217,8 +217,8 @@ def test_a_bad_row_is_one_entry_however_often_it_is_seen(shop, entries):
     for _ in range(3):
         shop.run()
     assert entries("order_id, reasons, times_seen, line") == [("1", ["email: not an address"], 3, 2)]
-    ((sealed,),) = entries("sealed_row")
-    assert b"no-address" not in bytes(sealed)
+    ((encrypted,),) = entries("encrypted_row")
+    assert b"no-address" not in bytes(encrypted)
 
 
 def test_rows_without_an_id_are_kept_too(shop, entries):
@@ -379,7 +379,7 @@ def test_a_decision_to_resend_outlives_the_task_that_took_it(held, entries, monk
     """A redrive that is killed between its decision and its staging stages these orders when it is tried again."""
     resend = {"redrive": True, "decision": "resend", "order_ids": ["1"], "user": "olena"}
     with monkeypatch.context() as patch:
-        patch.setattr(sealing, "unseal", lambda *_: sys.exit())
+        patch.setattr(encrypted_rows, "decrypt_rows", lambda *_: sys.exit())
         with pytest.raises(SystemExit):
             held.run(**resend)
     with pytest.raises(StopError, match="No order of these is held"):
@@ -412,7 +412,7 @@ def test_a_decision_needs_its_orders(held):
 
 
 def test_a_lost_key_is_said(shop, entries, monkeypatch, caplog):
-    """Rows sealed with a key that is gone stay where they are, and the log says what to do."""
+    """Rows encrypted with a key that is gone stay where they are, and the log says what to do."""
     shop.drop(row("1", "hurra"))
     old = os.environ["AIRFLOW__CORE__FERNET_KEY"]
     shop.run()

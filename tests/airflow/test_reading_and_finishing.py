@@ -12,10 +12,11 @@ import sqlalchemy as sa
 from airflow.sdk import crypto
 from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
 from cryptography.fernet import Fernet
-from order_sync_airflow import ledger as ledger_connection
+from order_sync_airflow import ledger as ledger_command
+from order_sync_airflow import ledger_connection
 from order_sync_airflow.operators import ExtractOrdersOperator, LoadOrdersOperator, TransformOrdersOperator
 
-from include.order_sync import config
+from include.order_sync.configuration import models
 from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.ledger import schema
 from include.order_sync.ledger.status import status
@@ -127,7 +128,7 @@ def destinations(tmp_path, monkeypatch, ledger, sandbox):
     (tmp_path / "sql/orders.sql").write_text(f"select {columns} from test.changes where {windowed}")
     (tmp_path / "sql/orders_by_ids.sql").write_text(f"select {columns} from test.changes where order_id in :order_ids")
     names = {source: f"{source}_{uuid.uuid4().hex}" for source in ("drop", "warehouse")}
-    monkeypatch.setattr(config, "SQL_FOLDER", tmp_path / "sql")
+    monkeypatch.setattr(models, "SQL_FOLDER", tmp_path / "sql")
     (tmp_path / "order_sync.yaml").write_text(CONFIGURATION.format(folder=tmp_path, **names))
     monkeypatch.setenv("ORDER_SYNC_CONFIG", str(tmp_path / "order_sync.yaml"))
     monkeypatch.setattr(ledger_connection, "ledger_engine", lambda: ledger)
@@ -258,7 +259,7 @@ def test_status_is_a_plain_table(warehouse):
     warehouse.counts(0)
     ahead = {"from_": (NOON + 3 * HOUR).isoformat(), "to": (NOON + 4 * HOUR).isoformat()}
     warehouse.counts(0, "manual", interval=False, **ahead)
-    titles, _, new, read = ledger_connection.status_table().splitlines()
+    titles, _, new, read = ledger_command.status_table().splitlines()
     gap = f"{NOON + HOUR:%Y-%m-%d %H:%M} to {NOON + 3 * HOUR:%Y-%m-%d %H:%M}"
     assert titles.startswith("destination ")
     assert new.split()[1:] == ["never", "none", "0", "0"]

@@ -5,13 +5,13 @@ from unittest.mock import Mock
 import pytest
 from airflow.sdk import DAG, BaseOperator
 from airflow.sdk.exceptions import DownstreamTasksSkipped
-from order_sync_airflow import counts
+from order_sync_airflow import run_figures
 from order_sync_airflow.operators import TransformOrdersOperator
 
 
 def test_a_window_of_blank_rows_alone_skips_load(tmp_path):
     """A file that holds nothing but blank rows has nothing staged, which is no error; load need not start for it."""
-    figures = counts.ZERO | {"rows": 1, "skipped": 1}
+    figures = run_figures.ZERO | {"rows": 1, "skipped": 1}
     pushed = {"counts": figures, "window": None, "read_at": "now"}
     ti = Mock(task_id="transform", **{"xcom_pull.side_effect": lambda key, **_: pushed[key]})
     dag_run = SimpleNamespace(dag_id="dag", run_id="run", start_date=datetime.now(UTC))
@@ -21,4 +21,4 @@ def test_a_window_of_blank_rows_alone_skips_load(tmp_path):
     with pytest.raises(DownstreamTasksSkipped) as skipped:
         transform.execute({"ti": ti, "dag_run": dag_run, "params": {}})
     assert skipped.value.tasks == ["load"]
-    ti.xcom_push.assert_called_once_with(counts.COUNTS_KEY, figures)
+    ti.xcom_push.assert_called_once_with(run_figures.COUNTS_KEY, figures)

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from benchmarks import csv_drop
 from benchmarks.shop import Shop
 from demo.processes import Processes, free_port, wait_for
-from include.order_sync.order_hash import order_hash
+from include.order_sync.staging.partition_hash import partition_hash
 
 ROOT = Path(__file__).parents[2]
 ORDERS = 2000
@@ -110,10 +110,10 @@ def test_a_full_ledger_is_of_the_same_destination_and_of_other_orders(shop, sink
     assert figures_of("benchmarks.end_to_end", **run)["accepted"] == ORDERS
     received(sink)
     with psycopg.connect(shop.dsn) as connection:
-        held = connection.execute("select destination_id, order_id, order_place from attempts").fetchall()
+        held = connection.execute("select destination_id, order_id, partition_hash from attempts").fetchall()
     assert len(held) == 4 * ORDERS
     assert len({destination for destination, _, _ in held}) == 1
-    assert all(order_hash(order_id) == number for _, order_id, number in held)
+    assert all(partition_hash(order_id) == number for _, order_id, number in held)
 
 
 def test_orders_of_a_table_made_anew_were_never_seen_before(shop, sink):

@@ -11,14 +11,14 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from include.order_sync import http
-from include.order_sync.delivery import Delivery
+from include.order_sync.delivery import http
+from include.order_sync.delivery.loop import Delivery
 from include.order_sync.errors import InDoubtError, StopError, TryAgainError
 from include.order_sync.ledger import quarantine
 from include.order_sync.ledger.session import open_session
-from include.order_sync.order_hash import order_hash
 from include.order_sync.providers import rees46
 from include.order_sync.providers.base import Answer, Credentials, Provider
+from include.order_sync.staging.partition_hash import partition_hash
 
 # Like the four services: nothing held, newest; all held, newest; some held, every change, one order a request. And like
 # a destination that asks for every change of a service that takes several orders a request.
@@ -181,7 +181,7 @@ class LedgerMachine(RuleBasedStateMachine):
             with open_session(
                 self.engine, "ledger", destination=self.destination, run=run, try_number=tries + 1
             ) as ledger:
-                delivery = Delivery(self.provider, Credentials("", "", ""), None, ledger, _seal_nothing)
+                delivery = Delivery(self.provider, Credentials("", "", ""), None, ledger, _encrypt_nothing)
                 stopped = False
                 try:
                     delivery.run([ready])
@@ -190,9 +190,9 @@ class LedgerMachine(RuleBasedStateMachine):
                 accepted = ledger.own_accepted()
         except (TryAgainError, SystemExit):
             return
-        assert stopped == any(order in self.service.held for order in delivery.delivered.held)
-        assert sum(delivery.delivered.orders.values()) == len(ready)
-        assert delivery.delivered.orders["accepted"] == accepted
+        assert stopped == any(order in self.service.held for order in delivery.result.held)
+        assert sum(delivery.result.orders.values()) == len(ready)
+        assert delivery.result.orders["accepted"] == accepted
         self.service.shown(ready.groupby("order_id")["hour"].max().to_dict())
         del self.unfinished[run]
 
@@ -205,7 +205,7 @@ class LedgerMachine(RuleBasedStateMachine):
             pd.Timestamp("2026-11-21", tz="UTC") + pd.to_timedelta(time, unit="h")
         ).dt.as_unit("us")
         ready["updated_at"], ready["position"] = ready["status_changed_at"], range(len(ready))
-        ready["order_hash"] = [order_hash(order) for order in ready["order_id"]]
+        ready["partition_hash"] = [partition_hash(order) for order in ready["order_id"]]
         ready["payload"] = [json.dumps({"id": order, "status": int(code), "hour": hour}) for order, hour, code in rows]
         return ready if self.provider.changes == "every" else ready.drop_duplicates("order_id", keep="last")
 
@@ -218,7 +218,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.service.decided(order, decision)
 
 
-def _seal_nothing(_orders, _reasons, _words) -> list:
+def _encrypt_nothing(_orders, _reasons, _messages) -> list:
     """The machine's orders come from no staged row."""
     return []
 
@@ -226,7 +226,7 @@ def _seal_nothing(_orders, _reasons, _words) -> list:
 def test_the_ledger_keeps_the_promise(ledger, monkeypatch):
     """Nothing older, nothing twice but in doubt by rule, nothing held without a decision; in the end the newest."""
     # The service is this very process: it is at work on nothing when its sender has crashed.
-    monkeypatch.setattr("include.order_sync.ledger.session.STILL_AT_WORK_S", 0)
+    monkeypatch.setattr("include.order_sync.ledger.session.LOST_SENDER_WAIT_S", 0)
     run_state_machine_as_test(
         lambda: LedgerMachine(ledger, monkeypatch),
         settings=settings(

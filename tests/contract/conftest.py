@@ -3,7 +3,6 @@
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,17 +12,17 @@ import pytest
 import requests
 import sqlalchemy as sa
 
-from include.order_sync import http
-from include.order_sync.delivery import Delivered, Delivery
-from include.order_sync.ledger.sealing import Entry
+from include.order_sync.delivery import http
+from include.order_sync.delivery.loop import Delivery, DeliveryResult
+from include.order_sync.delivery.planning import SendOptions
+from include.order_sync.ledger.encrypted_rows import QuarantineEntry
 from include.order_sync.ledger.session import open_session
 from include.order_sync.model import OrderStatus
-from include.order_sync.order_hash import order_hashes
-from include.order_sync.planner import Choices
 from include.order_sync.providers import PROVIDERS
 from include.order_sync.providers.base import Credentials, Provider
 from include.order_sync.sources.raw import RAW_SCHEMA
-from include.order_sync.transform import Rules, transform
+from include.order_sync.staging.partition_hash import partition_hashes
+from include.order_sync.transform.transform import Rules, transform
 from tests.sandbox.conftest import Client, serve
 
 # What the sandbox knows each provider's account by: login and secret.
@@ -34,14 +33,19 @@ ACCOUNTS = {
     "justclick": ("demo", "demo-signing-key"),
 }
 
-RULES = Rules(
-    timezone="UTC",
-    latest=datetime(2100, 1, 1, tzinfo=UTC),
-    statuses={str(s): s for s in OrderStatus},
-    codes={},
-    changes="every",
-    item_columns={},
-)
+
+def rules_for(provider: Provider) -> Rules:
+    """Return the rules by which every change of an order is built for a provider."""
+    return Rules(
+        timezone="UTC",
+        latest=datetime(2100, 1, 1, tzinfo=UTC),
+        statuses={str(s): s for s in OrderStatus},
+        codes=provider.statuses,
+        changes="every",
+        item_columns={},
+        checks=provider.checks,
+        build=provider.build,
+    )
 
 
 def orders(ids: Sequence[str], status: str = "paid", at: str = "2026-11-21T10:00:00Z") -> pd.DataFrame:
@@ -66,22 +70,24 @@ def orders(ids: Sequence[str], status: str = "paid", at: str = "2026-11-21T10:00
         for place, id_ in enumerate(ids)
     ]
     raw = pa.Table.from_pylist(rows, RAW_SCHEMA)
-    return raw.append_column("order_hash", pa.array(order_hashes(raw["order_id"]))).to_pandas()
+    return raw.append_column("partition_hash", pa.array(partition_hashes(raw["order_id"]))).to_pandas()
 
 
 def ready(provider: Provider, *raw: pd.DataFrame) -> pd.DataFrame:
     """Return the ready orders of raw rows, none of which may be rejected."""
     rows = pd.concat(raw, ignore_index=True)
     rows["position"] = range(len(rows))
-    part = transform(rows, None, replace(RULES, codes=provider.statuses), provider)
+    part = transform(rows, None, rules_for(provider))
     assert not part.reasons
     return part.ready
 
 
-def sealed(orders: pd.DataFrame, reasons: Sequence[str], _words: Sequence[str]) -> list[Entry]:
-    """Return entries for the quarantine without a staged row behind them."""
+def encrypted(orders: pd.DataFrame, reasons: Sequence[str], _messages: Sequence[str]) -> list[QuarantineEntry]:
+    """Return entries for the quarantine without a staged row recheck them."""
     return [
-        Entry(row.order_id, f"{row.order_id} {row.position}".encode(), [reason], b"sealed", "test", row.position, None)
+        QuarantineEntry(
+            row.order_id, f"{row.order_id} {row.position}".encode(), [reason], b"encrypted", "test", row.position, None
+        )
         for row, reason in zip(orders.itertuples(), reasons, strict=True)
     ]
 
@@ -124,11 +130,11 @@ def session() -> Iterator[requests.Session]:
 @pytest.fixture
 def deliver(
     provider: Provider, credentials: Credentials, session: requests.Session, ledger: sa.Engine
-) -> Callable[..., Delivered]:
+) -> Callable[..., DeliveryResult]:
     """Deliver parts as one try of a run, and tell what became of them; an error carries it as `delivered`.
 
     Keywords: `run`, its name; `credentials` and `provider`, others than the fixtures'; `connections`; all else are
-    Choices.
+    SendOptions.
     """
     destination = f"{provider.name} {uuid.uuid4()}"
     tries: Counter[str] = Counter()
@@ -139,21 +145,21 @@ def deliver(
         credentials: Credentials = credentials,
         provider: Provider = provider,
         connections: int = 1,
-        **choices: Any,
-    ) -> Delivered:
+        **send_options: Any,
+    ) -> DeliveryResult:
         tries[run] += 1
         with open_session(
             ledger, "order_sync_ledger", destination=destination, run=run, try_number=tries[run]
         ) as written:
             delivery = Delivery(
-                provider, credentials, session, written, sealed, Choices(**choices), connections=connections
+                provider, credentials, session, written, encrypted, SendOptions(**send_options), connections=connections
             )
             try:
                 delivery.run(parts)
             except Exception as error:
-                error.delivered = delivery.delivered  # type: ignore[attr-defined]
+                error.result = delivery.result  # type: ignore[attr-defined]
                 raise
-        return delivery.delivered
+        return delivery.result
 
     deliver.destination = destination  # type: ignore[attr-defined]
     return deliver

@@ -10,17 +10,17 @@ import pandas as pd
 import psycopg
 import pytest
 
-from include.order_sync import http
-from include.order_sync.delivery import Delivered, Delivery
+from include.order_sync.delivery import http
+from include.order_sync.delivery.loop import Delivery, DeliveryResult
+from include.order_sync.delivery.planning import SendOptions
 from include.order_sync.errors import BatchRefusedError, InDoubtError, StopError, TryAgainError
 from include.order_sync.ledger import attempts
-from include.order_sync.ledger.sealing import Entry
+from include.order_sync.ledger.encrypted_rows import QuarantineEntry
 from include.order_sync.ledger.session import LedgerSession, open_session
-from include.order_sync.order_hash import order_hash
-from include.order_sync.planner import Choices
 from include.order_sync.providers import PROVIDERS
 from include.order_sync.providers.base import ACCEPTED, Answer, Credentials, Outcome, Request, Verdict
-from tests.contract.conftest import sealed
+from include.order_sync.staging.partition_hash import partition_hash
+from tests.contract.conftest import encrypted
 
 NO = Verdict(Outcome.REJECTED, "no")
 FIRST, SECOND = "INITIALIZED", "DELIVERED"
@@ -33,8 +33,8 @@ def ready(*rows: tuple[str, int, str]) -> pd.DataFrame:
     made["status_changed_at"] = (pd.Timestamp("2026-11-21", tz="UTC") + hours).dt.as_unit("us")
     made["updated_at"], made["rank"], made["position"] = made["status_changed_at"], 0, range(len(made))
     made["payload"] = pd.Series([json.dumps(row) for row in rows], dtype="str")
-    made["order_hash"] = [order_hash(order) for order in made["order_id"]]
-    return made.sort_values(["order_hash", "order_id", "hour"])
+    made["partition_hash"] = [partition_hash(order) for order in made["order_id"]]
+    return made.sort_values(["partition_hash", "order_id", "hour"])
 
 
 class Service:
@@ -63,21 +63,27 @@ def service(monkeypatch) -> Service:
 
 
 @pytest.fixture
-def deliver(service, ledger) -> Callable[..., Delivered]:
+def deliver(service, ledger) -> Callable[..., DeliveryResult]:
     """Deliver parts as one try of a run; `session()` opens the ledger for it."""
     destination = f"hard {uuid.uuid4()}"
 
     def session(run: str = "run"):
         return open_session(ledger, "ledger", destination=destination, run=run, try_number=1)
 
-    def deliver(*parts, run="run", connections=1, max_orders=1000, seal=sealed, **choices) -> Delivered:
+    def deliver(*parts, run="run", connections=1, max_orders=1000, encrypt=encrypted, **send_options) -> DeliveryResult:
         provider = replace(service.provider, max_orders=max_orders)
         with session(run) as written:
             delivery = Delivery(
-                provider, Credentials("", "", ""), None, written, seal, Choices(**choices), connections=connections
+                provider,
+                Credentials("", "", ""),
+                None,
+                written,
+                encrypt,
+                SendOptions(**send_options),
+                connections=connections,
             )
             delivery.run(parts)
-        return delivery.delivered
+        return delivery.result
 
     deliver.session = session  # type: ignore[attr-defined]
     return deliver
@@ -85,7 +91,7 @@ def deliver(service, ledger) -> Callable[..., Delivered]:
 
 def verdict_of(written: LedgerSession, order: str) -> str:
     """Return what the ledger says of an order."""
-    states = attempts.states(written.preparation.find(ready((order, 0, FIRST)))).set_index("order_id")
+    states = attempts.states(written.look_ahead.find(ready((order, 0, FIRST)))).set_index("order_id")
     return states.loc[order, "verdict"]
 
 
@@ -173,7 +179,7 @@ def test_a_second_try_knows_what_its_first_one_could_not_deliver(service, delive
 
 
 def test_a_failure_loses_no_answer_of_the_others(service, deliver):
-    """Where a row can't be sealed, its batch and those under way with it have their outcomes all the same."""
+    """Where a row can't be encrypted, its batch and those under way with it have their outcomes all the same."""
     together = threading.Barrier(3)
 
     def answer(orders):
@@ -185,7 +191,7 @@ def test_a_failure_loses_no_answer_of_the_others(service, deliver):
 
     service.answer = answer
     with pytest.raises(OSError, match="storage"):
-        deliver(ready(*[(order, 1, FIRST) for order in "abc"]), connections=3, max_orders=1, seal=fail)
+        deliver(ready(*[(order, 1, FIRST) for order in "abc"]), connections=3, max_orders=1, encrypt=fail)
     with deliver.session() as written:
         assert [verdict_of(written, order) for order in "abc"] == ["rejected", "accepted", "accepted"]
 
@@ -193,7 +199,7 @@ def test_a_failure_loses_no_answer_of_the_others(service, deliver):
 def test_a_bad_row_of_a_delivered_order_stays_listed(deliver, ledger):
     """A bad row that is seen each hour is one open entry, though its order was delivered long ago."""
     deliver(ready(("a", 5, FIRST)), run="1")
-    bad = Entry("a", b"row", ["status_changed_at: missing"], b"sealed", "drop", 1, None)
+    bad = QuarantineEntry("a", b"row", ["status_changed_at: missing"], b"encrypted", "drop", 1, None)
     for run in ("2", "3"):
         with deliver.session(run) as written:
             written.quarantine([bad])

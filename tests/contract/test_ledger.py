@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 import sqlalchemy as sa
 
-from include.order_sync import http
+from include.order_sync.delivery import http
+from include.order_sync.delivery.planning import Planner, SendOptions
 from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.ledger import schema
 from include.order_sync.ledger.session import open_session
-from include.order_sync.planner import Choices, Planner
 from tests.contract.conftest import orders, ready
 from tests.contract.test_providers import taken
 
@@ -111,7 +111,7 @@ def test_the_next_try_goes_on_at_the_first_unsent_batch(provider, deliver, sandb
     sandbox.fault({"provider": provider.name, "kind": "status", "status": 429, "every": 2}).raise_for_status()
     with pytest.raises(TryAgainError) as again:
         deliver(part)
-    assert again.value.delivered.orders == {"accepted": provider.max_orders}
+    assert again.value.result.orders == {"accepted": provider.max_orders}
     sandbox.request("DELETE", "/__admin/faults")
     smaller = replace(provider, max_orders=max(1, provider.max_orders - fewer))
     assert deliver(part, provider=smaller).orders == {"accepted": len(ids)}
@@ -137,7 +137,7 @@ def test_what_is_under_way_when_another_fails_is_written_down(provider, deliver,
     sandbox.fault({"provider": provider.name, "kind": "status", "status": 429, "every": 5}).raise_for_status()
     with pytest.raises(TryAgainError) as again:
         deliver(part, provider=few, connections=6)
-    assert again.value.delivered.orders["accepted"] == len(taken(sandbox, provider))
+    assert again.value.result.orders["accepted"] == len(taken(sandbox, provider))
     sandbox.request("DELETE", "/__admin/faults")
     assert deliver(part, provider=few, connections=6).orders == {"accepted": 20}
     assert {id_: len(codes) for id_, codes in taken(sandbox, provider).items()} == {str(n): 1 for n in range(1, 21)}
@@ -259,7 +259,7 @@ def test_a_held_order_that_its_run_resolves_stops_nothing(provider, deliver, san
     sandbox.fault({"provider": provider.name, "kind": "close", "when": "after", "next": unanswered}).raise_for_status()
     with pytest.raises(StopError, match=r"1 orders are held \(3\)") as stop:
         deliver(ready(provider, orders(["2", "3"], status, TEN), orders(["2"], other, NOON)), run="red")
-    assert stop.value.delivered.orders == {"held": 2, "accepted": 1}
+    assert stop.value.result.orders == {"held": 2, "accepted": 1}
 
 
 def test_a_destination_may_choose_to_resend_what_is_in_doubt(provider, deliver, sandbox):
@@ -313,7 +313,7 @@ def test_a_lost_session_stops_the_sender(provider, deliver, sandbox, monkeypatch
 def test_what_a_lost_sender_has_under_way_comes_first(provider, deliver, sandbox, monkeypatch, ledger):
     """The next sender waits while the service may still be at work on what a lost one has sent."""
     first, second = two_codes(provider)
-    monkeypatch.setattr("include.order_sync.ledger.session.STILL_AT_WORK_S", 1)
+    monkeypatch.setattr("include.order_sync.ledger.session.LOST_SENDER_WAIT_S", 1)
     slow = {"provider": provider.name, "kind": "slow", "seconds": 0.5, "when": "before", "next": 1}
     sandbox.fault(slow).raise_for_status()
     send, left = http.send, threading.Event()
@@ -422,7 +422,7 @@ def test_a_preview_shows_old_and_new_codes(provider, deliver, sandbox, ledger):
     with open_session(
         ledger, "order_sync_ledger", destination=deliver.destination, run="look", try_number=1, read_only=True
     ) as session:
-        outcomes, shown = Planner(provider, session.preparation, Choices()).preview([part])
+        outcomes, shown = Planner(provider, session.look_ahead, SendOptions()).preview([part])
     assert outcomes == {"not_sent": 2, "unchanged": 1}
     codes = provider.statuses
     assert sorted(shown.fillna("").to_numpy().tolist()) == [

@@ -8,12 +8,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from include.order_sync import http
+from include.order_sync import tuning
+from include.order_sync.delivery import http
 from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.model import IDENTITY_COLUMNS, ORDER_COLUMNS, ORIGIN_COLUMNS, OrderStatus
 from include.order_sync.providers.base import Credentials
-from include.order_sync.transform import transform
-from tests.contract.conftest import ACCOUNTS, RULES, orders, ready
+from include.order_sync.transform.transform import transform
+from tests.contract.conftest import ACCOUNTS, orders, ready, rules_for
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -73,7 +74,7 @@ def test_a_wrong_secret_stops(provider, deliver, sandbox):
     with pytest.raises(StopError) as stop:
         deliver(ready(provider, orders(["1", "2", "3"])), credentials=wrong)
     assert "wrong-secret" not in str(stop.value) + repr(wrong)
-    assert stop.value.delivered.requests == 1
+    assert stop.value.result.requests == 1
     assert taken(sandbox, provider) == {}
 
 
@@ -116,7 +117,7 @@ def test_in_doubt_follows_the_providers_rule(provider, deliver, sandbox, fault, 
     held = part["code"].iloc[0] in provider.held_codes
     with pytest.raises(StopError if held else TryAgainError, match="held.*17" if held else "doubt") as error:
         deliver(part)
-    assert error.value.delivered.held == (["17"] if held else [])
+    assert error.value.result.held == (["17"] if held else [])
 
 
 def test_held_orders_do_not_stop_the_others(provider, deliver, sandbox):
@@ -129,7 +130,7 @@ def test_held_orders_do_not_stop_the_others(provider, deliver, sandbox):
     part = ready(provider, orders(ids, held[0]))
     with pytest.raises(StopError) as stop:
         deliver(part)
-    assert (len(stop.value.delivered.held), stop.value.delivered.orders["accepted"]) == (provider.max_orders, 1)
+    assert (len(stop.value.result.held), stop.value.result.orders["accepted"]) == (provider.max_orders, 1)
     assert list(taken(sandbox, provider)) == part["order_id"].tolist()[-1:]
 
 
@@ -142,7 +143,7 @@ def test_a_redirect_is_refused(provider, deliver, sandbox):
 
 def test_an_endless_answer_is_cut(provider, deliver, sandbox, monkeypatch):
     """An answer over the limit is not read to its end, and leaves the batch in doubt."""
-    monkeypatch.setattr(http, "MAX_ANSWER_BYTES", 1000)
+    monkeypatch.setattr(tuning, "ANSWER_MAX_BYTES", 1000)
     garbage = {"provider": provider.name, "kind": "garbage", "message": "x" * 5000, "next": 1}
     sandbox.fault(garbage).raise_for_status()
     with pytest.raises((StopError, TryAgainError), match=r"doubt|held"):
@@ -166,9 +167,9 @@ def test_what_a_provider_reads_is_all_it_needs(provider):
     odd = orders(["odd"]).assign(items="[", additional_info="[", total_cost="x", email="x", phone="x", bill_id="x")
     raw = pd.concat([rows, empty, odd], ignore_index=True)
     raw["position"] = range(len(raw))
-    rules = replace(RULES, codes=provider.statuses)
+    rules = rules_for(provider)
     read = [column for column in raw if column in {*IDENTITY_COLUMNS, *ORIGIN_COLUMNS, "updated_at", *provider.reads}]
-    whole, part = (transform(given, None, rules, provider) for given in (raw, raw[read]))
+    whole, part = (transform(given, None, rules) for given in (raw, raw[read]))
     pd.testing.assert_frame_equal(part.ready, whole.ready)
     assert (part.counts, part.reasons, part.first_rows) == (whole.counts, whole.reasons, whole.first_rows)
 

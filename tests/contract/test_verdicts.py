@@ -54,7 +54,7 @@ def test_yespo_failed_orders_of_unknown_shape_are_in_doubt(provider, deliver, sa
     sandbox.fault({"provider": "yespo", "kind": "refuse_orders", "order_ids": ["2"], "shape": "unknown"})
     with pytest.raises(StopError, match="3 orders are held") as stop:
         deliver(ready(provider, orders(["1", "2", "3"])))
-    assert stop.value.delivered.orders["accepted"] == 0
+    assert stop.value.result.orders["accepted"] == 0
 
 
 @yespo
@@ -127,7 +127,7 @@ def test_justclick_a_wrong_signature_is_no_success(provider, deliver, sandbox, s
     sandbox.fault({"provider": "justclick", "kind": "bad_signature", "next": 1}).raise_for_status()
     with pytest.raises(error, match=r"doubt|held") as raised:
         deliver(ready(provider, orders(["1"], status)))
-    assert raised.value.delivered.orders["accepted"] == 0
+    assert raised.value.result.orders["accepted"] == 0
 
 
 @justclick
@@ -136,7 +136,7 @@ def test_justclick_an_account_that_accepts_nothing_stops(provider, deliver, sand
     sandbox.fault({"provider": "justclick", "kind": "refuse_orders", "code": 3})
     with pytest.raises(StopError, match="accepted nothing in 20 requests") as stop:
         deliver(ready(provider, orders([str(number) for number in range(1, 31)])))
-    assert stop.value.delivered.orders == {"rejected": 20}
+    assert stop.value.result.orders == {"rejected": 20}
 
 
 @pytest.mark.parametrize(

@@ -255,7 +255,7 @@ def test_every_destination_lists_every_reason(backfilled, rejected):
 def test_the_figures_are_those_of_the_sandbox(backfilled, name):
     """The table's accepted orders and requests are those that the sandbox has counted, and it refused nothing."""
     stats, figures = backfilled.stats[name], backfilled.figures[name]
-    report.check_sums({name: figures})
+    report.check_balance({name: figures})
     assert (stats["accepted"], stats["requests"]) == (figures["accepted"], figures["requests"])
     assert (stats["refused"], stats["rejected"]) == (0, 0)
 

@@ -126,8 +126,8 @@ def test_a_process_that_ends_by_itself_is_named(tmp_path):
 def test_figures_that_do_not_add_up_are_refused():
     """Rows or orders that went missing between the columns fail the demo, by destination and column."""
     good = dict.fromkeys(report.COLUMNS, 0) | {"rows": 3, "superseded": 1, "orders": 2, "accepted": 2}
-    report.check_sums({"yespo": good})
+    report.check_balance({"yespo": good})
     with pytest.raises(DemoError, match="yespo: 4 rows are not 2 orders"):
-        report.check_sums({"yespo": good | {"rows": 4}})
+        report.check_balance({"yespo": good | {"rows": 4}})
     with pytest.raises(DemoError, match="yespo: 2 orders are not 1 accepted"):
-        report.check_sums({"yespo": good | {"accepted": 1}})
+        report.check_balance({"yespo": good | {"accepted": 1}})

@@ -20,7 +20,7 @@ def test_a_second_backfill_of_the_same_hours_sends_nothing(backfilled, sandbox):
     demo.backfill(destinations())
     figures = {name: demo.figures(name) for name in destinations()}
     assert sandbox("stats") == before
-    report.check_sums(figures)
+    report.check_balance(figures)
     for name, first in backfilled.figures.items():
         again = figures[name]
         assert (again["accepted"], again["held"], again["requests"]) == (0, 0, 0)
@@ -39,7 +39,7 @@ def test_a_cleared_run_plans_anew_and_sends_nothing(backfilled, sandbox):
     assert run.end_state() == "success"
     assert sandbox("stats") == before
     figures = run.figures()
-    report.check_sums({"rees46": figures})
+    report.check_balance({"rees46": figures})
     assert (figures["accepted"], figures["requests"]) == (0, 0)
     assert figures["unchanged"] > 0
 
@@ -64,7 +64,7 @@ def test_a_load_killed_in_mid_request_at_rees46_sends_that_batch_again(backfille
     run.clear("load")
     assert run.end_state() == "success"
     figures = run.figures()
-    report.check_sums({"rees46_killed": figures})
+    report.check_balance({"rees46_killed": figures})
     assert (figures["accepted"], figures["held"], figures["requests"]) == (in_flight, 0, 2)
     assert sandbox("stats")["rees46"]["accepted"] - before == 2 * in_flight
 
@@ -80,7 +80,7 @@ def test_a_load_killed_in_mid_request_at_yespo_holds_that_batch(backfilled, sand
     run.clear("load")
     assert run.end_state() == "failed"
     figures = run.figures()
-    report.check_sums({"yespo_killed": figures})
+    report.check_balance({"yespo_killed": figures})
     # The 400, the one that was in flight, and the other one.
     assert (figures["held"], figures["requests"]) == (in_flight, 3)
     assert figures["accepted"] > 0

@@ -7,8 +7,8 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from include.order_sync.order_hash import order_hashes
 from include.order_sync.sources.raw import RAW_ITEMS_SCHEMA, RAW_SCHEMA
+from include.order_sync.staging.partition_hash import partition_hashes
 
 Rows = Callable[..., pd.DataFrame]
 
@@ -26,7 +26,7 @@ def raw_orders() -> Rows:
         plain = {"order_id": "A-1", "status": "paid", "status_changed_at": "2026-11-21T10:00:00Z", "origin": "query"}
         filled = [{**plain, "line": at + 1, "position": at, **row} for at, row in enumerate(rows)]
         raw = pa.Table.from_pylist(filled, RAW_SCHEMA)
-        return raw.append_column("order_hash", pa.array(order_hashes(raw["order_id"]))).to_pandas()
+        return raw.append_column("partition_hash", pa.array(partition_hashes(raw["order_id"]))).to_pandas()
 
     return build
 

@@ -12,11 +12,11 @@ import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from include.order_sync.texts import array_of, series_of
+from include.order_sync.columns.text import array_of, series_of
 
-# An attempt's columns, but for its batch and destination. The tables call `order_hash` their `order_place`.
+# An attempt's columns, but for its batch and destination.
 COLUMNS = (
-    "order_hash",
+    "partition_hash",
     "order_id",
     "status_changed_at",
     "updated_at",
@@ -25,7 +25,7 @@ COLUMNS = (
     "payload_hash",
     "held_if_in_doubt",
 )
-COPY_IN = f"copy attempts (batch_id, destination_id, order_place, {', '.join(COLUMNS[1:])}) from stdin"
+COPY_IN = f"copy attempts (batch_id, destination_id, {', '.join(COLUMNS)}) from stdin"
 
 # What is known of an order: the newest version and what became of it; the code and the payload that the service has
 # or may have; the payload of the newest attempt, which may have been rejected.

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from include.order_sync.ledger.sealing import Entry
-from include.order_sync.order_hash import order_hash
+from include.order_sync.ledger.encrypted_rows import QuarantineEntry
+from include.order_sync.staging.partition_hash import partition_hash
 
 HELD_REASON = "held: sent, and no answer tells whether it was taken"
 
@@ -17,7 +17,7 @@ _STATE = """
     left join lateral (
         select * from order_states
         where destination_id = (select id from destinations where name = q.destination)
-          and order_place = q.order_place and order_id = q.order_id
+          and partition_hash = q.partition_hash and order_id = q.order_id
     ) s on true
 """
 
@@ -46,26 +46,26 @@ class Filter:
     at_most: int = 1000
 
 
-def add(cursor: Any, destination: str, run: str, entries: Sequence[Entry]) -> None:
+def add(cursor: Any, destination: str, run: str, entries: Sequence[QuarantineEntry]) -> None:
     """Write entries; the same row seen again is one entry, that says when and how often."""
     for entry in entries:
         cursor.execute(
             """
-            insert into quarantine (destination, order_id, order_place, row_hash, reasons, sealed_row, origin, line,
-                                    status_changed_at, run)
+            insert into quarantine (destination, order_id, partition_hash, row_hash, reasons, encrypted_row, origin,
+                                    line, status_changed_at, run)
             values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
             on conflict (destination, row_hash) where resolved_at is null do update set
-                reasons = excluded.reasons, sealed_row = excluded.sealed_row, origin = excluded.origin,
+                reasons = excluded.reasons, encrypted_row = excluded.encrypted_row, origin = excluded.origin,
                 line = excluded.line, last_seen_at = now(), run = excluded.run,
                 times_seen = quarantine.times_seen + case when quarantine.run = excluded.run then 0 else 1 end
             """,
             (
                 destination,
                 entry.order_id,
-                order_hash(entry.order_id) if entry.order_id else None,
+                partition_hash(entry.order_id) if entry.order_id else None,
                 entry.row_hash,
                 entry.reasons,
-                entry.sealed_row,
+                entry.encrypted_row,
                 entry.origin,
                 entry.line,
                 entry.status_changed_at,
@@ -104,10 +104,10 @@ def resolve_redriven(cursor: Any, run: str, ids: Sequence[int]) -> None:
 
 
 def find(cursor: Any, destination: str, wanted: Filter) -> list[dict[str, Any]]:
-    """Return open entries, the oldest first: id, order_id, reasons, sealed_row, origin, line."""
+    """Return open entries, the oldest first: id, order_id, reasons, encrypted_row, origin, line."""
     rows = cursor.execute(
         f"""
-        select q.id, q.order_id, q.reasons, q.sealed_row, q.origin, q.line
+        select q.id, q.order_id, q.reasons, q.encrypted_row, q.origin, q.line
         from quarantine q {_STATE}
         where q.destination = %(destination)s and q.resolved_at is null
           and (%(held)s = coalesce(
@@ -134,7 +134,7 @@ def find(cursor: Any, destination: str, wanted: Filter) -> list[dict[str, Any]]:
             "at_most": wanted.at_most,
         },
     ).fetchall()
-    names = ("id", "order_id", "reasons", "sealed_row", "origin", "line")
+    names = ("id", "order_id", "reasons", "encrypted_row", "origin", "line")
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 

@@ -24,7 +24,7 @@ def remove_old(engine: sa.Engine, *, attempts_days: int, quarantine_days: int) -
                 where b.id = a.batch_id and b.concluded_at < now() - make_interval(days => :days)
                   and (b.outcome = 'not_taken' or exists (
                       select from settled_attempts later
-                      where later.destination_id = a.destination_id and later.order_place = a.order_place
+                      where later.destination_id = a.destination_id and later.partition_hash = a.partition_hash
                         and later.order_id = a.order_id
                         and (later.status_changed_at, later.updated_at, later.rank, later.batch_id)
                             > (a.status_changed_at, a.updated_at, a.rank, a.batch_id)

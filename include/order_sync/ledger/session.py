@@ -18,11 +18,11 @@ import sqlalchemy as sa
 
 from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.ledger import attempts, quarantine, schema
-from include.order_sync.ledger.preparation import Preparation
-from include.order_sync.ledger.sealing import Entry
+from include.order_sync.ledger.encrypted_rows import QuarantineEntry
+from include.order_sync.ledger.look_ahead import LookAheadSession
 
 # How long a service may be at work on a request after its sender has gone.
-STILL_AT_WORK_S = 5
+LOST_SENDER_WAIT_S = 5
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,12 @@ class LedgerSession:
     Args:
         connection: of psycopg, in no transaction; for one thread alone.
         sender: whose lock it holds.
-        preparation: what is read and written ahead.
+        look_ahead: what is read and written ahead.
     """
 
     connection: psycopg.Connection[Any]
     sender: attempts.Sender
-    preparation: Preparation
+    look_ahead: LookAheadSession
     _answered: list[int] = field(default_factory=list)
 
     def count_batches(self) -> int:
@@ -111,7 +111,7 @@ class LedgerSession:
         outcome: Literal["answered", "not_taken", "in_doubt"],
         *,
         rejected: Mapping[str, str] | None = None,
-        entries: Sequence[Entry] = (),
+        entries: Sequence[QuarantineEntry] = (),
         reason: str | None = None,
     ) -> None:
         """Write down what became of a batch, and so of its orders, in one transaction.
@@ -136,7 +136,7 @@ class LedgerSession:
                 )
             quarantine.add(cursor, self.sender.destination, self.sender.run, entries)
 
-    def quarantine(self, entries: Sequence[Entry]) -> None:
+    def quarantine(self, entries: Sequence[QuarantineEntry]) -> None:
         """Write rows that could not be delivered."""
         if entries:
             with self.transaction() as cursor:
@@ -165,7 +165,7 @@ class LedgerSession:
             select coalesce(ceil(extract(epoch from max(begun_at) - now()) * 1000 + %s), 0) from batches
             where destination_id = %s and outcome is null
             """,
-            STILL_AT_WORK_S * 1000,
+            LOST_SENDER_WAIT_S * 1000,
             self.sender.destination_id,
         )
         time.sleep(max(left, 0) / 1000)
@@ -230,7 +230,7 @@ def open_session(
         if not read_only:
             _take_lock(holder, name, destination, lock_wait_s)
         sender = attempts.Sender(destination, _destination_id(holder, destination, read_only), run, try_number)
-        session = LedgerSession(holder, sender, Preparation(beside, sender))
+        session = LedgerSession(holder, sender, LookAheadSession(beside, sender))
         if not read_only:
             session.settle_orphans()
         yield session
@@ -279,7 +279,11 @@ def _take_lock(connection: psycopg.Connection[Any], name: str, destination: str,
 
 
 def _destination_id(connection: psycopg.Connection[Any], name: str, read_only: bool) -> int:
-    if not read_only:
-        connection.execute("insert into destinations (name) values (%s) on conflict do nothing", (name,))
-    row = connection.execute("select id from destinations where name = %s", (name,)).fetchone()
+    """Return the destination's number; 0 where it has none and `read_only` gives it none."""
+    find = "select id from destinations where name = %s"
+    row = connection.execute(find, (name,)).fetchone()
+    if row is None and not read_only:
+        # Not tried first: an insert that meets a conflict still uses up a number.
+        connection.execute("insert into destinations (name) values (%s)", (name,))
+        row = connection.execute(find, (name,)).fetchone()
     return row[0] if row else 0

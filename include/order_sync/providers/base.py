@@ -10,15 +10,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from include.order_sync.errors import BatchRefusedError, InDoubtError, StopError, TryAgainError
-from include.order_sync.model import OrderStatus
+from include.order_sync.model import Code, OrderStatus
+from include.order_sync.transform.checks import Check
 
 if TYPE_CHECKING:  # providers are imported while DAG files are parsed, and pandas is slow to import
     import pandas as pd
-
-Code = str | int
 
 MAX_RETRY_AFTER_S = 24 * 60 * 60
 
@@ -56,7 +55,7 @@ class Answer:
     body: bytes = field(repr=False)
 
     @property
-    def words(self) -> str:
+    def service_message(self) -> str:
         """The body's beginning. It may quote an order, so it goes where the order's row goes, and into no log."""
         return self.body[:2000].decode("utf-8", "replace")
 
@@ -91,31 +90,15 @@ class Verdict:
     Args:
         outcome: of the order.
         reason: fit for a log; empty where it was accepted.
-        words: of the service, which may quote the order, so they are for no log.
+        service_message: the service's own text. It may quote the order, so it must not reach a log.
     """
 
     outcome: Outcome
     reason: str = ""
-    words: str = field(default="", repr=False)
+    service_message: str = field(default="", repr=False)
 
 
 ACCEPTED = Verdict(Outcome.ACCEPTED)
-
-
-@dataclass(frozen=True)
-class Check:
-    """One thing that can be wrong with an order.
-
-    Args:
-        reason: column and fault, the same for all orders, without any of their values.
-        cure: what to do about it.
-        fails: orders (columns of model.py, times read) and their items -> True where an order is wrong.
-            Items carry the `position` of their order's row.
-    """
-
-    reason: str
-    cure: str
-    fails: Callable[[pd.DataFrame, pd.DataFrame], pd.Series[bool]]
 
 
 @dataclass(frozen=True)
@@ -163,26 +146,6 @@ class Provider:
         return list(dict.fromkeys(self.statuses.values()))
 
 
-def missing(column: str) -> Callable[[pd.DataFrame, Any], pd.Series[bool]]:
-    """Return a check's function: True where `column` is empty."""
-    return lambda orders, _items: orders[column].isna()
-
-
-def flagged(column: str) -> Callable[[pd.DataFrame, Any], pd.Series[bool]]:
-    """Return a check's function: True where transform.py has flagged the order in `column`."""
-    return lambda orders, _items: orders[column]
-
-
-def no_match(column: str, pattern: str) -> Callable[[pd.DataFrame, Any], pd.Series[bool]]:
-    """Return a check's function: True where `column` is given and is not wholly of the form `pattern`."""
-
-    def fails(orders: pd.DataFrame, _items: Any) -> pd.Series[bool]:
-        given = orders[column].notna()
-        return given & ~orders[column].str.fullmatch(pattern, na=False) if given.any() else given
-
-    return fails
-
-
 def refuse_unless_success(title: str, answer: Answer, try_again: frozenset[int]) -> None:
     """Turn every HTTP status but 2xx into the error that says what happens next.
 
@@ -205,7 +168,7 @@ def refuse_unless_success(title: str, answer: Answer, try_again: frozenset[int])
     if status in (401, 403):
         raise StopError(f"{said}. The connection's login or password is wrong, or the account may not do this.")
     if status in (400, 413, 422):
-        raise BatchRefusedError(said, answer.words)
+        raise BatchRefusedError(said, answer.service_message)
     if status >= 500:
         raise InDoubtError(said)
     raise StopError(f"{said}. Nothing was taken: look at the connection's host and at the account's features.")

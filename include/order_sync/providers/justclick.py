@@ -22,16 +22,14 @@ from include.order_sync.model import OrderStatus
 from include.order_sync.providers.base import (
     ACCEPTED,
     Answer,
-    Check,
     Credentials,
     Outcome,
     Provider,
     Request,
     Verdict,
-    missing,
-    no_match,
     refuse_unless_success,
 )
+from include.order_sync.transform.checks import Check, missing, no_match
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -103,14 +101,14 @@ def _md5(text: str) -> str:
 
 def build(orders: pd.DataFrame, _items: pd.DataFrame) -> pd.Series[str]:
     """Return the form fields of each order as a JSON object, in the order in which they are signed and sent."""
-    from include.order_sync import render  # not at the top: it brings pandas
+    from include.order_sync.columns import json_text  # not at the top: it brings pandas
 
     dated = orders["code"].isin([PAID, SENT])
-    return render.objects(
+    return json_text.objects(
         {
             "bill_id": orders["bill_id"],
             "status": orders["code"],
-            "date": render.unix_seconds(orders["status_changed_at"]).where(dated),
+            "date": json_text.unix_seconds(orders["status_changed_at"]).where(dated),
             "rpo": orders["tracking_number"].where(orders["code"].eq(SENT)),
         },
         {},

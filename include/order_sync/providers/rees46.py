@@ -37,9 +37,9 @@ TRY_AGAIN = frozenset({429, 503})
 
 def build(orders: pd.DataFrame, _items: pd.DataFrame) -> pd.Series[str]:
     """Return `{"id": text, "status": code}` of each order."""
-    from include.order_sync import render  # not at the top: it brings pandas
+    from include.order_sync.columns import json_text  # not at the top: it brings pandas
 
-    return render.objects({"id": orders["order_id"]}, {"status": orders["code"]})
+    return json_text.objects({"id": orders["order_id"]}, {"status": orders["code"]})
 
 
 def build_request(credentials: Credentials, payloads: Sequence[str]) -> Request:
@@ -57,7 +57,7 @@ def read_answer(answer: Answer, ids: Sequence[str], _credentials: Credentials, t
     except ValueError:  # "OK", or nothing at all
         said = None
     if isinstance(said, dict) and said.get("status") == "error":
-        raise BatchRefusedError(f"{title} answered HTTP {answer.status} with status error", answer.words)
+        raise BatchRefusedError(f"{title} answered HTTP {answer.status} with status error", answer.service_message)
     return [ACCEPTED] * len(ids)
 
 

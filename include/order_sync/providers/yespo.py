@@ -22,16 +22,23 @@ from include.order_sync.model import OrderStatus
 from include.order_sync.providers.base import (
     ACCEPTED,
     Answer,
-    Check,
     Credentials,
     Outcome,
     Provider,
     Request,
     Verdict,
+    refuse_unless_success,
+)
+from include.order_sync.transform.checks import (
+    CURRENCY,
+    EMAIL,
+    NUMBER,
+    TIME_EXAMPLE,
+    WHOLE_NUMBER,
+    Check,
     flagged,
     missing,
     no_match,
-    refuse_unless_success,
 )
 
 if TYPE_CHECKING:
@@ -40,10 +47,6 @@ if TYPE_CHECKING:
 TITLE = "Yespo"
 TRY_AGAIN = frozenset({429, 500, 503})
 MAX_NAME_CHARACTERS = 40
-
-# A number as JSON writes it, so that the source's own digits can leave unchanged.
-NUMBER = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?"
-WHOLE_NUMBER = r"(?:0|[1-9][0-9]*)(?:\.0+)?"
 
 # Yespo's key <- our column; those of TEXT are JSON strings, those of NUMBERS JSON numbers.
 TEXT = {
@@ -119,7 +122,7 @@ CHECKS = (
     Check(
         "currency: not three capital letters",
         "give its ISO 4217 code, as UAH",
-        no_match("currency", "[A-Z]{3}"),
+        no_match("currency", CURRENCY),
     ),
     Check(
         "created_at: missing",
@@ -128,7 +131,7 @@ CHECKS = (
     ),
     Check(
         "created_at: not a date and time",
-        "give it as 2026-11-21 13:45:00+02:00",
+        f"give it as {TIME_EXAMPLE}",
         flagged("created_at_unreadable"),
     ),
     Check(
@@ -139,7 +142,7 @@ CHECKS = (
     Check(
         "email: not an address",
         "correct or empty it in the source",
-        no_match("email", r"[^@\s]+@[^@\s]+\.[^@\s]+"),
+        no_match("email", EMAIL),
     ),
     Check(
         "phone: not 7 to 15 digits",
@@ -174,17 +177,17 @@ CHECKS = (
 
 def build(orders: pd.DataFrame, items: pd.DataFrame) -> pd.Series[str]:
     """Return the JSON object of each order, with its items where it has any."""
-    from include.order_sync import render  # not at the top: it brings pandas
+    from include.order_sync.columns import json_text  # not at the top: it brings pandas
 
     texts = {key: orders[column] for key, column in TEXT.items()}
-    texts["date"] = render.utc_times(orders["created_at"])
+    texts["date"] = json_text.utc_times(orders["created_at"])
     texts["phone"] = _phone_digits(orders["phone"])
     item_numbers = {"quantity": items["quantity"].str.replace(r"\.0+$", "", regex=True), "cost": items["cost"]}
-    whole_items = render.objects({key: items[column] for key, column in ITEM_TEXT.items()}, item_numbers)
+    whole_items = json_text.objects({key: items[column] for key, column in ITEM_TEXT.items()}, item_numbers)
     values = {key: orders[column] for key, column in NUMBERS.items()}
     values["additionalInfo"] = orders["additional_info"]
-    values["items"] = render.arrays(whole_items, items["position"], orders["position"])
-    return render.objects(texts, values)
+    values["items"] = json_text.arrays(whole_items, items["position"], orders["position"])
+    return json_text.objects(texts, values)
 
 
 def build_request(credentials: Credentials, payloads: Sequence[str]) -> Request:

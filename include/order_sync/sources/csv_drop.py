@@ -21,11 +21,11 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 from upath import UPath
 
-from include.order_sync.ahead import made_ahead
-from include.order_sync.config import CsvSource
+from include.order_sync import tuning
+from include.order_sync.configuration.models import CsvSource
 from include.order_sync.errors import StopError
 from include.order_sync.model import FileVersion, Window
-from include.order_sync.partitions import gathered
+from include.order_sync.prefetch import prefetch
 from include.order_sync.sources.drop_files import (
     DropFile,
     HashedContent,
@@ -35,11 +35,10 @@ from include.order_sync.sources.drop_files import (
     files_of,
 )
 from include.order_sync.sources.raw import Required, constant, find_columns, raw_table
+from include.order_sync.staging.partitions import gathered
 
 log = logging.getLogger(__name__)
 
-# A row of up to so many bytes is read wherever it begins. Arrow reads up to 32 of these ahead.
-BYTES_A_BLOCK = 1536 * 1024
 
 # No file holds this by chance.
 END_MARK = f"end-{uuid.uuid4()}"
@@ -76,7 +75,7 @@ class CsvDropReader:
     def open(self) -> Iterator[tuple[Iterator[pa.Table], Iterator[pa.Table]]]:
         """Give the raw orders of the window; a drop has no second query for items, so there are none of those."""
         # Parsing and hashing leave Python to others, so a thread reads on while the rows before are staged.
-        with closing(made_ahead(gathered(self.tables()))) as tables:
+        with closing(prefetch(gathered(self.tables()))) as tables:
             yield tables, iter(())
 
     def files(self) -> list[DropFile]:
@@ -144,7 +143,9 @@ class CsvDropReader:
             reader = _open_csv(
                 pa.PythonFile(_WithEndMark(content, END_MARK + delimiter * (len(names) - 1)), mode="r"),
                 # Without threads, so that rows come with their numbers.
-                read_options=pa_csv.ReadOptions(use_threads=False, column_names=places, block_size=BYTES_A_BLOCK),
+                read_options=pa_csv.ReadOptions(
+                    use_threads=False, column_names=places, block_size=tuning.CSV_BLOCK_BYTES
+                ),
                 parse_options=pa_csv.ParseOptions(
                     delimiter=delimiter,
                     newlines_in_values=True,
@@ -310,5 +311,5 @@ def _fault(error: Exception) -> str:
     if isinstance(error, UnicodeDecodeError) or "UTF8" in str(error):
         return "is not UTF-8"
     if "straddl" in str(error):
-        return f"has a row of more than {BYTES_A_BLOCK} bytes, or a quote that is never closed"
+        return f"has a row of more than {tuning.CSV_BLOCK_BYTES} bytes, or a quote that is never closed"
     return "is no CSV that could be read to its end"

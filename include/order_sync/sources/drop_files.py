@@ -17,14 +17,14 @@ from zoneinfo import ZoneInfo
 
 from upath import UPath
 
-from include.order_sync.config import CsvSource
+from include.order_sync import tuning
+from include.order_sync.configuration.models import CsvSource
 from include.order_sync.errors import StopError
 from include.order_sync.model import FileVersion, Window
 
 log = logging.getLogger(__name__)
 
 UNFINISHED_SUFFIXES = (".part", ".tmp")
-BYTES_A_READ = 1024 * 1024
 
 # Paths in, the versions of these files that were taken out.
 Register = Callable[[Sequence[str]], Iterable[FileVersion]]
@@ -188,6 +188,6 @@ def content_hash(path: UPath) -> str:
     """Return the hash of a whole file."""
     with path.open("rb") as content:
         hashed = HashedContent(content)
-        while hashed.read(BYTES_A_READ):
+        while hashed.read(tuning.HASH_READ_BYTES):
             pass
     return hashed.hash

@@ -26,15 +26,12 @@ from psycopg.pq.abc import PGconn
 from psycopg.waiting import Wait
 from sqlalchemy.exc import DBAPIError
 
-from include.order_sync.config import SqlSource
+from include.order_sync import tuning
+from include.order_sync.configuration.models import SqlSource
 from include.order_sync.errors import OrderSyncError, StopError, TryAgainError
 from include.order_sync.model import ITEM_COLUMNS, FileVersion, Window
 from include.order_sync.redact import redact
 from include.order_sync.sources.raw import Required, find_columns, raw_table
-
-ROWS_A_FETCH = 20_000
-BYTES_A_BLOCK = 1024 * 1024
-LARGEST_ROW_BYTES = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -147,7 +144,7 @@ class WarehouseReader:
                 yield from _fetch(connection, statement, bound)
         except pa.ArrowInvalid:
             raise StopError(
-                f"Source {self.source.name!r}: {file.name} gives a row of more than {LARGEST_ROW_BYTES} bytes, "
+                f"Source {self.source.name!r}: {file.name} gives a row of more than {tuning.COPY_ROW_MAX_BYTES} bytes, "
                 "or one that is no text. Leave the column that is so large out of it."
             ) from None
 
@@ -193,7 +190,7 @@ def _copy(
         places = [str(place) for place in range(len(names))]
         yield names, pa.table({place: pa.array([], pa.string()) for place in places})
         options: dict[str, Any] = {
-            "read_options": pa_csv.ReadOptions(column_names=places, block_size=LARGEST_ROW_BYTES),
+            "read_options": pa_csv.ReadOptions(column_names=places, block_size=tuning.COPY_ROW_MAX_BYTES),
             "parse_options": pa_csv.ParseOptions(newlines_in_values=True),
             "convert_options": pa_csv.ConvertOptions(
                 column_types=dict.fromkeys(places, pa.string()),
@@ -222,7 +219,7 @@ def _received(connection: PGconn) -> PQGen[tuple[bytes, bool]]:
     This is what psycopg's Copy.read does for one row, without its cost for each: it takes a third of the time.
     """
     block = bytearray()
-    while len(block) <= BYTES_A_BLOCK:
+    while len(block) <= tuning.COPY_BLOCK_BYTES:
         size, row = connection.get_copy_data(1)
         if size > 0:
             block += row
@@ -241,11 +238,11 @@ def _fetch(
     connection: sa.Connection, query: sa.TextClause, bound: dict[str, Any]
 ) -> Iterator[tuple[list[str], pa.Table]]:
     values = {name: bound[name] for name in query.compile().params}
-    result = connection.execution_options(stream_results=True, max_row_buffer=ROWS_A_FETCH).execute(query, values)
+    result = connection.execution_options(stream_results=True, max_row_buffer=tuning.FETCH_ROWS).execute(query, values)
     names = list(result.keys())
     places = [str(place) for place in range(len(names))]
     yield names, pa.table({place: pa.array([], pa.string()) for place in places})
-    for rows in result.partitions(ROWS_A_FETCH):
+    for rows in result.partitions(tuning.FETCH_ROWS):
         columns = [pa.array(map(_text, column), pa.string()) for column in zip(*rows, strict=True)]
         yield names, pa.table(columns, names=places)
 

@@ -65,7 +65,7 @@ class ServiceHook(BaseHook):
 
     def get_conn(self) -> requests.Session:
         """Return a new session, keep-alive, for this account's requests."""
-        from include.order_sync.http import (
+        from include.order_sync.delivery.http import (
             open_session,
         )  # not at the top: parsing imports this module, but not requests
 

@@ -8,17 +8,17 @@ from urllib.parse import quote
 
 from airflow.sdk import BaseOperator, ObjectStoragePath
 
-from include.order_sync.config import CsvSource
-from include.order_sync.config_file import load
-from order_sync_airflow import window
-from order_sync_airflow.ledger import ledger_transaction, run_key
+from include.order_sync.configuration.loading import load
+from include.order_sync.configuration.models import CsvSource
+from order_sync_airflow import run_context
+from order_sync_airflow.ledger_connection import ledger_transaction
 from order_sync_airflow.retry import OrderSyncRetryPolicy
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from include.order_sync.config import Destination, Source
-    from include.order_sync.config_file import Configuration
+    from include.order_sync.configuration.loading import Configuration
+    from include.order_sync.configuration.models import Destination, Source
 
 
 def run_folder(staging: str, context: Context) -> ObjectStoragePath:
@@ -54,11 +54,11 @@ class DestinationOperator(BaseOperator):
         """Write down that all orders of the run's window and files have their verdict; a narrowed run has no window."""
         from include.order_sync.ledger import files, windows
 
-        finished, run = window.pull(context), run_key(context)
+        finished, run = run_context.pull_window(context), run_context.run_key(context)
         if finished:
             with ledger_transaction() as ledger:
                 windows.finish(ledger, self.destination, finished, run)
                 if isinstance(source, CsvSource):
-                    from include.order_sync.staging import Staging
+                    from include.order_sync.staging.run_folder import Staging
 
                     files.take(ledger, self.destination, Staging(ObjectStoragePath(staged)).files(), run)

@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk import ObjectStoragePath
 
-from include.order_sync.config import SqlSource
+from include.order_sync.configuration.models import SqlSource
 from include.order_sync.model import Window
-from include.order_sync.reading import Reach, reading_of
-from order_sync_airflow import counts, window
+from include.order_sync.sources.run_window import HealingRule, run_window
+from order_sync_airflow import run_context, run_figures
 from order_sync_airflow.hooks.base import sql_engine
-from order_sync_airflow.ledger import ledger_transaction, push_read_at
+from order_sync_airflow.ledger_connection import ledger_transaction
 from order_sync_airflow.operators.base import DestinationOperator, run_folder
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from include.order_sync.config import Destination, Source
+    from include.order_sync.configuration.models import Destination, Source
     from include.order_sync.model import FileVersion
-    from include.order_sync.reading import Asked, Reading
     from include.order_sync.sources.csv_drop import CsvDropReader
     from include.order_sync.sources.raw import Required
+    from include.order_sync.sources.run_window import RunRequest, RunWindow
     from include.order_sync.sources.warehouse import WarehouseReader
 
 
@@ -37,42 +37,42 @@ class ExtractOrdersOperator(DestinationOperator):
 
     def execute(self, context: Context) -> str:
         """Read and stage; a try that follows another starts anew."""
-        from include.order_sync.staging import Staging
-        from include.order_sync.steps import extract
+        from include.order_sync.pipeline import extract
+        from include.order_sync.staging.run_folder import Staging
 
         configuration, destination = self.read_configuration()
         source = configuration.sources[destination.source]
         plan_only = context["params"].get("mode") == "plan"
-        reading = self._reading(window.asked_of(context), destination, source, plan_only=plan_only)
+        reading = self._reading(run_context.run_request(context), destination, source, plan_only=plan_only)
         if reading.window:
             self.log.info("Reading %s from %s up to %s", source.name, reading.window.start, reading.window.end)
         else:
             self.log.info("Reading %d orders of %s by their ids", len(reading.order_ids), source.name)
         folder = run_folder(configuration.staging, context)
-        push_read_at(context)
+        run_context.push_read_at(context)
         started = datetime.now(UTC)
         reader = self._reader(source, reading, destination.service.required)
         done = extract(reader, Staging(folder), reading.order_ids)
         self.log.info("Staged %d rows in %d parts; skipped %d", done.rows - done.skipped, done.parts, done.skipped)
-        counts.push(context, rows=done.rows, skipped=done.skipped)
+        run_figures.push(context, rows=done.rows, skipped=done.skipped)
         # Of a run that was narrowed, neither its window nor its files are done with.
-        window.push(context, None if reading.order_ids else _read_by_now(reading.window, started))
+        run_context.push_window(context, None if reading.order_ids else _read_by_now(reading.window, started))
         return str(folder)
 
-    def _reading(self, asked: Asked, destination: Destination, source: Source, *, plan_only: bool) -> Reading:
+    def _reading(self, asked: RunRequest, destination: Destination, source: Source, *, plan_only: bool) -> RunWindow:
         from include.order_sync.ledger import windows
 
         with ledger_transaction() as ledger:
-            reach = Reach(
+            reach = HealingRule(
                 destination.lookback, timedelta(days=destination.reconcile), windows.gapless(ledger, destination.name)
             )
             has_ids_query = isinstance(source, SqlSource) and source.by_ids_query is not None
-            decided = reading_of(asked, reach, has_ids_query=has_ids_query)
+            decided = run_window(asked, reach, has_ids_query=has_ids_query)
             if decided.heals and decided.window and not plan_only:
                 windows.begin(ledger, destination.name, decided.window.start)
         return decided
 
-    def _reader(self, source: Source, reading: Reading, required: Required) -> WarehouseReader | CsvDropReader:
+    def _reader(self, source: Source, reading: RunWindow, required: Required) -> WarehouseReader | CsvDropReader:
         if isinstance(source, SqlSource):
             from include.order_sync.sources.warehouse import WarehouseReader
 

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import ObjectStoragePath
 from airflow.sdk.exceptions import AirflowSkipException
 
-from include.order_sync.sums import check_sums, check_thresholds
-from order_sync_airflow import counts
+from include.order_sync.delivery.accounting import check_balance, check_thresholds
+from order_sync_airflow import log_tables, run_figures
 from order_sync_airflow.hooks import hook_for
-from order_sync_airflow.ledger import REDRIVEN_KEY, deployment_cipher, open_ledger
+from order_sync_airflow.ledger_connection import REDRIVEN_KEY, deployment_cipher, open_ledger
 from order_sync_airflow.operators.base import DestinationOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from include.order_sync.delivery import Delivered
-    from include.order_sync.planner import Planner
-    from include.order_sync.staging import Staging
+    from include.order_sync.delivery.loop import DeliveryResult
+    from include.order_sync.delivery.planning import Planner
+    from include.order_sync.staging.run_folder import Staging
 
 
 class LoadOrdersOperator(DestinationOperator):
@@ -46,44 +46,44 @@ class LoadOrdersOperator(DestinationOperator):
         """Send what is to be sent; the staged parts are deleted once Airflow has recorded the success, or skip."""
         configuration, destination = self.read_configuration()
         source = configuration.sources[destination.source]
-        before = counts.pull(context, "transform")
+        before = run_figures.pull(context, "transform")
         plan_only = context["params"].get("mode") == "plan"
         if not before["orders"]:
             # Transform has skipped this task, and a person has cleared it alone.
             raise AirflowSkipException("No orders in this window.")
 
         # Not before: they bring pandas, which takes longer to import than an hour without orders takes in all.
-        from include.order_sync import steps
+        from include.order_sync import pipeline
+        from include.order_sync.delivery.planning import Planner
+        from include.order_sync.ledger.encrypted_rows import RowEncryptor
         from include.order_sync.ledger.quarantine import resolve_redriven
-        from include.order_sync.ledger.sealing import Sealer
-        from include.order_sync.planner import Planner
-        from include.order_sync.staging import Staging
+        from include.order_sync.staging.run_folder import Staging
 
         staging = Staging(ObjectStoragePath(self.staged))
         hook = hook_for(destination.provider, destination.connection)
         resend = bool(context["params"].get("resend"))
-        choices = steps.choices(destination, resend=resend, retry_rejected=self.retry_rejected)
-        sealer = Sealer(staging, source.timezone, deployment_cipher())
+        send_options = pipeline.send_options(destination, resend=resend, retry_rejected=self.retry_rejected)
+        encryptor = RowEncryptor(staging, source.timezone, deployment_cipher())
         if plan_only:
             with open_ledger(context, destination.name, read_only=True) as ledger:
-                self._show(context, Planner(destination.service, ledger.preparation, choices), staging)
+                self._show(context, Planner(destination.service, ledger.look_ahead, send_options), staging)
             return
         with open_ledger(context, destination.name) as ledger:
             for rows in staging.rejected_parts():
-                ledger.quarantine(sealer.seal_rows(rows))
+                ledger.quarantine(encryptor.encrypt_rejected(rows))
             if before["orders"] == before["rejected"] + before["not_for_provider"]:
                 self.finish_window(context, source, self.staged)
                 check_thresholds(before, destination)
                 raise AirflowSkipException("No orders to send in this window.")
             with hook.get_conn() as session:
-                delivery = steps.delivery(destination, hook.credentials, session, ledger, sealer, choices)
+                delivery = pipeline.delivery(destination, hook.credentials, session, ledger, encryptor, send_options)
                 try:
                     delivery.run(staging.ready_parts())
                 finally:
-                    outcomes = self._report(context, delivery.delivered, before["rejected"])
-                    if delivery.delivered.complete:
+                    outcomes = self._report(context, delivery.result, before["rejected"])
+                    if delivery.result.complete:
                         self.finish_window(context, source, self.staged)
-            check_sums(before | outcomes, ledger.own_accepted())
+            check_balance(before | outcomes, ledger.own_accepted())
             redriven = context["ti"].xcom_pull(task_ids="extract", key=REDRIVEN_KEY)
             if redriven:
                 with ledger.transaction() as cursor:
@@ -92,28 +92,32 @@ class LoadOrdersOperator(DestinationOperator):
 
     def _show(self, context: Context, planner: Planner, staging: Staging) -> None:
         """Log and push what the run would do, ids and codes alone."""
-        before = counts.pull(context, "transform")
+        before = run_figures.pull(context, "transform")
         outcomes: dict[str, int] = {}
         if before["orders"] > before["rejected"] + before["not_for_provider"]:
             outcomes, first = planner.preview(staging.ready_parts())
             self.log.info(
-                "Plan only, nothing is sent. %s. The first to be sent:\n%s", dict(outcomes), counts.plan_table(first)
+                "Plan only, nothing is sent. %s. The first to be sent:\n%s",
+                dict(outcomes),
+                log_tables.plan_table(first),
             )
-        counts.push(context, **{name: before.get(name, 0) + outcomes.get(name, 0) for name in counts.OUTCOMES})
+        run_figures.push(
+            context, **{name: before.get(name, 0) + outcomes.get(name, 0) for name in run_figures.OUTCOMES}
+        )
 
-    def _report(self, context: Context, delivered: Delivered, rejected_before: int) -> dict[str, int]:
+    def _report(self, context: Context, delivered: DeliveryResult, rejected_before: int) -> dict[str, int]:
         """Log and push what has become of the orders so far, and return it."""
-        outcomes = dict.fromkeys(counts.OUTCOMES, 0) | delivered.orders
+        outcomes = dict.fromkeys(run_figures.OUTCOMES, 0) | delivered.orders
         if delivered.reasons:
             self.log.warning(
                 "%s rejects; the rows are in the quarantine\n%s",
                 self.destination,
-                counts.reasons_table(delivered.reasons, {}, {}),
+                log_tables.reasons_table(delivered.reasons, {}, {}),
             )
         said = ", ".join(f"{orders} {name}" for name, orders in outcomes.items())
         self.log.info("%d requests; %s", delivered.requests, said)
         outcomes["rejected"] += rejected_before
-        counts.push(context, **outcomes, requests=delivered.requests)
+        run_figures.push(context, **outcomes, requests=delivered.requests)
         return outcomes
 
 
@@ -123,6 +127,6 @@ def delete_parts(context: Context) -> None:
     Airflow calls it in the task's process, after it has recorded the success (a skip it records some moments later, as
     the process ends). What it raises is logged, and changes no state.
     """
-    from include.order_sync.staging import RAW, RAW_ITEMS, READY, Staging
+    from include.order_sync.staging.run_folder import RAW, RAW_ITEMS, READY, Staging
 
     Staging(ObjectStoragePath(context["task"].staged)).clear(RAW, RAW_ITEMS, READY)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk import BaseOperator, ObjectStoragePath
 
-from include.order_sync.config_file import load
-from order_sync_airflow.ledger import ledger_engine
+from include.order_sync.configuration.loading import load
+from order_sync_airflow.ledger_connection import ledger_engine
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from include.order_sync.errors import StopError
-from order_sync_airflow import counts
-from order_sync_airflow.ledger import REDRIVEN_KEY, deployment_cipher, open_ledger, push_read_at
+from order_sync_airflow import log_tables, run_context, run_figures
+from order_sync_airflow.ledger_connection import REDRIVEN_KEY, deployment_cipher, open_ledger
 from order_sync_airflow.operators.base import DestinationOperator, run_folder
-from order_sync_airflow.window import param_time
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -37,8 +36,8 @@ class StageQuarantineOperator(DestinationOperator):
     def execute(self, context: Context) -> str:
         """Find, decide and stage; a dry run only lists."""
         from include.order_sync.ledger import quarantine
-        from include.order_sync.ledger.sealing import unseal
-        from include.order_sync.staging import Staging
+        from include.order_sync.ledger.encrypted_rows import decrypt_rows
+        from include.order_sync.staging.run_folder import Staging
 
         configuration, destination = self.read_configuration()
         params = context["params"]
@@ -46,11 +45,11 @@ class StageQuarantineOperator(DestinationOperator):
             run_folder(configuration.staging, context),
         )
         staging.clear()
-        push_read_at(context)
+        run_context.push_read_at(context)
         with open_ledger(context, destination.name, read_only=params["dry_run"]) as ledger:
             with ledger.transaction() as cursor:
                 found = quarantine.find(cursor, destination.name, _filter(context))
-            self.log.info("%d entries\n%s", len(found), counts.entries_table(found))
+            self.log.info("%d entries\n%s", len(found), log_tables.entries_table(found))
             if params["dry_run"]:
                 found = []
             elif params["decision"]:
@@ -65,10 +64,10 @@ class StageQuarantineOperator(DestinationOperator):
                     )
                 if params["decision"] == "accept":
                     found = []
-        orders, items, closed = unseal([entry["sealed_row"] for entry in found], deployment_cipher())
+        orders, items, closed = decrypt_rows([entry["encrypted_row"] for entry in found], deployment_cipher())
         if closed:
             self.log.error(
-                "%d entries can't be opened with today's keys, and stay: put the key that they were sealed with behind "
+                "%d entries can't be opened with today's keys, and stay: put the key that encrypted them behind "
                 "today's in Airflow's [core] fernet_key (new,old).",
                 len(closed),
             )
@@ -76,7 +75,7 @@ class StageQuarantineOperator(DestinationOperator):
         context["ti"].xcom_push(
             REDRIVEN_KEY, [entry["id"] for place, entry in enumerate(found) if place not in set(closed)]
         )
-        counts.push(context, rows=rows)
+        run_figures.push(context, rows=rows)
         return str(staging.folder)
 
     def _decide(self, context: Context, ledger: LedgerSession, decision: Any, with_rows: set[str]) -> set[str]:
@@ -117,8 +116,8 @@ def _filter(context: Context) -> Filter:
     params = context["params"]
     return Filter(
         reason=params["reason"] or "",
-        seen_from=param_time(context, "from"),
-        seen_to=param_time(context, "to"),
+        seen_from=run_context.param_time(context, "from"),
+        seen_to=run_context.param_time(context, "to"),
         order_ids=tuple(params["order_ids"] or ()),
         batch=params["batch"],
         held=params["decision"] is not None,

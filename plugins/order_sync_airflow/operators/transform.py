@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import ObjectStoragePath
 from airflow.sdk.exceptions import DownstreamTasksSkipped
 
-from order_sync_airflow import counts
+from order_sync_airflow import log_tables, run_figures
 from order_sync_airflow.operators.base import DestinationOperator
 
 if TYPE_CHECKING:
@@ -35,9 +35,9 @@ class TransformOrdersOperator(DestinationOperator):
         """Transform part by part; a try that follows another starts anew."""
         configuration, destination = self.read_configuration()
         source = configuration.sources[destination.source]
-        extracted = counts.pull(context, "extract")
+        extracted = run_figures.pull(context, "extract")
         if extracted["rows"] == extracted["skipped"]:
-            counts.push(context)
+            run_figures.push(context)
             self.log.info("No orders in this window.")
             if context["params"].get("mode") != "plan":
                 self.finish_window(context, source, self.staged)
@@ -45,9 +45,9 @@ class TransformOrdersOperator(DestinationOperator):
             raise DownstreamTasksSkipped(tasks=list(self.downstream_task_ids))
 
         # Not before: they bring pandas, which takes longer to import than an hour without rows takes in all.
-        from include.order_sync.staging import Staging
-        from include.order_sync.steps import transform_parts
-        from include.order_sync.transform import cures
+        from include.order_sync.pipeline import transform_parts
+        from include.order_sync.staging.run_folder import Staging
+        from include.order_sync.transform.transform import cures
 
         done = transform_parts(Staging(ObjectStoragePath(self.staged)), source, destination)
         if done.reasons:
@@ -56,7 +56,7 @@ class TransformOrdersOperator(DestinationOperator):
                 done.counts["rejected"],
                 done.counts["orders"],
                 self.staged,
-                counts.reasons_table(done.reasons, done.first_rows, cures(destination.service)),
+                log_tables.reasons_table(done.reasons, done.first_rows, cures(destination.service.checks)),
             )
-        counts.push(context, **done.counts)
+        run_figures.push(context, **done.counts)
         return self.staged

@@ -8,7 +8,7 @@ from sqlalchemy.exc import ProgrammingError
 
 from include.order_sync.ledger import schema
 from include.order_sync.ledger.session import open_session
-from include.order_sync.order_hash import order_hash
+from include.order_sync.staging.partition_hash import partition_hash
 
 BEFORE = """
     insert into batches (destination, run, try, outcome, concluded_at) values ('yespo', 'run', 1, 'answered', now());
@@ -63,29 +63,29 @@ def test_states_of_before_are_kept(postgres: sa.Engine):
     with postgres.connect() as connection:
         states = connection.exec_driver_sql(
             """
-            select d.name, s.order_id, s.order_place, extract(hour from s.status_changed_at at time zone 'UTC')::int,
+            select d.name, s.order_id, s.partition_hash, extract(hour from s.status_changed_at at time zone 'UTC')::int,
                    s.rank, s.verdict
             from order_states s join destinations d on d.id = s.destination_id order by 1, 2
             """
         ).all()
         assert [tuple(state) for state in states] == [
-            ("rees46", "a", order_hash("a"), 14, 0, "in_doubt"),
-            ("yespo", "a", order_hash("a"), 10, 0, "accepted"),
-            ("yespo", "b", order_hash("b"), 11, 1, "rejected"),
-            ("yespo", "c", order_hash("c"), 12, 0, "rejected"),
-            ("yespo", "d", order_hash("d"), 13, 0, "held"),
+            ("rees46", "a", partition_hash("a"), 14, 0, "in_doubt"),
+            ("yespo", "a", partition_hash("a"), 10, 0, "accepted"),
+            ("yespo", "b", partition_hash("b"), 11, 1, "rejected"),
+            ("yespo", "c", partition_hash("c"), 12, 0, "rejected"),
+            ("yespo", "d", partition_hash("d"), 13, 0, "held"),
         ]
         taken = "select order_id, code from settled_attempts where verdict = 'accepted' order by 1"
         assert [tuple(row) for row in connection.exec_driver_sql(taken)] == [("a", "PAID"), ("b", "PAID")]
         open_batch = (
-            "select b.run, a.order_id, a.order_place, a.code, a.held_if_in_doubt, b.orders "
+            "select b.run, a.order_id, a.partition_hash, a.code, a.held_if_in_doubt, b.orders "
             "from batches b join attempts a on a.batch_id = b.id where b.outcome is null and b.begun_at is not null"
         )
         assert [tuple(row) for row in connection.exec_driver_sql(open_batch)] == [
-            ("killed", "a", order_hash("a"), "SENT", True, 1)
+            ("killed", "a", partition_hash("a"), "SENT", True, 1)
         ]
-        hashes = connection.exec_driver_sql("select order_place from quarantine order by id").scalars().all()
-        assert hashes == [order_hash("d"), None]
+        hashes = connection.exec_driver_sql("select partition_hash from quarantine order by id").scalars().all()
+        assert hashes == [partition_hash("d"), None]
     with open_session(postgres, "ledger", destination="yespo", run="next", try_number=1):
         pass
     with postgres.connect() as connection:
@@ -102,27 +102,30 @@ def test_orders_get_their_new_hash(postgres: sa.Engine):
     with postgres.connect() as connection:
         assert connection.exec_driver_sql(ALL_BUT_HASHES).all() == before
         assert len(before) == 9
-        hashes = connection.exec_driver_sql("select order_id, order_place, batch_id from attempts order by ctid").all()
-        assert all(found == order_hash(order_id) for order_id, found, _ in hashes)
+        hashes = connection.exec_driver_sql(
+            "select order_id, partition_hash, batch_id from attempts order by ctid"
+        ).all()
+        assert all(found == partition_hash(order_id) for order_id, found, _ in hashes)
         assert [batch for *_, batch in hashes] == [1, 1, 1, 2, 2, 2, 3, 3, 3]
-        entries = connection.exec_driver_sql("select order_place from quarantine order by id").scalars().all()
-        assert entries == [order_hash("ORD-1002"), None]
+        entries = connection.exec_driver_sql("select partition_hash from quarantine order by id").scalars().all()
+        assert entries == [partition_hash("ORD-1002"), None]
         key = "select pg_get_constraintdef(oid) from pg_constraint where conname = 'attempts_pkey'"
         assert connection.exec_driver_sql(key).scalar() == (
-            "PRIMARY KEY (destination_id, order_place, order_id, batch_id)"
+            "PRIMARY KEY (destination_id, partition_hash, order_id, batch_id)"
         )
 
 
 @pytest.mark.parametrize(
     "statement",
     [
-        "explain select from attempts where destination_id = 1 and order_hash between 1 and 2",
-        "copy attempts (batch_id, destination_id, order_hash, order_id) from stdin",
-        "insert into quarantine (destination, order_hash) values ('yespo', 1)",
+        "explain select from attempts where destination_id = 1 and {column} between 1 and 2",
+        "copy attempts (batch_id, destination_id, {column}, order_id) from stdin",
+        "insert into quarantine (destination, {column}) values ('yespo', 1)",
     ],
 )
-def test_a_load_of_the_release_before_finds_and_writes_nothing(postgres: sa.Engine, statement: str):
+@pytest.mark.parametrize("column", ["order_hash", "order_place"])  # of 0004 and of 0005
+def test_a_load_of_an_earlier_release_finds_and_writes_nothing(postgres: sa.Engine, statement: str, column: str):
     """One that has checked the schema, and waited for its lock since, must not look for orders where they lay."""
     schema.upgrade(postgres)
-    with postgres.connect() as connection, pytest.raises(ProgrammingError, match=r'"order_hash".* does not exist'):
-        connection.exec_driver_sql(statement)
+    with postgres.connect() as connection, pytest.raises(ProgrammingError, match=f'"{column}".* does not exist'):
+        connection.exec_driver_sql(statement.format(column=column))

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from upath import UPath
 
-from include.order_sync.config import CsvSource
+from include.order_sync import tuning
+from include.order_sync.configuration.models import CsvSource
 from include.order_sync.errors import StopError
 from include.order_sync.model import Window
 from include.order_sync.sources.csv_drop import (
-    BYTES_A_BLOCK,
     MISSING_COLUMN,
     UNREADABLE_FILE,
     WRONG_WIDTH,
@@ -323,7 +323,7 @@ def test_lines_of_a_file_of_many_blocks(drop: Drop) -> None:
         good = whole(list(orders)).to_pandas()
     bad = good[good["problem"].notna()]
     good = good[good["problem"].isna()]
-    assert file.stat().st_size > 2 * BYTES_A_BLOCK
+    assert file.stat().st_size > 2 * tuning.CSV_BLOCK_BYTES
     assert (good["order_id"] == good["line"].astype(str)).all()
     assert len(good) == 119_998 - 4
     assert bad["line"].tolist() == [50, 70_001, 119_000]
@@ -349,11 +349,11 @@ def test_quote_that_is_never_closed(drop: Drop, tail: str) -> None:
 
 def test_row_that_is_too_long(drop: Drop, caplog: pytest.LogCaptureFixture) -> None:
     """What comes before such a row is read, and the file is listed: nothing in it is dropped silently."""
-    drop.put("a.csv", f"{GOOD}2,paid,x,{'y' * 2 * BYTES_A_BLOCK}\n3,paid,x,y\n")
+    drop.put("a.csv", f"{GOOD}2,paid,x,{'y' * 2 * tuning.CSV_BLOCK_BYTES}\n3,paid,x,y\n")
     rows = drop.rows()
 
     assert [(row["order_id"], row["problem"]) for row in rows] == [("1", None), (None, UNREADABLE_FILE)]
-    assert f"has a row of more than {BYTES_A_BLOCK} bytes, or a quote that is never closed" in caplog.text
+    assert f"has a row of more than {tuning.CSV_BLOCK_BYTES} bytes, or a quote that is never closed" in caplog.text
 
 
 @pytest.mark.parametrize("content", ["", "\n", "\ufeff", HEADER, HEADER.strip()], ids=repr)

@@ -14,11 +14,11 @@ import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 
-from include.order_sync import config
-from include.order_sync.config import SqlSource
+from include.order_sync import tuning
+from include.order_sync.configuration import models
+from include.order_sync.configuration.models import SqlSource
 from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.model import Window
-from include.order_sync.sources import warehouse as warehouse_module
 from include.order_sync.sources.warehouse import WarehouseReader
 from tests.unit.conftest import whole
 
@@ -97,7 +97,7 @@ class Warehouse:
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of queries."""
-    monkeypatch.setattr(config, "SQL_FOLDER", tmp_path)
+    monkeypatch.setattr(models, "SQL_FOLDER", tmp_path)
     return tmp_path
 
 
@@ -355,7 +355,7 @@ MANY = {
 @pytest.mark.parametrize("warehouse", MANY, indirect=True)
 def test_large_result(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
     """A large result comes in several tables, in the query's order, with positions and lines right through."""
-    monkeypatch.setattr(warehouse_module, "LARGEST_ROW_BYTES", 256 * 1024)
+    monkeypatch.setattr(tuning, "COPY_ROW_MAX_BYTES", 256 * 1024)
     query = MANY["copied" if warehouse.engine.dialect.name == "postgresql" else "fetched"]
     with warehouse.reader(query).open() as (orders, _):
         tables = list(orders)

@@ -3,7 +3,7 @@
 from alembic import op
 from sqlalchemy import text
 
-from include.order_sync.order_hash import order_hash
+from include.order_sync.staging.partition_hash import partition_hash
 
 revision = "0004"
 down_revision = "0003"
@@ -179,7 +179,7 @@ def _hash(table: str) -> None:
             where h.order_id = t.order_id
             """  # noqa: S608
         ),
-        {"ids": ids, "hashes": [order_hash(order_id) for order_id in ids]},
+        {"ids": ids, "hashes": [partition_hash(order_id) for order_id in ids]},
     )
 
 

@@ -3,7 +3,7 @@
 from alembic import op
 from sqlalchemy import text
 
-from include.order_sync.order_hash import order_hash
+from include.order_sync.staging.partition_hash import partition_hash
 
 revision = "0005"
 down_revision = "0004"
@@ -40,7 +40,7 @@ def upgrade() -> None:
     for some in ids.partitions(IDS_AT_ONCE):
         connection.execute(
             text("insert into hashes select * from unnest(cast(:ids as text[]), cast(:hashes as integer[]))"),
-            {"ids": list(some), "hashes": [order_hash(order_id) for order_id in some]},
+            {"ids": list(some), "hashes": [partition_hash(order_id) for order_id in some]},
         )
     op.execute(
         """

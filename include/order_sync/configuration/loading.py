@@ -1,0 +1,216 @@
+"""Reads the configuration file: what is good in it, and all its mistakes at once."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from yaml import YAMLError
+
+from include.order_sync.configuration import yaml12
+from include.order_sync.configuration.models import (
+    PROJECT,
+    CsvSource,
+    Destination,
+    Retention,
+    Source,
+    SqlSource,
+    known_key,
+)
+from include.order_sync.errors import StopError
+
+DEFAULT_FILE = PROJECT / "include" / "config" / "order_sync.yaml"
+TOP_KEYS = ("staging", "retention", "sources", "destinations")
+
+_REFERENCE = re.compile(r"\$\{(?P<name>\w+)(?::-(?P<default>[^}]*))?\}")
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One mistake: where it is, what stands there (as written, before environment variables), and the cure."""
+
+    file: Path
+    key: str
+    value: Any
+    cure: str
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.key or '(the file)'}: {self.value!r}: {self.cure}"
+
+
+@dataclass
+class Configuration:
+    """What is good in the file, by name, and what is not."""
+
+    file: Path
+    staging: str = ""
+    retention: Retention = field(default_factory=lambda: Retention.model_validate({}))
+    sources: dict[str, Source] = field(default_factory=dict)
+    destinations: dict[str, Destination] = field(default_factory=dict)
+    mistakes: list[Mistake] = field(default_factory=list)
+
+    def destination(self, name: str) -> Destination:
+        """Return a good destination; StopError, with the file's mistakes, if there is none of that name."""
+        if name not in self.destinations:
+            mistakes = "".join(f"\n{mistake}" for mistake in self.mistakes)
+            raise StopError(f"{self.file} has no good destination {name!r}.{mistakes}")
+        return self.destinations[name]
+
+
+def load(file: Path | None = None) -> Configuration:
+    """Read the file: by default that of the environment variable ORDER_SYNC_CONFIG, else DEFAULT_FILE."""
+    file = file or Path(os.environ.get("ORDER_SYNC_CONFIG", DEFAULT_FILE))
+    return _Reader(file).read()
+
+
+class _Reader:
+    def __init__(self, file: Path) -> None:
+        self.configuration = Configuration(file)
+        self.tree: Any = None
+
+    def read(self) -> Configuration:
+        configuration = self.configuration
+        try:
+            self.tree = yaml12.load(configuration.file.read_text("utf-8"))
+        except OSError as error:
+            self._mistake("", error.strerror, "write the file, or set ORDER_SYNC_CONFIG to its path")
+        except (YAMLError, ValueError) as error:
+            self._mistake("", " ".join(str(error).split()), "correct the YAML there")
+        if not isinstance(self.tree, dict):
+            if not configuration.mistakes:
+                self._mistake("", self.tree, f"give the keys {', '.join(TOP_KEYS)}")
+            return configuration
+        for key, value in self.tree.items():
+            try:
+                known_key("key", str(key), TOP_KEYS)
+            except ValueError as error:
+                self._mistake(str(key), value, str(error))
+        staging = self._expanded("staging", self.tree.get("staging"))
+        if isinstance(staging, str) and staging:
+            configuration.staging = staging if "://" in staging else str(PROJECT / staging)
+        elif not any(mistake.key == "staging" for mistake in configuration.mistakes):
+            self._mistake("staging", staging, "give a folder that all workers see, for the parts of a run")
+        self._read_retention()
+        self._read_sources()
+        self._read_destinations()
+        return configuration
+
+    def _read_retention(self) -> None:
+        try:
+            self.configuration.retention = Retention.model_validate(self.tree.get("retention") or {})
+        except ValidationError as error:
+            for fault in error.errors():
+                path = [str(step) for step in fault["loc"]]
+                value = _at(self.tree["retention"], path)
+                self._mistake(".".join(["retention", *path]), value, _cure(Retention, fault, path))
+
+    def _read_sources(self) -> None:
+        for name, body in self._entries("sources"):
+            kinds: dict[str, type[SqlSource] | type[CsvSource]] = {"sql": SqlSource, "csv": CsvSource}
+            named = self._expanded(f"sources.{name}.type", body.get("type"))
+            if not isinstance(named, str) or named not in kinds:
+                self._mistake(f"sources.{name}.type", named, "say sql or csv")
+                continue
+            source = self._validated(kinds[named], "sources", name, body, {})
+            if source:
+                self.configuration.sources[name] = source
+
+    def _read_destinations(self) -> None:
+        written = self.tree.get("sources")
+        names = written if isinstance(written, dict) else ()
+        good = {str(name): name in self.configuration.sources for name in names}
+        for name, body in self._entries("destinations"):
+            destination = self._validated(Destination, "destinations", name, body, good)
+            # Without a place for its parts no run can work.
+            if destination and self.configuration.staging:
+                self.configuration.destinations[name] = destination
+
+    def _entries(self, section: str) -> list[tuple[str, dict[Any, Any]]]:
+        entries = self.tree.get(section)
+        if not isinstance(entries, dict) or not entries:
+            self._mistake(section, entries, "give at least one, as `name:` with its keys below")
+            return []
+        good = []
+        for name, body in entries.items():
+            if not isinstance(name, str):
+                self._mistake(f"{section}.{name}", name, "put the name in quotes")
+            elif not isinstance(body, dict):
+                self._mistake(f"{section}.{name}", body, "give its keys below it")
+            else:
+                good.append((name, body))
+        return good
+
+    def _validated(
+        self, model: type[_Model], section: str, name: str, body: dict[Any, Any], context: Mapping[str, bool]
+    ) -> _Model | None:
+        key = f"{section}.{name}"
+        before = len(self.configuration.mistakes)
+        expanded = self._expanded(key, body)
+        told = [mistake.key for mistake in self.configuration.mistakes[before:]]
+        if "name" in body:
+            self._mistake(f"{key}.name", body["name"], "there is no key 'name': the name is the key above")
+        try:
+            entry = model.model_validate({**expanded, "name": name}, context=context)
+        except ValidationError as error:
+            for fault in error.errors():
+                path = [str(step) for step in fault["loc"] if step != "[key]"]
+                where = ".".join([key, *path])
+                if not any(f"{mistake}.".startswith(f"{where}.") for mistake in told):
+                    self._mistake(where, _at({**body, "name": name}, path), _cure(model, fault, path))
+            return None
+        return entry if len(self.configuration.mistakes) == before else None
+
+    def _expanded(self, key: str, value: Any) -> Any:
+        """Put the values of environment variables into all texts below `key`."""
+        if isinstance(value, dict):
+            return {name: self._expanded(f"{key}.{name}", inner) for name, inner in value.items()}
+        if not isinstance(value, str):
+            return value
+
+        def variable(reference: re.Match[str]) -> str:
+            found = os.environ.get(reference["name"]) or reference["default"]
+            if found is None:
+                self._mistake(
+                    key,
+                    value,
+                    f"the environment variable {reference['name']} is not set: set it, "
+                    f"or give a default as ${{{reference['name']}:-default}}",
+                )
+                return ""
+            return found
+
+        return _REFERENCE.sub(variable, value)
+
+    def _mistake(self, key: str, value: Any, cure: str) -> None:
+        self.configuration.mistakes.append(Mistake(self.configuration.file, key, value, cure))
+
+
+def _at(body: Any, path: list[str]) -> Any:
+    """Return what stands at `path`, as written; None where nothing does."""
+    for step in path:
+        if not isinstance(body, dict):
+            return None
+        body = body.get(step)
+    return body
+
+
+def _cure(model: type[BaseModel], fault: Any, path: list[str]) -> str:
+    """Say what to do about a fault that pydantic has found."""
+    if fault["type"] == "extra_forbidden":
+        try:
+            known_key("key", path[-1], [name for name in model.model_fields if name != "name"])
+        except ValueError as error:
+            return str(error)
+    if fault["type"] == "value_error":
+        return str(fault["ctx"]["error"])
+    described = model.model_fields.get(path[0]) if path else None
+    meaning = described.description if described and described.description else ""
+    if fault["type"] == "missing":
+        return f"add it: {meaning}"
+    return f"{fault['msg']}; give {meaning}"

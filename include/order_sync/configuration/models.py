@@ -1,0 +1,334 @@
+"""The configuration, include/config/order_sync.yaml: its keys, and what each may hold.
+
+config_file.py reads it. Both are imported while Airflow parses DAG files, so neither may import pandas.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import available_timezones
+
+from croniter import croniter
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+)
+
+from include.order_sync.model import ITEM_COLUMNS, ORDER_COLUMNS, Code, OrderStatus
+from include.order_sync.providers import PROVIDERS
+from include.order_sync.providers.base import Provider
+
+PROJECT = Path(__file__).parents[3]
+SQL_FOLDER = PROJECT / "include" / "sql"
+
+# DAG ids of the project's own, that a destination must not take.
+RESERVED_NAMES = ("config", "redrive", "maintenance")
+
+
+def known_key(kind: str, key: str, known: Sequence[str]) -> None:
+    """Raise ValueError, which names the key, the nearest that is known, and all that are, if `key` is none."""
+    if key not in known:
+        raise ValueError(f"there is no {kind} {key!r};{_hint(key, known)}")
+
+
+def known_value(kind: str, value: str, known: Sequence[str]) -> str:
+    """Return `value` if it is known; else raise ValueError like known_key.
+
+    It does not name the value: that may have come from the environment, and be a secret.
+    """
+    if value not in known:
+        raise ValueError(f"there is no such {kind};{_hint(value, known)}")
+    return value
+
+
+def _hint(name: str, known: Sequence[str]) -> str:
+    import difflib  # only a mistake needs it
+
+    close = difflib.get_close_matches(name, known, 1)
+    return f"{f' did you mean {close[0]!r}?' if close else ''} known: {', '.join(known)}"
+
+
+def _quoted(names: Any) -> Any:
+    for name in names if isinstance(names, Mapping) else ():
+        if not isinstance(name, str):
+            raise ValueError(f"put the key {name!r} in quotes, so that it stays text")
+    return names
+
+
+def _time_zone(name: str) -> str:
+    return known_value("time zone", name, _time_zones())
+
+
+@cache
+def _time_zones() -> list[str]:
+    return sorted(available_timezones())  # reads hundreds of files
+
+
+def _sql_file(name: Any, marks: Sequence[str], otherwise: str) -> Path:
+    path = SQL_FOLDER / str(name)
+    if not path.is_file():
+        raise ValueError(f"there is no file {path}: put the query there")
+    missing = [f":{mark}" for mark in marks if f":{mark}" not in path.read_text("utf-8")]
+    if missing:
+        raise ValueError(f"the query does not use {' and '.join(missing)}, so it would read all orders {otherwise}")
+    return path
+
+
+def _windowed(name: Any) -> Path:
+    return _sql_file(name, ("window_start", "window_end"), "each hour")
+
+
+def _by_ids(name: Any) -> Path:
+    return _sql_file(name, ("order_ids",), "whichever were asked for")
+
+
+WindowQuery = Annotated[Path, BeforeValidator(_windowed)]
+IdsQuery = Annotated[Path, BeforeValidator(_by_ids)]
+
+
+def _duration(text: Any) -> timedelta:
+    found = re.fullmatch(r"(\d{1,6})([mhd])", text) if isinstance(text, str) else None
+    if not found:
+        raise ValueError("give a number of minutes, hours or days, as 30m, 1h or 2d")
+    return timedelta(minutes=int(found[1]) * {"m": 1, "h": 60, "d": 24 * 60}[found[2]])
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(description="the key itself")
+
+
+class _Source(_Strict):
+    columns: dict[str, str] = Field({}, description="canonical column: the source's name for it")
+    item_columns: dict[str, str] = Field({}, description="canonical item column: the source's name for it")
+    statuses: Annotated[dict[str, OrderStatus], BeforeValidator(_quoted)] = Field(
+        description=f"the shop's word: one of {', '.join(OrderStatus)}", min_length=1
+    )
+    timezone: Annotated[str, AfterValidator(_time_zone)] = Field(
+        description="of times without an offset, as Europe/Kyiv"
+    )
+    ahead: timedelta = Field(
+        timedelta(hours=1), ge=timedelta(0), description="how far a time may lie in the future, as 01:00:00"
+    )
+
+    @field_validator("columns", "item_columns")
+    @classmethod
+    def _canonical(cls, columns: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+        known = ORDER_COLUMNS if info.field_name == "columns" else ITEM_COLUMNS
+        for column in columns:
+            known_key("canonical column", column, known)
+        return columns
+
+
+class SqlSource(_Source):
+    """A warehouse: a query for orders and, if need be, one for their items."""
+
+    type: Literal["sql"] = Field(description="sql or csv")
+    connection: str = Field(description="the id of an Airflow connection to a SQL database", min_length=1)
+    query: WindowQuery = Field(description="a file in include/sql that uses :window_start and :window_end")
+    items_query: WindowQuery | None = Field(
+        None, description="a file in include/sql, like `query`; it gives order_id too"
+    )
+    by_ids_query: IdsQuery | None = Field(
+        None, description="a file in include/sql that gives what `query` does, of the orders `in :order_ids`"
+    )
+    items_by_ids_query: IdsQuery | None = Field(
+        None, description="a file in include/sql: the items of those orders", validate_default=True
+    )
+
+    @field_validator("items_by_ids_query")
+    @classmethod
+    def _with_their_items(cls, query: Path | None, info: ValidationInfo) -> Path | None:
+        if query is None and info.data.get("items_query") and info.data.get("by_ids_query"):
+            raise ValueError("add it beside `by_ids_query`: orders read by their ids would be sent without items")
+        return query
+
+
+class CsvSource(_Source):
+    """A CSV drop: a glob, and what tells which window a file belongs to."""
+
+    type: Literal["csv"] = Field(description="sql or csv")
+    path: str = Field(description="a glob: a folder of this machine, or an object storage's address", min_length=1)
+    path_time: str | None = Field(
+        None,
+        description="the form of date and hour in a file's path, as %Y-%m-%d/orders-%H.csv; "
+        "without it a file's modified time tells its window",
+    )
+    connection: str | None = Field(None, description="the id of the object storage's Airflow connection")
+
+    @field_validator("path")
+    @classmethod
+    def _absolute(cls, path: str) -> str:
+        return path if "://" in path else str(PROJECT / path)
+
+    @field_validator("path_time")
+    @classmethod
+    def _dated(cls, pattern: str | None) -> str | None:
+        if pattern is None:
+            return None
+        directives = re.findall(r"%.?", pattern)
+        if {"%Y", "%m", "%d"} - set(directives) or set(directives) - {"%Y", "%m", "%d", "%H"}:
+            raise ValueError("it takes %Y, %m and %d, and %H if there is a file an hour, and no other")
+        if len(directives) != len(set(directives)):
+            raise ValueError("it takes each of %Y, %m, %d and %H once")
+        return pattern
+
+    @property
+    def folder(self) -> str:
+        """The fixed beginning of the glob."""
+        return self._split()[0]
+
+    @property
+    def pattern(self) -> str:
+        """The glob within the folder: from its first wildcard on, or the one file's name."""
+        return self._split()[1]
+
+    def _split(self) -> tuple[str, str]:
+        parts = self.path.split("/")
+        wild = (at for at, part in enumerate(parts) if any(sign in part for sign in "*?["))
+        at = next(wild, len(parts) - 1)
+        return "/".join(parts[:at]), "/".join(parts[at:])
+
+
+Source = SqlSource | CsvSource
+
+
+class Retention(BaseModel):
+    """After how many days what is kept is removed; the states of orders stay."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    staged_parts: int = Field(7, ge=1, description="days that the parts of red runs, and rejected rows, are kept")
+    attempts: int = Field(90, ge=1, description="days that attempts are kept")
+    quarantine: int = Field(90, ge=1, description="days that resolved entries of the quarantine are kept")
+
+
+class Destination(_Strict):
+    """One account at a provider: one DAG."""
+
+    provider: str = Field(description=f"one of {', '.join(PROVIDERS)}")
+    connection: str = Field(description="the id of an Airflow connection with host, login and password", min_length=1)
+    source: str = Field(description="the name of a source")
+    schedule: str = Field("0 * * * *", description="a cron expression; each run reads the interval that has ended")
+    start_date: datetime = Field(description="the first day that may be run or backfilled, as 2026-01-01")
+    statuses: dict[OrderStatus, Code | None] = Field(
+        {}, description="status: the provider's code, or null for not for this provider"
+    )
+    retries: int = Field(30, ge=0, description="how often a failed task is tried again")
+    changes: Literal["newest", "every"] | None = Field(
+        None, description="newest or every; the provider's own default if left out"
+    )
+    lookback: Duration = Field(
+        timedelta(hours=1), description="how long before its data interval a scheduled run reads, as 30m, 1h or 2d"
+    )
+    reconcile: int = Field(
+        3, ge=0, le=366, description="how many days the first run of a UTC day reads again, for rows committed late"
+    )
+    send_when: Literal["status", "content"] = Field(
+        "status", description="status or content: what must differ from what the service has"
+    )
+    max_rejected: int = Field(1000, ge=0, description="a run with more rejected orders ends red")
+    max_rejected_share: float = Field(0.5, ge=0, le=1, description="a run with a larger share rejected ends red")
+    none_good_of: int = Field(3, ge=1, description="a run ends red if so many orders were rejected and none was good")
+    connections: int = Field(1, ge=1, le=64, description="how many requests may be under way at once, from 1 to 64")
+    in_doubt: Literal["resend"] | None = Field(
+        None, description="resend, to repeat what is in doubt also where the provider's rule holds it"
+    )
+
+    @field_validator("name")
+    @classmethod
+    def _fit_for_a_dag_id(cls, name: str) -> str:
+        if not re.fullmatch(r"[a-z0-9_]+", name) or name in RESERVED_NAMES:
+            raise ValueError(
+                "a destination's name becomes its DAG's id, order_sync_<name>: "
+                f"use lower-case letters, digits and _, and none of {', '.join(RESERVED_NAMES)}"
+            )
+        return name
+
+    @field_validator("provider")
+    @classmethod
+    def _known_provider(cls, provider: str) -> str:
+        return known_value("provider", provider, list(PROVIDERS))
+
+    @field_validator("source")
+    @classmethod
+    def _known_source(cls, source: str, info: ValidationInfo) -> str:
+        known: Mapping[str, bool] = info.context or {}
+        known_value("source", source, list(known))
+        if not known[source]:
+            raise ValueError("that source has mistakes of its own: mend them first")
+        return source
+
+    @field_validator("schedule")
+    @classmethod
+    def _cron(cls, schedule: str) -> str:
+        try:
+            # Random and second fields, and days that never come, are no schedule to read intervals by.
+            if len(schedule.split()) != 5 or "R" in schedule.upper():
+                raise ValueError
+            croniter(schedule).get_next()
+        except (ValueError, KeyError):
+            raise ValueError(
+                'it is no cron expression of five fields that ever comes; every hour is "0 * * * *"'
+            ) from None
+        return schedule
+
+    @field_validator("start_date", mode="before")
+    @classmethod
+    def _a_date(cls, start: Any) -> Any:
+        if not isinstance(start, str | date):  # a number would be read as seconds since 1970
+            raise ValueError("give the first day that may be run or backfilled, as 2026-01-01")
+        if isinstance(start, date) and not isinstance(start, datetime):
+            return datetime.combine(start, time())
+        return start
+
+    @field_validator("start_date")
+    @classmethod
+    def _with_a_time_zone(cls, start: datetime) -> datetime:
+        return start if start.tzinfo else start.replace(tzinfo=UTC)
+
+    @field_validator("statuses")
+    @classmethod
+    def _known_codes(
+        cls, statuses: dict[OrderStatus, Code | None], info: ValidationInfo
+    ) -> dict[OrderStatus, Code | None]:
+        provider = PROVIDERS.get(info.data.get("provider", ""))
+        for status, code in statuses.items():
+            if provider and code is not None and code not in provider.codes:
+                known = ", ".join(map(str, provider.codes))
+                raise ValueError(f"{provider.title} has no code {code!r} (for {status}); it has {known}, or null")
+        return statuses
+
+    @property
+    def service(self) -> Provider:
+        """The provider itself."""
+        return PROVIDERS[self.provider]
+
+    @property
+    def dag_id(self) -> str:
+        """The id of the destination's DAG."""
+        return f"order_sync_{self.name}"
+
+    @property
+    def sends(self) -> Literal["newest", "every"]:
+        """Whether the newest version of an order in a window is sent, or every change."""
+        return self.changes or self.service.changes
+
+    @property
+    def codes(self) -> dict[OrderStatus, Code | None]:
+        """The provider's code for each status, with the destination's own changes."""
+        return {**self.service.statuses, **self.statuses}

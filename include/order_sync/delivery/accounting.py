@@ -1,0 +1,51 @@
+"""What a run must come to: the two sums, and the thresholds beyond which it is red."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from include.order_sync.errors import StopError
+
+if TYPE_CHECKING:
+    from include.order_sync.configuration.models import Destination
+
+# Below so many orders a share says little: one bad row of three is no alarm.
+SHARE_COUNTS_FROM = 20
+
+
+def check_balance(counts: Mapping[str, int], accepted_in_ledger: int) -> None:
+    """Raise StopError unless every row and every order of the run is accounted for, once.
+
+    Args:
+        counts: rows, superseded, skipped, orders, and each outcome.
+        accepted_in_ledger: how many orders of this run the ledger has as accepted.
+    """
+    outcomes = ("accepted", "rejected", "not_for_provider", "unchanged", "stale", "held", "not_sent")
+    orders = sum(counts[outcome] for outcome in outcomes)
+    rows = counts["orders"] + counts["superseded"] + counts["skipped"]
+    if (rows, orders, accepted_in_ledger) != (counts["rows"], counts["orders"], counts["accepted"]):
+        raise StopError(
+            f"The sums are off: {counts['rows']} rows against {rows} accounted for, {counts['orders']} orders against "
+            f"{orders}, {counts['accepted']} accepted against {accepted_in_ledger} in the ledger. Clear the run from "
+            "its extract task on; if it stays so, this is a fault of Order Sync."
+        )
+
+
+def check_thresholds(counts: Mapping[str, int], destination: Destination) -> None:
+    """Raise StopError if more was rejected than the destination puts up with, or nothing was good."""
+    rejected, orders = counts["rejected"], counts["orders"]
+    good = counts["accepted"] + counts["unchanged"] + counts["stale"]
+    share = rejected / orders if orders else 0.0
+    limits = []
+    if rejected > destination.max_rejected:
+        limits.append(f"max_rejected is {destination.max_rejected}")
+    if orders >= SHARE_COUNTS_FROM and share > destination.max_rejected_share:
+        limits.append(f"max_rejected_share is {destination.max_rejected_share}")
+    if rejected >= destination.none_good_of and not good:
+        limits.append(f"none was good, and none_good_of is {destination.none_good_of}")
+    if limits:
+        raise StopError(
+            f"{rejected} of {orders} orders are rejected ({'; '.join(limits)}). All others are delivered, and the "
+            "rejected ones are in the quarantine: the table above says why."
+        )

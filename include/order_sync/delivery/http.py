@@ -1,0 +1,113 @@
+"""The one way to the services: a keep-alive session with time-outs, checked TLS, no redirects, bounded answers.
+
+`send` tells apart the two failures that matter: the request was surely not taken (try it again), or it left and
+nobody knows (in doubt).
+"""
+
+from __future__ import annotations
+
+import ssl
+import time
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError, NewConnectionError, ProxyError
+
+from include.order_sync import tuning
+from include.order_sync.errors import InDoubtError, StopError, TryAgainError
+from include.order_sync.providers.base import Answer, Request
+from include.order_sync.redact import redact
+
+CONNECT_TIMEOUT_S = 10
+READ_TIMEOUT_S = 120  # between two bytes: a service may think long about a thousand orders
+ANSWER_TIMEOUT_S = 300  # for the whole body of an answer
+MOST_CONNECTIONS = 64  # that a destination may have (config.py)
+
+
+class _Connection(HTTPSConnection):
+    """Tells a failed TLS handshake, after which nothing was sent, from a TLS failure in mid-answer."""
+
+    def connect(self) -> None:
+        try:
+            super().connect()
+        except ssl.SSLError as error:
+            raise NewConnectionError(self, f"TLS: {error}") from error
+
+
+class _Pool(HTTPSConnectionPool):
+    ConnectionCls = _Connection
+
+
+def open_session(url: str) -> requests.Session:
+    """Return a session with the service at `url`, whose connections are kept alive and never retried by the library.
+
+    The environment names its proxies and certificates; it is looked at once, as requests would for each request again.
+
+    Raises:
+        StopError: the address is none.
+    """
+    session = requests.Session()
+    try:
+        environment = session.merge_environment_settings(url, {}, None, None, None)
+    except ValueError:
+        raise StopError(f"{url} is no address: correct the host and the port in the connection.") from None
+    session.proxies, session.verify = environment["proxies"], environment["verify"]
+    # Nor may a ~/.netrc of the machine add an Authorization header of its own.
+    session.trust_env = False
+    adapter = HTTPAdapter(max_retries=0, pool_maxsize=MOST_CONNECTIONS)
+    adapter.poolmanager.pool_classes_by_scheme = {"http": HTTPConnectionPool, "https": _Pool}
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    return session
+
+
+def send(session: requests.Session, url: str, request: Request) -> Answer:
+    """POST `request` to the service at `url` (scheme, host, and a path in front of the request's own).
+
+    Raises:
+        StopError: the address is none.
+        TryAgainError: no connection came about, so nothing was sent.
+        InDoubtError: the request left, and no complete answer came.
+    """
+    where = f"POST {url}{request.path}"
+    started = time.monotonic()
+    try:
+        with session.post(
+            url + request.path,
+            data=request.body,
+            headers=request.headers,
+            timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S),
+            allow_redirects=False,
+            stream=True,
+        ) as response:
+            return Answer(response.status_code, response.headers, _read(response, where, started))
+    except (requests.exceptions.InvalidURL, UnicodeError):
+        raise StopError(f"{url} is no address: correct the host in the connection.") from None
+    except (requests.exceptions.RequestException, HTTPError) as error:
+        cause = error.args[0] if error.args else error
+        reason = cause.reason if isinstance(cause, MaxRetryError) else cause
+        if isinstance(reason, (NewConnectionError, ConnectTimeoutError, ProxyError)):
+            raise TryAgainError(
+                f"{where}: no connection ({_name(reason)}). Nothing was sent. "
+                "If this goes on, look at the host in the connection, and at DNS, firewall and certificates."
+            ) from None
+        raise InDoubtError(f"{where}: the request left and no complete answer came ({_name(reason)})") from None
+
+
+def _read(response: requests.Response, where: str, started: float) -> bytes:
+    body = bytearray()
+    # read1 returns what has come; iter_content would wait for a whole chunk, however slowly it drips.
+    while chunk := response.raw.read1(64 * 1024, decode_content=True):
+        body += chunk
+        if len(body) > tuning.ANSWER_MAX_BYTES:
+            raise InDoubtError(f"{where}: HTTP {response.status_code} with more than {tuning.ANSWER_MAX_BYTES} bytes")
+        if time.monotonic() - started > ANSWER_TIMEOUT_S:
+            raise InDoubtError(f"{where}: the answer was not complete after {ANSWER_TIMEOUT_S} s")
+    return bytes(body)
+
+
+def _name(error: Any) -> str:
+    return f"{type(error).__name__}: {redact(str(error), 160)}"

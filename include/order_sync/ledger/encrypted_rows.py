@@ -1,0 +1,156 @@
+"""Rows that could not be delivered: encrypted for the quarantine, decrypted for a redrive."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+import pandas as pd
+import pyarrow as pa
+
+from include.order_sync.model import ITEM_COLUMNS, ORDER_COLUMNS
+from include.order_sync.sources.raw import RAW_ITEMS_SCHEMA, RAW_SCHEMA
+from include.order_sync.staging.run_folder import Staging
+from include.order_sync.transform.canonical import canonical_orders
+from include.order_sync.transform.validate import readable_ids
+
+# What is remembered of a row besides its order columns, so that it is read again as it was.
+_CONTEXT = ("origin", "line", "file_modified_at", "problem", "rank")
+
+
+class Cipher(Protocol):
+    """Encrypts with the deployment's first key, and decrypts with any of its keys."""
+
+    def encrypt(self, msg: bytes) -> bytes:
+        """Return the token of a text."""
+
+    def decrypt(self, msg: bytes) -> bytes:
+        """Return the text of a token; any exception where no key fits."""
+
+
+@dataclass(frozen=True)
+class QuarantineEntry:
+    """A row for the quarantine; its content is in `encrypted_row` alone."""
+
+    order_id: str | None
+    row_hash: bytes
+    reasons: list[str]
+    encrypted_row: bytes
+    origin: str
+    line: int | None
+    status_changed_at: datetime | None
+
+
+@dataclass(frozen=True)
+class RowEncryptor:
+    """Turns staged rows of one run into entries of the quarantine.
+
+    Args:
+        staging: of the run.
+        timezone: of the source's times without an offset.
+        cipher: of the deployment.
+    """
+
+    staging: Staging
+    timezone: str
+    cipher: Cipher
+
+    def encrypt_ready(
+        self, orders: pd.DataFrame, reasons: Sequence[str], service_messages: Sequence[str]
+    ) -> list[QuarantineEntry]:
+        """Return an entry for each of these ready orders, with its reason and the service's message."""
+        if orders.empty:
+            return []
+        rows, items = self.staging.raw_rows(orders)
+        said = rows.assign(
+            rank=orders["rank"].tolist(),
+            reasons=pd.Series([[reason] for reason in reasons], index=rows.index),
+            service_message=list(service_messages),
+        )
+        return encrypt_rows(said, items, self.timezone, self.cipher)
+
+    def encrypt_rejected(self, rejected: pd.DataFrame) -> list[QuarantineEntry]:
+        """Return an entry for each of these raw rows, which carry their rank and reasons."""
+        _, items = self.staging.raw_rows(rejected)
+        return encrypt_rows(rejected, items, self.timezone, self.cipher)
+
+
+def encrypt_rows(
+    rows: pd.DataFrame, items: pd.DataFrame | None, timezone: str, cipher: Cipher
+) -> list[QuarantineEntry]:
+    """Return an entry for each raw row.
+
+    Args:
+        rows: raw rows (RAW_SCHEMA) with their `rank` and the list of their `reasons`, and the `service_message`, if
+            there is one.
+        items: raw items of these orders, where a second query gives them.
+        timezone: of the source's times without an offset.
+        cipher: of the deployment.
+    """
+    canonical = canonical_orders(rows, timezone)
+    by_order: dict[str, list[dict[str, str]]] = {}
+    if items is not None:
+        for item in items.to_dict("records"):
+            by_order.setdefault(str(item["order_id"]).strip(), []).append(_given(item, ("order_id", *ITEM_COLUMNS)))
+    entries = []
+    for row, order_id, readable, changed in zip(
+        rows.to_dict("records"),
+        canonical["order_id"],
+        readable_ids(canonical["order_id"]),
+        canonical["status_changed_at"],
+        strict=True,
+    ):
+        known_id = str(order_id) if readable else None
+        content = _given(row, ORDER_COLUMNS)
+        # A row that could not be read as one has no content to tell it by.
+        identity = content or {"origin": str(row["origin"]), "line": str(row["line"])}
+        whole = {
+            "row": content | _given(row, _CONTEXT),
+            "items": by_order.get(known_id or ""),
+            "service_message": row.get("service_message") or "",
+        }
+        entries.append(
+            QuarantineEntry(
+                order_id=known_id,
+                row_hash=hashlib.blake2b(json.dumps(identity, sort_keys=True).encode(), digest_size=16).digest(),
+                reasons=list(row["reasons"]),
+                encrypted_row=cipher.encrypt(json.dumps(whole, ensure_ascii=False).encode()),
+                origin=str(row["origin"]),
+                line=int(row["line"]),
+                status_changed_at=None if pd.isna(changed) else changed.to_pydatetime(),
+            )
+        )
+    return entries
+
+
+def decrypt_rows(encrypted_rows: Sequence[bytes], cipher: Cipher) -> tuple[pa.Table, pa.Table | None, list[int]]:
+    """Return raw rows (RAW_SCHEMA) and raw items again, and the places of those that no key of the deployment opens."""
+    rows: list[dict[str, Any]] = []
+    items: dict[str | None, list[dict[str, str]]] = {}  # of an order in several entries, the newest has them
+    closed: list[int] = []
+    for place, token in enumerate(encrypted_rows):
+        try:
+            whole = json.loads(cipher.decrypt(bytes(token)))
+        except Exception:  # each cipher has its own exception for a wrong key
+            closed.append(place)
+            continue
+        row = whole["row"]
+        row |= {"line": int(row["line"]), "position": len(rows)}
+        if "file_modified_at" in row:
+            row["file_modified_at"] = datetime.fromisoformat(row["file_modified_at"])
+        if "rank" in row:  # rows that were encrypted before ranks were kept have none
+            row["rank"] = int(row["rank"])
+        rows.append(row)
+        if whole["items"] is not None:
+            items[row.get("order_id")] = whole["items"]
+    orders = pa.Table.from_pylist(rows, schema=RAW_SCHEMA)
+    flat = [item for of_order in items.values() for item in of_order]
+    return orders, pa.Table.from_pylist(flat, schema=RAW_ITEMS_SCHEMA) if items else None, closed
+
+
+def _given(row: Mapping[Hashable, Any], columns: Iterable[str]) -> dict[str, str]:
+    return {column: str(row[column]) for column in columns if column in row and not pd.isna(row[column])}

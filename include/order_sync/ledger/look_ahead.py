@@ -1,0 +1,97 @@
+"""What of the ledger is read and written ahead of the loop, over a database session of its own.
+
+It holds no lock and needs none: what is written here counts only once the session that holds it says that a batch has
+begun (session.py).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+import psycopg
+
+from include.order_sync import tuning
+from include.order_sync.ledger import attempts, schema
+
+OWN_COLUMNS = ["order_id", "status_changed_at", "updated_at", "rank", "verdict"]
+
+
+@dataclass(frozen=True)
+class LookAheadSession:
+    """A database session beside the one that holds a destination's lock.
+
+    Args:
+        connection: of psycopg, in no transaction.
+        sender: whose attempts.
+        lock: lets one thread at a time speak to the database: parts are planned, and lots written, ahead.
+    """
+
+    connection: psycopg.Connection[Any]
+    sender: attempts.Sender
+    lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
+
+    def find(self, orders: pd.DataFrame) -> attempts.Found:
+        """Return what attempts.states() reads: of those of the orders that the ledger knows, and maybe of others.
+
+        Args:
+            orders: order_id, partition_hash.
+        """
+        values: dict[str, Any] = {
+            "destination": self.sender.destination_id,
+            "first": int(orders["partition_hash"].min()),
+            "last": int(orders["partition_hash"].max()),
+        }
+        which = "partition_hash between %(first)s and %(last)s"
+        with self._cursor() as cursor:
+            explain = f"explain (format json) select from attempts where destination_id = %(destination)s and {which}"
+            ((plan,),) = cursor.execute(explain, values).fetchall()
+            if plan[0]["Plan"]["Plan Rows"] > tuning.RANGE_SCAN_ROWS_PER_ORDER * len(orders):
+                which = "partition_hash = any(%(hashes)s::int[])"
+                # As text: psycopg would look at each number.
+                values["hashes"] = f"{{{','.join(map(str, orders['partition_hash'].tolist()))}}}"
+            return attempts.find(cursor, which, values)
+
+    def own_verdicts(self) -> pd.DataFrame:
+        """Return OWN_COLUMNS: what this run's earlier tries have got answers to, each version once."""
+        query = """
+            select a.order_id, a.status_changed_at, a.updated_at, a.rank,
+                   case when bool_or(a.verdict = 'accepted') then 'accepted' else 'rejected' end
+            from batches b
+            join settled_attempts a on a.batch_id = b.id
+            where b.destination_id = %s and b.run = %s and b.outcome = 'answered'
+            group by 1, 2, 3, 4
+        """
+        with self._cursor() as cursor:
+            rows = cursor.execute(query, (self.sender.destination_id, self.sender.run), binary=True).fetchall()
+        frame = pd.DataFrame(rows, columns=OWN_COLUMNS)
+        for column in ("status_changed_at", "updated_at"):
+            frame[column] = pd.to_datetime(frame[column], utc=True).dt.as_unit("us")
+        return frame.astype({"order_id": "str", "verdict": "str", "rank": "int64"})
+
+    def write(self, orders: pd.DataFrame, sizes: Sequence[int]) -> list[int]:
+        """Write down what is to be sent, and return each batch's number. It counts once the batch is begun.
+
+        Args:
+            orders: `attempt`, each as attempts.lines() gives it.
+            sizes: how many of them each batch has, one after the other; in none an order is twice.
+        """
+        with self._cursor() as cursor:
+            return attempts.write(cursor, self.sender, orders["attempt"], sizes)
+
+    @contextmanager
+    def _cursor(self) -> Iterator[psycopg.Cursor[Any]]:
+        with (
+            schema.guarded(
+                f"The ledger's session in which batches of {self.sender.destination!r} are made ready is lost",
+                "What was under way is written down; nothing more was sent.",
+            ),
+            self.lock,
+            self.connection.transaction(),
+            self.connection.cursor() as cursor,
+        ):
+            yield cursor

@@ -1,0 +1,170 @@
+"""What a run's tasks do, one function each: operators, `make chaos` and benchmarks call the same code."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from include.order_sync.model import IDENTITY_COLUMNS
+from include.order_sync.prefetch import prefetch
+from include.order_sync.staging.run_folder import READY, Staging
+
+if TYPE_CHECKING:  # a task imports what it needs, and no more
+    import requests
+
+    from include.order_sync.configuration.models import Destination, Source
+    from include.order_sync.delivery.loop import Delivery
+    from include.order_sync.delivery.planning import SendOptions
+    from include.order_sync.ledger.encrypted_rows import RowEncryptor
+    from include.order_sync.ledger.session import LedgerSession
+    from include.order_sync.providers.base import Credentials
+    from include.order_sync.sources.csv_drop import CsvDropReader
+    from include.order_sync.sources.warehouse import WarehouseReader
+
+
+@dataclass(frozen=True)
+class ExtractResult:
+    """What extract has staged.
+
+    Args:
+        rows: of the source, with those that were no orders.
+        skipped: these.
+        parts: that the others were staged in.
+    """
+
+    rows: int
+    skipped: int
+    parts: int
+
+
+@dataclass
+class TransformResult:
+    """What became of all parts' rows.
+
+    Args:
+        counts: superseded, orders, rejected, not_for_provider.
+        reasons: how many orders each reason rejected.
+        first_rows: reason -> where the first of them stands, as `orders.csv:7`.
+    """
+
+    counts: Counter[str] = field(
+        default_factory=lambda: Counter(superseded=0, orders=0, rejected=0, not_for_provider=0)
+    )
+    reasons: Counter[str] = field(default_factory=Counter)
+    first_rows: dict[str, str] = field(default_factory=dict)
+
+
+def extract(
+    reader: WarehouseReader | CsvDropReader, staging: Staging, only: frozenset[str] = frozenset()
+) -> ExtractResult:
+    """Stage the reader's rows; whatever was staged before goes.
+
+    Args:
+        reader: of the run's window.
+        staging: of the run.
+        only: ids of the orders to stage; none for all.
+    """
+    staging.clear()
+    with reader.open() as (orders, items):
+        rows, parts = staging.stage_raw(_narrowed(orders, only), items)
+    staging.write_files(reader.taken)
+    return ExtractResult(rows + reader.skipped, reader.skipped, parts)
+
+
+def transform_parts(staging: Staging, source: Source, destination: Destination) -> TransformResult:
+    """Turn the staged raw rows into ready and rejected orders; whatever was there of these goes.
+
+    Args:
+        staging: of the run.
+        source: where the rows came from.
+        destination: whom the orders are for.
+
+    Raises:
+        StopError: no raw rows are staged.
+    """
+    from include.order_sync.transform.transform import Rules, transform
+
+    rules = Rules(
+        timezone=source.timezone,
+        latest=datetime.now(UTC) + source.ahead,
+        statuses=source.statuses,
+        codes=destination.codes,
+        changes=destination.sends,
+        item_columns=source.item_columns,
+        checks=destination.service.checks,
+        build=destination.service.build,
+    )
+    done = TransformResult()
+    staging.clear(READY, "rejected")
+    columns = {*IDENTITY_COLUMNS, "updated_at", *destination.service.reads}
+    for name, raw, raw_items in prefetch(staging.raw_parts(columns)):
+        part = transform(raw, raw_items, rules)
+        staging.write_ready(name, part.ready)
+        if len(part.rejected):
+            rejected, _ = staging.raw_rows(part.rejected)  # with all their columns
+            found = {column: part.rejected[column].tolist() for column in ("rank", "reasons")}
+            staging.write_rejected(name, rejected.assign(**found))
+        done.counts.update(part.counts)
+        done.reasons.update(part.reasons)
+        done.first_rows = part.first_rows | done.first_rows
+        del raw, raw_items, part  # before the next ones are read
+    return done
+
+
+def send_options(destination: Destination, *, resend: bool = False, retry_rejected: bool = False) -> SendOptions:
+    """Return what a destination's configuration, and a run, say about sending."""
+    from include.order_sync.delivery.planning import SendOptions
+
+    return SendOptions(
+        send_when=destination.send_when,
+        resend_in_doubt=destination.in_doubt == "resend",
+        resend=resend,
+        retry_rejected=retry_rejected,
+    )
+
+
+def delivery(
+    destination: Destination,
+    credentials: Credentials,
+    session: requests.Session,
+    ledger: LedgerSession,
+    encryptor: RowEncryptor,
+    send_options: SendOptions,
+) -> Delivery:
+    """Return what delivers a destination's ready orders, for one try of a run.
+
+    Args:
+        destination: from the configuration.
+        credentials: of its account.
+        session: of http.py.
+        ledger: the session that holds its lock.
+        encryptor: of the run's staged rows.
+        send_options: of the destination and the run.
+    """
+    from include.order_sync.delivery.loop import Delivery, DeliveryResult
+
+    return Delivery(
+        destination.service,
+        credentials,
+        session,
+        ledger,
+        encryptor.encrypt_ready,
+        send_options,
+        DeliveryResult(requests=ledger.count_batches()),
+        destination.connections,
+    )
+
+
+def _narrowed(tables: Iterable[pa.Table], only: frozenset[str]) -> Iterator[pa.Table]:
+    for table in tables:
+        if only:
+            ids = pc.utf8_trim_whitespace(table["order_id"])
+            yield table.filter(pc.is_in(ids, value_set=pa.array(sorted(only), pa.string())))
+        else:
+            yield table

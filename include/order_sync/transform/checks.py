@@ -1,0 +1,58 @@
+"""Checks: what can be wrong with an order, and the text forms that several checks share.
+
+Providers import this while Airflow parses DAG files, so it must not import pandas.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # DAG parsing imports this module, and pandas is slow to import
+    import pandas as pd
+
+# A number as JSON writes it, so that the source's own digits can leave unchanged.
+NUMBER = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?"
+WHOLE_NUMBER = r"(?:0|[1-9][0-9]*)(?:\.0+)?"
+CURRENCY = "[A-Z]{3}"  # ISO 4217
+EMAIL = r"[^@\s]+@[^@\s]+\.[^@\s]+"
+
+# How a cure shows a time, with its offset.
+TIME_EXAMPLE = "2026-11-21 13:45:00+02:00"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that can be wrong with an order.
+
+    Args:
+        reason: column and fault, the same for all orders, without any of their values.
+        cure: what to do about it.
+        fails: orders (columns of model.py, times read) and their items -> True where an order is wrong.
+            Items carry the `position` of their order's row.
+    """
+
+    reason: str
+    cure: str
+    fails: Callable[[pd.DataFrame, pd.DataFrame], pd.Series[bool]]
+
+
+def missing(column: str) -> Callable[[pd.DataFrame, Any], pd.Series[bool]]:
+    """Return a check's function: True where `column` is empty."""
+    return lambda orders, _items: orders[column].isna()
+
+
+def flagged(column: str) -> Callable[[pd.DataFrame, Any], pd.Series[bool]]:
+    """Return a check's function: True where transform.py has flagged the order in `column`."""
+    return lambda orders, _items: orders[column]
+
+
+def no_match(column: str, pattern: str) -> Callable[[pd.DataFrame, Any], pd.Series[bool]]:
+    """Return a check's function: True where `column` is given and is not wholly of the form `pattern`."""
+
+    def fails(orders: pd.DataFrame, _items: Any) -> pd.Series[bool]:
+        given = orders[column].notna()
+        return given & ~orders[column].str.fullmatch(pattern, na=False) if given.any() else given
+
+    return fails

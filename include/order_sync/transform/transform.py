@@ -1,0 +1,168 @@
+"""One staged part: raw rows in, payloads and rejected rows out. Pure functions, nothing is read or sent."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from include.order_sync.columns.text import array_of, series_of
+from include.order_sync.model import READY_COLUMNS, VERSION, Code, OrderStatus
+from include.order_sync.transform.canonical import NO_ITEMS, canonical_orders, json_items, query_items
+from include.order_sync.transform.checks import Check
+from include.order_sync.transform.validate import STATUS, UNREADABLE, any_of, find_faults, reasons_of
+
+_BEFORE_ALL = pd.Timestamp(0, tz="UTC").as_unit("us")  # a row without a time of its own goes before those with one
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What a transform needs to know of the source, the destination and its provider.
+
+    Args:
+        timezone: of the source's times without an offset.
+        latest: versions after this time are wrong, and rejected: they would make all later ones stale.
+        statuses: the shop's word -> status.
+        codes: status -> the provider's code; a status that is absent or None is not for the provider.
+        changes: keep the newest version of an order in the window, or every one.
+        item_columns: canonical item column -> key in the items' JSON, where the names differ.
+        checks: the provider's, beside those that every order must pass.
+        build: the provider's: valid orders and their items -> each order's payload; `code` holds the status code.
+    """
+
+    timezone: str
+    latest: datetime
+    statuses: Mapping[str, OrderStatus]
+    codes: Mapping[OrderStatus, Code | None]
+    changes: Literal["newest", "every"]
+    item_columns: Mapping[str, str]
+    checks: Sequence[Check]
+    build: Callable[[pd.DataFrame, pd.DataFrame], pd.Series[str]]
+
+
+@dataclass(frozen=True)
+class Transformed:
+    """What became of a part's rows.
+
+    Args:
+        ready: READY_COLUMNS, by `partition_hash`, and an order's changes in order; what the provider is to be sent.
+        rejected: the raw rows that can't be sent, with their `rank` and the list of all their `reasons`.
+        counts: superseded, orders, rejected, not_for_provider.
+        reasons: how many orders each reason rejected.
+        first_rows: reason -> where the first of them stands, as `orders.csv:7`.
+    """
+
+    ready: pd.DataFrame
+    rejected: pd.DataFrame
+    counts: dict[str, int]
+    reasons: Counter[str]
+    first_rows: dict[str, str]
+
+
+def transform(raw: pd.DataFrame, raw_items: pd.DataFrame | None, rules: Rules) -> Transformed:
+    """Return what to send of a part, and what can't be sent and why.
+
+    Args:
+        raw: all rows of some orders, as staging.py keeps them; the index is unique.
+        raw_items: their items, where a second query gives them.
+        rules: of the source, the destination and its provider.
+    """
+    orders = canonical_orders(raw, rules.timezone)
+    orders["order_status"], orders["code"] = _status_and_code(orders["status"], rules)
+
+    orders["updated_at"] = orders["updated_at"].fillna(_BEFORE_ALL)
+    # Only orders of the same hash can be the same order: usually there are none, and nothing is to be compared.
+    alike = orders["partition_hash"].duplicated(keep=False)
+    place: pd.Series | int = 0
+    if alike.any():
+        place = (
+            orders[alike]
+            .groupby(["order_id", *VERSION[:2]], dropna=False)
+            .cumcount()
+            .reindex(orders.index, fill_value=0)
+        )
+    orders["rank"] = orders["rank"].fillna(place).astype("int64")
+    latest = pd.Timestamp(rules.latest)
+    orders["in_future"] = (orders["status_changed_at"] > latest) | (orders["updated_at"] > latest)
+    unreadable = find_faults(orders, NO_ITEMS, UNREADABLE)
+    superseded = nowhere = pd.Series(False, index=orders.index)
+    if rules.changes == "newest" and alike.any():
+        # A row without a readable id or version supersedes nothing and is superseded by nothing: it is rejected.
+        placed = orders.loc[alike & orders["problem"].isna() & ~any_of(unreadable, orders.index)]
+        older = placed.sort_values(VERSION, kind="stable").duplicated("order_id", keep="last")
+        superseded = older.reindex(orders.index, fill_value=False)
+    chosen = _only(orders, ~superseded)
+    if raw_items is None:
+        items, chosen["items_unreadable"] = json_items(chosen, rules.item_columns)
+    else:
+        items, chosen["items_unreadable"] = query_items(raw_items, chosen), nowhere
+
+    whole = chosen["problem"].isna()
+    not_for_provider = chosen["order_status"].notna() & chosen["code"].isna()
+    found = [
+        ({reason: wrong[chosen.index] for reason, wrong in unreadable.items()}, whole),
+        (find_faults(chosen, items, STATUS), whole),
+        (find_faults(chosen, items, rules.checks), whole & ~not_for_provider),
+    ]
+    faults = {problem: chosen["problem"].eq(problem) for problem in chosen["problem"].dropna().unique()}
+    for by_reason, apply in found:
+        faults |= {reason: wrong & apply for reason, wrong in by_reason.items() if (wrong & apply).any()}
+    wrong = any_of(faults, chosen.index)
+
+    ready = _only(chosen, ~wrong & ~not_for_provider)
+    if len(ready) < len(chosen):
+        items = items[items["position"].isin(ready["position"])]
+    ready["payload"] = rules.build(ready, items)
+    rejected = raw.loc[chosen.index[wrong]].assign(rank=chosen.loc[wrong, "rank"])
+    return Transformed(
+        ready=_by_hash(ready[READY_COLUMNS]),
+        rejected=rejected.assign(reasons=reasons_of(faults, rejected.index)),
+        counts={
+            "superseded": len(orders) - len(chosen),
+            "orders": len(chosen),
+            "rejected": int(wrong.sum()),
+            "not_for_provider": int((not_for_provider & ~wrong).sum()),
+        },
+        reasons=Counter({reason: int(mask.sum()) for reason, mask in faults.items()}),
+        first_rows={reason: _place(chosen.iloc[mask.to_numpy().argmax()]) for reason, mask in faults.items()},
+    )
+
+
+def cures(checks: Iterable[Check]) -> dict[str, str]:
+    """Return the cure of each reason that transform can reject an order for.
+
+    Args:
+        checks: the provider's own.
+    """
+    return {check.reason: check.cure for check in (*UNREADABLE, *STATUS, *checks)}
+
+
+def _status_and_code(status_labels: pd.Series, rules: Rules) -> tuple[pd.Series, pd.Series]:
+    """Return each label's status and the provider's code for it; missing where there is none."""
+    places = pc.index_in(array_of(status_labels), value_set=pa.array(rules.statuses.keys(), pa.large_string()))
+    meant = [rules.codes.get(status) for status in rules.statuses.values()]
+    codes = pa.array([None if code is None else str(code) for code in meant], pa.large_string())
+    statuses = pa.array(rules.statuses.values(), pa.large_string())
+    return series_of(statuses.take(places), status_labels.index), series_of(codes.take(places), status_labels.index)
+
+
+def _only(orders: pd.DataFrame, keep: pd.Series) -> pd.DataFrame:
+    """Return the orders to keep."""
+    return orders.copy(deep=False) if keep.all() else orders[keep]
+
+
+def _by_hash(ready: pd.DataFrame) -> pd.DataFrame:
+    """Return the orders by their hash, and each one's changes in order."""
+    if ready["partition_hash"].is_unique:
+        return ready.sort_values("partition_hash")
+    return ready.sort_values(["partition_hash", "order_id", *VERSION], kind="stable")
+
+
+def _place(order: pd.Series) -> str:
+    return f"{order['origin']}:{order['line']}"

@@ -1,0 +1,89 @@
+"""Finds all that is wrong with each order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+from include.order_sync.columns.text import array_of, may_hold
+from include.order_sync.transform.checks import TIME_EXAMPLE, Check, flagged, missing
+
+MAX_ID_CHARACTERS = 255
+
+
+def readable_ids(ids: pd.Series) -> pd.Series[bool]:
+    """Return where an order's id is one that services and the ledger can hold."""
+    readable = ids.str.len().between(1, MAX_ID_CHARACTERS)
+    if may_hold(array_of(ids), b"\x7f"):
+        readable &= ~ids.str.contains(r"[\x00-\x1f\x7f]", na=False)
+    return readable
+
+
+# What is wrong with an order whoever it is for. UNREADABLE ones leave a row without an id or a place in time, so
+# that it cannot be told which order's which version it is.
+UNREADABLE = (
+    Check("order_id: missing", "give the order's own number", missing("order_id")),
+    Check(
+        f"order_id: longer than {MAX_ID_CHARACTERS} characters, or with unprintable ones",
+        "correct the order's number in the source",
+        lambda orders, _items: orders["order_id"].notna() & ~readable_ids(orders["order_id"]),
+    ),
+    Check(
+        "status_changed_at: missing",
+        f"give the time of the status, as {TIME_EXAMPLE}",
+        lambda orders, _items: orders["status_changed_at"].isna() & ~orders["status_changed_at_unreadable"],
+    ),
+    Check(
+        "status_changed_at: not a date and time",
+        f"give it as {TIME_EXAMPLE}",
+        flagged("status_changed_at_unreadable"),
+    ),
+    Check(
+        "updated_at: not a date and time",
+        f"give it as {TIME_EXAMPLE}, or nothing",
+        flagged("updated_at_unreadable"),
+    ),
+    Check(
+        "status_changed_at: in the future",
+        "correct the time, or the source's `timezone`: taken as it is, it would keep all later changes back",
+        flagged("in_future"),
+    ),
+)
+STATUS = (
+    Check("status: missing", "give the shop's word for the status", missing("status")),
+    Check(
+        "status: not in the status map",
+        "add the shop's word to the source's `statuses`",
+        lambda orders, _items: orders["status"].notna() & orders["order_status"].isna(),
+    ),
+)
+
+
+def find_faults(orders: pd.DataFrame, items: pd.DataFrame, checks: Iterable[Check]) -> dict[str, pd.Series[bool]]:
+    """Return, for each reason that occurs, where it does.
+
+    Args:
+        orders: canonical orders, any index.
+        items: their items, with the `position` of their order's row.
+        checks: what to look for.
+    """
+    found = {check.reason: check.fails(orders, items) for check in checks}
+    return {reason: wrong for reason, wrong in found.items() if wrong.any()}
+
+
+def any_of(faults: dict[str, pd.Series[bool]], index: pd.Index) -> pd.Series[bool]:
+    """Return True where an order has at least one of the faults."""
+    wrong = pd.Series(False, index=index)
+    for mask in faults.values():
+        wrong |= mask
+    return wrong
+
+
+def reasons_of(faults: dict[str, pd.Series[bool]], index: pd.Index) -> pd.Series:
+    """Return the list of all its reasons for each order of `index`, in the order of the checks."""
+    reasons: list[list[str]] = [[] for _ in index]
+    for reason, mask in faults.items():
+        for place in mask.loc[index].to_numpy().nonzero()[0]:
+            reasons[place].append(reason)
+    return pd.Series(reasons, index=index, dtype="object")

@@ -1,0 +1,72 @@
+"""Reads a run's request, key and params from Airflow's context, and hands its window from task to task."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from airflow.sdk.timezone import parse
+
+from include.order_sync.errors import StopError
+from include.order_sync.model import Window
+from include.order_sync.sources.run_window import RunRequest
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+WINDOW_KEY = "window"
+
+# The XCom in which extract records when it read the source.
+READ_AT_KEY = "read_at"
+
+
+def run_request(context: Context) -> RunRequest:
+    """Return which orders the run is to read, from its type, data interval and params."""
+    run_type = context["dag_run"].run_type
+    start = context.get("data_interval_start")
+    return RunRequest(
+        by={"manual": "person", "backfill": "backfill"}.get(run_type, "schedule"),
+        # A manual run without a logical date has no data interval: the keys are absent.
+        interval=Window(start, context["data_interval_end"]) if start else None,
+        start=param_time(context, "from"),
+        end=param_time(context, "to"),
+        order_ids=frozenset(order_id.strip() for order_id in context["params"].get("order_ids") or ()),
+    )
+
+
+def push_window(context: Context, window: Window | None) -> None:
+    """Hand the window that extract has read on; None where its end says nothing about what is read up to then."""
+    texts = None if window is None else {"start": window.start.isoformat(), "end": window.end.isoformat()}
+    context["ti"].xcom_push(WINDOW_KEY, texts)
+
+
+def pull_window(context: Context) -> Window | None:
+    """Return the window that extract has handed on."""
+    texts = context["ti"].xcom_pull(task_ids="extract", key=WINDOW_KEY)
+    return None if texts is None else Window(*(datetime.fromisoformat(texts[name]) for name in ("start", "end")))
+
+
+def param_time(context: Context, name: str) -> datetime | None:
+    """Return the time of a param, or None where it is empty; without an offset it is UTC."""
+    text = context["params"].get(name)
+    if not text:
+        return None
+    try:
+        time = parse(text)
+    except ValueError:
+        raise StopError(f"The param `{name}` is {text!r}: give a time as 2026-11-21T13:00:00+02:00.") from None
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def push_read_at(context: Context) -> None:
+    """Say that extract reads now."""
+    context["ti"].xcom_push(READ_AT_KEY, datetime.now(UTC).isoformat())
+
+
+def run_key(context: Context) -> str:
+    """Return what the ledger counts a run by: one that a person clears counts anew.
+
+    Clearing an ended run starts it anew. Clearing extract in a run that has not ended does not, but reads anew.
+    """
+    dag_run, read_at = context["dag_run"], context["ti"].xcom_pull(task_ids="extract", key=READ_AT_KEY)
+    return f"{dag_run.dag_id} {dag_run.run_id} {dag_run.start_date.isoformat()} {read_at}"

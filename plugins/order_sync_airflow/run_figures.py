@@ -1,0 +1,40 @@
+"""The figures of a run: each task pushes those it knows as the XCom `counts`; a later task's figures win."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+# What marks the DAGs of destinations, for the listener and for people.
+TAG = "order-sync"
+
+COUNTS_KEY = "counts"
+TASKS = ("extract", "transform", "load")
+# What can become of an order in load.
+OUTCOMES = ("accepted", "rejected", "unchanged", "stale", "held", "not_sent")
+ZERO = dict.fromkeys(("rows", "superseded", "skipped", "orders", *OUTCOMES, "not_for_provider", "requests"), 0)
+
+
+def merge(by_task: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
+    """Return all figures of a run: rows = orders + superseded + skipped; orders by what became of them."""
+    figures = dict(ZERO)
+    for task in TASKS:
+        figures |= by_task.get(task, {})
+    return figures
+
+
+def push(context: Context, **figures: int) -> None:
+    """Push figures that the running task knows, on top of those of the tasks before it."""
+    ti = context["ti"]
+    # Not those of the tasks after it: where a run is run again, they are still the old ones.
+    earlier = TASKS[: TASKS.index(ti.task_id)]
+    before = {task: ti.xcom_pull(task_ids=task, key=COUNTS_KEY) or {} for task in earlier}
+    ti.xcom_push(COUNTS_KEY, merge(before) | figures)
+
+
+def pull(context: Context, task: str) -> dict[str, int]:
+    """Return the figures that `task` pushed."""
+    return context["ti"].xcom_pull(task_ids=task, key=COUNTS_KEY)

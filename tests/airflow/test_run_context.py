@@ -1,0 +1,69 @@
+"""What a run is asked to read, and the window that tasks hand on."""
+
+from datetime import UTC, datetime
+from types import SimpleNamespace
+
+import pytest
+from order_sync_airflow import run_context
+from order_sync_airflow.run_context import run_request
+
+from include.order_sync.model import Window
+from include.order_sync.sources.run_window import RunRequest
+
+TEN, ELEVEN = datetime(2026, 11, 21, 10, tzinfo=UTC), datetime(2026, 11, 21, 11, tzinfo=UTC)
+
+
+def context(run_type: str = "scheduled", *, interval: bool = True, **params) -> dict:
+    """Return what of a task's context counts here."""
+    keys = {"data_interval_start": TEN, "data_interval_end": ELEVEN} if interval else {}
+    names = {"from_": "from"}
+    return {
+        "dag_run": SimpleNamespace(run_type=run_type),
+        "params": {names.get(name, name): value for name, value in params.items()},
+        **keys,
+    }
+
+
+@pytest.mark.parametrize(
+    ("run_type", "by"),
+    [
+        ("scheduled", "schedule"),
+        ("backfill", "backfill"),
+        ("manual", "person"),
+        ("asset_triggered", "schedule"),
+    ],
+)
+def test_a_run_has_its_data_interval(run_type, by):
+    """Without params a run is asked for its data interval."""
+    assert run_request(context(run_type)) == RunRequest(by, Window(TEN, ELEVEN))
+
+
+def test_a_manual_run_may_have_no_data_interval():
+    """Without a logical date there is none."""
+    assert run_request(context("manual", interval=False)) == RunRequest("person")
+
+
+def test_params_are_read():
+    """A time without an offset is UTC; blanks around order ids are none of theirs."""
+    given = context(
+        "manual", from_="2026-11-01T00:00:00+02:00", to="2026-11-02T00:00:00", order_ids=[" 007 ", "1e5", "007"]
+    )
+    assert run_request(given) == RunRequest(
+        "person",
+        Window(TEN, ELEVEN),
+        start=datetime(2026, 10, 31, 22, tzinfo=UTC),
+        end=datetime(2026, 11, 2, tzinfo=UTC),
+        order_ids=frozenset({"007", "1e5"}),
+    )
+
+
+@pytest.mark.parametrize("handed_on", [Window(TEN, ELEVEN), None], ids=["one", "none"])
+def test_a_window_is_handed_on(handed_on):
+    """What extract has pushed, load pulls."""
+    pushed = {}
+    ti = SimpleNamespace(
+        xcom_push=lambda key, value: pushed.update({key: value}),
+        xcom_pull=lambda *, task_ids, key: {"extract": pushed}[task_ids][key],
+    )
+    run_context.push_window({"ti": ti}, handed_on)
+    assert run_context.pull_window({"ti": ti}) == handed_on

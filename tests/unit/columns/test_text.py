@@ -1,0 +1,22 @@
+"""A look at all bytes of a column of text at once."""
+
+import pyarrow as pa
+from hypothesis import given
+from hypothesis import strategies as st
+
+from include.order_sync.columns.text import may_hold
+
+any_texts = st.lists(st.none() | st.text(st.characters(codec="utf-8"), max_size=4))
+
+
+@given(any_texts)
+def test_what_may_not_be_there_is_not(values: list[str | None]) -> None:
+    """Where a column may not hold quotes, no text has one, nor a control character."""
+    if not may_hold(pa.array(values, pa.large_string()), b'"'):
+        assert not any(sign == '"' or sign < " " for value in values if value for sign in value)
+
+
+def test_plain_columns_are_known_as_such() -> None:
+    """Ids and codes are seen to hold no quote; a quote and a control character are found."""
+    assert not may_hold(pa.array(["ORD-1", None, "", "~!"], pa.large_string()), b'"')
+    assert all(may_hold(pa.array(["1", f"2{sign}"], pa.large_string()), b'"') for sign in '"\t\x1f')

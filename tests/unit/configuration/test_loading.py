@@ -1,0 +1,505 @@
+"""The configuration file: what is read from it, and every mistake that it can hold."""
+
+import io
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from include.order_sync.configuration import loading, models
+from include.order_sync.configuration.loading import Configuration, Mistake
+from include.order_sync.configuration.models import PROJECT, CsvSource, SqlSource
+from include.order_sync.errors import StopError
+from include.order_sync.model import OrderStatus
+
+GOOD = """\
+staging: /var/staging
+
+sources:
+  warehouse:
+    type: sql
+    connection: warehouse
+    query: orders.sql
+    timezone: Europe/Kyiv
+    statuses:
+      new: created
+      on: paid
+      no: cancelled
+  drop:
+    type: csv
+    path: drop/*/orders-*.csv
+    path_time: "%Y-%m-%d/orders-%H.csv"
+    timezone: UTC
+    columns:
+      order_id: Order number
+    item_columns:
+      item_id: sku
+    statuses:
+      "7": delivered
+
+destinations:
+  shop_1:
+    provider: rees46
+    connection: rees46_shop_1
+    source: warehouse
+    start_date: 2026-01-01
+  mails:
+    provider: yespo
+    connection: yespo
+    source: drop
+    start_date: 2026-01-01
+"""
+
+Load = Callable[[str], Configuration]
+
+
+@pytest.fixture(autouse=True)
+def queries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of queries: a good one of each kind, one that knows nothing of windows, one with half a window."""
+    folder = tmp_path / "sql"
+    folder.mkdir()
+    (folder / "orders.sql").write_text("select * from orders where at >= :window_start and at < :window_end")
+    (folder / "all.sql").write_text("select * from orders")
+    (folder / "half.sql").write_text("select * from orders where at >= :window_start")
+    (folder / "by_ids.sql").write_text("select * from orders where order_id in :order_ids")
+    monkeypatch.setattr(models, "SQL_FOLDER", folder)
+    return folder
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> Load:
+    """Write a text as the configuration and read it."""
+
+    def write_and_load(text: str) -> Configuration:
+        file = tmp_path / "order_sync.yaml"
+        file.write_text(text, "utf-8")
+        return loading.load(file)
+
+    return write_and_load
+
+
+def with_(path: str, written: str, text: str = GOOD) -> str:
+    """Return a configuration with the YAML `written` at a key path; the empty text takes the key out."""
+    yaml = YAML(typ="safe", pure=True)
+    tree = place = yaml.load(text)
+    *parents, last = path.split("/")
+    for key in parents:
+        place = place[key]
+    if written:
+        place[last] = yaml.load(written)
+    else:
+        del place[last]
+    changed = io.StringIO()
+    yaml.dump(tree, changed)
+    return changed.getvalue()
+
+
+def the(mistakes: list[Mistake]) -> Mistake:
+    """Return the only mistake."""
+    assert len(mistakes) == 1, "\n".join(map(str, mistakes))
+    return mistakes[0]
+
+
+def test_good_file(load: Load, queries: Path) -> None:
+    """A file without mistakes gives its sources and destinations by name, in the file's order."""
+    read = load(GOOD)
+
+    assert read.mistakes == []
+    assert read.staging == "/var/staging"
+    assert list(read.sources) == ["warehouse", "drop"]
+    assert list(read.destinations) == ["shop_1", "mails"]
+    warehouse, drop = read.sources["warehouse"], read.sources["drop"]
+    assert isinstance(warehouse, SqlSource)
+    assert (warehouse.query, warehouse.items_query) == (queries / "orders.sql", None)
+    assert isinstance(drop, CsvSource)
+    assert drop.columns == {"order_id": "Order number"}
+    assert drop.item_columns == {"item_id": "sku"}
+
+
+def test_defaults(load: Load) -> None:
+    """What a destination leaves out is hourly, 30 retries, the provider's own status map, and UTC."""
+    shop = load(GOOD).destination("shop_1")
+
+    assert (shop.schedule, shop.retries, shop.sends) == ("0 * * * *", 30, "newest")
+    assert shop.start_date == datetime(2026, 1, 1, tzinfo=UTC)
+    assert shop.dag_id == "order_sync_shop_1"
+    assert shop.codes == shop.service.statuses
+
+
+def test_sample_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file that the project ships has no mistakes, and a destination for each provider."""
+    monkeypatch.setattr(models, "SQL_FOLDER", PROJECT / "include" / "sql")
+    for name in ("ORDER_SYNC_CONFIG", "ORDER_SYNC_STAGING", "ORDER_SYNC_DROP"):
+        monkeypatch.delenv(name, raising=False)
+    read = loading.load()
+
+    assert read.mistakes == []
+    assert {destination.provider for destination in read.destinations.values()} == set(models.PROVIDERS)
+
+
+def test_file_named_by_environment(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ORDER_SYNC_CONFIG names the file that is read where no other is asked for."""
+    file = load(GOOD).file
+    monkeypatch.setenv("ORDER_SYNC_CONFIG", str(file))
+
+    assert loading.load().file == file
+
+
+@pytest.mark.parametrize("word", ["on", "no"])
+def test_yaml_words_stay_words(load: Load, word: str) -> None:
+    """`on` and `no` are the shop's words, not true and false."""
+    assert word in load(GOOD).sources["warehouse"].statuses
+
+
+@pytest.mark.parametrize(
+    ("path", "folder", "pattern"),
+    [
+        pytest.param("/drop/*/orders-*.csv", "/drop", "*/orders-*.csv", id="glob"),
+        pytest.param("/drop/orders.csv", "/drop", "orders.csv", id="one file"),
+        pytest.param("/drop/[ab]/x/?.csv", "/drop", "[ab]/x/?.csv", id="brackets"),
+        pytest.param("s3://shop/drop/*.csv", "s3://shop/drop", "*.csv", id="bucket"),
+        pytest.param("drop/*.csv", str(PROJECT / "drop"), "*.csv", id="relative to the project"),
+    ],
+)
+def test_csv_path(load: Load, path: str, folder: str, pattern: str) -> None:
+    """A CSV path is split before its first wildcard."""
+    drop = load(with_("sources/drop/path", f'"{path}"')).sources["drop"]
+
+    assert isinstance(drop, CsvSource)
+    assert (drop.folder, drop.pattern) == (folder, pattern)
+
+
+def test_overrides(load: Load) -> None:
+    """A destination's own codes win over its provider's, and null takes a status from it."""
+    shop = load(with_("destinations/shop_1/statuses", "{shipped: 1, returned: null}")).destination("shop_1")
+
+    assert shop.codes[OrderStatus.SHIPPED] == 1
+    assert shop.codes[OrderStatus.RETURNED] is None
+    assert shop.codes[OrderStatus.CANCELLED] == 2
+
+
+@pytest.mark.parametrize(
+    ("provider", "written", "sends"),
+    [
+        pytest.param("yespo", None, "newest", id="newest by default"),
+        pytest.param("justclick", None, "every", id="every by default at JustClick"),
+        pytest.param("justclick", "newest", "newest", id="newest asked for"),
+        pytest.param("yespo", "every", "every", id="every asked for"),
+    ],
+)
+def test_changes(load: Load, provider: str, written: str | None, sends: str) -> None:
+    """Newest or every change is the provider's default unless the destination says otherwise."""
+    text = with_("destinations/mails/provider", provider)
+    if written:
+        text = with_("destinations/mails/changes", written, text)
+
+    assert load(text).destination("mails").sends == sends
+
+
+@pytest.mark.parametrize(
+    "written", ["2026-01-01", "2026-01-01 00:00:00", '"2026-01-01"', "${START:-2026-01-01}"], ids=str
+)
+def test_start_date_has_a_time_zone(load: Load, written: str) -> None:
+    """A start date is a moment in UTC, however it is written: Airflow refuses one without a time zone."""
+    start = load(with_("destinations/mails/start_date", written)).destination("mails").start_date
+
+    assert start == datetime(2026, 1, 1, tzinfo=UTC)
+
+
+SHOP, DROP, WAREHOUSE = "destinations/shop_1", "sources/drop", "sources/warehouse"
+
+
+@pytest.mark.parametrize(
+    ("path", "written", "value", "cure"),
+    [
+        pytest.param("sorces", "{}", {}, "did you mean 'sources'?", id="unknown top key"),
+        pytest.param(f"{SHOP}/conection", "x", "x", "did you mean 'connection'?", id="unknown key of a destination"),
+        pytest.param(f"{DROP}/timezon", "UTC", "UTC", "did you mean 'timezone'?", id="unknown key of a source"),
+        pytest.param(f"{SHOP}/name", "x", "x", "there is no key 'name'", id="a name below the name"),
+        pytest.param(f"{SHOP}/connection", "", None, "add it: the id of an Airflow connection", id="missing key"),
+        pytest.param(f"{WAREHOUSE}/query", "", None, "add it: a file in include/sql", id="missing query"),
+        pytest.param(f"{SHOP}/start_date", "", None, "add it: the first day", id="missing start date"),
+        pytest.param(f"{SHOP}/retries", "many", "many", "give how often a failed task", id="wrong type"),
+        pytest.param(f"{SHOP}/retries", "-1", -1, "greater than or equal to 0", id="negative retries"),
+        pytest.param(f"{SHOP}/start_date", "soon", "soon", "give the first day", id="no date"),
+        pytest.param(f"{SHOP}/start_date", "20260101", 20260101, "give the first day", id="a number as date"),
+        pytest.param(f"{SHOP}/connection", "5", 5, "valid string", id="number as connection"),
+        pytest.param(f"{SHOP}/provider", "yespoo", "yespoo", "did you mean 'yespo'?", id="unknown provider"),
+        pytest.param(f"{SHOP}/source", "drops", "drops", "did you mean 'drop'?", id="unknown source"),
+        pytest.param(f"{SHOP}/changes", "all", "all", "newest or every", id="unknown changes"),
+        pytest.param(f"{SHOP}/schedule", "hourly", "hourly", '"0 * * * *"', id="bad cron"),
+        pytest.param(f"{SHOP}/schedule", "61 * * * *", "61 * * * *", '"0 * * * *"', id="minute 61"),
+        pytest.param(
+            f"{SHOP}/statuses", "{paid: 7}", {"paid": 7}, "REES46 has no code 7 (for paid)", id="no such code"
+        ),
+        pytest.param(
+            f"{SHOP}/statuses", '{paid: "1"}', {"paid": "1"}, "REES46 has no code '1'", id="code of another type"
+        ),
+        pytest.param(f"{DROP}/timezone", "Europe/Kiyv", "Europe/Kiyv", "did you mean 'Europe/Kyiv'?", id="time zone"),
+        pytest.param(f"{DROP}/statuses", "", None, "add it: the shop's word", id="no status map"),
+        pytest.param(f"{DROP}/statuses", "{}", {}, "the shop's word", id="empty status map"),
+        pytest.param(
+            f"{DROP}/statuses", "{7: paid}", {7: "paid"}, "put the key 7 in quotes", id="number as status word"
+        ),
+        pytest.param(f"{DROP}/columns", "{ordr_id: A}", {"ordr_id": "A"}, "did you mean 'order_id'?", id="column"),
+        pytest.param(
+            f"{DROP}/item_columns", "{item: A}", {"item": "A"}, "no canonical column 'item'", id="item column"
+        ),
+        pytest.param(f"{DROP}/path_time", '"%Y-%m"', "%Y-%m", "it takes %Y, %m and %d", id="path time without day"),
+        pytest.param(f"{DROP}/path_time", '"%Y%m%d%M"', "%Y%m%d%M", "it takes %Y, %m and %d", id="path time by minute"),
+        pytest.param(f"{DROP}/path_time", '"%Y/%Y%m%d"', "%Y/%Y%m%d", "once", id="path time with two years"),
+        pytest.param(f"{WAREHOUSE}/query", "none.sql", "none.sql", "put the query there", id="no such query file"),
+        pytest.param(f"{WAREHOUSE}/query", "all.sql", "all.sql", ":window_start and :window_end", id="no window"),
+        pytest.param(f"{WAREHOUSE}/query", "half.sql", "half.sql", "not use :window_end", id="half a window"),
+        pytest.param(f"{WAREHOUSE}/items_query", "all.sql", "all.sql", ":window_start", id="items of all time"),
+        pytest.param(f"{WAREHOUSE}/by_ids_query", "all.sql", "all.sql", "not use :order_ids", id="no order ids"),
+        pytest.param(f"{SHOP}/lookback", "1", 1, "as 30m, 1h or 2d", id="a number as lookback"),
+        pytest.param(f"{SHOP}/lookback", "an hour", "an hour", "as 30m, 1h or 2d", id="words as lookback"),
+        pytest.param(f"{SHOP}/reconcile", "-1", -1, "greater than or equal to 0", id="negative days"),
+        pytest.param("staging", "", None, "give a folder that all workers see", id="no staging"),
+        pytest.param("staging", "5", 5, "give a folder that all workers see", id="number as staging"),
+        pytest.param("destinations", "", None, "give at least one", id="no destinations"),
+        pytest.param("destinations", "{}", {}, "give at least one", id="empty destinations"),
+        pytest.param("destinations", "[a, b]", ["a", "b"], "give at least one", id="a list of destinations"),
+        pytest.param(SHOP, "null", None, "give its keys below it", id="destination without keys"),
+        pytest.param(SHOP, "rees46", "rees46", "give its keys below it", id="destination in one word"),
+    ],
+)
+def test_mistake(load: Load, path: str, written: str, value: Any, cure: str) -> None:
+    """A mistake is told with the file, the path of the key, the value as written, and the cure, and with no other."""
+    read = load(with_(path, written))
+
+    mistake = the([mistake for mistake in read.mistakes if "that source has mistakes" not in mistake.cure])
+    assert (mistake.file, mistake.key, mistake.value) == (read.file, path.replace("/", "."), value)
+    assert cure in mistake.cure
+    assert str(mistake) == f"{read.file}: {mistake.key}: {value!r}: {mistake.cure}"
+
+
+@pytest.mark.parametrize(
+    ("path", "written", "key", "cure"),
+    [
+        pytest.param(f"{DROP}/statuses/Paid", "payd", "sources.drop.statuses.Paid", "'created', 'paid'", id="status"),
+        pytest.param(
+            f"{SHOP}/statuses", "{payd: 1}", "destinations.shop_1.statuses.payd", "'created', 'paid'", id="override"
+        ),
+        pytest.param(f"{DROP}/type", "xml", "sources.drop.type", "say sql or csv", id="source type"),
+        pytest.param(f"{DROP}/type", "[csv]", "sources.drop.type", "say sql or csv", id="a list of source types"),
+        pytest.param(
+            f"{DROP}/query", "orders.sql", "sources.drop.query", "there is no key 'query'", id="query of a drop"
+        ),
+        pytest.param("sources", "[{type: csv}]", "sources", "give at least one", id="a list of sources"),
+        pytest.param("sources", "5", "sources", "give at least one", id="number as sources"),
+    ],
+)
+def test_mistake_in_sources(load: Load, path: str, written: str, key: str, cure: str) -> None:
+    """A mistake of a source is told at its own key."""
+    told = [mistake for mistake in load(with_(path, written)).mistakes if mistake.key == key]
+
+    assert cure in the(told).cure
+
+
+@pytest.mark.parametrize("name", ["config", "redrive", "maintenance", "Shop", "my-shop", "магазин", "a b", '"7.1"'])
+def test_name_of_a_destination(load: Load, name: str) -> None:
+    """A name that cannot become a DAG's id, or is another DAG's, is refused and shown."""
+    mistake = the(load(GOOD.replace("  shop_1:", f"  {name}:")).mistakes)
+
+    assert mistake.key.startswith(f"destinations.{name.strip(chr(34))}")
+    assert mistake.value == name.strip('"')
+    assert "lower-case letters, digits and _" in mistake.cure
+
+
+def test_number_as_name(load: Load) -> None:
+    """A name that YAML reads as a number is to be put in quotes."""
+    mistake = the(load(GOOD.replace("  shop_1:", "  17:")).mistakes)
+
+    assert (mistake.key, mistake.value) == ("destinations.17", 17)
+    assert "quotes" in mistake.cure
+
+
+def test_all_mistakes_at_once(load: Load) -> None:
+    """All mistakes of all sections, and of one entry, are told in one reading."""
+    text = (
+        GOOD.replace("staging:", "stagin:")
+        .replace("orders.sql", "none.sql")
+        .replace("provider: yespo", "provider: espo")
+        .replace("connection: yespo", "schedule: never")
+    )
+
+    keys = {mistake.key for mistake in load(text).mistakes}
+
+    assert keys == {
+        "stagin",
+        "staging",
+        "sources.warehouse.query",
+        "destinations.shop_1.source",
+        "destinations.mails.provider",
+        "destinations.mails.connection",
+        "destinations.mails.schedule",
+    }
+
+
+def test_good_ones_stay(load: Load) -> None:
+    """A bad destination does not take the good ones with it."""
+    read = load(GOOD.replace("provider: rees46", "provider: rees47"))
+
+    assert list(read.destinations) == ["mails"]
+    assert list(read.sources) == ["warehouse", "drop"]
+
+
+def test_destination_of_a_bad_source(load: Load) -> None:
+    """A destination whose source has mistakes is bad too and says so; others stay."""
+    read = load(GOOD.replace("orders.sql", "none.sql"))
+
+    assert list(read.destinations) == ["mails"]
+    assert [mistake.key for mistake in read.mistakes] == ["sources.warehouse.query", "destinations.shop_1.source"]
+    assert "that source has mistakes" in read.mistakes[1].cure
+    assert read.mistakes[1].value == "warehouse"
+
+
+def test_asking_for_a_bad_destination(load: Load) -> None:
+    """Who asks for a destination that is not good is told all of the file's mistakes."""
+    read = load(GOOD.replace("provider: rees46", "provider: rees47"))
+
+    with pytest.raises(StopError) as stop:
+        read.destination("shop_1")
+
+    assert "no good destination 'shop_1'" in str(stop.value)
+    assert str(read.mistakes[0]) in str(stop.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "cure"),
+    [
+        pytest.param("staging: [a\nsources: x", "correct the YAML there", id="broken"),
+        pytest.param("a: 1\n\tb: 2", "correct the YAML there", id="tab"),
+        pytest.param("a: 2026-13-01", "correct the YAML there", id="no date"),
+        pytest.param(GOOD + "  mails:\n    provider: yespo\n", "correct the YAML there", id="key twice"),
+        pytest.param("", "give the keys staging, retention, sources, destinations", id="empty"),
+        pytest.param("- a\n- b", "give the keys staging, retention, sources, destinations", id="list"),
+    ],
+)
+def test_no_configuration_at_all(load: Load, text: str, cure: str) -> None:
+    """A file that is no YAML of keys is one mistake, of the whole file."""
+    read = load(text)
+
+    mistake = the(read.mistakes)
+    assert str(mistake).startswith(f"{read.file}: (the file): ")
+    assert cure in mistake.cure
+    assert (read.sources, read.destinations) == ({}, {})
+
+
+def test_key_twice_names_key_and_line(load: Load) -> None:
+    """A key that comes twice is told by its name and line."""
+    told = str(the(load(GOOD + "  mails:\n    provider: yespo\n").mistakes))
+
+    assert '"mails"' in told
+    assert "line 36" in told
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    """A file that is not there is a mistake that says how to name another."""
+    mistake = the(loading.load(tmp_path / "none.yaml").mistakes)
+
+    assert mistake.file == tmp_path / "none.yaml"
+    assert "ORDER_SYNC_CONFIG" in mistake.cure
+
+
+def test_not_utf8(tmp_path: Path) -> None:
+    """A file in another encoding is a mistake."""
+    file = tmp_path / "order_sync.yaml"
+    file.write_bytes("staging: папка".encode("cp1251"))
+
+    assert "correct the YAML" in the(loading.load(file).mistakes).cure
+
+
+@pytest.mark.parametrize(
+    ("written", "environment", "connection"),
+    [
+        pytest.param("${SHOP}", "my_shop", "my_shop", id="set"),
+        pytest.param("${SHOP:-other}", "my_shop", "my_shop", id="set, with a default"),
+        pytest.param("${SHOP:-other}", None, "other", id="default"),
+        pytest.param("${SHOP:-other}", "", "other", id="empty, with a default"),
+        pytest.param("shop_${SHOP}_${SHOP:-2}", "1", "shop_1_1", id="twice within a text"),
+    ],
+)
+def test_environment(
+    load: Load, monkeypatch: pytest.MonkeyPatch, written: str, environment: str | None, connection: str
+) -> None:
+    """A text may refer to environment variables, with defaults."""
+    monkeypatch.delenv("SHOP", raising=False)
+    if environment is not None:
+        monkeypatch.setenv("SHOP", environment)
+
+    assert load(with_(f"{SHOP}/connection", written)).destination("shop_1").connection == connection
+
+
+@pytest.mark.parametrize(
+    ("path", "bad"),
+    [
+        pytest.param(f"{SHOP}/connection", "shop_1", id="of a destination"),
+        pytest.param(f"{SHOP}/statuses", "shop_1", id="of a status map"),
+        pytest.param("staging", "mails", id="of the staging folder"),
+    ],
+)
+def test_environment_not_set(load: Load, monkeypatch: pytest.MonkeyPatch, path: str, bad: str) -> None:
+    """A variable that is not set and has no default is one mistake, at its key; the entry is bad."""
+    monkeypatch.delenv("SHOP", raising=False)
+    inner = path.endswith("statuses")
+    read = load(with_(path, "{paid: '${SHOP}'}" if inner else "${SHOP}"))
+
+    mistake = the(read.mistakes)
+    assert mistake.key == path.replace("/", ".") + (".paid" if inner else "")
+    assert mistake.value == "${SHOP}"
+    assert "the environment variable SHOP is not set" in mistake.cure
+    assert bad not in read.destinations
+
+
+@pytest.mark.parametrize("key", ["provider", "source", "schedule", "start_date", "changes", "retries"])
+def test_environment_is_never_shown(load: Load, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    """A mistake shows what the file says, never what the environment holds: that may be a secret."""
+    monkeypatch.setenv("SHOP", "s3cret-word")
+
+    mistake = the(load(with_(f"{SHOP}/{key}", "${SHOP}")).mistakes)
+
+    assert mistake.value == "${SHOP}"
+    assert "s3cret-word" not in str(mistake)
+
+
+def test_no_staging_no_destinations(load: Load) -> None:
+    """Without a place for their parts no destination is good."""
+    read = load(with_("staging", ""))
+
+    assert read.destinations == {}
+    assert the(read.mistakes).key == "staging"
+
+
+@pytest.mark.parametrize(
+    ("written", "means"),
+    [
+        ("30m", timedelta(minutes=30)),
+        ("1h", timedelta(hours=1)),
+        ("2d", timedelta(days=2)),
+        ("0h", timedelta(0)),
+        ("", timedelta(hours=1)),
+    ],
+)
+def test_lookback(load: Load, written: str, means: timedelta) -> None:
+    """A lookback is minutes, hours or days; by default one hour."""
+    read = load(with_(f"{SHOP}/lookback", written) if written else GOOD)
+
+    assert read.mistakes == []
+    assert read.destinations["shop_1"].lookback == means
+
+
+def test_orders_by_ids_need_their_items(load: Load) -> None:
+    """A source with a query for items must give them for orders by their ids too."""
+    with_items = with_(f"{WAREHOUSE}/items_query", "orders.sql", with_(f"{WAREHOUSE}/by_ids_query", "by_ids.sql"))
+    read = load(with_items)
+
+    mistake = the([mistake for mistake in read.mistakes if "that source has mistakes" not in mistake.cure])
+    assert mistake.key == "sources.warehouse.items_by_ids_query"
+    assert "without items" in mistake.cure
+    assert load(with_(f"{WAREHOUSE}/items_by_ids_query", "by_ids.sql", with_items)).mistakes == []

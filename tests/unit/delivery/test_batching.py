@@ -1,0 +1,71 @@
+"""Batches: no order lost, none twice in a request, an order's changes one after the other."""
+
+from collections import Counter
+
+import pandas as pd
+from hypothesis import given
+from hypothesis import strategies as st
+
+from include.order_sync import tuning
+from include.order_sync.delivery.batching import Batch, LedgerWrites, batches_of, sizes_of
+from include.order_sync.staging.partition_hash import partition_hash
+
+# Parts: for each, how many changes each of its orders has.
+PARTS = st.lists(st.lists(st.integers(1, 4), max_size=12), max_size=5)
+
+
+def frames(parts: list[list[int]]) -> list[pd.DataFrame]:
+    """Return parts whose orders have so many changes, each order in one part, rows in any order of orders."""
+    made = []
+    for number, part in enumerate(parts):
+        rows = [
+            (f"{number}-{order}", partition_hash(f"{number}-{order}"), change, f"{number}-{order}: {change}")
+            for order, changes in enumerate(part)
+            for change in range(changes)
+        ]
+        columns = ["order_id", "partition_hash", "change", "payload"]
+        made.append(pd.DataFrame(rows, columns=columns).astype({"change": "int64", "partition_hash": "int32"}))
+    return made
+
+
+def batches(parts: list[pd.DataFrame], max_orders: int) -> list[Batch]:
+    """Return the batches of all lots, and see that lots are no larger than they may be."""
+    lots = LedgerWrites(max_orders)
+    made = [*[lot for part in parts for lot in lots.of(part)], *lots.rest()]
+    assert all(len(lot) <= max(tuning.LEDGER_WRITE_ORDERS, max_orders) for lot in made)
+    return [batch for lot in made for batch in batches_of(lot, sizes_of(lot, max_orders), max_orders)]
+
+
+@given(PARTS, st.integers(1, 7))
+def test_batches_keep_the_promise(parts, max_orders):
+    """Each change is in one batch; no batch is empty, too large, or has an order twice; changes keep their order."""
+    made = batches(frames(parts), max_orders)
+    for batch in made:
+        assert 1 <= len(batch) <= max_orders
+        assert len(set(batch.order_ids)) == len(batch)
+        assert batch.number == len(batch) == len(batch.payloads)
+        assert batch.orders["order_id"].tolist() == batch.order_ids
+        assert batch.orders["payload"].tolist() == batch.payloads
+    sent = [tuple(row) for batch in made for row in batch.orders[["order_id", "change"]].itertuples(index=False)]
+    assert Counter(sent) == Counter(
+        tuple(row) for part in frames(parts) for row in part[["order_id", "change"]].itertuples(index=False)
+    )
+    changes_seen: dict[str, int] = {}
+    for order_id, change in sent:
+        assert change == changes_seen.get(order_id, 0)
+        changes_seen[order_id] = change + 1
+
+
+@given(st.lists(st.integers(0, 30), max_size=6), st.integers(1, 7))
+def test_batches_are_full_over_parts(sizes, max_orders):
+    """Orders of one change each fill their batches across parts: no request more than needed."""
+    made = batches(frames([[1] * size for size in sizes]), max_orders)
+    assert len(made) == -(-sum(sizes) // max_orders)
+
+
+def test_a_large_part_is_cut_into_lots(monkeypatch):
+    """A lot holds as many whole batches as it may, and at least one."""
+    monkeypatch.setattr(tuning, "LEDGER_WRITE_ORDERS", 10)
+    (part,) = frames([[1] * 30])
+    assert [len(lot) for lot in LedgerWrites(4).of(part)] == [8, 8, 8, 4]
+    assert [len(lot) for lot in LedgerWrites(15).of(part)] == [15, 15]

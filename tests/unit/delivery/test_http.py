@@ -1,0 +1,63 @@
+"""Answers: how long to wait, and what of them may be shown."""
+
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+import requests
+
+from include.order_sync.delivery import http
+from include.order_sync.errors import StopError
+from include.order_sync.providers.base import Answer, Credentials, Request
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("7", 7), ("0", 0), ("", None), ("soon", None), ("-5", None), ("1e3", None), ("²", None), ("999999999", 86400)],
+)
+def test_retry_after_in_seconds(header, seconds):
+    """A whole number of seconds is taken, at most a day; what is none is as if nothing was said."""
+    assert Answer(429, {"Retry-After": header}, b"").retry_after_s == seconds
+
+
+def test_retry_after_as_a_date():
+    """A date is so many seconds from now; one in the past is none to wait."""
+    later = format_datetime(datetime.now(UTC) + timedelta(seconds=90), usegmt=True)
+    assert 80 < Answer(503, {"Retry-After": later}, b"").retry_after_s <= 90
+    assert Answer(503, {"Retry-After": "Sun, 06 Nov 1994 08:49:37 GMT"}, b"").retry_after_s == 0
+
+
+def test_nothing_shows_secrets_or_personal_data():
+    """Neither bodies, headers nor secrets are in any text form of a request, an answer or credentials."""
+    shown = repr(
+        [
+            Request("/path", b"body of anna@shop.example", {"Authorization": "Basic hush"}),
+            Answer(200, {"Set-Cookie": "hush"}, b"anna@shop.example"),
+            Credentials("https://x", "shop", "hush"),
+        ]
+    )
+    assert "hush" not in shown
+    assert "anna" not in shown
+
+
+def test_a_session_goes_by_the_environment_but_for_netrc(monkeypatch, tmp_path):
+    """Proxies and certificates are the machine's, as it says which hosts they are for; logins are the connection's."""
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
+    monkeypatch.setenv("NO_PROXY", "inside.example")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path))
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine api.example login somebody password else")
+    monkeypatch.setenv("NETRC", str(netrc))
+    with http.open_session("https://api.example") as outside, http.open_session("https://inside.example") as inside:
+        assert outside.proxies["https"] == "http://proxy.example:3128"
+        assert "https" not in inside.proxies
+        assert outside.verify == str(tmp_path)
+        request = requests.Request("POST", "https://api.example/orders", data=b"[]")
+        assert "Authorization" not in outside.prepare_request(request).headers
+
+
+def test_an_address_that_is_none_stops(monkeypatch):
+    """A port beyond all ports is told as what it is, also where hosts are looked up in the environment."""
+    monkeypatch.setenv("NO_PROXY", "inside.example")
+    with pytest.raises(StopError, match="correct the host and the port"):
+        http.open_session("https://api.example:99999")

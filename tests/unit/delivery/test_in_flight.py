@@ -1,0 +1,68 @@
+"""Batches under way: never more than allowed, of no order two, each with its own answer."""
+
+import threading
+import time
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from include.order_sync.delivery.batching import Batch
+from include.order_sync.delivery.in_flight import InFlight
+
+
+def batch(number: int, *order_ids: str) -> Batch:
+    """Return a batch of these orders."""
+    return Batch(number, order_ids, order_ids, pd.DataFrame(), 0)
+
+
+@given(st.lists(st.sets(st.sampled_from("abcdef"), min_size=1, max_size=3), min_size=1, max_size=20), st.integers(1, 4))
+@settings(max_examples=30)
+def test_an_order_is_under_way_once(sets, connections):
+    """At no moment there are more batches than connections, or two with one order; an order's batches keep theirs."""
+    lock, now_asked, most, asked = threading.Lock(), [], [0], []
+
+    def ask(orders: Batch) -> list[str]:
+        ids = list(orders.order_ids)
+        with lock:
+            assert not {order for other in now_asked for order in other} & set(ids)
+            now_asked.append(ids)
+            asked.append(ids)
+            most[0] = max(most[0], len(now_asked))
+        time.sleep(0.001)
+        with lock:
+            now_asked.remove(ids)
+        return ids
+
+    taken = []
+    with InFlight(ask, connections) as in_flight:
+        for number, ids in enumerate(sets):
+            orders = batch(number, *sorted(ids))
+            while not in_flight.has_place_for(orders):
+                taken.append(in_flight.take())
+            in_flight.send(orders)
+        while in_flight:
+            taken.append(in_flight.take())
+    assert most[0] <= connections
+    assert sorted(orders.number for orders, _ in taken) == list(range(len(sets)))
+    assert all(answer.result() == list(orders.order_ids) for orders, answer in taken)
+    for order in "abcdef":
+        assert [ids for ids in asked if order in ids] == [sorted(ids) for ids in sets if order in ids]
+
+
+def test_a_failure_belongs_to_its_batch():
+    """What a request raises comes out with its batch, and with no other."""
+
+    def ask(orders: Batch) -> str:
+        if orders.order_ids == ("bad",):
+            raise ValueError("refused")
+        return "taken"
+
+    with InFlight(ask, 2) as in_flight:
+        in_flight.send(batch(1, "good"))
+        in_flight.send(batch(2, "bad"))
+        answers = {orders.number: answer for orders, answer in (in_flight.take(), in_flight.take())}
+    assert answers[1].result() == "taken"
+    with pytest.raises(ValueError, match="refused"):
+        answers[2].result()

@@ -1,0 +1,253 @@
+"""Raw text into canonical values: times, trimmed text, JSON."""
+
+from typing import Any
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from include.order_sync.model import ITEM_COLUMNS, ORDER_COLUMNS, ORIGIN_COLUMNS
+from include.order_sync.transform.canonical import canonical_orders, json_items, query_items, read_times
+
+KYIV = "Europe/Kyiv"
+
+
+def read(text: str, timezone: str = KYIV) -> str | None:
+    """Return one time as UTC text, None if it could not be read."""
+    (time,) = read_times(pd.Series([text], dtype="str"), timezone)
+    return None if pd.isna(time) else time.isoformat().removesuffix("+00:00")
+
+
+@pytest.mark.parametrize(
+    ("text", "utc"),
+    [
+        pytest.param("2026-11-21T13:45:00Z", "2026-11-21T13:45:00", id="Z"),
+        pytest.param("2026-11-21T13:45:00+02:00", "2026-11-21T11:45:00", id="offset"),
+        pytest.param("2026-11-21 13:45:00+0200", "2026-11-21T11:45:00", id="offset without colon"),
+        pytest.param("2026-11-21 13:45:00+02", "2026-11-21T11:45:00", id="PostgreSQL's offset"),
+        pytest.param("2026-11-21 13:45:00-03:30", "2026-11-21T17:15:00", id="offset west"),
+        pytest.param("2026-11-21 13:45:00+00", "2026-11-21T13:45:00", id="offset of nothing"),
+        pytest.param("2026-11-21 13:45:00", "2026-11-21T11:45:00", id="the shop's time in winter"),
+        pytest.param("2026-07-21T13:45:00", "2026-07-21T10:45:00", id="the shop's time in summer"),
+        pytest.param("2026-11-21 13:45", "2026-11-21T11:45:00", id="no seconds"),
+        pytest.param("2026-11-21 13:45Z", "2026-11-21T13:45:00", id="no seconds, with offset"),
+        pytest.param("2026-11-21", "2026-11-20T22:00:00", id="date alone"),
+        pytest.param("2026-11-21 13:45:00.5", "2026-11-21T11:45:00.500000", id="fraction"),
+        pytest.param("2026-11-21 13:45:00,25Z", "2026-11-21T13:45:00.250000", id="fraction after a comma"),
+        pytest.param("2026-11-21T13:45:00.123456789Z", "2026-11-21T13:45:00.123456", id="nanoseconds"),
+        pytest.param("9899-12-31T23:59:59Z", "9899-12-31T23:59:59", id="the last second"),
+        pytest.param("9899-12-31", "9899-12-30T22:00:00", id="the last day"),
+        pytest.param("2026-03-29 02:59:59", "2026-03-29T00:59:59", id="before clocks go forward"),
+        pytest.param("2026-03-29 03:30:00", "2026-03-29T01:00:00", id="hour that does not exist"),
+        pytest.param("2026-03-29 04:00:00", "2026-03-29T01:00:00", id="after clocks went forward"),
+        pytest.param("2026-10-25 02:59:59", "2026-10-24T23:59:59", id="before the hour that comes twice"),
+        pytest.param("2026-10-25 03:30:00", "2026-10-25T01:30:00", id="hour that comes twice"),
+        pytest.param("2026-10-25 04:00:00", "2026-10-25T02:00:00", id="after the hour that comes twice"),
+    ],
+)
+def test_times(text: str, utc: str) -> None:
+    """ISO 8601 times become UTC; without an offset they are the shop's, and its odd hours have one reading."""
+    assert read(text) == utc
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *["soon", "21.11.2026", "11/21/2026", "2026-11-21T", "2026-11-21 13", "20261121", "2026-11", "1795255500"],
+        *["2026-02-30", "2026-13-01", "2026-11-21 25:00", "2026-11-21 13:61", "2026-11-21 13:45:00+99:99", "infinity"],
+        *["2026-11-21 13:45:00 Europe/Kyiv", "10000-01-01", "2026-11-21T13:45:00Z and more", "today", "now", "NaT"],
+    ],
+)
+def test_what_is_no_time(text: str) -> None:
+    """What is no ISO 8601 date and time, or no such moment, is not guessed."""
+    assert read(text) is None
+
+
+def test_missing_times() -> None:
+    """Where nothing is given there is no time."""
+    assert read_times(pd.Series([None, None], dtype="str"), KYIV).isna().all()
+
+
+@pytest.mark.parametrize("far", ["9999-12-31 23:59:59", "9999-12-31 23:59:59-12:00", "9900-01-01", "1899-12-31"])
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Tokyo"])
+def test_a_year_that_not_all_can_hold_is_no_time(far: str, zone: str) -> None:
+    """A far year, as some shops write for "never", is unreadable, and brings no run down."""
+    assert read_times(pd.Series([far], dtype="str"), zone).isna().all()
+
+
+@pytest.mark.parametrize("far", ["9899-12-31T23:59:59Z", "9899-12-31 00:00:00", "1900-01-01"])
+def test_a_time_does_not_depend_on_others(far: str) -> None:
+    """A row's time is read alike whatever stands in other rows: digits of one must not cost another its date."""
+    texts = pd.Series([far, "2026-11-21T13:45:00.123456789Z", "2026-11-21 13:45:00.123456789", "junk"], dtype="str")
+
+    assert read_times(texts, KYIV)[0] == read_times(texts[:1], KYIV)[0]
+
+
+@given(st.datetimes(pd.Timestamp("1970-01-01"), pd.Timestamp("2100-01-01")), st.integers(-14 * 60, 14 * 60))
+def test_any_time_with_an_offset(at: Any, minutes: int) -> None:
+    """Any moment, written with any offset, is read as that moment."""
+    offset = pd.Timedelta(minutes=minutes).to_pytimedelta()
+    sign, distance = "-" if minutes < 0 else "+", abs(minutes)
+
+    assert read(f"{(at + offset).isoformat()}{sign}{distance // 60:02}:{distance % 60:02}") == at.isoformat()
+
+
+def test_columns(raw_orders: Any) -> None:
+    """Every column of the model is there, in the rows' order and by their index, even where the source has few."""
+    raw = raw_orders({"order_id": "2"}, {"order_id": "1"})[["order_id", *ORIGIN_COLUMNS]].set_axis([7, 5])
+    orders = canonical_orders(raw, "UTC")
+
+    assert {*ORDER_COLUMNS, *ORIGIN_COLUMNS} <= {*orders.columns}
+    assert orders["order_id"].to_dict() == {7: "2", 5: "1"}
+    assert orders["email"].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("text", "trimmed"),
+    [
+        pytest.param(" \t7\r\n", "7", id="blanks around"),
+        pytest.param("\u00a07\u2003", "7", id="blanks of Unicode"),
+        pytest.param("a  b", "a  b", id="blanks within"),
+        pytest.param("007", "007", id="zeros in front"),
+        pytest.param("1e5", "1e5", id="letter e"),
+        pytest.param("19.90", "19.90", id="zero at the end"),
+        pytest.param("null", "null", id="the word null"),
+        pytest.param("nan", "nan", id="the word nan"),
+        pytest.param("Ёж", "Ёж", id="letters"),
+        pytest.param("", None, id="empty"),
+        pytest.param(" \t\n", None, id="blanks alone"),
+        pytest.param(None, None, id="nothing"),
+    ],
+)
+def test_trimming(raw_orders: Any, text: str | None, trimmed: str | None) -> None:
+    """Text loses the blanks around it and nothing else; what is empty is missing."""
+    (value,) = canonical_orders(raw_orders({"customer_id": text}), "UTC")["customer_id"]
+
+    assert (None if pd.isna(value) else value) == trimmed
+
+
+def test_unreadable_times(raw_orders: Any) -> None:
+    """A time that could not be read is flagged; one that is not given is not."""
+    orders = canonical_orders(
+        raw_orders({"created_at": "soon"}, {"created_at": None}, {"created_at": " "}, {"created_at": "2026-11-21"}),
+        "UTC",
+    )
+
+    assert orders["created_at_unreadable"].tolist() == [True, False, False, False]
+    assert orders["created_at"].isna().tolist() == [True, True, True, False]
+
+
+def test_updated_at_of_a_file(raw_orders: Any) -> None:
+    """A row without a change time of its own has its file's; of a query it has none."""
+    modified = pd.Timestamp("2026-11-21T12:00:00Z")
+    orders = canonical_orders(
+        raw_orders(
+            {"updated_at": None, "file_modified_at": modified},
+            {"updated_at": "2026-11-21T11:00:00Z", "file_modified_at": modified},
+            {"updated_at": None, "file_modified_at": None},
+        ),
+        "UTC",
+    )
+
+    assert orders["updated_at"].tolist()[:2] == [modified, pd.Timestamp("2026-11-21T11:00:00Z")]
+    assert pd.isna(orders["updated_at"].tolist()[2])
+
+
+@pytest.mark.parametrize(
+    ("text", "good"),
+    [
+        pytest.param('{"price": 19.90, "big": 12345678901234567890}', True, id="object"),
+        pytest.param("{}", True, id="empty object"),
+        pytest.param("[1]", False, id="array"),
+        pytest.param('"text"', False, id="text"),
+        pytest.param("null", False, id="null"),
+        pytest.param('{"price": NaN}', False, id="NaN"),
+        pytest.param("{'a': 1}", False, id="Python"),
+        pytest.param("{", False, id="cut off"),
+        pytest.param('{"a":' * 100_000, False, id="nested without end"),
+    ],
+)
+def test_additional_info(raw_orders: Any, text: str, good: bool) -> None:
+    """additional_info is a JSON object, left digit for digit as it is written; else it is missing and flagged."""
+    (order,) = canonical_orders(raw_orders({"additional_info": text}), "UTC").to_dict("records")
+
+    assert order["additional_info_unreadable"] is not good
+    assert order["additional_info"] == text if good else pd.isna(order["additional_info"])
+
+
+def items_of(raw_orders: Any, text: str | None, **columns: str) -> tuple[list[dict[str, Any]], bool]:
+    """Return the items in one order's JSON column, missing ones left out, and whether it could not be read."""
+    orders = canonical_orders(raw_orders({"order_id": "before"}, {"items": text}), "UTC")
+    items, unreadable = json_items(orders, columns)
+    assert set(items.columns) == {"position", *ITEM_COLUMNS}
+    assert set(items["position"]) <= {1}
+    assert not unreadable[0]
+    rows = items.drop(columns="position").to_dict("records")
+    return [{key: value for key, value in row.items() if not pd.isna(value)} for row in rows], bool(unreadable[1])
+
+
+@pytest.mark.parametrize(
+    ("text", "items"),
+    [
+        pytest.param('[{"item_id": "7", "cost": "19.90"}]', [{"item_id": "7", "cost": "19.90"}], id="texts"),
+        pytest.param('[{"item_id": 7, "cost": 19.90}]', [{"item_id": "7", "cost": "19.90"}], id="numbers"),
+        pytest.param('[{"cost": 1e5}, {"cost": 1.0}]', [{"cost": "1e5"}, {"cost": "1.0"}], id="digits as written"),
+        pytest.param('[{"name": " Лампа "}, {"name": ""}]', [{"name": "Лампа"}, {}], id="trimmed"),
+        pytest.param('[{"name": null, "url": [], "category": {}, "cost": NaN}]', [{}], id="no texts"),
+        pytest.param('[{"color": "red"}]', [{}], id="unknown keys"),
+        pytest.param("[]", [], id="empty"),
+        pytest.param(None, [], id="none"),
+    ],
+)
+def test_items_in_json(raw_orders: Any, text: str | None, items: list[dict[str, str]]) -> None:
+    """Items in a JSON column are read in their order, numbers digit for digit as text."""
+    assert items_of(raw_orders, text) == (items, False)
+
+
+def test_items_by_the_shops_keys(raw_orders: Any) -> None:
+    """Keys in the items' JSON go by the configuration's names."""
+    assert items_of(raw_orders, '[{"sku": 7, "item_id": 8}]', item_id="sku") == ([{"item_id": "7"}], False)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param('{"item_id": 7}', id="one object"),
+        pytest.param("[7]", id="array of numbers"),
+        pytest.param("[null]", id="array of nulls"),
+        pytest.param("lamp", id="text"),
+        pytest.param("null", id="null"),
+        pytest.param('[{"item_id": 7}, 8]', id="half right"),
+        pytest.param("[" * 100_000, id="nested without end"),
+    ],
+)
+def test_items_unreadable(raw_orders: Any, text: str) -> None:
+    """A JSON column that is no array of objects is flagged, and gives no items."""
+    assert items_of(raw_orders, text) == ([], True)
+
+
+def test_items_with_half_a_character(raw_orders: Any) -> None:
+    """Half of an emoji, as a text cut in the middle leaves it in JSON, does not stop the other orders."""
+    items, unreadable = items_of(raw_orders, r'[{"item_id": "7", "name": "Lamp \ud83d"}]')
+
+    assert unreadable or [item["item_id"] for item in items] == ["7"]
+
+
+def test_items_of_a_query(raw_orders: Any, raw_items: Any) -> None:
+    """A second query's items go to every row of their order, in their order; those of no order are left out."""
+    orders = canonical_orders(
+        raw_orders({"order_id": " 1"}, {"order_id": "2"}, {"order_id": "1"}, {"order_id": None}), "UTC"
+    )
+    items = query_items(
+        raw_items(
+            {"order_id": "1 ", "item_id": "b"},
+            {"order_id": "3", "item_id": "x"},
+            {"order_id": None, "item_id": "y"},
+            {"order_id": "1", "item_id": " a "},
+        ),
+        orders,
+    )
+
+    by_position = items.groupby("position")["item_id"].agg(list).to_dict()
+    assert by_position == {0: ["b", "a"], 2: ["b", "a"]}

@@ -1,0 +1,525 @@
+"""One staged part: what is chosen, what is rejected and why, and the sums."""
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from include.order_sync.model import READY_COLUMNS, OrderStatus
+from include.order_sync.providers import PROVIDERS
+from include.order_sync.staging.partition_hash import partition_hash
+from include.order_sync.transform.transform import Rules, Transformed, transform
+
+WORDS = {
+    "new": OrderStatus.CREATED,
+    "paid": OrderStatus.PAID,
+    "sent": OrderStatus.SHIPPED,
+    "done": OrderStatus.DELIVERED,
+}
+EARLY, NOON, LATE = (f"2026-11-21T{hour}:00:00Z" for hour in ("08", "12", "16"))
+ONE_BAD = "row: not as many fields as the header"
+YESPO_ORDER = {
+    "created_at": EARLY,
+    "customer_id": "c-1",
+    "email": "ann@shop.example",
+    "total_cost": "19.90",
+    "currency": "UAH",
+}
+ITEM = {
+    "item_id": "i",
+    "name": "Lamp",
+    "quantity": "1",
+    "cost": "9.90",
+    "url": "https://x/i",
+    "image_url": "https://x/j",
+}
+
+Run = Callable[..., Transformed]
+
+
+@pytest.fixture(scope="session")
+def run(raw_orders: Any, raw_items: Any) -> Run:
+    """Transform rows for a provider; `items` are those of a second query."""
+
+    def transform_rows(
+        *rows: dict[str, Any], provider: str = "rees46", items: list[dict[str, Any]] | None = None, **rules: Any
+    ) -> Transformed:
+        service = PROVIDERS[provider]
+        plain = Rules(
+            "UTC",
+            datetime(2100, 1, 1, tzinfo=UTC),
+            WORDS,
+            service.statuses,
+            "newest",
+            {},
+            service.checks,
+            service.build,
+        )
+        queried = None if items is None else raw_items(*items)
+        return transform(raw_orders(*rows), queried, replace(plain, **rules))
+
+    return transform_rows
+
+
+def payloads(transformed: Transformed) -> list[Any]:
+    """Return what is sent, read as JSON with its numbers left as text."""
+    return [json.loads(text, parse_int=str, parse_float=str) for text in transformed.ready["payload"]]
+
+
+def reasons(transformed: Transformed) -> dict[str | None, list[str]]:
+    """Return order id -> reasons of the rejected rows."""
+    return dict(zip(transformed.rejected["order_id"], transformed.rejected["reasons"], strict=True))
+
+
+# Newest or every change
+
+
+@pytest.mark.parametrize(
+    ("rows", "sent"),
+    [
+        pytest.param(
+            [{"status": "done", "status_changed_at": LATE}, {"status": "paid", "status_changed_at": NOON}],
+            "done",
+            id="the later status, though its row comes first",
+        ),
+        pytest.param(
+            [{"status": "done", "updated_at": LATE}, {"status": "paid", "updated_at": NOON}],
+            "done",
+            id="of one time, the row that was changed later",
+        ),
+        pytest.param(
+            [
+                {"status": "done", "status_changed_at": LATE, "updated_at": EARLY},
+                {"status": "paid", "status_changed_at": NOON, "updated_at": LATE},
+            ],
+            "done",
+            id="the status' time goes before the row's",
+        ),
+        pytest.param([{"status": "paid"}, {"status": "done"}], "done", id="of one time, the row that comes last"),
+        pytest.param(
+            [{"status": "done", "updated_at": EARLY}, {"status": "paid", "updated_at": None}],
+            "done",
+            id="a row with a change time goes before one without",
+        ),
+        pytest.param(
+            [
+                {"status": "done", "file_modified_at": pd.Timestamp(LATE)},
+                {"status": "paid", "file_modified_at": pd.Timestamp(NOON)},
+            ],
+            "done",
+            id="of one time, the row of the later file",
+        ),
+        pytest.param(
+            [
+                {"status": "done", "status_changed_at": "2026-11-21T14:00:00+02:00", "updated_at": LATE},
+                {"status": "paid", "status_changed_at": "2026-11-21T12:00:00Z", "updated_at": NOON},
+            ],
+            "done",
+            id="times are compared as moments",
+        ),
+        pytest.param([{"order_id": "1 ", "status": "paid"}, {"order_id": " 1", "status": "done"}], "done", id="blanks"),
+    ],
+)
+def test_newest(run: Run, rows: list[dict[str, Any]], sent: str) -> None:
+    """The newest version by the whole version is sent; the others are superseded."""
+    transformed = run(*rows)
+
+    assert [rows[place]["status"] for place in transformed.ready["position"]] == [sent]
+    assert transformed.counts == {"superseded": 1, "orders": 1, "rejected": 0, "not_for_provider": 0}
+
+
+def test_a_remembered_rank_goes_before_the_place_in_the_window(run: Run) -> None:
+    """A row that brings its rank along keeps it, and is newer or older by it; the others are counted."""
+    transformed = run({"status": "done", "rank": 2}, {"status": "paid"}, {"status": "new", "rank": 0}, changes="every")
+
+    assert transformed.ready[["position", "rank"]].to_numpy().tolist() == [[2, 0], [1, 1], [0, 2]]
+    assert run({"status": "done", "rank": 2}, {"status": "paid"}).ready["position"].tolist() == [0]
+
+
+def test_a_rejected_row_has_its_rank(run: Run) -> None:
+    """A row that can't be sent carries its rank, so that the quarantine can remember it."""
+    assert run({"status": "paid"}, {"status": "lost"}).rejected["rank"].tolist() == [1]
+
+
+def test_ids_that_look_alike(run: Run) -> None:
+    """Ids are text: what a number would make equal are orders of their own."""
+    ids = ["7", "007", "7.0", "1e1", "10", "А-1", "A-1"]
+
+    assert sorted(run(*({"order_id": id_} for id_ in ids)).ready["order_id"]) == sorted(ids)
+
+
+def test_newest_is_not_sent_though_an_older_could_be(run: Run) -> None:
+    """Where the newest version cannot be sent, an older one is not sent in its place."""
+    transformed = run({"status": "paid"}, {"status": "lost", "status_changed_at": LATE})
+
+    assert transformed.ready.empty
+    assert transformed.counts == {"superseded": 1, "orders": 1, "rejected": 1, "not_for_provider": 0}
+
+
+def test_every_change(run: Run) -> None:
+    """Every change is sent, an order's in the order of its versions."""
+    transformed = run(
+        {"order_id": "1", "status": "done", "status_changed_at": LATE},
+        {"order_id": "2", "status": "paid", "status_changed_at": NOON},
+        {"order_id": "1", "status": "new", "status_changed_at": EARLY},
+        {"order_id": "1", "status": "paid", "status_changed_at": NOON},
+        changes="every",
+    )
+
+    changes = [row.position for row in transformed.ready.itertuples() if row.order_id == "1"]
+    assert changes == [2, 3, 0]
+    assert transformed.counts == {"superseded": 0, "orders": 4, "rejected": 0, "not_for_provider": 0}
+
+
+@pytest.mark.parametrize("changes", ["newest", "every"])
+def test_rows_without_a_place(run: Run, changes: str) -> None:
+    """A row without a readable id or version is an order of its own: it supersedes nothing and is rejected."""
+    transformed = run(
+        {"order_id": None},
+        {"order_id": " "},
+        {"order_id": "1", "status_changed_at": None},
+        {"order_id": "1", "status_changed_at": "soon"},
+        {"order_id": "1", "updated_at": "soon", "status_changed_at": LATE},
+        {"order_id": "1", "status": "done"},
+        changes=changes,
+    )
+
+    assert transformed.counts == {"superseded": 0, "orders": 6, "rejected": 5, "not_for_provider": 0}
+    assert transformed.ready[["order_id", "position"]].to_numpy().tolist() == [["1", 5]]
+    assert transformed.ready["rank"].dtype == "int64"  # as the ledger keeps it
+    assert transformed.reasons == {
+        "order_id: missing": 2,
+        "status_changed_at: missing": 1,
+        "status_changed_at: not a date and time": 1,
+        "updated_at: not a date and time": 1,
+    }
+
+
+# What is rejected
+
+
+def test_all_reasons_at_once(run: Run) -> None:
+    """A row is rejected with all that is wrong with it, by the general checks and the provider's."""
+    transformed = run(
+        {**YESPO_ORDER, "order_id": None, "status_changed_at": "soon", "email": "ann", "currency": "uah"},
+        {**YESPO_ORDER, "order_id": "2", "email": None, "total_cost": "19,90", "items": "[{}]"},
+        {**YESPO_ORDER, "order_id": "good"},
+        provider="yespo",
+    )
+
+    assert reasons(transformed)["2"] == [
+        "total_cost: not a number",
+        "contact: neither email nor phone",
+        "items: item_id missing",
+        "items: name missing",
+        "items: quantity not a whole number",
+        "items: cost not a number",
+        "items: url missing",
+        "items: image_url missing",
+    ]
+    assert [found for id_, found in reasons(transformed).items() if id_ != "2"] == [
+        [
+            "order_id: missing",
+            "status_changed_at: not a date and time",
+            "currency: not three capital letters",
+            "email: not an address",
+        ]
+    ]
+    assert transformed.reasons["email: not an address"] == 1
+    assert transformed.ready["order_id"].tolist() == ["good"]
+
+
+def test_rejected_rows_are_raw(run: Run) -> None:
+    """A rejected row is kept as the source gave it, with where it stood there."""
+    transformed = run(
+        {}, {"order_id": " 2 ", "status": " Lost ", "status_changed_at": "soon", "line": 77, "origin": "a.csv"}
+    )
+    (row,) = transformed.rejected.to_dict("records")
+
+    assert (row["order_id"], row["status"], row["status_changed_at"]) == (" 2 ", " Lost ", "soon")
+    assert (row["origin"], row["line"]) == ("a.csv", 77)
+
+
+def test_unknown_status_words(run: Run) -> None:
+    """A word that the map lacks is rejected, not guessed, and counted as it is; a missing word is another matter."""
+    transformed = run(
+        {"order_id": "1", "status": "lost"},
+        {"order_id": "2", "status": " lost "},
+        {"order_id": "3", "status": "PAID"},
+        {"order_id": "4", "status": None},
+        {"order_id": "5", "status": "delivered"},
+    )
+
+    assert transformed.first_rows["status: not in the status map"].endswith(":1")
+    assert transformed.reasons == {"status: not in the status map": 4, "status: missing": 1}
+
+
+def test_a_version_in_the_future_keeps_nothing_back(run: Run) -> None:
+    """A wrong year is rejected with that reason, and the order's other rows are sent."""
+    transformed = run(
+        {"order_id": "1", "status": "paid", "status_changed_at": NOON},
+        {"order_id": "1", "status": "done", "status_changed_at": "2926-11-21T12:00:00Z"},
+        {"order_id": "2", "status": "done", "status_changed_at": NOON, "updated_at": "2926-11-21T12:00:00Z"},
+    )
+
+    assert transformed.ready["position"].tolist() == [0]
+    assert transformed.reasons == {"status_changed_at: in the future": 2}
+
+
+def test_problem_rows(run: Run) -> None:
+    """A row that could not be read as one has that reason alone, and no others that follow from it."""
+    nothing = {"order_id": None, "status": None, "status_changed_at": None, "problem": ONE_BAD}
+    transformed = run(nothing, {"order_id": "1"}, nothing)
+
+    assert transformed.rejected["reasons"].tolist() == [[ONE_BAD], [ONE_BAD]]
+    assert transformed.reasons == {ONE_BAD: 2}
+    assert transformed.counts == {"superseded": 0, "orders": 3, "rejected": 2, "not_for_provider": 0}
+
+
+def test_nothing_rejected(run: Run) -> None:
+    """Where all is well there are no reasons."""
+    transformed = run({})
+
+    assert transformed.rejected.empty
+    assert (transformed.reasons, transformed.first_rows) == (Counter(), {})
+
+
+# Codes
+
+
+def test_not_for_the_provider(run: Run) -> None:
+    """A status that the provider has no code for is counted apart, and the provider's checks do not see it."""
+    transformed = run(
+        {"order_id": "1", "status": "new"},
+        {"order_id": "2", "status": "done", "bill_id": "not a number"},
+        {"order_id": "3", "status": "paid", "bill_id": None},
+        {"order_id": "4", "status": "paid", "bill_id": "7"},
+        {"order_id": None, "status": "new"},
+        provider="justclick",
+    )
+
+    assert transformed.counts == {"superseded": 0, "orders": 5, "rejected": 2, "not_for_provider": 2}
+    assert transformed.reasons == {"bill_id: missing": 1, "order_id: missing": 1}
+    assert transformed.ready["order_id"].tolist() == ["4"]
+
+
+def test_newest_not_for_the_provider(run: Run) -> None:
+    """Where the newest version is not for the provider, an older one is not sent in its place."""
+    transformed = run(
+        {"status": "paid", "bill_id": "7"},
+        {"status": "done", "bill_id": "7", "status_changed_at": LATE},
+        provider="justclick",
+    )
+
+    assert transformed.ready.empty
+    assert transformed.counts == {"superseded": 1, "orders": 1, "rejected": 0, "not_for_provider": 1}
+
+
+def test_overridden_codes(run: Run) -> None:
+    """The destination's codes are sent; null takes a status from it."""
+    codes = {**PROVIDERS["rees46"].statuses, OrderStatus.SHIPPED: 1, OrderStatus.PAID: None}
+    transformed = run({"order_id": "1", "status": "sent"}, {"order_id": "2", "status": "paid"}, codes=codes)
+
+    assert payloads(transformed) == [{"id": "1", "status": "1"}]
+    assert transformed.ready["code"].tolist() == ["1"]
+    assert transformed.counts["not_for_provider"] == 1
+
+
+def test_ready_columns(run: Run) -> None:
+    """A ready order carries identity, version, code, payload and its raw row's place, and nothing else of the row."""
+    transformed = run({"order_id": " 1 ", "email": "ann@shop.example", "position": 9})
+    (order,) = transformed.ready.to_dict("records")
+
+    assert list(transformed.ready.columns) == READY_COLUMNS
+    assert (order["order_id"], order["partition_hash"], order["position"]) == ("1", partition_hash("1"), 9)
+    assert order["status_changed_at"] == pd.Timestamp("2026-11-21T10:00:00Z")
+
+
+ALIKE = ("plumless042", "buckeroo042")
+
+
+@settings(max_examples=40)
+@given(st.lists(st.tuples(st.sampled_from([*ALIKE, "1", "2"]), st.sampled_from([EARLY, NOON, LATE]))))
+def test_order_of_what_is_ready(run: Run, rows: list[tuple[str, str]]) -> None:
+    """Orders come by their hash, and an order's changes one after the other by version, also where hashes are equal."""
+    transformed = run(*({"order_id": id_, "status_changed_at": at} for id_, at in rows), changes="every")
+    ready = transformed.ready
+
+    assert partition_hash(ALIKE[0]) == partition_hash(ALIKE[1])
+    assert ready["partition_hash"].is_monotonic_increasing
+    assert (ready["order_id"] != ready["order_id"].shift()).sum() == ready["order_id"].nunique()
+    for _, changes in ready.groupby("order_id"):
+        assert changes[["status_changed_at", "rank"]].apply(tuple, axis=1).is_monotonic_increasing
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("rows", [[], [{"order_id": None}], [{"status": "lost"}]], ids=["none", "no id", "no status"])
+def test_nothing_to_send(run: Run, provider: str, rows: list[dict[str, Any]]) -> None:
+    """A part of which nothing can be sent gives no payloads and no error, for every provider."""
+    transformed = run(*rows, provider=provider)
+
+    assert list(transformed.ready.columns) == READY_COLUMNS
+    assert (len(transformed.ready), len(transformed.rejected)) == (0, len(rows))
+
+
+# Items
+
+
+def test_items_of_a_query(run: Run) -> None:
+    """A second query's items go to every change of their order."""
+    transformed = run(
+        {**YESPO_ORDER, "order_id": "1", "status": "new", "status_changed_at": EARLY},
+        {**YESPO_ORDER, "order_id": "1", "status": "paid"},
+        {**YESPO_ORDER, "order_id": "2", "status_changed_at": LATE, "items": "ignored"},
+        provider="yespo",
+        changes="every",
+        items=[{**ITEM, "order_id": "1", "item_id": "b"}, {**ITEM, "order_id": "1", "item_id": "a"}],
+    )
+
+    sent = [
+        (payload["externalOrderId"], [item["externalItemId"] for item in payload.get("items", [])])
+        for payload in payloads(transformed)
+    ]
+    assert sorted(sent) == [("1", ["b", "a"]), ("1", ["b", "a"]), ("2", [])]
+
+
+def test_items_in_json(run: Run) -> None:
+    """Items in a JSON column go to their order, by the configuration's keys."""
+    transformed = run(
+        {**YESPO_ORDER, "items": json.dumps([{**ITEM, "sku": 7}, {**ITEM, "sku": "8"}])},
+        {**YESPO_ORDER, "order_id": "B", "items": None},
+        provider="yespo",
+        item_columns={"item_id": "sku"},
+    )
+
+    sent = {payload["externalOrderId"]: payload for payload in payloads(transformed)}
+    assert [item["externalItemId"] for item in sent["A-1"]["items"]] == ["7", "8"]
+    assert "items" not in sent["B"]
+
+
+@pytest.mark.parametrize("by_query", [True, False], ids=["second query", "JSON column"])
+@pytest.mark.parametrize(
+    ("column", "reason"),
+    [
+        ("item_id", "items: item_id missing"),
+        ("name", "items: name missing"),
+        ("quantity", "items: quantity not a whole number"),
+        ("cost", "items: cost not a number"),
+        ("url", "items: url missing"),
+        ("image_url", "items: image_url missing"),
+    ],
+)
+def test_items_required_fields(run: Run, by_query: bool, column: str, reason: str) -> None:
+    """One item without a field that the provider requires rejects its order, and no other."""
+    items = [{**ITEM, "order_id": "1"}, {**ITEM, "order_id": "1", column: None}, {**ITEM, "order_id": "2"}]
+    rows = [
+        {**YESPO_ORDER, "order_id": id_, "items": json.dumps([item for item in items if item["order_id"] == id_])}
+        for id_ in ("1", "2")
+    ]
+    transformed = run(*rows, provider="yespo", items=items if by_query else None)
+
+    assert reasons(transformed) == {"1": [reason]}
+    assert transformed.ready["order_id"].tolist() == ["2"]
+
+
+def test_unreadable_items(run: Run) -> None:
+    """Items that cannot be read reject an order of a provider that wants items, and are nothing to others."""
+    row = {**YESPO_ORDER, "items": "{not JSON"}
+
+    assert run(row, provider="yespo").reasons == {"items: not a JSON array of objects": 1}
+    assert run(row, provider="rees46").reasons == {}
+
+
+# Money
+
+
+decimals = st.from_regex(r"-?(0|[1-9][0-9]{0,20})(\.[0-9]{1,12})?", fullmatch=True)
+
+
+@settings(max_examples=25)
+@given(st.lists(decimals, min_size=4, max_size=4))
+def test_money_leaves_as_it_came(run: Run, amounts: list[str]) -> None:
+    """Any decimal number leaves digit for digit as the source wrote it, of orders and items."""
+    total, shipping, cost, cost_in_json = amounts
+    order = {**YESPO_ORDER, "total_cost": total, "shipping": shipping}
+    items = json.dumps([{**ITEM, "cost": "@"}]).replace('"@"', cost_in_json)
+
+    (queried,) = payloads(run(order, provider="yespo", items=[{**ITEM, "order_id": "A-1", "cost": cost}]))
+    (in_json,) = payloads(run({**order, "items": items}, provider="yespo"))
+
+    assert (queried["totalCost"], queried["shipping"], queried["items"][0]["cost"]) == (total, shipping, cost)
+    assert in_json["items"][0]["cost"] == cost_in_json
+
+
+ids = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Z"]), min_size=1, max_size=12)
+
+
+@settings(max_examples=25)
+@given(st.lists(ids | decimals, unique=True, max_size=8))
+def test_ids_leave_as_they_came(run: Run, order_ids: list[str]) -> None:
+    """Any ids leave as the texts they are, none taken for another."""
+    sent = payloads(run(*({"order_id": id_} for id_ in order_ids)))
+
+    assert sorted(payload["id"] for payload in sent) == sorted(order_ids)
+
+
+# Sums
+
+
+times = st.sampled_from([EARLY, NOON, LATE, None, "soon"])
+some_rows = st.lists(
+    st.fixed_dictionaries(
+        {
+            "order_id": st.sampled_from(["1", " 1", "2", "3", None]),
+            "status": st.sampled_from([*WORDS, "lost", None]),
+            "status_changed_at": times,
+            "updated_at": times,
+            "bill_id": st.sampled_from(["7", "x", None]),
+            "problem": st.sampled_from([None, None, None, ONE_BAD]),
+        }
+    ),
+    max_size=12,
+)
+
+
+@settings(max_examples=60)
+@given(some_rows, st.sampled_from(sorted(PROVIDERS)), st.sampled_from(["newest", "every"]))
+def test_sums(run: Run, rows: list[dict[str, Any]], provider: str, changes: str) -> None:
+    """Whatever the rows: rows = orders + superseded, orders = ready + rejected + not for the provider."""
+    transformed = run(*rows, provider=provider, changes=changes)
+    counts = transformed.counts
+
+    assert counts["orders"] + counts["superseded"] == len(rows)
+    assert len(transformed.ready) + counts["rejected"] + counts["not_for_provider"] == counts["orders"]
+    assert len(transformed.rejected) == counts["rejected"]
+    assert all(transformed.rejected["reasons"].map(bool))
+    assert sum(transformed.reasons.values()) == transformed.rejected["reasons"].map(len).sum()
+    if changes == "every":
+        assert counts["superseded"] == 0
+    else:
+        assert transformed.ready["order_id"].is_unique
+
+
+@settings(max_examples=60)
+@given(some_rows)
+def test_newest_of_any_rows(run: Run, rows: list[dict[str, Any]]) -> None:
+    """Whatever the rows, what is sent of an order is the greatest of its versions that can be told."""
+    transformed = run(*rows)
+    newest: dict[str, Any] = {}
+    for position, row in enumerate(rows):
+        if row["problem"] or row["order_id"] is None or row["status_changed_at"] in (None, "soon"):
+            continue
+        if row["updated_at"] != "soon":
+            version = (row["status_changed_at"], row["updated_at"] or "", position)
+            order_id = row["order_id"].strip()
+            newest[order_id] = max(newest.get(order_id, ()), (*version, row["status"]))
+
+    expected = {id_: version[2] for id_, version in newest.items() if version[3] in WORDS}
+    assert dict(zip(transformed.ready["order_id"], transformed.ready["position"], strict=True)) == expected

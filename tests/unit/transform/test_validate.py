@@ -1,0 +1,41 @@
+"""Faults: found, put together, and told for each row."""
+
+import pandas as pd
+
+from include.order_sync.transform.checks import Check, missing, no_match
+from include.order_sync.transform.validate import any_of, find_faults, reasons_of
+
+ORDERS = pd.DataFrame({"a": ["1", None, "x"], "b": [None, None, "y"]}, index=[5, 3, 9], dtype="str")
+CHECKS = (
+    Check("a: missing", "", missing("a")),
+    Check("b: missing", "", missing("b")),
+    Check("a: not a number", "", no_match("a", r"\d+")),
+    Check("a: too long", "", lambda orders, _items: orders["a"].str.len().gt(1)),
+)
+
+
+def test_find_faults() -> None:
+    """Each reason that occurs is given with where it does; one that does not is left out."""
+    faults = find_faults(ORDERS, pd.DataFrame(), CHECKS)
+
+    assert {reason: wrong[wrong].index.tolist() for reason, wrong in faults.items()} == {
+        "a: missing": [3],
+        "b: missing": [5, 3],
+        "a: not a number": [9],
+    }
+
+
+def test_any_of() -> None:
+    """An order is wrong where it has at least one fault; without faults none is."""
+    faults = find_faults(ORDERS, pd.DataFrame(), CHECKS[2:])
+
+    assert any_of(faults, ORDERS.index).to_dict() == {5: False, 3: False, 9: True}
+    assert not any_of({}, ORDERS.index).any()
+
+
+def test_reasons_of() -> None:
+    """Each row of an index gets all its reasons, in the order of the checks, and an empty list if it has none."""
+    faults = find_faults(ORDERS, pd.DataFrame(), CHECKS)
+
+    assert reasons_of(faults, pd.Index([9, 3])).to_dict() == {9: ["a: not a number"], 3: ["a: missing", "b: missing"]}
+    assert reasons_of({}, pd.Index([5])).to_dict() == {5: []}
