@@ -19,8 +19,8 @@ if TYPE_CHECKING:  # a task imports what it needs, and no more
     import requests
 
     from include.order_sync.configuration.models import Destination, Source
+    from include.order_sync.delivery.decision_table import SendOptions
     from include.order_sync.delivery.loop import Delivery
-    from include.order_sync.delivery.planning import SendOptions
     from include.order_sync.ledger.encrypted_rows import RowEncryptor
     from include.order_sync.ledger.session import LedgerSession
     from include.order_sync.providers.base import Credentials
@@ -119,7 +119,7 @@ def transform_parts(staging: Staging, source: Source, destination: Destination) 
 
 def send_options(destination: Destination, *, resend: bool = False, retry_rejected: bool = False) -> SendOptions:
     """Return what a destination's configuration, and a run, say about sending."""
-    from include.order_sync.delivery.planning import SendOptions
+    from include.order_sync.delivery.decision_table import SendOptions
 
     return SendOptions(
         send_when=destination.send_when,
@@ -147,7 +147,8 @@ def delivery(
         encryptor: of the run's staged rows.
         send_options: of the destination and the run.
     """
-    from include.order_sync.delivery.loop import Delivery, DeliveryResult
+    from include.order_sync.delivery.loop import Delivery
+    from include.order_sync.delivery.result import DeliveryResult
 
     return Delivery(
         destination.service,

@@ -13,8 +13,9 @@ import requests
 import sqlalchemy as sa
 
 from include.order_sync.delivery import http
-from include.order_sync.delivery.loop import Delivery, DeliveryResult
-from include.order_sync.delivery.planning import SendOptions
+from include.order_sync.delivery.decision_table import SendOptions
+from include.order_sync.delivery.loop import Delivery
+from include.order_sync.delivery.result import DeliveryResult
 from include.order_sync.ledger.encrypted_rows import QuarantineEntry
 from include.order_sync.ledger.session import open_session
 from include.order_sync.model import OrderStatus

@@ -11,8 +11,9 @@ import psycopg
 import pytest
 
 from include.order_sync.delivery import http
-from include.order_sync.delivery.loop import Delivery, DeliveryResult
-from include.order_sync.delivery.planning import SendOptions
+from include.order_sync.delivery.decision_table import SendOptions
+from include.order_sync.delivery.loop import Delivery
+from include.order_sync.delivery.result import DeliveryResult
 from include.order_sync.errors import BatchRefusedError, InDoubtError, StopError, TryAgainError
 from include.order_sync.ledger import attempts
 from include.order_sync.ledger.encrypted_rows import QuarantineEntry

@@ -8,7 +8,9 @@ import pytest
 import sqlalchemy as sa
 
 from include.order_sync.delivery import http
-from include.order_sync.delivery.planning import Planner, SendOptions
+from include.order_sync.delivery.decision_table import SendOptions
+from include.order_sync.delivery.planning import Planner
+from include.order_sync.delivery.preview import preview
 from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.ledger import schema
 from include.order_sync.ledger.session import open_session
@@ -422,7 +424,7 @@ def test_a_preview_shows_old_and_new_codes(provider, deliver, sandbox, ledger):
     with open_session(
         ledger, "order_sync_ledger", destination=deliver.destination, run="look", try_number=1, read_only=True
     ) as session:
-        outcomes, shown = Planner(provider, session.look_ahead, SendOptions()).preview([part])
+        outcomes, shown = preview(Planner(provider, session.look_ahead, SendOptions()), [part])
     assert outcomes == {"not_sent": 2, "unchanged": 1}
     codes = provider.statuses
     assert sorted(shown.fillna("").to_numpy().tolist()) == [

@@ -1,4 +1,4 @@
-"""Batches: orders that go in one request, cut from lots that are written down at once."""
+"""Batches: the orders of one request. They are cut from ledger writes, groups of batches that are recorded at once."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ import pandas as pd
 
 from include.order_sync import tuning
 
-# What a batch needs of its orders: to be written down, to be sent, and to find their rows for the quarantine.
+# The columns that a batch needs: to be recorded, to be sent, and to find its rows for the quarantine.
 BATCH_COLUMNS = ["order_id", "attempt", "payload", "held_if_in_doubt", "partition_hash", "position", "rank"]
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Orders that go in one request, and are written down in the ledger.
+    """The orders of one request, recorded in the ledger.
 
     Args:
         number: in the ledger.
         order_ids: no order twice.
-        payloads: one an order.
-        lot: BATCH_COLUMNS of these orders and others.
-        start: where in the lot these begin.
+        payloads: one for each order.
+        write: BATCH_COLUMNS of all orders of its ledger write.
+        start: the batch's first row there.
     """
 
     number: int
     order_ids: Sequence[str]
     payloads: Sequence[str]
-    lot: pd.DataFrame
+    write: pd.DataFrame
     start: int
 
     def __len__(self) -> int:
@@ -37,28 +37,36 @@ class Batch:
     @property
     def orders(self) -> pd.DataFrame:
         """BATCH_COLUMNS of its orders."""
-        return self.lot.iloc[self.start : self.start + len(self)]
+        return self.write.iloc[self.start : self.start + len(self)]
 
 
-def sizes_of(lot: pd.DataFrame, max_orders: int) -> list[int]:
-    """Return how many orders each batch of a lot has."""
-    return [min(max_orders, len(lot) - start) for start in range(0, len(lot), max_orders)]
+def sizes_of(write: pd.DataFrame, max_orders: int) -> list[int]:
+    """Return the number of orders in each batch of a ledger write."""
+    return [min(max_orders, len(write) - start) for start in range(0, len(write), max_orders)]
 
 
-def batches_of(lot: pd.DataFrame, numbers: Sequence[int], max_orders: int) -> list[Batch]:
-    """Return the batches of a lot, that have got these numbers."""
-    order_ids, payloads = lot["order_id"].tolist(), lot["payload"].tolist()
+def batches_of(write: pd.DataFrame, numbers: Sequence[int], max_orders: int) -> list[Batch]:
+    """Return the batches of a ledger write.
+
+    Args:
+        write: BATCH_COLUMNS.
+        numbers: of the batches, in order, as the ledger gave them.
+        max_orders: the most that a batch may hold.
+    """
+    order_ids, payloads = write["order_id"].tolist(), write["payload"].tolist()
     return [
-        Batch(number, order_ids[start : start + max_orders], payloads[start : start + max_orders], lot, start)
-        for number, start in zip(numbers, range(0, len(lot), max_orders), strict=True)
+        Batch(number, order_ids[start : start + max_orders], payloads[start : start + max_orders], write, start)
+        for number, start in zip(numbers, range(0, len(write), max_orders), strict=True)
     ]
 
 
 class LedgerWrites:
-    """Gathers orders part by part, and gives them out in lots that are cut into batches as they are.
+    """Collects orders part by part, and gives them out in ledger writes, which are cut into batches as they are.
 
-    No lot is empty, no batch has an order twice, an order's changes come one after the other, and only the last batch
-    before an order's next change, or before the end, is not full.
+    Invariants:
+    - no ledger write is empty, and no batch has an order twice;
+    - an order's changes come one after the other;
+    - every batch is full but the last one before an order's next change, and the last one of all.
 
     Args:
         max_orders: the most that a batch may hold.
@@ -68,13 +76,13 @@ class LedgerWrites:
         self._max_orders = max_orders
         self._waiting: list[pd.DataFrame] = []
 
-    def of(self, part: pd.DataFrame) -> Iterator[pd.DataFrame]:
-        """Yield the lots that a part's orders complete.
+    def add(self, part: pd.DataFrame) -> Iterator[pd.DataFrame]:
+        """Yield the ledger writes that a part's orders complete.
 
         Args:
-            part: `order_id`, `partition_hash`, and what else an order carries; all changes of an order, in order.
+            part: `order_id`, `partition_hash`, and any other columns; all changes of an order, in order.
         """
-        # Only orders of the same hash can be the same order.
+        # Equal hashes are not always one order, but one order always has equal hashes.
         several = not part["partition_hash"].is_unique
         changes = part.groupby(part.groupby("order_id").cumcount()) if several else [(0, part)]
         for change, orders in changes:
@@ -86,7 +94,7 @@ class LedgerWrites:
                 yield from self._taken(whole_batches=True)
 
     def rest(self) -> Iterator[pd.DataFrame]:
-        """Yield what is left."""
+        """Yield the orders that are left."""
         yield from self._taken(whole_batches=False)
 
     def _taken(self, *, whole_batches: bool) -> Iterator[pd.DataFrame]:

@@ -1,10 +1,12 @@
-"""Compares ready orders with the ledger: what is to be sent, and what became or becomes of the rest. Pure pandas."""
+"""The decision table: compares ready orders with the ledger and says what happens to each. Pure pandas."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 
 from include.order_sync.model import VERSION
@@ -21,85 +23,221 @@ class Action(StrEnum):
     HELD = "held"
 
 
-def plan(
-    ready: pd.DataFrame,
-    known: pd.DataFrame,
-    own: pd.Series,
-    *,
-    send_when: Literal["status", "content"],
-    resend: bool,
-    retry_rejected: bool,
-) -> pd.Series:
-    """Return the Action for each ready order; the index is that of `ready`.
+class Relation(StrEnum):
+    """How the version of a ready order lies to the highest one that was ever attempted."""
 
-    A version is compared as a whole with the highest that was ever attempted. An order whose code (`send_when:
-    status`) or payload (`content`) is the one that the service has is unchanged; `resend` sends it all the same, but
-    once in a run, and never an older version. A held order waits for a person, unless a newer version has another
-    code: that one is sent, and the held one is resolved by it.
+    UNKNOWN = "unknown"  # nothing of this order was ever attempted
+    NEWER = "newer"
+    SAME = "same"
+    OLDER = "older"
+
+
+@dataclass(frozen=True)
+class SendOptions:
+    """What a destination's configuration and a run's params say about sending.
 
     Args:
-        ready: partition_hash, order_id, code, payload_hash; an order's changes in order.
-        known: STATE_COLUMNS of the ledger, row by row, as `compare` gives them; where the ledger does not know an
-            order, `verdict` is missing.
-        own: the verdict that this run's earlier tries have got, row by row; missing where they have none.
-        send_when: what makes an order changed.
+        send_when: what makes an order changed: its code (status), or its payload (content).
+        resend_in_doubt: repeat sends with an unknown outcome, even where the provider's rule is to hold them.
         resend: send unchanged orders too.
         retry_rejected: send again what the service has rejected, though it is the same.
     """
-    verdict = known["verdict"]
-    several = ready["partition_hash"].duplicated(keep=False)  # and maybe some that are there once
-    if verdict.isna().all() and own.isna().all() and not several.any():
-        return pd.Series(Action.SEND.value, index=ready.index, dtype="str")
-    newer, same = known["newer"], known["same"]
-    ahead = newer | verdict.isna()
 
-    fact = "code" if send_when == "status" else "payload_hash"
+    send_when: Literal["status", "content"] = "status"
+    resend_in_doubt: bool = False
+    resend: bool = False
+    retry_rejected: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """One row of the decision table: an order for which every given fact holds gets the action.
+
+    A fact that is None holds for every order.
+
+    Args:
+        action: of the row.
+        why: the row as a sentence.
+        own: the verdict that an earlier try of this run got for this version.
+        relation: of its version to the ledger's; one of several.
+        verdict: of the attempt of the ledger's version.
+        changed: the code (`send_when: content`: the payload) differs from the one that the service has.
+        altered: the payload differs from that of the last attempt.
+        repeats_held: a newer version with the code of a held send, and no other code in between.
+        resend, retry_rejected: options of the run.
+    """
+
+    action: Action
+    why: str
+    own: Literal["accepted", "rejected"] | None = None
+    relation: tuple[Relation, ...] | None = None
+    verdict: Literal["accepted", "rejected", "in_doubt", "held"] | None = None
+    changed: bool | None = None
+    altered: bool | None = None
+    repeats_held: bool | None = None
+    resend: bool | None = None
+    retry_rejected: bool | None = None
+
+
+_UNKNOWN_OR_NEWER = (Relation.UNKNOWN, Relation.NEWER)
+_SAME = (Relation.SAME,)
+
+# The first row that fits an order decides. The last two rows fit every order that no other row fits.
+TABLE = (
+    Rule(own="accepted", action=Action.ACCEPTED, why="an earlier try of this run delivered it"),
+    Rule(
+        own="rejected",
+        relation=(Relation.UNKNOWN, Relation.NEWER, Relation.OLDER),
+        action=Action.REJECTED,
+        why="the service rejected it in an earlier try of this run",
+    ),
+    Rule(
+        own="rejected",
+        relation=_SAME,
+        altered=False,
+        action=Action.REJECTED,
+        why="the service rejected this payload in an earlier try of this run",
+    ),
+    Rule(relation=(Relation.OLDER,), action=Action.STALE, why="a newer version was attempted before"),
+    Rule(relation=_SAME, verdict="held", action=Action.HELD, why="its send is in doubt and waits for a person"),
+    Rule(
+        relation=(Relation.NEWER,),
+        verdict="held",
+        repeats_held=True,
+        action=Action.HELD,
+        why="it would repeat a send that is in doubt and waits for a person",
+    ),
+    Rule(resend=True, action=Action.SEND, why="the run was asked to send unchanged orders too"),
+    Rule(relation=_SAME, verdict="in_doubt", action=Action.SEND, why="its send is in doubt and may be repeated"),
+    Rule(
+        relation=_SAME,
+        verdict="rejected",
+        altered=True,
+        action=Action.SEND,
+        why="the service rejected another payload of this version",
+    ),
+    Rule(
+        relation=_SAME,
+        verdict="rejected",
+        retry_rejected=True,
+        action=Action.SEND,
+        why="a redrive tries again what the service rejected",
+    ),
+    Rule(
+        relation=_SAME,
+        verdict="rejected",
+        action=Action.REJECTED,
+        why="the service rejected this version with this payload",
+    ),
+    Rule(relation=_SAME, action=Action.UNCHANGED, why="the service accepted this very version"),
+    Rule(relation=_UNKNOWN_OR_NEWER, changed=True, action=Action.SEND, why="the service does not have this code yet"),
+    Rule(relation=_UNKNOWN_OR_NEWER, changed=False, action=Action.UNCHANGED, why="the service has this code already"),
+)
+
+
+def decide(ready: pd.DataFrame, known: pd.DataFrame, own: pd.Series, options: SendOptions) -> pd.Series:
+    """Return the Action for each ready order, by TABLE.
+
+    Args:
+        ready: partition_hash, order_id, VERSION, code, payload_hash; an order's changes in order.
+        known: STATE_COLUMNS of the ledger, row by row; where the ledger does not know an order, `verdict` is missing.
+        own: the verdict that an earlier try of this run got for each version; missing without one.
+        options: of the destination and the run.
+
+    Returns:
+        A column with the index of `ready`.
+    """
+    facts = _facts(ready, known, own, options)
+    names = list(Action)
+    actions = np.select(
+        [_fits(rule, facts, options, len(ready)) for rule in TABLE],
+        [names.index(rule.action) for rule in TABLE],
+        default=len(names),  # an order that no row fits is an error below
+    )
+    return pd.Series(pd.array(names, dtype="str").take(actions), index=ready.index)
+
+
+def relations(ready: pd.DataFrame, known: pd.DataFrame) -> dict[Relation, np.ndarray]:
+    """Return, for each Relation, a mask of the orders that stand in it. Each order stands in exactly one.
+
+    Args:
+        ready: VERSION.
+        known: VERSION and `verdict` of the ledger, row by row; `verdict` is missing where an order is unknown.
+    """
+    is_known = known["verdict"].notna().to_numpy(dtype="bool")
+    newer, same = np.zeros(len(ready), dtype="bool"), is_known
+    for column in VERSION:
+        newer = newer | (same & (ready[column] > known[column]).to_numpy(dtype="bool"))
+        same = same & (ready[column] == known[column]).to_numpy(dtype="bool")
+    return {
+        Relation.UNKNOWN: ~is_known,
+        Relation.NEWER: newer,
+        Relation.SAME: same,
+        Relation.OLDER: is_known & ~newer & ~same,
+    }
+
+
+def _facts(
+    ready: pd.DataFrame, known: pd.DataFrame, own: pd.Series, options: SendOptions
+) -> dict[tuple[str, object], np.ndarray]:
+    """Return a mask of the orders for which each fact has each value."""
+    relation = relations(ready, known)
+    unknown_or_newer = relation[Relation.UNKNOWN] | relation[Relation.NEWER]
+    verdict = {name: _is(known["verdict"], name) for name in ("accepted", "rejected", "in_doubt", "held")}
     altered = _differ(ready["payload_hash"], known["attempted_hash"])
-    again = same & (verdict.eq("in_doubt") | (verdict.eq("rejected") & (altered | retry_rejected)))
-    # Where an order has several changes in this window, each is compared with the one before it.
-    before = _before(ready, fact, ahead | again, several)
-    taken = known[fact].where(verdict.notna() & verdict.ne("in_doubt"))  # what is in doubt may not have been taken
-    changed = _differ(ready[fact], before.where(before.notna(), taken))
-    code_before = _before(ready, "code", ahead | again, several).fillna(known["code"])
-    held = verdict.eq("held") & (same | (newer & ready["code"].eq(known["code"]) & code_before.eq(known["code"])))
-    refused = same & verdict.eq("rejected") & ~again
 
-    action = pd.Series(Action.STALE.value, index=ready.index, dtype="str")
-    action[ahead | same] = Action.UNCHANGED.value
-    action[refused] = Action.REJECTED.value
-    action[(ahead & changed) | again] = Action.SEND.value
-    if resend:
-        action[ahead | same] = Action.SEND.value
-    action[held] = Action.HELD.value
-    action[own.eq("accepted")] = Action.ACCEPTED.value
-    action[own.eq("rejected") & (~altered | ~same)] = Action.REJECTED.value
-    return action
+    # An order may have several changes in one window: each is compared with the change that is sent before it.
+    is_sent = unknown_or_newer | (
+        relation[Relation.SAME] & (verdict["in_doubt"] | (verdict["rejected"] & (altered | options.retry_rejected)))
+    )
+    taken = known.where(known["verdict"].notna() & ~verdict["in_doubt"])  # a send in doubt may not have been taken
+    column = "code" if options.send_when == "status" else "payload_hash"
+    changed = _differ(ready[column], _change_before(ready, column, is_sent).fillna(taken[column]))
+    code_before = _change_before(ready, "code", is_sent).fillna(known["code"])
+    repeats_held = _is(ready["code"], known["code"]) & _is(code_before, known["code"])
+    return {
+        **{("own", name): _is(own, name) for name in ("accepted", "rejected")},
+        **{("relation", name): mask for name, mask in relation.items()},
+        **{("verdict", name): mask for name, mask in verdict.items()},
+        **{("changed", value): changed == value for value in (True, False)},
+        **{("altered", value): altered == value for value in (True, False)},
+        **{("repeats_held", value): repeats_held == value for value in (True, False)},
+    }
 
 
-def _before(ready: pd.DataFrame, column: str, counts: pd.Series, several: pd.Series) -> pd.Series:
-    """Return the value of each row's predecessor among the changes of its order that count; missing without one."""
+def _fits(rule: Rule, facts: dict[tuple[str, object], np.ndarray], options: SendOptions, orders: int) -> np.ndarray:
+    """Return a mask of the orders for which a rule's facts hold."""
+    for option in ("resend", "retry_rejected"):
+        if getattr(rule, option) not in (None, getattr(options, option)):
+            return np.zeros(orders, dtype="bool")
+    fits = np.ones(orders, dtype="bool")
+    if rule.relation is not None:
+        fits = np.logical_or.reduce([facts["relation", relation] for relation in rule.relation])
+    for fact in ("own", "verdict", "changed", "altered", "repeats_held"):
+        value = getattr(rule, fact)
+        if value is not None:
+            fits = fits & facts[fact, value]
+    return fits
+
+
+def _change_before(ready: pd.DataFrame, column: str, is_sent: np.ndarray) -> pd.Series:
+    """Return the value of each row's predecessor among the changes of its order that are sent; missing without one."""
     before = pd.Series(pd.NA, index=ready.index, dtype=ready[column].dtype)
+    # Equal hashes are not always one order, but one order always has equal hashes.
+    several = ready["partition_hash"].duplicated(keep=False)
     if several.any():
-        values = ready[column].where(counts)[several]
+        values = ready[column].where(is_sent)[several]
         before[several] = values.groupby(ready["order_id"][several]).shift()
     return before
 
 
-def _differ(ours: pd.Series, theirs: pd.Series) -> pd.Series:
-    """Return where two columns differ; what is missing differs from all."""
-    return ours.ne(theirs).fillna(True).astype("bool")
+def _is(column: pd.Series, value: str | pd.Series) -> np.ndarray:
+    """Return a mask of the rows that have the value; a missing one has none."""
+    mask: np.ndarray = column.eq(value).fillna(False).to_numpy(dtype="bool")
+    return mask
 
 
-def compare(ready: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
-    """Return `known`, and where an order's version is `newer` than the ledger's, and where it is the `same`.
-
-    Args:
-        ready: VERSION.
-        known: VERSION and verdict, row by row.
-    """
-    newer = pd.Series(False, index=ready.index)
-    same = known["verdict"].notna()
-    for column in VERSION:
-        newer |= same & (ready[column] > known[column])
-        same &= ready[column] == known[column]
-    return known.assign(newer=newer, same=same)
+def _differ(ours: pd.Series, theirs: pd.Series) -> np.ndarray:
+    """Return a mask of the rows in which two columns differ; a missing value differs from every other."""
+    mask: np.ndarray = ours.ne(theirs).fillna(True).to_numpy(dtype="bool")
+    return mask

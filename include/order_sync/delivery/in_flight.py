@@ -1,4 +1,4 @@
-"""Batches under way: requests that have left and whose answers are still to come."""
+"""Requests in flight: batches that have left and whose answers are still to come."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from include.order_sync.delivery.batching import Batch
 
 
 class InFlight:
-    """At most so many batches at once, and of no order two.
+    """Limits the batches in flight: at most `connections` at once, and no two with the same order.
 
-    Threads do nothing but ask the service; whoever has put a batch in here takes it out again, with its answer.
+    Its threads only ask the service. The thread that sends a batch also takes it out again, with its answer.
 
     Args:
-        ask: sends one batch, and returns what came of it or raises.
-        connections: how many batches may be under way at once.
+        ask: sends one batch, and returns its answer or raises.
+        connections: how many batches may be in flight at once.
     """
 
     def __init__(self, ask: Callable[[Batch], Any], connections: int) -> None:
         self._ask = ask
         self._connections = connections
         self._pool = ThreadPoolExecutor(connections, "request")
-        self._under_way: dict[Future[Any], Batch] = {}
+        self._batches: dict[Future[Any], Batch] = {}
         self._orders: set[str] = set()
         self._answered: SimpleQueue[Future[Any]] = SimpleQueue()
 
@@ -38,26 +38,26 @@ class InFlight:
         self._pool.shutdown()
 
     def __len__(self) -> int:
-        return len(self._under_way)
+        return len(self._batches)
 
-    def has_place_for(self, batch: Batch) -> bool:
-        """Tell whether the batch may leave now: no answer is to come first."""
+    def has_room_for(self, batch: Batch) -> bool:
+        """Return whether the batch may leave now, without waiting for an answer."""
         if len(self) == self._connections:
             return False
         return not self or self._orders.isdisjoint(batch.order_ids)
 
     def send(self, batch: Batch) -> None:
-        """Let a batch leave."""
+        """Send a batch."""
         future = self._pool.submit(self._ask, batch)
-        self._under_way[future] = batch
+        self._batches[future] = batch
         if self._connections > 1:
             self._orders.update(batch.order_ids)
         future.add_done_callback(self._answered.put)
 
     def take(self) -> tuple[Batch, Future[Any]]:
-        """Wait for the next answer, and return the batch and what came of it."""
+        """Wait for the next answer; return the batch and the answer."""
         future = self._answered.get()
-        batch = self._under_way.pop(future)
+        batch = self._batches.pop(future)
         if self._connections > 1:
             self._orders.difference_update(batch.order_ids)
         return batch, future

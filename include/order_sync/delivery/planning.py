@@ -1,4 +1,4 @@
-"""Plans a run's parts against the ledger, for a delivery or to be looked at."""
+"""Plans a run's parts: ready orders are compared with the ledger, and each gets its action."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -15,32 +14,11 @@ import pyarrow.compute as pc
 
 from include.order_sync.columns.text import array_of
 from include.order_sync.delivery.batching import BATCH_COLUMNS
-from include.order_sync.delivery.decision_table import Action, compare, plan
+from include.order_sync.delivery.decision_table import Action, Relation, SendOptions, decide, relations
 from include.order_sync.ledger import attempts
 from include.order_sync.ledger.look_ahead import LookAheadSession
 from include.order_sync.model import READY_COLUMNS, VERSION
-from include.order_sync.prefetch import prefetch
 from include.order_sync.providers.base import Provider
-
-FIRST_SHOWN = 20
-NOT_SENT = "not_sent"
-
-
-@dataclass(frozen=True)
-class SendOptions:
-    """What a destination's configuration and a run's params say about sending.
-
-    Args:
-        send_when: what makes an order changed: its code (status), or its payload (content).
-        resend_in_doubt: repeat what is in doubt, also where the provider's rule would hold it.
-        resend: send unchanged orders too.
-        retry_rejected: send again what the service has rejected, though it is the same.
-    """
-
-    send_when: Literal["status", "content"] = "status"
-    resend_in_doubt: bool = False
-    resend: bool = False
-    retry_rejected: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,9 +27,10 @@ class PartPlan:
 
     Args:
         to_send: BATCH_COLUMNS of batching.py, an order's changes in order.
-        recheck: rows of the part that look unchanged, but a change of their order is to be sent before.
-        newer: newer versions of orders of which the service has the code, as LedgerSession.advance() takes them.
-        held: orders that wait for a person, as attempts.
+        recheck: READY_COLUMNS of orders that look unchanged beside an earlier change of theirs that is sent first:
+            they are planned again once that change has its verdict.
+        newer: newer versions of orders whose code the service has, as LedgerSession.advance() takes them.
+        held: orders that wait for a person, as `decisions` gives them.
         outcomes: how many of the other orders have each Action.
     """
 
@@ -64,78 +43,78 @@ class PartPlan:
 
 @dataclass(frozen=True)
 class Planner:
-    """Compares ready orders with what the ledger knows.
+    """Compares ready orders with the states that the ledger knows. It changes nothing.
 
     Args:
         provider: whose in-doubt rule counts.
         ledger: whose states.
-        send_options: of the destination and the run.
+        options: of the destination and the run.
     """
 
     provider: Provider
     ledger: LookAheadSession
-    send_options: SendOptions
+    options: SendOptions
 
     def plans(self, parts: Iterable[pd.DataFrame]) -> Iterator[PartPlan]:
-        """Yield what to do with each part's orders; nothing is done here. The next part's states are read meanwhile.
+        """Yield the plan of each part that is not empty.
 
         Args:
-            parts: READY_COLUMNS of transform.py.
+            parts: READY_COLUMNS.
         """
-        for part, states in self._with_states(parts):
-            delivered = self._delivered(part, states)
-            yield self._planned(*self._plan(part[~delivered], states), int(delivered.sum()))
+        for part in parts:
+            if part.empty:
+                continue
+            states = self._states(part)
+            accepted = self._accepted_versions(part, states)
+            orders, actions = self._decide(part[~accepted], states)
+            yield self._plan(orders, actions, int(accepted.sum()))
 
-    def _with_states(self, parts: Iterable[pd.DataFrame]) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
-        for part, found in prefetch((part, self.ledger.find(part)) for part in parts if len(part)):
-            yield part, attempts.states(found)
+    def decisions(self, part: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
+        """Return a part's orders with what is known of each, and the Action for each.
 
-    def _delivered(self, part: pd.DataFrame, states: pd.DataFrame) -> np.ndarray:
-        """Return where the service has taken the very version, so that the order is unchanged whatever else is known.
+        Args:
+            part: READY_COLUMNS; not empty.
 
-        That is most of a window that is read again, and spares them all that follows.
+        Returns:
+            READY_COLUMNS and `payload_hash`; `held_if_in_doubt`; `known_code` and `known_hash` of what the service has;
+            and whether its version is `newer` than the ledger's. Then a column of Action with the same index.
         """
-        if states.empty or self.send_options.resend or not self._own.empty:
+        return self._decide(part, self._states(part))
+
+    def _states(self, part: pd.DataFrame) -> pd.DataFrame:
+        return attempts.states(self.ledger.find(part))
+
+    def _accepted_versions(self, part: pd.DataFrame, states: pd.DataFrame) -> np.ndarray:
+        """Fast path: mask of rows whose exact version was already accepted. Usually most of a re-read window."""
+        if states.empty or self.options.resend or not self._own.empty:
             return np.zeros(len(part), dtype="bool")
-        at = _places(part, states)
-        delivered: np.ndarray = (
-            at.is_valid().to_numpy(zero_copy_only=False) & ~part["partition_hash"].duplicated(keep=False).to_numpy()
+        rows_in_states = _rows_in(states, part)
+        accepted: np.ndarray = (
+            rows_in_states.is_valid().to_numpy(zero_copy_only=False)
+            & ~part["partition_hash"].duplicated(keep=False).to_numpy()
         )
-        rows = at.fill_null(0).to_numpy()
-        delivered &= states["verdict"].eq("accepted").to_numpy(dtype="bool")[rows]
+        rows = rows_in_states.fill_null(0).to_numpy()
+        accepted &= states["verdict"].eq("accepted").to_numpy(dtype="bool")[rows]
         for column in VERSION:
             ours, theirs = (pa.array(frame[column]).cast(pa.int64()).to_numpy() for frame in (part, states))
-            delivered &= ours == theirs[rows]
-        return delivered
+            accepted &= ours == theirs[rows]
+        return accepted
 
-    def _plan(self, part: pd.DataFrame, states: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
-        """Return a part's orders as attempts, and the Action for each.
-
-        An attempt has, besides, its `payload_hash`; `held_if_in_doubt`; of what the service has, `known_code` and
-        `known_hash`; and whether its version is `newer` than the ledger's.
-        """
-        known = compare(part, _row_by_row(states, part))
+    def _decide(self, part: pd.DataFrame, states: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
+        known = _row_by_row(states, part)
         orders = part.assign(
             payload_hash=payload_hashes(part["payload"]),
-            held_if_in_doubt=part["code"].isin(self.provider.held_codes) & (not self.send_options.resend_in_doubt),
+            held_if_in_doubt=part["code"].isin(self.provider.held_codes) & (not self.options.resend_in_doubt),
             known_code=known["code"].where(known["verdict"].notna()),
             known_hash=known["payload_hash"],
-            newer=known["newer"],
+            newer=relations(part, known)[Relation.NEWER],
         )
-        action = plan(
-            orders,
-            known,
-            self._own_verdicts(part),
-            send_when=self.send_options.send_when,
-            resend=self.send_options.resend,
-            retry_rejected=self.send_options.retry_rejected,
-        )
-        return orders, action
+        return orders, decide(orders, known, self._own_verdicts(part), self.options)
 
-    def _planned(self, orders: pd.DataFrame, action: pd.Series, delivered: int) -> PartPlan:
-        send, held = action == Action.SEND, action == Action.HELD
+    def _plan(self, orders: pd.DataFrame, actions: pd.Series, accepted: int) -> PartPlan:
+        send, held = actions == Action.SEND, actions == Action.HELD
         to_send = orders[send]
-        unchanged = orders[action == Action.UNCHANGED]
+        unchanged = orders[actions == Action.UNCHANGED]
         if not unchanged["partition_hash"].is_unique:
             unchanged = unchanged.drop_duplicates("order_id", keep="last")
         # The ledger may learn of these only after that change is sent.
@@ -143,31 +122,17 @@ class Planner:
         # After a refusal, what is unchanged against the refused one is not what the service has.
         known = unchanged["newer"] & unchanged["code"].eq(unchanged["known_code"])
         newer = unchanged[~waits & known]
-        others = {str(name): n for name, n in action[~send & ~held].value_counts().items()}
+        others = {str(name): n for name, n in actions[~send & ~held].value_counts().items()}
         return PartPlan(
             to_send=to_send.assign(attempt=self._lines(to_send))[BATCH_COLUMNS],
             recheck=unchanged.loc[waits, READY_COLUMNS],
             newer=newer.assign(attempt=self._lines(newer.assign(payload_hash=newer["known_hash"]))),
             held=orders[held],
-            outcomes=Counter(others) + Counter({Action.UNCHANGED: delivered}),
+            outcomes=Counter(others) + Counter({Action.UNCHANGED: accepted}),
         )
 
     def _lines(self, orders: pd.DataFrame) -> pd.Series[str]:
         return attempts.lines(orders, self.ledger.sender.destination_id)
-
-    def preview(self, parts: Iterable[pd.DataFrame]) -> tuple[Counter[str], pd.DataFrame]:
-        """Return how many orders have each outcome, those to be sent as NOT_SENT, and the first of these.
-
-        The first are shown as order_id, before (the code that the service has, if any is known) and after.
-        """
-        outcomes: Counter[str] = Counter()
-        first: list[pd.DataFrame] = []
-        for part, states in self._with_states(parts):
-            orders, action = self._plan(part, states)
-            outcomes.update(action.where(action != Action.SEND, NOT_SENT))
-            first.append(orders.loc[action == Action.SEND, ["order_id", "known_code", "code"]].head(FIRST_SHOWN))
-        shown = pd.concat(first).head(FIRST_SHOWN)
-        return outcomes, shown.set_axis(["order_id", "before", "after"], axis=1)
 
     def _own_verdicts(self, part: pd.DataFrame) -> pd.Series:
         version = ["order_id", *VERSION]
@@ -181,23 +146,23 @@ class Planner:
 
 
 def _row_by_row(states: pd.DataFrame, part: pd.DataFrame) -> pd.DataFrame:
-    """Return what is known of each order; where nothing is, `verdict` is missing."""
+    """Return each order's state; where the ledger knows none, `verdict` is missing."""
     if states.empty:
         return states.reindex(part.index)
-    at = _places(part, states)
-    known: pd.DataFrame = states.iloc[at.fill_null(0).to_numpy()].set_index(part.index)
-    if at.null_count:
-        known["verdict"] = known["verdict"].where(at.is_valid().to_numpy(zero_copy_only=False))
+    rows_in_states = _rows_in(states, part)
+    known: pd.DataFrame = states.iloc[rows_in_states.fill_null(0).to_numpy()].set_index(part.index)
+    if rows_in_states.null_count:
+        known["verdict"] = known["verdict"].where(rows_in_states.is_valid().to_numpy(zero_copy_only=False))
     return known
 
 
-def _places(part: pd.DataFrame, states: pd.DataFrame) -> pa.Array:
-    """Return where among the states each order's is; missing where there is none."""
+def _rows_in(states: pd.DataFrame, part: pd.DataFrame) -> pa.Array:
+    """Return the row of each order among the states; missing where it has none."""
     return pc.index_in(array_of(part["order_id"]), value_set=array_of(states["order_id"]))
 
 
 def payload_hashes(payloads: pd.Series) -> pd.Series:
-    """Return a hash of each payload, of 64 bits; credentials and signatures are in none.
+    """Return a 64-bit hash of each payload; credentials and signatures are in no payload.
 
     pandas' hash is the same in every process and, as a test makes sure, in every release that this project has used.
     """

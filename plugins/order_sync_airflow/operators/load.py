@@ -17,8 +17,8 @@ from order_sync_airflow.operators.base import DestinationOperator
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from include.order_sync.delivery.loop import DeliveryResult
     from include.order_sync.delivery.planning import Planner
+    from include.order_sync.delivery.result import DeliveryResult
     from include.order_sync.staging.run_folder import Staging
 
 
@@ -92,10 +92,12 @@ class LoadOrdersOperator(DestinationOperator):
 
     def _show(self, context: Context, planner: Planner, staging: Staging) -> None:
         """Log and push what the run would do, ids and codes alone."""
+        from include.order_sync.delivery.preview import preview
+
         before = run_figures.pull(context, "transform")
         outcomes: dict[str, int] = {}
         if before["orders"] > before["rejected"] + before["not_for_provider"]:
-            outcomes, first = planner.preview(staging.ready_parts())
+            outcomes, first = preview(planner, staging.ready_parts())
             self.log.info(
                 "Plan only, nothing is sent. %s. The first to be sent:\n%s",
                 dict(outcomes),

@@ -29,11 +29,11 @@ def frames(parts: list[list[int]]) -> list[pd.DataFrame]:
 
 
 def batches(parts: list[pd.DataFrame], max_orders: int) -> list[Batch]:
-    """Return the batches of all lots, and see that lots are no larger than they may be."""
-    lots = LedgerWrites(max_orders)
-    made = [*[lot for part in parts for lot in lots.of(part)], *lots.rest()]
-    assert all(len(lot) <= max(tuning.LEDGER_WRITE_ORDERS, max_orders) for lot in made)
-    return [batch for lot in made for batch in batches_of(lot, sizes_of(lot, max_orders), max_orders)]
+    """Return the batches of all ledger writes, and see that no write is larger than it may be."""
+    writes = LedgerWrites(max_orders)
+    made = [*[write for part in parts for write in writes.add(part)], *writes.rest()]
+    assert all(len(write) <= max(tuning.LEDGER_WRITE_ORDERS, max_orders) for write in made)
+    return [batch for write in made for batch in batches_of(write, sizes_of(write, max_orders), max_orders)]
 
 
 @given(PARTS, st.integers(1, 7))
@@ -63,9 +63,9 @@ def test_batches_are_full_over_parts(sizes, max_orders):
     assert len(made) == -(-sum(sizes) // max_orders)
 
 
-def test_a_large_part_is_cut_into_lots(monkeypatch):
-    """A lot holds as many whole batches as it may, and at least one."""
+def test_a_large_part_is_cut_into_ledger_writes(monkeypatch):
+    """A ledger write holds as many whole batches as it may, and at least one."""
     monkeypatch.setattr(tuning, "LEDGER_WRITE_ORDERS", 10)
     (part,) = frames([[1] * 30])
-    assert [len(lot) for lot in LedgerWrites(4).of(part)] == [8, 8, 8, 4]
-    assert [len(lot) for lot in LedgerWrites(15).of(part)] == [15, 15]
+    assert [len(write) for write in LedgerWrites(4).add(part)] == [8, 8, 8, 4]
+    assert [len(write) for write in LedgerWrites(15).add(part)] == [15, 15]

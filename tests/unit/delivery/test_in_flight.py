@@ -39,7 +39,7 @@ def test_an_order_is_under_way_once(sets, connections):
     with InFlight(ask, connections) as in_flight:
         for number, ids in enumerate(sets):
             orders = batch(number, *sorted(ids))
-            while not in_flight.has_place_for(orders):
+            while not in_flight.has_room_for(orders):
                 taken.append(in_flight.take())
             in_flight.send(orders)
         while in_flight:

@@ -1,0 +1,80 @@
+"""The running totals of a load, and the rules that stop it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from include.order_sync.delivery.decision_table import Action
+from include.order_sync.errors import StopError, TryAgainError
+
+ORDERS_NAMED_IN_A_MESSAGE = 20
+UNANSWERED_BATCHES_IN_A_ROW = 3
+FRUITLESS_REQUESTS = 20
+
+
+@dataclass
+class DeliveryResult:
+    """Running totals of a load; accurate at any time, also after an error.
+
+    Args:
+        requests: how many the run has made; it starts with the batches that earlier tries of the run have begun.
+        orders: how many orders have each outcome: `accepted`, `rejected`, `unchanged`, `stale`, `held`.
+        reasons: how many orders this try rejected for each reason.
+        held: ids of orders whose send is in doubt and waits for a person.
+        unanswered: how many batches in a row got no answer.
+        fruitless: how many requests were answered without one accepted order.
+        complete: whether every order has its verdict, or is held.
+    """
+
+    requests: int = 0
+    orders: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    held: list[str] = field(default_factory=list)
+    unanswered: int = 0
+    fruitless: int = 0
+    complete: bool = False
+
+
+def stop_if_unanswered(result: DeliveryResult, title: str) -> None:
+    """Raise TryAgainError if the service seems to be down: each further batch would be held too.
+
+    Args:
+        result: of the load.
+        title: the service's.
+    """
+    if result.unanswered >= UNANSWERED_BATCHES_IN_A_ROW:
+        raise TryAgainError(
+            f"{UNANSWERED_BATCHES_IN_A_ROW} batches in a row got no answer from {title}. "
+            "Their orders are held; the others were not sent, and are tried again."
+        )
+
+
+def stop_if_fruitless(result: DeliveryResult, title: str) -> None:
+    """Raise StopError if the service accepts nothing: then the fault is the account or our release, not the orders.
+
+    Args:
+        result: of the load.
+        title: the service's.
+    """
+    if result.fruitless >= FRUITLESS_REQUESTS and not result.orders[Action.ACCEPTED]:
+        raise StopError(
+            f"{title} accepted nothing in {FRUITLESS_REQUESTS} requests: {result.reasons.most_common(1)[0][0]}. "
+            "The others were not sent. Look at the account."
+        )
+
+
+def stop_if_held(held: list[str], title: str) -> None:
+    """Raise StopError if orders are held at the end of a load.
+
+    Args:
+        held: their ids.
+        title: the service's.
+    """
+    if held:
+        ids = ", ".join(held[:ORDERS_NAMED_IN_A_MESSAGE])
+        more = ", ..." if len(held) > ORDERS_NAMED_IN_A_MESSAGE else ""
+        raise StopError(
+            f"{len(held)} orders are held ({ids}{more}): they were sent, no answer tells whether "
+            f"{title} took them, and a second send could mail the customer again. Look them up there."
+        )

@@ -1,0 +1,112 @@
+"""Settles answers: what the service said of a batch is recorded in the ledger and in the running totals."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+import pandas as pd
+
+from include.order_sync.delivery.batching import Batch
+from include.order_sync.delivery.decision_table import Action
+from include.order_sync.delivery.result import DeliveryResult, stop_if_fruitless, stop_if_unanswered
+from include.order_sync.errors import BatchRefusedError, InDoubtError, StopError, TryAgainError
+from include.order_sync.ledger.encrypted_rows import QuarantineEntry
+from include.order_sync.ledger.quarantine import HELD_REASON
+from include.order_sync.ledger.session import LedgerSession
+from include.order_sync.providers.base import Outcome, Provider, Verdict
+
+log = logging.getLogger(__name__)
+
+# Orders, a reason for each and the service's message for each -> their encrypted rows.
+Encrypt = Callable[[pd.DataFrame, Sequence[str], Sequence[str]], list[QuarantineEntry]]
+
+
+@dataclass(frozen=True)
+class Settlement:
+    """Records the outcome of each batch of a load.
+
+    Args:
+        provider: whose answers.
+        ledger: the session that holds the destination's lock.
+        encrypt: makes the rows for the quarantine.
+        result: the totals of the load, kept up to date.
+    """
+
+    provider: Provider
+    ledger: LedgerSession
+    encrypt: Encrypt
+    result: DeliveryResult
+
+    def settle(self, batch: Batch, answer: Future[list[Verdict]]) -> bool:
+        """Record the outcome of a batch; return whether its halves are to be sent instead.
+
+        Raises:
+            TryAgainError: the batch was not taken, or is in doubt and may be repeated.
+            StopError: nothing of the batch was taken, and a person has to act.
+        """
+        try:
+            verdicts = answer.result()
+        except BatchRefusedError as refusal:
+            if self.provider.halve_refused and len(batch) > 1:
+                self.ledger.conclude(batch.number, "not_taken", reason=str(refusal))
+                return True
+            verdicts = [Verdict(Outcome.REJECTED, str(refusal), refusal.service_message)] * len(batch)
+        except InDoubtError as doubt:
+            self._settle_doubt(batch, doubt)
+            return False
+        except (TryAgainError, StopError) as error:
+            self.ledger.conclude(batch.number, "not_taken", reason=str(error))
+            raise
+        self._record(batch, verdicts)
+        return False
+
+    def hold(self, orders: pd.DataFrame) -> None:
+        """Keep the rows of held orders, so that a person's decision can send them again.
+
+        Args:
+            orders: order_id, partition_hash, position, rank.
+        """
+        if orders.empty:
+            return
+        self.ledger.quarantine(self.encrypt(orders, [HELD_REASON] * len(orders), [""] * len(orders)))
+        self.result.held += orders["order_id"].tolist()
+        self.result.orders[Action.HELD] += len(orders)
+
+    def _settle_doubt(self, batch: Batch, doubt: InDoubtError) -> None:
+        self.ledger.conclude(batch.number, "in_doubt", reason=str(doubt))
+        if not batch.orders["held_if_in_doubt"].any():
+            # These codes set a state, so that sending them twice does no harm.
+            raise TryAgainError(f"{doubt}. The batch is in doubt, and sent again.") from None
+        log.error("%s. Its %d orders are held: they are not sent again.", doubt, len(batch))
+        self.hold(batch.orders)
+        self.result.unanswered += 1
+        stop_if_unanswered(self.result, self.provider.title)
+
+    def _record(self, batch: Batch, verdicts: list[Verdict]) -> None:
+        self.result.unanswered = 0
+        refused = [verdict.outcome is Outcome.REJECTED for verdict in verdicts]
+        if any(refused):
+            self._reject(batch.number, batch.orders[refused], [v for v in verdicts if v.outcome is Outcome.REJECTED])
+        else:
+            self.ledger.answered(batch.number)
+        if all(refused):
+            self.result.fruitless += 1
+            stop_if_fruitless(self.result, self.provider.title)
+        else:
+            self.result.orders[Action.ACCEPTED] += refused.count(False)
+
+    def _reject(self, number: int, orders: pd.DataFrame, verdicts: Sequence[Verdict]) -> None:
+        reasons = [verdict.reason for verdict in verdicts]
+        rejected = dict(zip(orders["order_id"], reasons, strict=True))
+        try:
+            entries = self.encrypt(orders, reasons, [verdict.service_message for verdict in verdicts])
+        except Exception:
+            # Record the answer even without the rows: otherwise the batch would be in doubt.
+            self.ledger.conclude(number, "answered", rejected=rejected)
+            raise
+        self.ledger.conclude(number, "answered", rejected=rejected, entries=entries)
+        self.result.orders[Action.REJECTED] += len(orders)
+        self.result.reasons.update(reasons)

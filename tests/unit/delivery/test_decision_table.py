@@ -1,0 +1,163 @@
+"""The decision table: each row by an example, and every combination of facts by an independent reading of the rules."""
+
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from include.order_sync.delivery.decision_table import TABLE, Action, Relation, SendOptions, decide
+
+TIMES = pd.to_datetime([f"2026-11-21T{hour}:00Z" for hour in (10, 11, 12)], utc=True).as_unit("us")
+LEDGER_TIME = {Relation.UNKNOWN: TIMES[0], Relation.NEWER: TIMES[0], Relation.SAME: TIMES[1], Relation.OLDER: TIMES[2]}
+
+
+@dataclass(frozen=True)
+class Order:
+    """One order: how it lies to the ledger, and the run's options. The defaults are an accepted order, unchanged."""
+
+    relation: Relation = Relation.SAME
+    verdict: Literal["accepted", "rejected", "in_doubt", "held"] = "accepted"
+    own: Literal["accepted", "rejected"] | None = None
+    same_code: bool = True  # as the service has
+    same_payload: bool = True  # as the service has
+    same_attempt: bool = True  # payload as last attempted
+    send_when: Literal["status", "content"] = "status"
+    resend: bool = False
+    retry_rejected: bool = False
+
+    @property
+    def options(self) -> SendOptions:
+        """The options of its run."""
+        return SendOptions(self.send_when, resend=self.resend, retry_rejected=self.retry_rejected)
+
+
+def frames(orders: list[Order]) -> tuple[pd.DataFrame, pd.DataFrame, pd.Series]:
+    """Return the ready orders, what the ledger knows of each, and the verdicts of the run's earlier tries."""
+    number = range(len(orders))
+    ready = pd.DataFrame(
+        {
+            "partition_hash": number,
+            "order_id": [str(n) for n in number],
+            "status_changed_at": TIMES[1],
+            "updated_at": TIMES[0],
+            "rank": 0,
+            "code": "PAID",
+            "payload_hash": pd.array([1] * len(orders), dtype="Int64"),
+        }
+    )
+    known = pd.DataFrame(
+        {
+            "status_changed_at": [LEDGER_TIME[order.relation] for order in orders],
+            "updated_at": TIMES[0],
+            "rank": 0,
+            "verdict": [None if order.relation is Relation.UNKNOWN else order.verdict for order in orders],
+            "code": ["PAID" if order.same_code else "NEW" for order in orders],
+            "payload_hash": pd.array([1 if order.same_payload else 2 for order in orders], dtype="Int64"),
+            "attempted_hash": pd.array([1 if order.same_attempt else 2 for order in orders], dtype="Int64"),
+        }
+    )
+    return ready, known.astype({"verdict": "str", "code": "str"}), pd.Series([o.own for o in orders], dtype="str")
+
+
+def decided(order: Order) -> Action:
+    """Return the action for one order."""
+    (action,) = decide(*frames([order]), order.options)
+    return Action(action)
+
+
+UNKNOWN, NEWER, SAME, OLDER = (Order(relation=relation) for relation in Relation)
+
+# For each row of the table, in its order: an order that it decides.
+EXAMPLES = [
+    (Order(own="accepted", verdict="in_doubt"), "what an earlier try of the run delivered is not sent again"),
+    (replace(OLDER, own="rejected"), "what the run saw rejected stays rejected when a newer version is known"),
+    (
+        Order(own="rejected", verdict="rejected", retry_rejected=True),
+        "what the run saw rejected stays rejected with the same payload",
+    ),
+    (OLDER, "an older version than the last attempt is stale"),
+    (Order(verdict="held", resend=True), "a held order waits for a person, whatever the run was asked"),
+    (replace(NEWER, verdict="held"), "a newer version with the code of a held send waits too"),
+    (replace(SAME, resend=True), "resend sends an unchanged order"),
+    (Order(verdict="in_doubt"), "a send in doubt that may be repeated is repeated"),
+    (Order(verdict="rejected", same_attempt=False), "a rejected version with another payload is tried again"),
+    (Order(verdict="rejected", retry_rejected=True), "a redrive tries a rejected version again"),
+    (Order(verdict="rejected"), "a rejected version with the same payload is not tried again"),
+    (SAME, "an accepted version is unchanged"),
+    (replace(NEWER, same_code=False), "a newer version with another code is sent"),
+    (NEWER, "a newer version with the code that the service has is unchanged"),
+]
+
+
+@pytest.mark.parametrize(("row", "order"), [pytest.param(n, o, id=why) for n, (o, why) in enumerate(EXAMPLES)])
+def test_each_row_decides_its_example(row: int, order: Order, monkeypatch: pytest.MonkeyPatch):
+    """An example gets its row's action; without the row it gets another one, or none."""
+    assert decided(order) == TABLE[row].action
+    monkeypatch.setattr("include.order_sync.delivery.decision_table.TABLE", TABLE[:row] + TABLE[row + 1 :])
+    with suppress(IndexError):  # no other row fits
+        assert decided(order) != TABLE[row].action
+
+
+def test_every_row_has_an_example():
+    """The table and its examples are one list."""
+    assert len(EXAMPLES) == len(TABLE)
+
+
+def expected(order: Order) -> Action:
+    """Read the rules again, as a person would tell them."""
+    if order.own == "accepted":
+        return Action.ACCEPTED
+    is_known = order.relation is not Relation.UNKNOWN
+    refused_otherwise = order.relation is Relation.SAME and not order.same_attempt
+    if order.own == "rejected" and not refused_otherwise:
+        return Action.REJECTED
+    if order.relation is Relation.OLDER:
+        return Action.STALE
+    has_been_taken = is_known and order.verdict != "in_doubt"
+    same_as_taken = has_been_taken and (order.same_code if order.send_when == "status" else order.same_payload)
+    if order.verdict == "held" and (order.relation is Relation.SAME or (is_known and order.same_code)):
+        return Action.HELD
+    if order.resend:
+        return Action.SEND
+    if order.relation is Relation.SAME:
+        if order.verdict == "rejected":
+            again = order.retry_rejected or not order.same_attempt
+            return Action.SEND if again else Action.REJECTED
+        return Action.SEND if order.verdict == "in_doubt" else Action.UNCHANGED
+    return Action.UNCHANGED if same_as_taken else Action.SEND
+
+
+any_orders = st.builds(
+    Order,
+    relation=st.sampled_from(Relation),
+    verdict=st.sampled_from(["accepted", "rejected", "in_doubt", "held"]),
+    own=st.sampled_from([None, "accepted", "rejected"]),
+    same_code=st.booleans(),
+    same_payload=st.booleans(),
+    same_attempt=st.booleans(),
+)
+
+
+@given(
+    st.lists(any_orders, min_size=1, max_size=30), st.sampled_from(["status", "content"]), st.booleans(), st.booleans()
+)
+def test_every_combination_has_one_action(orders, send_when, resend, retry_rejected):
+    """Whatever is known of an order, it has exactly one action, and the one that the rules give."""
+    options = SendOptions(send_when, resend=resend, retry_rejected=retry_rejected)
+    actions = decide(*frames(orders), options)
+    asked = [replace(o, send_when=send_when, resend=resend, retry_rejected=retry_rejected) for o in orders]
+    assert actions.tolist() == [expected(order) for order in asked]
+
+
+def test_changes_of_one_order_are_compared_with_each_other():
+    """Of paid, sent, paid after an accepted paid, the first is unchanged and the others are sent."""
+    ready, known, own = frames([NEWER] * 3)
+    ready = ready.assign(
+        partition_hash=7, order_id="A", code=["PAID", "SENT", "PAID"], status_changed_at=TIMES[1], rank=[0, 1, 2]
+    )
+    known["code"] = "PAID"
+    assert decide(ready, known, own, SendOptions()).tolist() == [Action.UNCHANGED, Action.SEND, Action.SEND]
