@@ -190,10 +190,11 @@ def _facts(
     is_sent = unknown_or_newer | (
         relation[Relation.SAME] & (verdict["in_doubt"] | (verdict["rejected"] & (altered | options.retry_rejected)))
     )
-    taken = known.where(known["verdict"].notna() & ~verdict["in_doubt"])  # a send in doubt may not have been taken
     column = "code" if options.send_when == "status" else "payload_hash"
-    changed = _differ(ready[column], _change_before(ready, column, is_sent).fillna(taken[column]))
-    code_before = _change_before(ready, "code", is_sent).fillna(known["code"])
+    # A send in doubt may not have been taken.
+    taken = known[column].where(~relation[Relation.UNKNOWN] & ~verdict["in_doubt"])
+    changed = _differ(ready[column], _or_change_before(taken, ready, column, is_sent))
+    code_before = _or_change_before(known["code"], ready, "code", is_sent)
     repeats_held = _is(ready["code"], known["code"]) & _is(code_before, known["code"])
     return {
         **{("own", name): _is(own, name) for name in ("accepted", "rejected")},
@@ -220,15 +221,17 @@ def _fits(rule: Rule, facts: dict[tuple[str, object], np.ndarray], options: Send
     return fits
 
 
-def _change_before(ready: pd.DataFrame, column: str, is_sent: np.ndarray) -> pd.Series:
-    """Return the value of each row's predecessor among the changes of its order that are sent; missing without one."""
-    before = pd.Series(pd.NA, index=ready.index, dtype=ready[column].dtype)
+def _or_change_before(known: pd.Series, ready: pd.DataFrame, column: str, is_sent: np.ndarray) -> pd.Series:
+    """Return `known`, but where an earlier change of the order is sent in this window, that change's value."""
     # Equal hashes are not always one order, but one order always has equal hashes.
     several = ready["partition_hash"].duplicated(keep=False)
-    if several.any():
-        values = ready[column].where(is_sent)[several]
-        before[several] = values.groupby(ready["order_id"][several]).shift()
-    return before
+    if not several.any():
+        return known
+    values = ready[column].where(is_sent)[several]
+    before = values.groupby(ready["order_id"][several]).shift().dropna()
+    replaced = known.copy()
+    replaced[before.index] = before
+    return replaced
 
 
 def _is(column: pd.Series, value: str | pd.Series) -> np.ndarray:

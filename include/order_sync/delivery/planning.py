@@ -18,6 +18,7 @@ from include.order_sync.delivery.decision_table import Action, Relation, SendOpt
 from include.order_sync.ledger import attempts
 from include.order_sync.ledger.look_ahead import LookAheadSession
 from include.order_sync.model import READY_COLUMNS, VERSION
+from include.order_sync.prefetch import prefetch
 from include.order_sync.providers.base import Provider
 
 
@@ -61,10 +62,8 @@ class Planner:
         Args:
             parts: READY_COLUMNS.
         """
-        for part in parts:
-            if part.empty:
-                continue
-            states = self._states(part)
+        for part, found in prefetch((part, self.ledger.find(part)) for part in parts if len(part)):
+            states = attempts.states(found)
             accepted = self._accepted_versions(part, states)
             orders, actions = self._decide(part[~accepted], states)
             yield self._plan(orders, actions, int(accepted.sum()))
