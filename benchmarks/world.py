@@ -21,7 +21,7 @@ import requests
 from benchmarks.shop import Shop
 from demo.postgres import Postgres
 from demo.processes import Processes, free_port, wait_for
-from demo.settings import ROOT, Settings
+from demo.settings import ARROW_ALLOCATOR, ROOT, Settings
 
 START_TIMEOUT_S = 30
 RUN_TIMEOUT_S = 1800
@@ -31,6 +31,7 @@ PEERS_PYTHON = ROOT / ".venv-peers" / "bin" / "python"
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"} | {
     "RUNTIME__DLTHUB_TELEMETRY": "false",
     "DO_NOT_TRACK": "1",
+    **ARROW_ALLOCATOR,
 }
 
 

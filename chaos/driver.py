@@ -8,15 +8,15 @@ import signal
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from importlib import import_module
 from multiprocessing.connection import wait
 
+# The tasks would each import these on first use; they are forked from here.
+import pyarrow.dataset  # noqa: F401
+import upath.implementations.local  # noqa: F401
+
+import include.order_sync.columns.json_text  # noqa: F401
 from chaos.sender import STOPPED, TASKS, TRY_AGAIN, Run, perform
 from chaos.world import World
-
-# What the tasks would each import on first use; ours first, as it chooses how Arrow allocates.
-for module in ("include.order_sync.columns.json_text", "pyarrow.dataset", "upath.implementations.local"):
-    import_module(module)
 
 # Airflow would wait a minute and longer; what counts here is that there is a pause in which others run.
 PAUSE_S = 0.1

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from demo.postgres import USER, Postgres
-from demo.settings import ROOT, Settings, write_private
+from demo.settings import ARROW_ALLOCATOR, ROOT, Settings, write_private
 
 UI_USER = "admin"
 PROGRAMS = Path(sys.executable).parent
@@ -46,37 +46,41 @@ def environment(settings: Settings, postgres: Postgres, extra: Mapping[str, str]
         # Each task is a process of its own: without Python's cache it would compile anew all that it imports.
         and name != "PYTHONDONTWRITEBYTECODE"
     }
-    return inherited | {
-        "PATH": os.pathsep.join([str(_airflow_without_log_servers(home)), os.environ.get("PATH", "")]),
-        "PYTHONPATH": str(ROOT),
-        "PYTHONUNBUFFERED": "1",
-        "NO_PROXY": "127.0.0.1,localhost",
-        "no_proxy": "127.0.0.1,localhost",
-        "AIRFLOW_HOME": str(home),
-        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
-        "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
-        "AIRFLOW__CORE__PARALLELISM": "4",
-        "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
-        "AIRFLOW__CORE__FERNET_KEY": fernet_key,
-        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{UI_USER}:admin",
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
-        # psycopg2 for Airflow's own work; its asynchronous half takes asyncpg by itself
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": postgres.uri("airflow", driver="postgresql+psycopg2"),
-        "AIRFLOW__API__HOST": "127.0.0.1",
-        "AIRFLOW__API__PORT": str(settings.airflow_port),
-        "AIRFLOW__API__BASE_URL": url,
-        "AIRFLOW__API__SECRET_KEY": settings.secret("api"),
-        "AIRFLOW__API_AUTH__JWT_SECRET": settings.secret("jwt"),
-        "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "15",
-        "AIRFLOW__LOGGING__COLORED_CONSOLE_LOG": "False",
-        "ORDER_SYNC_STAGING": str(settings.local / "staging"),
-        "ORDER_SYNC_DROP": str(settings.drop),
-        **_connections(settings, postgres),
-        **extra,
-    }
+    return (
+        inherited
+        | ARROW_ALLOCATOR
+        | {
+            "PATH": os.pathsep.join([str(_airflow_without_log_servers(home)), os.environ.get("PATH", "")]),
+            "PYTHONPATH": str(ROOT),
+            "PYTHONUNBUFFERED": "1",
+            "NO_PROXY": "127.0.0.1,localhost",
+            "no_proxy": "127.0.0.1,localhost",
+            "AIRFLOW_HOME": str(home),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
+            "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+            "AIRFLOW__CORE__PARALLELISM": "4",
+            "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
+            "AIRFLOW__CORE__FERNET_KEY": fernet_key,
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{UI_USER}:admin",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
+            # psycopg2 for Airflow's own work; its asynchronous half takes asyncpg by itself
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": postgres.uri("airflow", driver="postgresql+psycopg2"),
+            "AIRFLOW__API__HOST": "127.0.0.1",
+            "AIRFLOW__API__PORT": str(settings.airflow_port),
+            "AIRFLOW__API__BASE_URL": url,
+            "AIRFLOW__API__SECRET_KEY": settings.secret("api"),
+            "AIRFLOW__API_AUTH__JWT_SECRET": settings.secret("jwt"),
+            "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "15",
+            "AIRFLOW__LOGGING__COLORED_CONSOLE_LOG": "False",
+            "ORDER_SYNC_STAGING": str(settings.local / "staging"),
+            "ORDER_SYNC_DROP": str(settings.drop),
+            **_connections(settings, postgres),
+            **extra,
+        }
+    )
 
 
 def _airflow_without_log_servers(home: Path) -> Path:

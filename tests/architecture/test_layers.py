@@ -1,6 +1,8 @@
 """Imports inside include/order_sync go one way: from the run's steps down to the ground floor."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -75,3 +77,19 @@ def test_each_package_says_what_lives_there(package: str) -> None:
     """A package's docstring has at least two sentences: what lives here, and what it may not touch."""
     said = ast.get_docstring(ast.parse((PACKAGE / package / "__init__.py").read_text("utf-8"))) or ""
     assert said.count(".") >= 2
+
+
+def test_an_import_changes_no_environment() -> None:
+    """Airflow's scheduler and DAG processor import these modules: their environment is the deployment's alone."""
+    modules = [
+        ".".join(file.relative_to(PACKAGE.parents[1]).with_suffix("").parts)
+        for file in PACKAGE.rglob("*.py")
+        if "migrations" not in file.parts
+    ]
+    script = (
+        "import importlib, os\n"
+        "before = dict(os.environ)\n"
+        f"for module in {modules!r}: importlib.import_module(module)\n"
+        "assert dict(os.environ) == before"
+    )
+    subprocess.run([sys.executable, "-c", script], cwd=PACKAGE.parents[1], check=True)

@@ -1,8 +1,5 @@
 """A run's staged parts: which row lies where, and what comes back."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -398,13 +395,3 @@ def test_staging_again(staging: Staging) -> None:
 
     assert {name: raw["order_id"].tolist() for name, raw in parts(staging).items()} == {"part-00000": ["7"]}
     assert [raw_items for _, _, raw_items in staging.raw_parts(ORDER_COLUMNS)] == [None]
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere Arrow allocates as it was built to")
-def test_arrow_allocates_by_jemalloc() -> None:
-    """A task's modules are imported before Arrow is, so that all of it allocates as they choose."""
-    script = "import include.order_sync.pipeline, pyarrow; print(pyarrow.default_memory_pool().backend_name)"
-    environment = {name: value for name, value in os.environ.items() if name != "ARROW_DEFAULT_MEMORY_POOL"}
-    said = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
-
-    assert said.stdout.strip() == "jemalloc"
