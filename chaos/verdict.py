@@ -35,7 +35,7 @@ CODES: Mapping[str, Mapping[str, str | int]] = {
     "justclick": {"paid": "paid", "shipped": "sent", "cancelled": "cancel", "returned": "return"},
 }
 # What may be sent again while it is in doubt: it sets a state, and mails nobody.
-SENT_AGAIN_BY_RULE = {
+SENT_AGAIN_BY_RULE: dict[str, set[int | str]] = {
     "rees46": {0, 1, 2},
     "personaclick": {0, 1, 2},
     "yespo": set(),

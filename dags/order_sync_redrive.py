@@ -9,6 +9,7 @@ from order_sync_airflow.run_figures import TAG
 from include.order_sync.configuration.loading import load
 
 DESTINATIONS = list(load().destinations)
+DESTINATION = "{{ params.destination }}"
 
 PARAMS = {
     "destination": Param(None, type="string", enum=DESTINATIONS, title="Destination"),
@@ -46,9 +47,8 @@ if DESTINATIONS:
         default_args={
             "retries": 3,
             "retry_delay": timedelta(minutes=10),
-            "destination": "{{ params.destination }}",
         },
     ):
-        extract = StageQuarantineOperator(task_id="extract")
-        transform = TransformOrdersOperator(task_id="transform", staged=extract.output)
-        LoadOrdersOperator(task_id="load", staged=transform.output, retry_rejected=True)
+        extract = StageQuarantineOperator(task_id="extract", destination=DESTINATION)
+        transform = TransformOrdersOperator(task_id="transform", destination=DESTINATION, staged=extract.output)
+        LoadOrdersOperator(task_id="load", destination=DESTINATION, staged=transform.output, retry_rejected=True)

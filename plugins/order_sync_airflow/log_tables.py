@@ -24,7 +24,7 @@ def plan_table(orders: pd.DataFrame) -> str:
     """Return orders with the code that the service has and the one that it would be sent, as a table."""
     from tabulate import tabulate  # not at the top: DAG parsing imports this module
 
-    return tabulate(orders.fillna("-").to_numpy().tolist(), headers=list(orders), disable_numparse=True)
+    return tabulate(orders.fillna("-").to_numpy().tolist(), headers=orders.columns.tolist(), disable_numparse=True)
 
 
 def entries_table(entries: Iterable[Mapping[str, Any]]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from airflow.sdk.timezone import parse
 
@@ -14,6 +14,9 @@ from include.order_sync.sources.run_window import RunRequest
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+# Airflow's types of runs -> what started a run; every other type is a scheduled run.
+STARTED_BY: dict[str, Literal["person", "backfill"]] = {"manual": "person", "backfill": "backfill"}
+
 WINDOW_KEY = "window"
 
 # The XCom in which extract records when it read the source.
@@ -23,11 +26,11 @@ READ_AT_KEY = "read_at"
 def run_request(context: Context) -> RunRequest:
     """Return which orders the run is to read, from its type, data interval and params."""
     run_type = context["dag_run"].run_type
-    start = context.get("data_interval_start")
+    start, end = context.get("data_interval_start"), context.get("data_interval_end")
     return RunRequest(
-        by={"manual": "person", "backfill": "backfill"}.get(run_type, "schedule"),
+        by=STARTED_BY.get(run_type, "schedule"),
         # A manual run without a logical date has no data interval: the keys are absent.
-        interval=Window(start, context["data_interval_end"]) if start else None,
+        interval=Window(start, end) if start and end else None,
         start=param_time(context, "from"),
         end=param_time(context, "to"),
         order_ids=frozenset(order_id.strip() for order_id in context["params"].get("order_ids") or ()),
@@ -69,4 +72,5 @@ def run_key(context: Context) -> str:
     Clearing an ended run starts it anew. Clearing extract in a run that has not ended does not, but reads anew.
     """
     dag_run, read_at = context["dag_run"], context["ti"].xcom_pull(task_ids="extract", key=READ_AT_KEY)
-    return f"{dag_run.dag_id} {dag_run.run_id} {dag_run.start_date.isoformat()} {read_at}"
+    started_at = dag_run.start_date.isoformat() if dag_run.start_date else None
+    return f"{dag_run.dag_id} {dag_run.run_id} {started_at} {read_at}"

@@ -37,4 +37,5 @@ def push(context: Context, **figures: int) -> None:
 
 def pull(context: Context, task: str) -> dict[str, int]:
     """Return the figures that `task` pushed."""
-    return context["ti"].xcom_pull(task_ids=task, key=COUNTS_KEY)
+    figures: dict[str, int] = context["ti"].xcom_pull(task_ids=task, key=COUNTS_KEY)
+    return figures

@@ -1,5 +1,11 @@
 """The ledger: a PostgreSQL database that remembers what was sent, so that nothing is sent twice or lost.
 
-`session.py` is what a load works with, `windows.py` and `files.py` say what was read, `status.py` how a destination
-stands, `schema.py` creates the tables.
+- session.py: the lock of a destination, and the outcomes of its batches;
+- look_ahead.py: states read and batches written ahead of the lock's session;
+- attempts.py: attempts as text, and the states that follow from them;
+- windows.py, files.py: the windows and files that were read;
+- quarantine.py, encrypted_rows.py: rows that could not be delivered;
+- status.py, retention.py, schema.py: figures for people, removal of old rows, the tables.
+
+It sends nothing and decides nothing about orders.
 """

@@ -1,4 +1,7 @@
-"""The registry of providers: one line each."""
+"""Providers: one module for each service, and their registry with a line for each.
+
+A provider is pure code: it builds requests and reads answers. It may not read files or the ledger, or send anything.
+"""
 
 from include.order_sync.providers import justclick, personaclick, rees46, yespo
 from include.order_sync.providers.base import Provider

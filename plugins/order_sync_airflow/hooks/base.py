@@ -37,7 +37,8 @@ def connection(conn_id: str) -> Connection:
 def sql_engine(conn_id: str) -> Engine:
     """Return an engine of a connection to a SQL database; it has not connected yet."""
     try:
-        engine: Engine = connection(conn_id).get_hook().get_sqlalchemy_engine()
+        hook = connection(conn_id).get_hook()  # type: ignore[no-untyped-call]  # Airflow's
+        engine: Engine = hook.get_sqlalchemy_engine()
     except (AttributeError, AirflowException):
         raise StopError(
             f"Connection {conn_id!r} is of no type that this Airflow can query: set the type of its SQL database, "
@@ -80,10 +81,10 @@ class ServiceHook(BaseHook):
         if empty:
             raise StopError(f"Connection {self.conn_id!r} ({self.hook_name}) lacks {', '.join(empty)}: fill it in.")
         mask_secret(conn.password)
-        return Credentials(self._url(conn), conn.login, conn.password)
+        return Credentials(self._url(conn, given["host"] or ""), given["login"] or "", given["password"] or "")
 
-    def _url(self, conn: Connection) -> str:
-        host = conn.host if "://" in conn.host else f"{conn.schema or 'https'}://{conn.host}"
+    def _url(self, conn: Connection, host: str) -> str:
+        host = host if "://" in host else f"{conn.schema or 'https'}://{host}"
         try:
             url = urlsplit(host)
             port = conn.port or url.port

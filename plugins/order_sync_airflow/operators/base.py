@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 
 from airflow.sdk import BaseOperator, ObjectStoragePath
@@ -16,15 +16,22 @@ from order_sync_airflow.retry import OrderSyncRetryPolicy
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+    from upath import UPath
 
     from include.order_sync.configuration.loading import Configuration
     from include.order_sync.configuration.models import Destination, Source
 
 
-def run_folder(staging: str, context: Context) -> ObjectStoragePath:
-    """Return the folder of a run's staged parts: a run's id may hold what is no part of a file's name."""
+def storage_path(address: str, conn_id: str | None = None) -> UPath:
+    """Return a folder or file of this machine or of any object storage; `conn_id` is the storage's connection."""
+    path: UPath = cast("Any", ObjectStoragePath(address, conn_id=conn_id))  # a UPath in all but its class
+    return path
+
+
+def run_folder(staging: str, context: Context) -> UPath:
+    """Return the folder of a run's staged parts, whose name holds no character that a file's name may not hold."""
     dag_run = context["dag_run"]
-    return ObjectStoragePath(staging) / dag_run.dag_id / quote(dag_run.run_id, safe="").replace(".", "%2E")
+    return storage_path(staging) / dag_run.dag_id / quote(dag_run.run_id, safe="").replace(".", "%2E")
 
 
 class DestinationOperator(BaseOperator):
@@ -61,4 +68,4 @@ class DestinationOperator(BaseOperator):
                 if isinstance(source, CsvSource):
                     from include.order_sync.staging.run_folder import Staging
 
-                    files.take(ledger, self.destination, Staging(ObjectStoragePath(staged)).files(), run)
+                    files.take(ledger, self.destination, Staging(storage_path(staged)).files(), run)

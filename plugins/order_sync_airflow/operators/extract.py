@@ -6,15 +6,14 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from airflow.sdk import ObjectStoragePath
-
 from include.order_sync.configuration.models import SqlSource
+from include.order_sync.errors import StopError
 from include.order_sync.model import Window
 from include.order_sync.sources.run_window import HealingRule, run_window
 from order_sync_airflow import run_context, run_figures
 from order_sync_airflow.hooks.base import sql_engine
 from order_sync_airflow.ledger_connection import ledger_transaction
-from order_sync_airflow.operators.base import DestinationOperator, run_folder
+from order_sync_airflow.operators.base import DestinationOperator, run_folder, storage_path
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -80,7 +79,9 @@ class ExtractOrdersOperator(DestinationOperator):
             return WarehouseReader(engine, source, reading.window, required, reading.order_ids)
         from include.order_sync.sources.csv_drop import CsvDropReader
 
-        folder = ObjectStoragePath(source.folder, conn_id=source.connection)
+        if reading.window is None:
+            raise StopError(f"Source {source.name!r} is a CSV drop, whose orders can't be read by their ids alone.")
+        folder = storage_path(source.folder, source.connection)
         register = self._taken if reading.heals else None
         return CsvDropReader(folder, source, reading.window, required, register)
 

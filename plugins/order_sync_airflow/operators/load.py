@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from airflow.sdk import ObjectStoragePath
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.order_sync.delivery.accounting import check_balance, check_thresholds
 from order_sync_airflow import log_tables, run_figures
 from order_sync_airflow.hooks import hook_for
 from order_sync_airflow.ledger_connection import REDRIVEN_KEY, deployment_cipher, open_ledger
-from order_sync_airflow.operators.base import DestinationOperator
+from order_sync_airflow.operators.base import DestinationOperator, storage_path
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
+    from airflow.sdk import Context, XComArg
 
     from include.order_sync.delivery.planning import Planner
     from include.order_sync.delivery.result import DeliveryResult
@@ -34,9 +33,9 @@ class LoadOrdersOperator(DestinationOperator):
 
     template_fields: Sequence[str] = ("destination", "staged")
 
-    def __init__(self, *, staged: str, retry_rejected: bool = False, **kwargs: Any) -> None:
+    def __init__(self, *, staged: str | XComArg, retry_rejected: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.staged = staged
+        self.staged = cast("str", staged)  # a template until it is rendered
         self.retry_rejected = retry_rejected
         # Not in execute: a kill before Airflow has recorded the success would leave its retry without parts.
         self.on_success_callback = [*self.on_success_callback, delete_parts]
@@ -59,7 +58,7 @@ class LoadOrdersOperator(DestinationOperator):
         from include.order_sync.ledger.quarantine import resolve_redriven
         from include.order_sync.staging.run_folder import Staging
 
-        staging = Staging(ObjectStoragePath(self.staged))
+        staging = Staging(storage_path(self.staged))
         hook = hook_for(destination.provider, destination.connection)
         resend = bool(context["params"].get("resend"))
         send_options = pipeline.send_options(destination, resend=resend, retry_rejected=self.retry_rejected)
@@ -131,4 +130,4 @@ def delete_parts(context: Context) -> None:
     """
     from include.order_sync.staging.run_folder import RAW, RAW_ITEMS, READY, Staging
 
-    Staging(ObjectStoragePath(context["task"].staged)).clear(RAW, RAW_ITEMS, READY)
+    Staging(storage_path(cast("LoadOrdersOperator", context["task"]).staged)).clear(RAW, RAW_ITEMS, READY)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from airflow.sdk import BaseOperator, ObjectStoragePath
+from airflow.sdk import BaseOperator
 
 from include.order_sync.configuration.loading import load
 from order_sync_airflow.ledger_connection import ledger_engine
+from order_sync_airflow.operators.base import storage_path
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -30,7 +31,7 @@ class RemoveOldOperator(BaseOperator):
 
     def _remove_parts(self, staging: str, age: timedelta) -> int:
         """Remove the folders of runs none of whose parts is younger; return how many."""
-        root = ObjectStoragePath(staging)
+        root = storage_path(staging)
         removed = 0
         for run in root.glob("*/*") if root.exists() else ():
             written = [run.stat().st_mtime, *(part.stat().st_mtime for part in run.rglob("*.*"))]

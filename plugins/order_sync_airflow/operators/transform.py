@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from airflow.sdk import ObjectStoragePath
 from airflow.sdk.exceptions import DownstreamTasksSkipped
 
 from order_sync_airflow import log_tables, run_figures
-from order_sync_airflow.operators.base import DestinationOperator
+from order_sync_airflow.operators.base import DestinationOperator, storage_path
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
+    from airflow.sdk import Context, XComArg
 
 
 class TransformOrdersOperator(DestinationOperator):
@@ -27,9 +26,9 @@ class TransformOrdersOperator(DestinationOperator):
 
     template_fields: Sequence[str] = ("destination", "staged")
 
-    def __init__(self, *, staged: str, **kwargs: Any) -> None:
+    def __init__(self, *, staged: str | XComArg, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.staged = staged
+        self.staged = cast("str", staged)  # a template until it is rendered
 
     def execute(self, context: Context) -> str:
         """Transform part by part; a try that follows another starts anew."""
@@ -42,14 +41,14 @@ class TransformOrdersOperator(DestinationOperator):
             if context["params"].get("mode") != "plan":
                 self.finish_window(context, source, self.staged)
             # Load would start only to skip itself, and Airflow learns of that up to five seconds late.
-            raise DownstreamTasksSkipped(tasks=list(self.downstream_task_ids))
+            raise DownstreamTasksSkipped(tasks=list(self.downstream_task_ids))  # type: ignore[no-untyped-call]
 
         # Not before: they bring pandas, which takes longer to import than an hour without rows takes in all.
         from include.order_sync.pipeline import transform_parts
         from include.order_sync.staging.run_folder import Staging
         from include.order_sync.transform.transform import cures
 
-        done = transform_parts(Staging(ObjectStoragePath(self.staged)), source, destination)
+        done = transform_parts(Staging(storage_path(self.staged)), source, destination)
         if done.reasons:
             self.log.warning(
                 "%d of %d orders are rejected; their rows are in %s/rejected\n%s",
