@@ -1,0 +1,104 @@
+"""An order's state: Python reads it from attempts as the database's view does."""
+
+import uuid
+from datetime import UTC, datetime, timedelta
+
+import pandas as pd
+import sqlalchemy as sa
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from include.order_sync.ledger import attempts
+
+NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+FATES = ("answered", "rejected", "not_taken", "in_doubt", "held", "unchanged", "accept", "resend", "open")
+OUTCOME_OF = {"rejected": "answered", "held": "in_doubt", "accept": "in_doubt", "resend": "in_doubt"}
+
+# For each attempt: the order, its version, its code and payload, and the fate of its batch.
+any_attempts = st.lists(
+    st.tuples(
+        st.sampled_from("abc"),
+        st.tuples(st.integers(0, 1), st.integers(0, 1), st.integers(0, 1)),
+        st.sampled_from(["PAID", "SENT"]),
+        st.integers(1, 2),
+        st.sampled_from(FATES),
+    ),
+    max_size=12,
+)
+
+
+def write(connection: sa.Connection, destination: str, made: list) -> int:
+    """Write attempts, each in a batch of its own; return the destination's number."""
+    number = connection.execute(
+        sa.text("insert into destinations (name) values (:name) returning id"), {"name": destination}
+    ).scalar_one()
+    for order_id, (changed, updated, rank), code, payload, fate in made:
+        outcome = {"rejected": "answered", "held": "in_doubt", "accept": "in_doubt", "resend": "in_doubt"}.get(
+            fate, fate
+        )
+        batch = connection.execute(
+            sa.text(
+                "insert into batches (destination_id, run, try, orders, begun_at, concluded_at, outcome) "
+                "values (:number, 'run', 1, 1, now(), now(), :outcome) returning id"
+            ),
+            {"number": number, "outcome": None if outcome == "open" else outcome},
+        ).scalar_one()
+        connection.execute(
+            sa.text(
+                "insert into attempts "
+                "values (:batch, :number, 1, :order_id, :changed, :updated, :rank, :code, :payload, :held)"
+            ),
+            {
+                "batch": batch,
+                "number": number,
+                "order_id": order_id,
+                "changed": NOON + timedelta(hours=changed),
+                "updated": NOON + timedelta(hours=updated),
+                "rank": rank,
+                "code": code,
+                "payload": payload,
+                "held": fate in ("held", "accept", "resend"),
+            },
+        )
+        if fate == "rejected":
+            connection.execute(
+                sa.text("insert into rejections values (:batch, :order_id, 'a reason')"),
+                {"batch": batch, "order_id": order_id},
+            )
+        if fate in ("accept", "resend"):
+            connection.execute(
+                sa.text(
+                    "insert into decisions (destination, order_id, batch_id, decision, decided_by) "
+                    "values (:destination, :order_id, :batch, :fate, 'olena')"
+                ),
+                {"destination": destination, "order_id": order_id, "batch": batch, "fate": fate},
+            )
+    return int(number)
+
+
+@settings(max_examples=60)
+@given(any_attempts)
+def test_states_are_those_of_the_view(ledger: sa.Engine, made: list):
+    """Version and verdict of each order are those of the view `order_states`, whatever became of its attempts."""
+    with ledger.connect() as connection:
+        connection.exec_driver_sql("set local datestyle = 'ISO'; set local timezone = 'UTC'")
+        number = write(connection, uuid.uuid4().hex, made)
+        raw = connection.connection.driver_connection
+        assert raw is not None
+        with raw.cursor() as cursor:
+            found = attempts.find(cursor, "true", {"destination": number})
+        states = attempts.states(found).sort_values("order_id", ignore_index=True)
+        view = connection.execute(
+            sa.text(
+                "select order_id, status_changed_at, updated_at, rank, verdict, payload_hash as attempted_hash "
+                "from order_states where destination_id = :number order by order_id"
+            ),
+            {"number": number},
+        ).all()
+        connection.rollback()
+    shown = [(r.order_id, r.status_changed_at, r.updated_at, r.rank, r.verdict, r.attempted_hash) for r in view]
+    ours = states[["order_id", "status_changed_at", "updated_at", "rank", "verdict", "attempted_hash"]]
+    assert [tuple(row) for row in ours.itertuples(index=False)] == [
+        (id_, pd.Timestamp(changed), pd.Timestamp(updated), rank, verdict, hash_)
+        for id_, changed, updated, rank, verdict, hash_ in shown
+    ]
