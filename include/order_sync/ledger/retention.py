@@ -1,4 +1,4 @@
-"""Removes from the ledger what is old. States and open entries stay."""
+"""Removes old rows from the ledger. States and open entries stay, and what was read stays known."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 
 def remove_old(engine: sa.Engine, *, attempts_days: int, quarantine_days: int) -> dict[str, int]:
-    """Remove old attempts and resolved entries; return how many of each.
+    """Remove old attempts and resolved entries, and merge old windows; return how many attempts and entries went.
 
     An order's state is its newest attempt that counts, and the one that was accepted last: these stay, and their
     batches. So does what is held or in doubt: no later attempt was accepted.
@@ -50,5 +50,21 @@ def remove_old(engine: sa.Engine, *, attempts_days: int, quarantine_days: int) -
         entries = connection.execute(
             sa.text("delete from quarantine where resolved_at < now() - make_interval(days => :days)"),
             {"days": quarantine_days},
+        )
+        connection.execute(
+            sa.text(
+                """
+                with old as (
+                    delete from windows where finished_at < now() - make_interval(days => :days)
+                    returning destination, window_start, window_end
+                ), merged as (
+                    select destination, unnest(range_agg(tstzrange(window_start, window_end))) as stretch
+                    from old group by destination
+                )
+                insert into windows (destination, window_start, window_end, run)
+                select destination, lower(stretch), upper(stretch), 'merged by retention' from merged
+                """
+            ),
+            {"days": attempts_days},
         )
         return {"attempts": attempts.rowcount, "quarantine": entries.rowcount}

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from include.order_sync.errors import TryAgainError
 from include.order_sync.ledger import schema, windows
+from include.order_sync.ledger.retention import remove_old
 from include.order_sync.model import Window
 
 MIDNIGHT = datetime(2026, 11, 21, tzinfo=UTC)
@@ -96,3 +97,25 @@ def test_a_ledger_that_can_t_be_used(postgres: sa.Engine, fault: str) -> None:
         schema.transaction(engine, "order_sync_ledger"),
     ):
         pytest.fail("it must not be entered")
+
+
+AGE = "update windows set finished_at = now() - interval '91 days' where destination = %s and window_start < %s"
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), st.integers(1, 3)), min_size=1, max_size=20), st.integers(0, 32))
+def test_old_windows_are_merged(ledger: sa.Engine, starts: list[tuple[int, int]], aged_before: int) -> None:
+    """Ten years of hourly windows take a row for each stretch; what is gapless and where gaps are stays the same."""
+    destination = str(uuid.uuid4())
+    with schema.transaction(ledger, "order_sync_ledger") as connection:
+        for start, length in starts:
+            windows.finish(connection, destination, hours(start, start + length), "run")
+        before = windows.gapless(connection, destination), windows.gaps(connection, destination)
+        connection.exec_driver_sql(AGE, (destination, hours(aged_before, 40).start))
+    remove_old(ledger, attempts_days=90, quarantine_days=90)
+    with schema.transaction(ledger, "order_sync_ledger") as connection:
+        assert (windows.gapless(connection, destination), windows.gaps(connection, destination)) == before
+        count = sa.text("select run, count(*) from windows where destination = :name group by run")
+        left = {run: number for run, number in connection.execute(count, {"name": destination})}
+    assert left.get("run", 0) == sum(start >= aged_before for start, _ in starts)
+    merged = {hour for start, length in starts if start < aged_before for hour in range(start, start + length)}
+    assert left.get("merged by retention", 0) == len({hour for hour in merged if hour - 1 not in merged})
