@@ -115,7 +115,7 @@ def test_old_windows_are_merged(ledger: sa.Engine, starts: list[tuple[int, int]]
     with schema.transaction(ledger, "order_sync_ledger") as connection:
         assert (windows.gapless(connection, destination), windows.gaps(connection, destination)) == before
         count = sa.text("select run, count(*) from windows where destination = :name group by run")
-        left = {run: number for run, number in connection.execute(count, {"name": destination})}
+        left = dict(connection.execute(count, {"name": destination}).all())
     assert left.get("run", 0) == sum(start >= aged_before for start, _ in starts)
     merged = {hour for start, length in starts if start < aged_before for hour in range(start, start + length)}
     assert left.get("merged by retention", 0) == len({hour for hour in merged if hour - 1 not in merged})
