@@ -1,6 +1,6 @@
-"""Errors, named by what happens next. Their messages are for the user: which setting or row, and the cure.
+"""Errors, named by what happens next. A message tells the user the setting or row, the value and the cure.
 
-No message may hold a secret or personal data: all of them end in task logs.
+No message may hold a secret or personal data: every message ends in a task log.
 """
 
 
@@ -9,15 +9,15 @@ class OrderSyncError(Exception):
 
 
 class StopError(OrderSyncError):
-    """Trying again would fail alike: a person has to change a setting, a source or an account."""
+    """A retry would fail in the same way: a person has to change a setting, a source or an account."""
 
 
 class TryAgainError(OrderSyncError):
-    """Nothing of the request was taken; the same may well succeed later.
+    """Nothing of the request was taken; a retry may succeed.
 
     Args:
-        message: what failed, and what to look at if it goes on.
-        after_s: seconds to wait, where the service names them; else the task's own delay is used.
+        message: the failure, and the place to look at if it goes on.
+        after_s: seconds to wait, if the service names them; None for the task's own delay.
     """
 
     def __init__(self, message: str, after_s: float | None = None) -> None:
@@ -26,7 +26,7 @@ class TryAgainError(OrderSyncError):
 
 
 class InDoubtError(OrderSyncError):
-    """The request left and no answer tells whether its orders were taken."""
+    """The request left, and no answer says whether its orders were taken."""
 
 
 class BatchRefusedError(OrderSyncError):

@@ -1,15 +1,15 @@
-"""The canonical order: its columns, its statuses, and the window that a run reads."""
+"""The canonical order: its columns, its statuses and its version; and the window that a run reads."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-# What a source must give of every order.
+# The columns that every source must give.
 IDENTITY_COLUMNS = ("order_id", "status", "status_changed_at")
 
 TIME_COLUMNS = ("status_changed_at", "updated_at", "created_at")
 
-# All that a source may give of an order; each is text until transform.py reads it.
+# The columns that a source may give; all are text until transform reads them.
 ORDER_COLUMNS = (
     *IDENTITY_COLUMNS,
     "updated_at",
@@ -37,7 +37,7 @@ ORDER_COLUMNS = (
     "tracking_number",
 )
 
-# All that a source may give of an order's item.
+# The columns that a source may give of an item.
 ITEM_COLUMNS = ("item_id", "name", "quantity", "cost", "url", "image_url", "category", "description")
 
 # Where a staged row came from, and where it is kept.
@@ -64,7 +64,7 @@ Code = str | int
 
 
 class OrderStatus(StrEnum):
-    """Where an order stands; the words of every shop are mapped to these."""
+    """Where an order stands; each shop's own status labels are mapped to these."""
 
     CREATED = "created"
     PAID = "paid"
@@ -78,7 +78,7 @@ class OrderStatus(StrEnum):
 
 @dataclass(frozen=True)
 class Window:
-    """The time that one run reads: from `start` up to, not including, `end`; both with a time zone."""
+    """The time that a run reads: from `start` up to but not including `end`; both have a time zone."""
 
     start: datetime
     end: datetime
@@ -90,10 +90,10 @@ class FileVersion:
 
     Args:
         path: the whole path or address.
-        fingerprint: of all that a listing tells of the file; the same file may get another one, as by a chmod.
+        fingerprint: a hash of everything in the file's listing; a chmod gives the same file another one.
         size: in bytes.
-        modified_at: when it was last modified.
-        content_hash: of the bytes that were read.
+        modified_at: the time of the last change.
+        content_hash: SHA-256 of the bytes that were read.
     """
 
     path: str

@@ -1,4 +1,4 @@
-"""Work that is done ahead: the next item is made while this one is worked off."""
+"""Prefetch: the next item is made in a background thread while the current one is in use."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ Item = TypeVar("Item")
 
 
 def prefetch(items: Iterable[Item]) -> Generator[Item]:
-    """Yield the items, each of which a thread has made while the one before it was in use; errors come in their place.
+    """Iterate with one item of prefetch in a background thread; exceptions surface at the item that raised them.
 
     Args:
-        items: made by what reads, and changes nothing; none is None.
+        items: none of them is None. Their iterator runs in the background thread alone.
     """
-    made = iter(items)
-    with ThreadPoolExecutor(1, "ahead") as thread:
-        coming = thread.submit(next, made, None)
+    iterator = iter(items)
+    with ThreadPoolExecutor(1, "prefetch") as thread:
+        coming = thread.submit(next, iterator, None)
         while (item := coming.result()) is not None:
-            coming = thread.submit(next, made, None)
+            coming = thread.submit(next, iterator, None)
             yield item

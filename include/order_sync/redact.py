@@ -1,4 +1,4 @@
-"""Takes personal data out of texts that others wrote (answers, database messages) before they reach a log."""
+"""Removes personal data from foreign texts (answers, messages of databases) before they reach a log."""
 
 import re
 

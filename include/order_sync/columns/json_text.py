@@ -1,4 +1,4 @@
-"""JSON text of whole columns at once: numbers leave exactly as the source wrote them."""
+"""Builds JSON text from whole columns; numbers keep the digits that the source wrote."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -13,11 +13,11 @@ from include.order_sync.columns.text import array_of, may_hold, series_of
 
 
 def objects(texts: Mapping[str, pd.Series], values: Mapping[str, pd.Series]) -> pd.Series:
-    """Glue columns into one JSON object a row; a field that is missing is left out of its row.
+    """Return one JSON object for each row; a missing value leaves its key out.
 
     Args:
-        texts: key -> column of text, which becomes a JSON string. The first is missing nowhere.
-        values: key -> column of JSON text, which follow as they are. All columns have one index.
+        texts: key -> column of text, written as a JSON string. The first column has no missing value.
+        values: key -> column of JSON text, written as it is, after the texts. All columns have one index.
     """
     fields = chain(
         ((key, _escaped(array_of(column)), '"') for key, column in texts.items()),
@@ -30,7 +30,7 @@ def objects(texts: Mapping[str, pd.Series], values: Mapping[str, pd.Series]) -> 
             continue
         before = f'{"," if pieces else ""}"{key}":{quote}'
         if array.null_count:
-            # A missing value makes its whole piece missing, which is joined as nothing.
+            # A missing value makes its whole piece missing, and a missing piece is joined as nothing.
             pieces += [_text(between), _joined([_text(before), array, _text(quote)])]
             between = ""
         else:
@@ -41,12 +41,12 @@ def objects(texts: Mapping[str, pd.Series], values: Mapping[str, pd.Series]) -> 
 
 
 def arrays(texts: pd.Series, owners: pd.Series, wanted: pd.Series) -> pd.Series:
-    """Glue JSON texts into one JSON array for each of the owners that are wanted; missing for one that owns none.
+    """Return one JSON array for each wanted owner; missing for an owner without elements.
 
     Args:
-        texts: JSON text of each element, in the order wanted.
-        owners: whose it is; of the same index as `texts`.
-        wanted: owners.
+        texts: JSON text of each element; an owner's elements keep this order.
+        owners: the owner of each element; the same index as `texts`.
+        wanted: the owners.
     """
     order = owners.to_numpy().argsort(kind="stable")
     numbers = owners.to_numpy()[order]
@@ -54,8 +54,8 @@ def arrays(texts: pd.Series, owners: pd.Series, wanted: pd.Series) -> pd.Series:
     bounds = pa.array(np.append(starts, len(numbers)), pa.int64())
     lists = pa.LargeListArray.from_arrays(bounds, array_of(texts).take(pa.array(order)))
     joined = _joined([_text("["), pc.binary_join(lists, _text(",")), _text("]")])
-    places = pc.index_in(pa.array(wanted), value_set=pa.array(numbers[starts], pa.int64()))
-    return series_of(joined.take(places), wanted.index)
+    rows = pc.index_in(pa.array(wanted), value_set=pa.array(numbers[starts], pa.int64()))
+    return series_of(joined.take(rows), wanted.index)
 
 
 def utc_times(times: pd.Series) -> pd.Series:
@@ -74,7 +74,7 @@ def _seconds(times: pd.Series) -> pa.Array:
 
 
 def _escaped(values: pa.Array) -> pa.Array:
-    """Return what stands between the quotes of each text's JSON string; missing stays missing."""
+    """Return each text as it stands between the quotes of a JSON string; missing stays missing."""
     if not may_hold(values, b'"\\'):
         return values
     awkward = pc.fill_null(pc.match_substring_regex(values, r'["\\\x00-\x1f]'), fill_value=False)

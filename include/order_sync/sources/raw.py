@@ -1,4 +1,4 @@
-"""What both kinds of sources do: find the canonical columns among a source's own, and lay out raw rows."""
+"""Shared by all sources: finds the canonical columns among a source's own, and lays out raw rows."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ RAW_ITEMS_SCHEMA = pa.schema([pa.field(column, pa.string()) for column in ("orde
 
 
 def find_columns(names: Sequence[str], columns: Mapping[str, str], required: Required, where: str) -> dict[str, int]:
-    """Return canonical column -> place among the source's own.
+    """Return canonical column -> its index among the source's own columns.
 
     Args:
         names: the source's own columns, in their order.
-        columns: canonical column -> the source's name, from the configuration; the others go by their own names.
+        columns: canonical column -> the source's name, from the configuration; the others have their canonical name.
         required: canonical columns that must be there; of a tuple in it, at least one.
-        where: what is read, for the message.
+        where: the source and the query or file, for the message.
 
     Raises:
-        StopError: with all columns that are missing or there twice.
+        StopError: columns are missing or there twice; the message has all of them.
     """
     wanted = {column: columns.get(column, column) for column in ORDER_COLUMNS}
     found = {column: names.index(name) for column, name in wanted.items() if name in names}
@@ -68,14 +68,14 @@ def raw_table(
     position: int,
     file_modified_at: object = None,
 ) -> pa.Table:
-    """Return `given`, all text, as raw rows.
+    """Return a chunk of the source, all text, as raw rows.
 
     Args:
         given: a chunk of the source.
-        found: canonical column -> place in it.
+        found: canonical column -> its index in `given`.
         origin: the query's or file's name.
         lines: each row's number there.
-        position: how many rows of the window came before.
+        position: of the first row in the window.
         file_modified_at: when the file was last modified (a time with a zone); None for a query.
     """
     rows = given.num_rows
@@ -89,5 +89,5 @@ def raw_table(
 
 
 def constant(text: str, rows: int) -> pa.DictionaryArray:
-    """Return a column that costs little of one text in all rows."""
+    """Return a column with one text in all rows, without a copy for each."""
     return pa.DictionaryArray.from_arrays(pa.repeat(pa.scalar(0, pa.int32()), rows), pa.array([text]))

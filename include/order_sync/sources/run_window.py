@@ -1,4 +1,4 @@
-"""Which orders a run reads: times in, a window out."""
+"""Decides which orders a run reads, from its request and the ledger's windows."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from include.order_sync.model import Window
 
 @dataclass(frozen=True)
 class RunRequest:
-    """What a run is asked to read.
+    """The request of a run: its origin, data interval and params.
 
     Args:
-        by: what started it.
-        interval: its data interval; a manual run without a logical date has none.
+        by: the origin of the run.
+        interval: its data interval; None for a manual run without a logical date.
         start, end: a manual run's `from` and `to`.
-        order_ids: the only orders that it may send; empty means all.
+        order_ids: the only orders that it may send; empty for all.
     """
 
     by: Literal["schedule", "backfill", "person"]
@@ -30,12 +30,12 @@ class RunRequest:
 
 @dataclass(frozen=True)
 class RunWindow:
-    """What a run reads.
+    """The orders that a run reads.
 
     Args:
-        window: the time; None where it reads the orders `order_ids` whatever their time.
-        order_ids: the only orders that it may send; empty means all.
-        heals: whether it takes up what earlier runs have left, or reads this window and no more.
+        window: the time to read; None to read the orders `order_ids` of any time.
+        order_ids: the only orders that it may send; empty for all.
+        heals: whether the window also covers hours that earlier runs have left.
     """
 
     window: Window | None
@@ -45,12 +45,12 @@ class RunWindow:
 
 @dataclass(frozen=True)
 class HealingRule:
-    """How far back a destination's scheduled runs read.
+    """How far back the scheduled runs of a destination read.
 
     Args:
-        lookback: before the data interval, for rows that are committed late.
-        reconcile: once a day, before the window's end.
-        gapless: what the destination has read without a hole, as the ledger knows; None before its first run.
+        lookback: time before the data interval, for rows that are committed late.
+        reconcile: time before the window's end that the first run of a UTC day reads again.
+        gapless: the time that the destination has read without a hole; None before its first run.
     """
 
     lookback: timedelta
@@ -63,48 +63,48 @@ class HealingRule:
         if self.gapless:
             start = min(start, self.gapless.end)
             if interval.start.astimezone(UTC).date() < interval.end.astimezone(UTC).date():
-                # The first run of a UTC day. What lies before the destination's first window, nobody asked for.
+                # The first run of a UTC day. Nobody asked for orders before the destination's first window.
                 start = min(start, max(interval.end - self.reconcile, self.gapless.start))
         return Window(start, interval.end)
 
 
-def run_window(asked: RunRequest, reach: HealingRule, *, has_ids_query: bool) -> RunWindow:
-    """Return what a run reads.
+def run_window(request: RunRequest, healing: HealingRule, *, has_ids_query: bool) -> RunWindow:
+    """Return the orders that a run reads.
 
     Args:
-        asked: what it is asked to read.
-        reach: how far back it reads if it is a scheduled one, or a person's with a data interval alone.
+        request: of the run.
+        healing: for a scheduled run, or a manual one with a data interval alone.
         has_ids_query: whether the source can give orders by their ids, without a window.
 
     Raises:
-        StopError: it names no window, half of one, or one that ends before it starts; or a run that is not a
-            person's has `from` or `to`.
+        StopError: the request names no window, half of one, or one that ends before it starts; or it has `from` or
+            `to` and is no manual run.
     """
-    narrowed = RunWindow(None, asked.order_ids)
-    if asked.start is not None or asked.end is not None:
-        return replace(narrowed, window=_from_to(asked))
-    if asked.by == "backfill" and asked.interval:
-        return replace(narrowed, window=asked.interval)
-    if asked.order_ids:
+    narrowed = RunWindow(None, request.order_ids)
+    if request.start is not None or request.end is not None:
+        return replace(narrowed, window=_from_to(request))
+    if request.by == "backfill" and request.interval:
+        return replace(narrowed, window=request.interval)
+    if request.order_ids:
         if has_ids_query:
             return narrowed
         raise StopError(
             "The source has no `by_ids_query`, so orders can't be read by their ids alone: trigger the run again with "
             "the params `from` and `to` of a time in which they changed, or give the source such a query."
         )
-    if asked.interval is None:
+    if request.interval is None:
         raise StopError(
             "This run has no data interval, so nothing says which orders to read: trigger it again with the "
             "params `from` and `to`, or with a logical date."
         )
-    return RunWindow(reach.window_for(asked.interval), heals=True)
+    return RunWindow(healing.window_for(request.interval), heals=True)
 
 
-def _from_to(asked: RunRequest) -> Window:
-    if asked.by != "person":
+def _from_to(request: RunRequest) -> Window:
+    if request.by != "person":
         raise StopError("The params `from` and `to` are for manual runs: this one reads its own data interval.")
-    if asked.start is None or asked.end is None:
+    if request.start is None or request.end is None:
         raise StopError("Give both params, `from` and `to`, or neither.")
-    if asked.start >= asked.end:
-        raise StopError(f"The param `from` ({asked.start}) must lie before `to` ({asked.end}).")
-    return Window(asked.start, asked.end)
+    if request.start >= request.end:
+        raise StopError(f"The param `from` ({request.start}) must lie before `to` ({request.end}).")
+    return Window(request.start, request.end)

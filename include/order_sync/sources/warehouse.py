@@ -1,7 +1,8 @@
-"""A warehouse: the answers of two queries, for orders and for their items, read as text in chunks.
+"""A warehouse: reads a query for orders and one for their items as text, in chunks.
 
-PostgreSQL gives its rows by COPY, straight into Arrow; every other database through SQLAlchemy's own cursor. Both
-read in one transaction that sees one state of the database, and both pass the window as bound parameters.
+- PostgreSQL is read by COPY, straight into Arrow; every other database through SQLAlchemy's cursor.
+- Both queries run in one transaction, which in PostgreSQL sees one snapshot of the database.
+- The window is passed as bound parameters.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class WarehouseReader:
     Args:
         engine: of the source's connection.
         source: from the configuration.
-        window: what to read; None for the orders of `order_ids`, by the source's queries for that.
+        window: the time to read; None for the orders of `order_ids`, by the source's queries for ids.
         required: canonical columns that the destination's provider needs.
         order_ids: of those orders.
     """
@@ -56,7 +57,7 @@ class WarehouseReader:
 
     @contextmanager
     def open(self) -> Iterator[tuple[Iterator[pa.Table], Iterator[pa.Table]]]:
-        """Give the raw orders and the raw items of the window; read the orders first.
+        """Yield the raw orders and the raw items of the window; read the orders first.
 
         Raises:
             StopError: a query fails, or a column is missing.
@@ -72,7 +73,7 @@ class WarehouseReader:
         try:
             with (
                 connection.execution_options(**options),
-                # Who stops half way leaves no query open behind.
+                # A caller that stops half way leaves no query open.
                 closing(self._orders(connection)) as orders,
                 closing(self._items(connection)) as items,
             ):
@@ -87,7 +88,7 @@ class WarehouseReader:
 
     @property
     def _query(self) -> Path:
-        # A run without a window is only there where the source has the query for it.
+        # A run without a window exists only for a source with a query by ids.
         return self.source.query if self.window else self.source.by_ids_query or self.source.query
 
     @property
@@ -122,7 +123,7 @@ class WarehouseReader:
             )
 
     def _read(self, connection: sa.Connection, file: Path) -> Iterator[tuple[list[str], pa.Table]]:
-        """Yield the query's column names and its rows, all text, chunk by chunk; at least once."""
+        """Yield the query's column names and its rows, all text, chunk by chunk; at least one chunk."""
         statement = sa.text(file.read_text("utf-8").strip().removesuffix(";"))
         bound: dict[str, Any] = {"order_ids": sorted(self.order_ids)}
         if self.window:
@@ -165,7 +166,7 @@ class WarehouseReader:
         lost |= isinstance(original, psycopg.OperationalError) and state[:2] in ("", "08", "40", "53")
         if lost or state in ("57P01", "57P02", "57P03"):
             return self._unreachable(original)
-        # What is wrong with a value is told with the value.
+        # PostgreSQL quotes the value in its message about a wrong one, so only the name of the error is shown.
         about_data = state[:2] in ("21", "22", "23") or isinstance(error, sa.exc.DataError | sa.exc.IntegrityError)
         said = f"{type(original).__name__} {state}" if about_data else redact(str(original))
         queries = " or ".join(query.name for query in (self._query, self._items_query) if query)
@@ -175,10 +176,10 @@ class WarehouseReader:
 def _copy(
     connection: sa.Connection, query: sa.TextClause, bound: dict[str, Any], timezone: str
 ) -> Iterator[tuple[list[str], pa.Table]]:
-    # A list becomes one parameter for each of its values, which the compiled query holds itself.
+    # Each value of a list becomes a parameter of its own; the compiled query holds them.
     compiled = query.compile(dialect=connection.dialect, compile_kwargs={"render_postcompile": True})
     statement, values = str(compiled), {name: bound.get(name, value) for name, value in compiled.params.items()}
-    # Times without an offset are the shop's, also where the query compares them with the window.
+    # Times without an offset are in the shop's time zone, also where the query compares them with the window.
     connection.execute(sa.text("select set_config('timezone', :zone, true)"), {"zone": timezone})
     connection.exec_driver_sql("set local datestyle = 'ISO, YMD'")
     raw = connection.connection.driver_connection
@@ -186,14 +187,14 @@ def _copy(
     with raw.cursor() as cursor:
         cursor.execute(f"select * from ({statement}\n) as orders limit 0", values)  # noqa: S608
         names = [column.name for column in cursor.description or ()]
-        # Places, not names: a query may give a name twice, and the caller says so.
-        places = [str(place) for place in range(len(names))]
-        yield names, pa.table({place: pa.array([], pa.string()) for place in places})
+        # Numbers instead of names: a query may give a name twice, and the caller reports that.
+        numbers = [str(number) for number in range(len(names))]
+        yield names, pa.table({number: pa.array([], pa.string()) for number in numbers})
         options: dict[str, Any] = {
-            "read_options": pa_csv.ReadOptions(column_names=places, block_size=tuning.COPY_ROW_MAX_BYTES),
+            "read_options": pa_csv.ReadOptions(column_names=numbers, block_size=tuning.COPY_ROW_MAX_BYTES),
             "parse_options": pa_csv.ParseOptions(newlines_in_values=True),
             "convert_options": pa_csv.ConvertOptions(
-                column_types=dict.fromkeys(places, pa.string()),
+                column_types=dict.fromkeys(numbers, pa.string()),
                 null_values=[""],
                 strings_can_be_null=True,
                 quoted_strings_can_be_null=False,
@@ -205,7 +206,7 @@ def _copy(
 
 
 def _blocks(connection: psycopg.Connection) -> Iterator[bytes]:
-    """Yield the rows of the COPY under way, in blocks that are worth a table."""
+    """Yield the rows of the running COPY, in blocks of about the size of a table."""
     more = True
     while more:
         block, more = connection.wait(_received(connection.pgconn))
@@ -214,16 +215,16 @@ def _blocks(connection: psycopg.Connection) -> Iterator[bytes]:
 
 
 def _received(connection: PGconn) -> PQGen[tuple[bytes, bool]]:
-    """Receive COPY's rows, which come one by one, until they make a block; and whether more may come.
+    """Receive rows of the COPY until they make a block; return it, and whether more rows may come.
 
-    This is what psycopg's Copy.read does for one row, without its cost for each: it takes a third of the time.
+    psycopg's own Copy.read returns one row at a time, and takes three times as long.
     """
     block = bytearray()
     while len(block) <= tuning.COPY_BLOCK_BYTES:
         size, row = connection.get_copy_data(1)
         if size > 0:
             block += row
-        elif size == 0:  # none is here yet
+        elif size == 0:  # no row has arrived yet
             yield Wait.R
             connection.consume_input()
         else:
@@ -240,15 +241,15 @@ def _fetch(
     values = {name: bound[name] for name in query.compile().params}
     result = connection.execution_options(stream_results=True, max_row_buffer=tuning.FETCH_ROWS).execute(query, values)
     names = list(result.keys())
-    places = [str(place) for place in range(len(names))]
-    yield names, pa.table({place: pa.array([], pa.string()) for place in places})
+    numbers = [str(number) for number in range(len(names))]
+    yield names, pa.table({number: pa.array([], pa.string()) for number in numbers})
     for rows in result.partitions(tuning.FETCH_ROWS):
         columns = [pa.array(map(_text, column), pa.string()) for column in zip(*rows, strict=True)]
-        yield names, pa.table(columns, names=places)
+        yield names, pa.table(columns, names=numbers)
 
 
 def _text(value: Any) -> str | None:
-    """A value of any driver as text: numbers with their own digits, times as ISO 8601, JSON as JSON."""
+    """Return a driver's value as text: numbers with their own digits, times as ISO 8601, JSON as JSON."""
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, bool):

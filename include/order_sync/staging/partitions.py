@@ -1,6 +1,7 @@
-"""Raw rows in Arrow files, partitioned by order: each file holds one record batch a part, so that a part is read alone.
+"""Raw rows in Arrow files, partitioned by order.
 
-How many rows each of its parts has is told by a file's schema, in its metadata.
+Each file holds one record batch for each part, so that one part can be read alone. The metadata of a file's schema has
+the number of rows of each part, and the bytes of a row in each column.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ from include.order_sync.staging.partition_hash import part_numbers, partition_ha
 
 
 class Partitions:
-    """Some columns of the rows in files that `write` has made; none in no files.
+    """Reads rows from files that `write` has made.
 
     Args:
-        paths: of the files, in the order they were written. None stays open: a large window has more than a process may
-            have open, and each open one keeps what an object storage has sent ahead.
-        columns: to read, where they are there; None for all.
+        paths: of the files, in the order they were written; maybe none. No file stays open: a large window has more
+            files than a process may have open, and each open one keeps a buffer of an object storage.
+        columns: to read, where a file has them; None for all.
     """
 
     def __init__(self, paths: Sequence[UPath], columns: Collection[str] | None = None) -> None:
@@ -34,11 +35,11 @@ class Partitions:
         for path in paths:
             with _opened(path) as reader:
                 schema = reader.schema
-            fields = [place for place, name in enumerate(schema.names) if columns is None or name in columns]
+            fields = [number for number, name in enumerate(schema.names) if columns is None or name in columns]
             self._files.append((path, fields))
             rows.append(np.array(json.loads(schema.metadata[b"rows"])))
             bytes_a_row = json.loads(schema.metadata[b"bytes_a_row"])
-            sizes.append(rows[-1] * sum(bytes_a_row[schema.names[place]] for place in fields))
+            sizes.append(rows[-1] * sum(bytes_a_row[schema.names[number]] for number in fields))
         self.rows = np.sum(rows[1:], axis=0)
         self.bytes = np.sum(sizes[1:], axis=0)
 
@@ -46,11 +47,11 @@ class Partitions:
         return bool(self._files)
 
     def of(self, parts: Sequence[int], column: str = "", values: pa.Array | None = None) -> pa.Table:
-        """Return the rows of these parts; each part's in the order they were written.
+        """Return the rows of these parts, part by part, in the order they were written.
 
         Args:
-            parts: their numbers.
-            column: if it is given, only rows with one of `values` in it, whatever blanks surround it.
+            parts: numbers of parts.
+            column: if given, return only rows with one of `values` in this column; surrounding blanks are ignored.
             values: of that column.
         """
         tables = []
@@ -67,19 +68,19 @@ class Partitions:
 
 @contextmanager
 def _opened(path: UPath, fields: Sequence[int] = ()) -> Iterator[pa.RecordBatchFileReader]:
-    # Of this machine's files Arrow reads many small pieces by itself, which spares Python the calls.
+    # Arrow reads local files itself: thousands of small reads through Python would be slow.
     local = isinstance(path.fs, LocalFileSystem)
     with pa.OSFile(path.path) if local else path.fs.open(path.path, "rb", block_size=tuning.FILE_BUFFER_BYTES) as file:
         yield pa.ipc.open_file(file, options=pa.ipc.IpcReadOptions(included_fields=list(fields), use_threads=False))
 
 
 def write(folder: UPath, tables: Iterable[pa.Table], parts: int) -> int:
-    """Write rows by part; return how many. Without rows, there is no folder.
+    """Write rows by part; return the number of rows. Without rows no folder is made.
 
     Args:
-        folder: that is not there yet.
+        folder: does not exist yet.
         tables: with `order_id`; they may differ in their other columns.
-        parts: in how many.
+        parts: the number of parts.
     """
     rows = 0
     for number, table in enumerate(gathered(tables)):
@@ -90,12 +91,12 @@ def write(folder: UPath, tables: Iterable[pa.Table], parts: int) -> int:
 
 
 def concatenated(tables: Iterable[pa.Table]) -> pa.Table:
-    """Return the rows of all; where a table lacks another's column, that is missing."""
+    """Return the rows of all tables; a column that a table lacks is missing in its rows."""
     return pa.concat_tables(tables, promote_options="default")
 
 
 def gathered(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """Yield the rows of several tables as one that is worth a file."""
+    """Yield the rows of small tables together, in tables of about the size of a file."""
     few: list[pa.Table] = []
     for table in tables:
         few += [table] if table.num_rows else []
@@ -108,19 +109,19 @@ def gathered(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
 
 
 def _by_part(table: pa.Table, parts: int) -> tuple[pa.Schema, list[pa.RecordBatch]]:
-    """Return a batch of rows for each part, and their schema, which says how large they are."""
+    """Return one batch of rows for each part, and their schema with the sizes of the parts."""
     hashes = partition_hashes(table["order_id"])
     numbers = part_numbers(hashes, parts)
     by_part = table.append_column("partition_hash", pa.array(hashes)).take(np.argsort(numbers, kind="stable"))
     (whole,) = by_part.combine_chunks().to_batches()
     rows = np.bincount(numbers, minlength=parts)
-    # Of an empty slice Arrow would write all the text that it was cut from.
+    # Arrow writes an empty slice with all the text of the table that it was cut from.
     none = whole.take(pa.array([], pa.int64()))
     starts = np.cumsum(rows) - rows
     batches = [whole.slice(start, length) if length else none for start, length in zip(starts, rows, strict=True)]
     sizes = dict(zip(whole.schema.names, [column.nbytes / whole.num_rows for column in whole.columns], strict=True))
-    told = {"rows": json.dumps(rows.tolist()), "bytes_a_row": json.dumps(sizes)}
-    return whole.schema.with_metadata(told), batches
+    sizes_of_parts = {"rows": json.dumps(rows.tolist()), "bytes_a_row": json.dumps(sizes)}
+    return whole.schema.with_metadata(sizes_of_parts), batches
 
 
 def _write(path: UPath, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:

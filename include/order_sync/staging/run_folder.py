@@ -1,14 +1,14 @@
-"""A run's staged parts: tasks hand on the folder's path, never rows.
+"""A run's staged files, in one folder. Tasks hand on the folder's path, never rows.
 
     raw-2/rows-00000.arrow       rows as the source gave them, as text; more files as more rows come
     raw-items-2/rows-00000.arrow their items, where a second query gives them
-    ready-2/part-00000.arrow     orders with their payloads (READY_COLUMNS of transform.py)
+    ready-2/part-00000.arrow     orders with their payloads (READY_COLUMNS)
     rejected/part-00000.parquet  rows that can't be sent, with their reasons
     files.parquet                versions of the drop's files that were read
 
-What only a run's tasks read is in Arrow's file format; Parquet is what people open. Raw rows are partitioned by a hash
-of the order id: each file holds one record batch a part, and says in its schema's metadata how many rows and bytes
-each has. Ready and rejected parts are those of the group of raw parts that was worked off at once, named by its first.
+- Files for tasks alone are in Arrow's file format; files that people open are Parquet.
+- Raw rows are partitioned by order: see partitions.py.
+- Parts are transformed in groups of neighbours; a ready or rejected file has the name of its group's first part.
 
 Paths are UPath: a folder of this machine, or of any object storage.
 """
@@ -37,8 +37,8 @@ from include.order_sync.staging.partitions import Partitions
 if TYPE_CHECKING:  # extract needs no pandas, and it is slow to import
     import pandas as pd
 
-# Their number is raised with each change of what their files hold, also of the hash: so no release takes up what
-# another has left, but asks for a clear.
+# The number goes up with each change of the files' content or of the partition hash: a release never reads the files of
+# another one, but asks for a clear.
 RAW, RAW_ITEMS, READY = "raw-2", "raw-items-2", "ready-2"
 
 
@@ -54,26 +54,30 @@ _FILES_SCHEMA = pa.schema(
 
 
 class Staging:
-    """The staged parts of one run, in one folder."""
+    """The staged files of one run.
+
+    Args:
+        folder: of this machine or of any object storage.
+    """
 
     def __init__(self, folder: UPath) -> None:
         self.folder = folder
 
     def clear(self, *names: str) -> None:
-        """Remove the named subfolders, or everything: a task that runs again starts anew."""
+        """Remove the named subfolders, or everything without names: a task that runs again starts anew."""
         for folder in [self.folder / name for name in names] or [self.folder]:
             if folder.exists():
                 folder.fs.rm(folder.path, recursive=True)
 
     def stage_raw(self, orders: Iterable[pa.Table], items: Iterable[pa.Table]) -> tuple[int, int]:
-        """Write raw rows and items in parts; all rows of an order lie in one part, in source order.
+        """Write raw rows and items by part. All rows of an order lie in one part, in source order.
 
         Args:
-            orders: tables with `order_id`, if it is given; they may differ in their columns.
+            orders: tables with `order_id`; they may differ in their other columns.
             items: likewise; read after the orders.
 
         Returns:
-            Rows of orders, and parts.
+            The number of order rows, and the number of parts.
         """
         buffered: list[pa.Table] = []
         rest = iter(orders)
@@ -91,18 +95,18 @@ class Staging:
         return rows, parts
 
     def raw_parts(self, columns: Collection[str]) -> Iterator[tuple[str, pd.DataFrame, pd.DataFrame | None]]:
-        """Yield groups of neighbouring parts, so that each is worth its overhead and memory does not grow.
+        """Yield groups of neighbouring parts: large enough to pay for their overhead, small enough for memory.
 
         Args:
             columns: to read, beside ORIGIN_COLUMNS.
 
         Yields:
-            A name for what becomes of the group; its raw rows, with those columns that the source gave; and their
-            items, None where no query gave any.
+            The group's name; its raw rows, with the columns that the source gave; and their items, None if no query
+            gave items.
         """
         raw, raw_items = self._raw({*columns, *ORIGIN_COLUMNS}), self._raw_items()
         for parts in _groups(raw, raw_items):
-            # Nothing keeps the frames here while they are worked on.
+            # No variable here: it would keep the frames in memory while the caller works on them.
             yield (
                 f"part-{parts[0]:05d}",
                 raw.of(parts).to_pandas(),
@@ -110,9 +114,9 @@ class Staging:
             )
 
     def raw_rows(self, orders: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame | None]:
-        """Return the raw rows of these orders, in their order, and the orders' items (None if no query gave any).
+        """Return the raw rows of these orders, in their order, and the orders' items (None if no query gave items).
 
-        No part is read but theirs: some are asked for after each request.
+        It reads only the parts of these orders, because it is called after each request with a rejected order.
 
         Args:
             orders: `partition_hash` and `position`, as ready_parts() and rejected_parts() give them.
@@ -126,17 +130,17 @@ class Staging:
         return rows.to_pandas().set_index("position", drop=False).loc[orders["position"].tolist()], items
 
     def rejected_parts(self) -> Iterator[pd.DataFrame]:
-        """Yield the rows that transform has rejected, with their reasons."""
+        """Yield the rejected rows of each group of parts, with their reasons."""
         for path in self._paths("rejected", "*.parquet"):
             yield pq.read_table(pa.BufferReader(path.read_bytes())).to_pandas()
 
     def ready_parts(self) -> Iterator[pd.DataFrame]:
-        """Yield the ready orders of each group of parts: first those of the lowest `partition_hash`."""
-        for path in self._there(READY):
+        """Yield the ready orders of each group of parts, the lowest partition hashes first."""
+        for path in self._existing(READY):
             yield pa.ipc.open_file(pa.BufferReader(path.read_bytes())).read_all().to_pandas()
 
     def write_ready(self, part: str, frame: pd.DataFrame) -> None:
-        """Write what is ready of one part; nothing where that is empty."""
+        """Write the ready orders of one group of parts, if there are any."""
         if frame.empty:
             return
         table = _table_of(frame)
@@ -144,14 +148,14 @@ class Staging:
             writer.write_table(table)
 
     def write_rejected(self, part: str, frame: pd.DataFrame) -> None:
-        """Write what was rejected of one part; nothing where that is empty."""
+        """Write the rejected rows of one group of parts, if there are any."""
         if frame.empty:
             return
         with self._new_file("rejected", f"{part}.parquet") as file:
             pq.write_table(_table_of(frame), file)
 
     def write_files(self, versions: Sequence[FileVersion]) -> None:
-        """Write down which versions of which files were read; nothing where there are none."""
+        """Write the list of file versions that were read, if there are any."""
         if not versions:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -159,7 +163,7 @@ class Staging:
             pq.write_table(pa.Table.from_pylist([asdict(version) for version in versions], _FILES_SCHEMA), file)
 
     def files(self) -> list[FileVersion]:
-        """Return these versions; none where the source has no files."""
+        """Return the list of file versions that were read; empty if the source has no files."""
         path = self.folder / "files.parquet"
         if not path.exists():
             return []
@@ -171,12 +175,12 @@ class Staging:
         return (self.folder / folder / name).open("wb")
 
     def _raw(self, columns: Collection[str] | None = None) -> Partitions:
-        return Partitions(self._there(RAW), columns)
+        return Partitions(self._existing(RAW), columns)
 
     def _raw_items(self) -> Partitions:
         return Partitions(self._paths(RAW_ITEMS, "*.arrow"))
 
-    def _there(self, name: str) -> list[UPath]:
+    def _existing(self, name: str) -> list[UPath]:
         paths = self._paths(name, "*.arrow")
         if not paths:
             raise StopError(
@@ -190,7 +194,7 @@ class Staging:
 
 
 def _groups(raw: Partitions, raw_items: Partitions) -> Iterator[list[int]]:
-    """Yield the numbers of neighbouring parts that are worth being worked off at once."""
+    """Yield the numbers of neighbouring parts that are transformed together."""
     group: list[int] = []
     for part in np.flatnonzero(raw.rows).tolist():
         more = [*group, part]

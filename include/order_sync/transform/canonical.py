@@ -1,4 +1,4 @@
-"""Raw rows, all text, into canonical orders and items: trimmed text, times in UTC, JSON columns read."""
+"""Makes canonical orders and items of raw rows: text is trimmed, times are in UTC, JSON columns are read."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ import pyarrow.compute as pc
 from include.order_sync.columns.text import array_of, series_of
 from include.order_sync.model import ITEM_COLUMNS, ORDER_COLUMNS, ORIGIN_COLUMNS, TIME_COLUMNS
 
-# Years that every time zone, PostgreSQL and Python can hold; 9999 is some shops' word for "never".
+# Years that every time zone, PostgreSQL and Python can hold. Some shops write 9999 for "never".
 _DATE = r"(?:19|[2-8][0-9]|9[0-8])[0-9]{2}-[0-9]{2}-[0-9]{2}"
 _DATE_AND_TIME = _DATE + r"(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]{1,9})?)?)?"
 _OFFSET = r"(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?)"
 
-# The shortest text that Arrow reads as a time and that has its seconds; with an offset, it is longer.
+# The length of a time with seconds and without an offset.
 _CHARACTERS_TO_THE_SECOND = 19
-# Within these, a year is one of _DATE wherever it was written.
+# Between these, the year fits _DATE in every time zone.
 _FIRST_US = int(datetime(1900, 1, 2, tzinfo=UTC).timestamp()) * 1_000_000
 _LAST_US = int(datetime(9899, 12, 30, tzinfo=UTC).timestamp()) * 1_000_000
 
@@ -34,14 +34,13 @@ def canonical_orders(raw: pd.DataFrame, timezone: str) -> pd.DataFrame:
     """Return one canonical order a raw row, in the rows' order.
 
     Args:
-        raw: any of ORDER_COLUMNS as text, and of ORIGIN_COLUMNS; what is absent is missing in all rows.
+        raw: any of ORDER_COLUMNS as text, and of ORIGIN_COLUMNS; an absent column is missing in all rows.
         timezone: of times without an offset.
 
     Returns:
-        All of ORDER_COLUMNS and ORIGIN_COLUMNS. Text is trimmed, and what is empty is missing. TIME_COLUMNS
-        are UTC times; where one could not be read, the flag `<column>_unreadable` is True. `additional_info` is
-        a JSON object, with such a flag too. `updated_at` of a file's row is the file's modified time, where the
-        row has none of its own.
+        All of ORDER_COLUMNS and ORIGIN_COLUMNS. Text is trimmed; empty text is missing. TIME_COLUMNS are UTC times;
+        the flag `<column>_unreadable` is True where one could not be read. `additional_info` is a JSON object, with
+        such a flag too. A row of a file without `updated_at` has the file's modified time.
     """
     nowhere = pd.Series(False, index=raw.index)
     no_text, no_time = _nothing(raw.index, pa.large_string()), _nothing(raw.index, pa.timestamp("us", "UTC"))
@@ -63,7 +62,7 @@ def canonical_orders(raw: pd.DataFrame, timezone: str) -> pd.DataFrame:
 
 
 def query_items(raw: pd.DataFrame, orders: pd.DataFrame) -> pd.DataFrame:
-    """Return the items that a second query gave, each with the `position` of every row of its order.
+    """Return the items of a second query, each once for every row of its order, with the row's `position`.
 
     Args:
         raw: `order_id` and any of ITEM_COLUMNS, as text.
@@ -75,16 +74,16 @@ def query_items(raw: pd.DataFrame, orders: pd.DataFrame) -> pd.DataFrame:
     owners = orders.loc[orders["order_id"].notna(), ["order_id", "position"]]
     if not owners["order_id"].is_unique:
         return items.merge(owners, on="order_id").drop(columns="order_id")
-    # One row an order, as usual: the same, and much quicker.
-    places = pc.index_in(array_of(items["order_id"]), value_set=array_of(owners["order_id"]))
-    if places.null_count:
-        known = places.is_valid()
-        items, places = items[known.to_numpy(zero_copy_only=False)], places.filter(known)
-    return items.assign(position=owners["position"].to_numpy()[places.to_numpy()]).drop(columns="order_id")
+    # Usually each order has one row: then this gives the same, and is much faster.
+    owner_rows = pc.index_in(array_of(items["order_id"]), value_set=array_of(owners["order_id"]))
+    if owner_rows.null_count:
+        known = owner_rows.is_valid()
+        items, owner_rows = items[known.to_numpy(zero_copy_only=False)], owner_rows.filter(known)
+    return items.assign(position=owners["position"].to_numpy()[owner_rows.to_numpy()]).drop(columns="order_id")
 
 
 def json_items(orders: pd.DataFrame, columns: Mapping[str, str]) -> tuple[pd.DataFrame, pd.Series]:
-    """Return the items in the orders' JSON column, with their order's `position`, and where it could not be read.
+    """Return the items of the orders' JSON column with their row's `position`, and a mask of unreadable ones.
 
     Args:
         orders: canonical orders; `items` holds an array of objects as JSON text.
@@ -110,11 +109,11 @@ def json_items(orders: pd.DataFrame, columns: Mapping[str, str]) -> tuple[pd.Dat
 
 
 def read_times(texts: pd.Series, timezone: str) -> pd.Series:
-    """Return ISO 8601 dates and times as UTC, microseconds; what is none is missing.
+    """Return ISO 8601 dates and times as UTC in microseconds; any other text is missing.
 
-    A time without an offset is the shop's own. The hour that comes twice when clocks go back is read as
-    its second pass, so that it never lies before a time that was written later; the hour that does not exist in
-    spring is read as the moment when clocks go forward.
+    - A time without an offset is in the shop's time zone.
+    - A time in the repeated hour of autumn is read as its second pass, so that it never lies before an earlier row's.
+    - A time in the hour that spring skips is read as the moment when the clocks go forward.
     """
     plain = _plain_times(texts)
     if plain is not None:
@@ -132,10 +131,10 @@ def read_times(texts: pd.Series, timezone: str) -> pd.Series:
 
 
 def _plain_times(texts: pd.Series) -> pd.Series | None:
-    """Return the times, with or without a zone, if Arrow can read all and would read each like read_times; else None.
+    """Fast path: return all times if Arrow reads every one of them as read_times would; else None.
 
-    It is as strict, but for texts that stop at the hour and for years far off, and so quick because databases write all
-    their times alike.
+    Databases write all their times in one form, which Arrow reads at once. It also accepts texts that stop at the hour
+    and far years: these are excluded here.
     """
     values = array_of(texts)
     shortest = pc.min(pc.binary_length(values)).as_py() or 0
@@ -176,7 +175,7 @@ def _trimmed(texts: pd.Series) -> pd.Series:
 
 
 def _json(text: str) -> Any:
-    """Read JSON with its numbers left as the text they are; None where it is no JSON."""
+    """Return parsed JSON with its numbers as text; None if the text is no JSON."""
     try:
         return json.loads(text, parse_float=str, parse_int=str, parse_constant=lambda _: None)
     except (ValueError, RecursionError):
@@ -184,7 +183,7 @@ def _json(text: str) -> Any:
 
 
 def _json_object(text: str) -> str | None:
-    """The text itself, where it is a JSON object: so its numbers keep their digits."""
+    """Return the text itself if it is a JSON object: so its numbers keep their digits."""
     try:
         value = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
@@ -197,5 +196,5 @@ def _refuse_constant(name: str) -> None:
 
 
 def _scalar(value: Any) -> str | None:
-    """An item's field as text; arrays and objects are no field. Half a character, as JSON may hold, becomes "?"."""
+    """Return an item's field as text, None for an array or object. Half a surrogate pair becomes "?"."""
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else None

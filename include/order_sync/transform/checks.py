@@ -24,13 +24,13 @@ TIME_EXAMPLE = "2026-11-21 13:45:00+02:00"
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that can be wrong with an order.
+    """One fault that an order can have.
 
     Args:
-        reason: column and fault, the same for all orders, without any of their values.
-        cure: what to do about it.
-        fails: orders (columns of model.py, times read) and their items -> True where an order is wrong.
-            Items carry the `position` of their order's row.
+        reason: column and fault; it holds no value of the order.
+        cure: tells the user what to do.
+        fails: canonical orders and their items -> mask of the orders with the fault. Items carry the `position` of
+            their order's row.
     """
 
     reason: str
@@ -39,17 +39,17 @@ class Check:
 
 
 def missing(column: str) -> Callable[[pd.DataFrame, Any], pd.Series[bool]]:
-    """Return a check's function: True where `column` is empty."""
+    """Return a check's function: True where `column` is missing."""
     return lambda orders, _items: orders[column].isna()
 
 
 def flagged(column: str) -> Callable[[pd.DataFrame, Any], pd.Series[bool]]:
-    """Return a check's function: True where transform.py has flagged the order in `column`."""
+    """Return a check's function: True where transform has set the flag `column`."""
     return lambda orders, _items: orders[column]
 
 
 def no_match(column: str, pattern: str) -> Callable[[pd.DataFrame, Any], pd.Series[bool]]:
-    """Return a check's function: True where `column` is given and is not wholly of the form `pattern`."""
+    """Return a check's function: True where `column` has a value that does not fully match `pattern`."""
 
     def fails(orders: pd.DataFrame, _items: Any) -> pd.Series[bool]:
         given = orders[column].notna()

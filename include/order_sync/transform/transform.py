@@ -1,4 +1,4 @@
-"""One staged part: raw rows in, payloads and rejected rows out. Pure functions, nothing is read or sent."""
+"""Transforms one group of parts: raw rows in, payloads and rejected rows out. Pure functions: no files, no requests."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class Rules:
 
     Args:
         timezone: of the source's times without an offset.
-        latest: versions after this time are wrong, and rejected: they would make all later ones stale.
-        statuses: the shop's word -> status.
+        latest: versions after this time are rejected, because they would make all true later ones stale.
+        statuses: the shop's status label -> status.
         codes: status -> the provider's code; a status that is absent or None is not for the provider.
-        changes: keep the newest version of an order in the window, or every one.
+        changes: keep the newest version of an order in the window, or every version.
         item_columns: canonical item column -> key in the items' JSON, where the names differ.
         checks: the provider's, beside those that every order must pass.
         build: the provider's: valid orders and their items -> each order's payload; `code` holds the status code.
@@ -48,14 +48,14 @@ class Rules:
 
 @dataclass(frozen=True)
 class Transformed:
-    """What became of a part's rows.
+    """The result of a transform.
 
     Args:
-        ready: READY_COLUMNS, by `partition_hash`, and an order's changes in order; what the provider is to be sent.
+        ready: READY_COLUMNS, sorted by `partition_hash`; an order's changes in order.
         rejected: the raw rows that can't be sent, with their `rank` and the list of all their `reasons`.
         counts: superseded, orders, rejected, not_for_provider.
         reasons: how many orders each reason rejected.
-        first_rows: reason -> where the first of them stands, as `orders.csv:7`.
+        first_rows: reason -> the first row with it, as `orders.csv:7`.
     """
 
     ready: pd.DataFrame
@@ -66,36 +66,36 @@ class Transformed:
 
 
 def transform(raw: pd.DataFrame, raw_items: pd.DataFrame | None, rules: Rules) -> Transformed:
-    """Return what to send of a part, and what can't be sent and why.
+    """Return the ready orders of some raw rows, and the rejected rows with their reasons.
 
     Args:
-        raw: all rows of some orders, as staging.py keeps them; the index is unique.
-        raw_items: their items, where a second query gives them.
+        raw: all rows of some orders, as staging keeps them; the index is unique.
+        raw_items: their items, if a second query gives them.
         rules: of the source, the destination and its provider.
     """
     orders = canonical_orders(raw, rules.timezone)
     orders["order_status"], orders["code"] = _status_and_code(orders["status"], rules)
 
     orders["updated_at"] = orders["updated_at"].fillna(_BEFORE_ALL)
-    # Only orders of the same hash can be the same order: usually there are none, and nothing is to be compared.
+    # Equal hashes are not always one order, but one order always has equal hashes. Usually there are none.
     alike = orders["partition_hash"].duplicated(keep=False)
-    place: pd.Series | int = 0
+    rank: pd.Series | int = 0
     if alike.any():
-        place = (
+        rank = (
             orders[alike]
             .groupby(["order_id", *VERSION[:2]], dropna=False)
             .cumcount()
             .reindex(orders.index, fill_value=0)
         )
-    orders["rank"] = orders["rank"].fillna(place).astype("int64")
+    orders["rank"] = orders["rank"].fillna(rank).astype("int64")
     latest = pd.Timestamp(rules.latest)
     orders["in_future"] = (orders["status_changed_at"] > latest) | (orders["updated_at"] > latest)
     unreadable = find_faults(orders, NO_ITEMS, UNREADABLE)
     superseded = nowhere = pd.Series(False, index=orders.index)
     if rules.changes == "newest" and alike.any():
-        # A row without a readable id or version supersedes nothing and is superseded by nothing: it is rejected.
-        placed = orders.loc[alike & orders["problem"].isna() & ~any_of(unreadable, orders.index)]
-        older = placed.sort_values(VERSION, kind="stable").duplicated("order_id", keep="last")
+        # A row without a readable id or version is rejected: it supersedes no row, and no row supersedes it.
+        comparable = orders.loc[alike & orders["problem"].isna() & ~any_of(unreadable, orders.index)]
+        older = comparable.sort_values(VERSION, kind="stable").duplicated("order_id", keep="last")
         superseded = older.reindex(orders.index, fill_value=False)
     chosen = _only(orders, ~superseded)
     if raw_items is None:
@@ -130,7 +130,7 @@ def transform(raw: pd.DataFrame, raw_items: pd.DataFrame | None, rules: Rules) -
             "not_for_provider": int((not_for_provider & ~wrong).sum()),
         },
         reasons=Counter({reason: int(mask.sum()) for reason, mask in faults.items()}),
-        first_rows={reason: _place(chosen.iloc[mask.to_numpy().argmax()]) for reason, mask in faults.items()},
+        first_rows={reason: _origin(chosen.iloc[mask.to_numpy().argmax()]) for reason, mask in faults.items()},
     )
 
 
@@ -145,24 +145,24 @@ def cures(checks: Iterable[Check]) -> dict[str, str]:
 
 def _status_and_code(status_labels: pd.Series, rules: Rules) -> tuple[pd.Series, pd.Series]:
     """Return each label's status and the provider's code for it; missing where there is none."""
-    places = pc.index_in(array_of(status_labels), value_set=pa.array(rules.statuses.keys(), pa.large_string()))
+    labels = pc.index_in(array_of(status_labels), value_set=pa.array(rules.statuses.keys(), pa.large_string()))
     meant = [rules.codes.get(status) for status in rules.statuses.values()]
     codes = pa.array([None if code is None else str(code) for code in meant], pa.large_string())
     statuses = pa.array(rules.statuses.values(), pa.large_string())
-    return series_of(statuses.take(places), status_labels.index), series_of(codes.take(places), status_labels.index)
+    return series_of(statuses.take(labels), status_labels.index), series_of(codes.take(labels), status_labels.index)
 
 
 def _only(orders: pd.DataFrame, keep: pd.Series) -> pd.DataFrame:
-    """Return the orders to keep."""
+    """Return the orders to keep, without a copy if these are all."""
     return orders.copy(deep=False) if keep.all() else orders[keep]
 
 
 def _by_hash(ready: pd.DataFrame) -> pd.DataFrame:
-    """Return the orders by their hash, and each one's changes in order."""
+    """Return the orders sorted by their hash, and the changes of each in order."""
     if ready["partition_hash"].is_unique:
         return ready.sort_values("partition_hash")
     return ready.sort_values(["partition_hash", "order_id", *VERSION], kind="stable")
 
 
-def _place(order: pd.Series) -> str:
+def _origin(order: pd.Series) -> str:
     return f"{order['origin']}:{order['line']}"

@@ -1,4 +1,4 @@
-"""Finds all that is wrong with each order."""
+"""Finds every fault of each order."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ MAX_ID_CHARACTERS = 255
 
 
 def readable_ids(ids: pd.Series) -> pd.Series[bool]:
-    """Return where an order's id is one that services and the ledger can hold."""
+    """Return a mask of the ids that services and the ledger can hold."""
     readable = ids.str.len().between(1, MAX_ID_CHARACTERS)
     if may_hold(array_of(ids), b"\x7f"):
         readable &= ~ids.str.contains(r"[\x00-\x1f\x7f]", na=False)
     return readable
 
 
-# What is wrong with an order whoever it is for. UNREADABLE ones leave a row without an id or a place in time, so
-# that it cannot be told which order's which version it is.
+# Faults for every provider. A row with an UNREADABLE fault has no readable id or version: nobody can say which order it
+# belongs to, or whether it is newer than another row.
 UNREADABLE = (
     Check("order_id: missing", "give the order's own number", missing("order_id")),
     Check(
@@ -61,19 +61,19 @@ STATUS = (
 
 
 def find_faults(orders: pd.DataFrame, items: pd.DataFrame, checks: Iterable[Check]) -> dict[str, pd.Series[bool]]:
-    """Return, for each reason that occurs, where it does.
+    """Return a mask for each reason that occurs.
 
     Args:
         orders: canonical orders, any index.
         items: their items, with the `position` of their order's row.
-        checks: what to look for.
+        checks: to apply.
     """
     found = {check.reason: check.fails(orders, items) for check in checks}
     return {reason: wrong for reason, wrong in found.items() if wrong.any()}
 
 
 def any_of(faults: dict[str, pd.Series[bool]], index: pd.Index) -> pd.Series[bool]:
-    """Return True where an order has at least one of the faults."""
+    """Return a mask of the orders that have at least one of the faults."""
     wrong = pd.Series(False, index=index)
     for mask in faults.values():
         wrong |= mask
@@ -81,9 +81,9 @@ def any_of(faults: dict[str, pd.Series[bool]], index: pd.Index) -> pd.Series[boo
 
 
 def reasons_of(faults: dict[str, pd.Series[bool]], index: pd.Index) -> pd.Series:
-    """Return the list of all its reasons for each order of `index`, in the order of the checks."""
+    """Return for each order of `index` the list of its reasons, in the order of the checks."""
     reasons: list[list[str]] = [[] for _ in index]
     for reason, mask in faults.items():
-        for place in mask.loc[index].to_numpy().nonzero()[0]:
-            reasons[place].append(reason)
+        for row in mask.loc[index].to_numpy().nonzero()[0]:
+            reasons[row].append(reason)
     return pd.Series(reasons, index=index, dtype="object")

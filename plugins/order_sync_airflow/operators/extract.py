@@ -42,48 +42,50 @@ class ExtractOrdersOperator(DestinationOperator):
         configuration, destination = self.read_configuration()
         source = configuration.sources[destination.source]
         plan_only = context["params"].get("mode") == "plan"
-        reading = self._reading(run_context.run_request(context), destination, source, plan_only=plan_only)
-        if reading.window:
-            self.log.info("Reading %s from %s up to %s", source.name, reading.window.start, reading.window.end)
+        run = self._run_window(run_context.run_request(context), destination, source, plan_only=plan_only)
+        if run.window:
+            self.log.info("Reading %s from %s up to %s", source.name, run.window.start, run.window.end)
         else:
-            self.log.info("Reading %d orders of %s by their ids", len(reading.order_ids), source.name)
+            self.log.info("Reading %d orders of %s by their ids", len(run.order_ids), source.name)
         folder = run_folder(configuration.staging, context)
         run_context.push_read_at(context)
         started = datetime.now(UTC)
-        reader = self._reader(source, reading, destination.service.required)
-        done = extract(reader, Staging(folder), reading.order_ids)
+        reader = self._reader(source, run, destination.service.required)
+        done = extract(reader, Staging(folder), run.order_ids)
         self.log.info("Staged %d rows in %d parts; skipped %d", done.rows - done.skipped, done.parts, done.skipped)
         run_figures.push(context, rows=done.rows, skipped=done.skipped)
         # Of a run that was narrowed, neither its window nor its files are done with.
-        run_context.push_window(context, None if reading.order_ids else _read_by_now(reading.window, started))
+        run_context.push_window(context, None if run.order_ids else _read_by_now(run.window, started))
         return str(folder)
 
-    def _reading(self, asked: RunRequest, destination: Destination, source: Source, *, plan_only: bool) -> RunWindow:
+    def _run_window(
+        self, request: RunRequest, destination: Destination, source: Source, *, plan_only: bool
+    ) -> RunWindow:
         from include.order_sync.ledger import windows
 
         with ledger_transaction() as ledger:
-            reach = HealingRule(
+            healing = HealingRule(
                 destination.lookback, timedelta(days=destination.reconcile), windows.gapless(ledger, destination.name)
             )
             has_ids_query = isinstance(source, SqlSource) and source.by_ids_query is not None
-            decided = run_window(asked, reach, has_ids_query=has_ids_query)
+            decided = run_window(request, healing, has_ids_query=has_ids_query)
             if decided.heals and decided.window and not plan_only:
                 windows.begin(ledger, destination.name, decided.window.start)
         return decided
 
-    def _reader(self, source: Source, reading: RunWindow, required: Required) -> WarehouseReader | CsvDropReader:
+    def _reader(self, source: Source, run: RunWindow, required: Required) -> WarehouseReader | CsvDropReader:
         if isinstance(source, SqlSource):
             from include.order_sync.sources.warehouse import WarehouseReader
 
             engine = sql_engine(source.connection)
-            return WarehouseReader(engine, source, reading.window, required, reading.order_ids)
+            return WarehouseReader(engine, source, run.window, required, run.order_ids)
         from include.order_sync.sources.csv_drop import CsvDropReader
 
-        if reading.window is None:
+        if run.window is None:
             raise StopError(f"Source {source.name!r} is a CSV drop, whose orders can't be read by their ids alone.")
         folder = storage_path(source.folder, source.connection)
-        register = self._taken if reading.heals else None
-        return CsvDropReader(folder, source, reading.window, required, register)
+        register = self._taken if run.heals else None
+        return CsvDropReader(folder, source, run.window, required, register)
 
     def _taken(self, paths: Sequence[str]) -> list[FileVersion]:
         """Return which versions of these files the destination has taken."""

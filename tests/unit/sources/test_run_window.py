@@ -17,13 +17,13 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 TEN = datetime(2026, 11, 21, 10, tzinfo=UTC)
 MIDNIGHT = datetime(2026, 11, 22, tzinfo=UTC)
 INTERVAL = Window(TEN, TEN + HOUR)
-REACH = HealingRule(lookback=HOUR, reconcile=3 * DAY)
+HEALING = HealingRule(lookback=HOUR, reconcile=3 * DAY)
 IDS = frozenset({"007"})
 
 
-def read(asked: RunRequest, reach: HealingRule = REACH, *, has_ids_query: bool = False) -> RunWindow:
+def read(request: RunRequest, healing: HealingRule = HEALING, *, has_ids_query: bool = False) -> RunWindow:
     """Return what a run reads."""
-    return run_window(asked, reach, has_ids_query=has_ids_query)
+    return run_window(request, healing, has_ids_query=has_ids_query)
 
 
 @pytest.mark.parametrize("by", ["schedule", "person"])
@@ -41,7 +41,7 @@ def test_a_scheduled_run_heals(by: Any, gapless: Window | None, start: datetime)
     """It reads from the end of what was read without a hole, at least the lookback, up to its interval's end."""
     expected = RunWindow(Window(start, INTERVAL.end), heals=True)
 
-    assert read(RunRequest(by, INTERVAL), replace(REACH, gapless=gapless)) == expected
+    assert read(RunRequest(by, INTERVAL), replace(HEALING, gapless=gapless)) == expected
 
 
 @pytest.mark.parametrize(
@@ -58,47 +58,49 @@ def test_a_scheduled_run_heals(by: Any, gapless: Window | None, start: datetime)
 )
 def test_once_a_day_rows_committed_late_are_read(interval: Window, start: datetime) -> None:
     """The run whose interval is the first to end on a UTC day reaches back `reconcile` days, whatever zone it is in."""
-    reach = replace(REACH, gapless=Window(MIDNIGHT - 30 * DAY, interval.start))
+    healing = replace(HEALING, gapless=Window(MIDNIGHT - 30 * DAY, interval.start))
     kyiv = ZoneInfo("Europe/Kyiv")
 
-    assert read(RunRequest("schedule", interval), reach).window == Window(start, interval.end)
+    assert read(RunRequest("schedule", interval), healing).window == Window(start, interval.end)
     local = Window(interval.start.astimezone(kyiv), interval.end.astimezone(kyiv))
-    assert read(RunRequest("schedule", local), reach).window == Window(start, interval.end)
+    assert read(RunRequest("schedule", local), healing).window == Window(start, interval.end)
 
 
 def test_nothing_before_the_first_window_is_read_by_itself() -> None:
     """A destination that began yesterday does not send the orders of three days."""
     began = Window(MIDNIGHT - 9 * HOUR, MIDNIGHT - HOUR)
-    window = read(RunRequest("schedule", Window(MIDNIGHT - HOUR, MIDNIGHT)), replace(REACH, gapless=began)).window
+    window = read(RunRequest("schedule", Window(MIDNIGHT - HOUR, MIDNIGHT)), replace(HEALING, gapless=began)).window
 
     assert window == Window(began.start, MIDNIGHT)
 
 
 def test_a_backfill_reads_its_own_interval() -> None:
     """It heals nothing; with order ids it sends these alone."""
-    reach = replace(REACH, gapless=Window(TEN - DAY, TEN - 5 * HOUR))
+    healing = replace(HEALING, gapless=Window(TEN - DAY, TEN - 5 * HOUR))
 
-    assert read(RunRequest("backfill", INTERVAL), reach) == RunWindow(INTERVAL)
-    assert read(RunRequest("backfill", INTERVAL, order_ids=IDS), reach, has_ids_query=True) == RunWindow(INTERVAL, IDS)
+    assert read(RunRequest("backfill", INTERVAL), healing) == RunWindow(INTERVAL)
+    assert read(RunRequest("backfill", INTERVAL, order_ids=IDS), healing, has_ids_query=True) == RunWindow(
+        INTERVAL, IDS
+    )
 
 
 @pytest.mark.parametrize("interval", [INTERVAL, None], ids=["with", "without"])
 def test_a_person_names_the_window(interval: Window | None) -> None:
     """`from` and `to` win over the data interval, and order ids narrow them, also where a query could give them."""
-    asked = RunRequest("person", interval, TEN - DAY, TEN)
+    request = RunRequest("person", interval, TEN - DAY, TEN)
 
-    assert read(asked) == RunWindow(Window(TEN - DAY, TEN))
-    assert read(replace(asked, order_ids=IDS), has_ids_query=True) == RunWindow(Window(TEN - DAY, TEN), IDS)
+    assert read(request) == RunWindow(Window(TEN - DAY, TEN))
+    assert read(replace(request, order_ids=IDS), has_ids_query=True) == RunWindow(Window(TEN - DAY, TEN), IDS)
 
 
 @pytest.mark.parametrize("interval", [INTERVAL, None], ids=["with", "without"])
 def test_orders_by_their_ids(interval: Window | None) -> None:
     """Order ids alone are read by the source's query for that, and refused where it has none."""
-    asked = RunRequest("person", interval, order_ids=IDS)
+    request = RunRequest("person", interval, order_ids=IDS)
 
-    assert read(asked, has_ids_query=True) == RunWindow(None, IDS)
+    assert read(request, has_ids_query=True) == RunWindow(None, IDS)
     with pytest.raises(StopError, match=r"no `by_ids_query`.*`from` and `to`"):
-        read(asked)
+        read(request)
 
 
 @pytest.mark.parametrize(
@@ -113,21 +115,21 @@ def test_orders_by_their_ids(interval: Window | None) -> None:
     ],
     ids=["none", "no to", "no from", "empty", "backfill", "scheduled"],
 )
-def test_a_window_that_is_none_is_refused(asked: RunRequest, said: str) -> None:
+def test_a_window_that_is_none_is_refused(request: RunRequest, said: str) -> None:
     """A run that does not know what to read stops, and says what to give."""
     with pytest.raises(StopError, match=said):
-        read(asked)
+        read(request)
 
 
 @given(st.lists(st.booleans(), max_size=100), st.integers(0, 100))
 def test_whatever_fails_the_next_good_run_reads_it(good: list[bool], lookback_minutes: int) -> None:
     """Hourly runs of which any may fail: after each good one, nothing since the first run's start is unread."""
-    reach = HealingRule(timedelta(minutes=lookback_minutes), 3 * DAY)
+    healing = HealingRule(timedelta(minutes=lookback_minutes), 3 * DAY)
     begin = end = None
     for hour, succeeds in enumerate(good):
         interval = Window(TEN + hour * HOUR, TEN + (hour + 1) * HOUR)
         gapless = Window(begin, end) if begin and end else None
-        window = read(RunRequest("schedule", interval), replace(reach, gapless=gapless)).window
+        window = read(RunRequest("schedule", interval), replace(healing, gapless=gapless)).window
         assert window is not None
         assert window.start <= interval.start
         assert window.end == interval.end
