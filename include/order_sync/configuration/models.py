@@ -121,9 +121,7 @@ class _Source(_Strict):
     timezone: Annotated[str, AfterValidator(_time_zone)] = Field(
         description="of times without an offset, as Europe/Kyiv"
     )
-    ahead: timedelta = Field(
-        timedelta(hours=1), ge=timedelta(0), description="how far a time may lie in the future, as 01:00:00"
-    )
+    ahead: Duration = Field(timedelta(hours=1), description="how far a time may lie in the future, as 30m, 1h or 2d")
 
     @field_validator("columns", "item_columns")
     @classmethod

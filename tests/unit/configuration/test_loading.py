@@ -258,6 +258,10 @@ SHOP, DROP, WAREHOUSE = "destinations/shop_1", "sources/drop", "sources/warehous
         pytest.param(f"{WAREHOUSE}/by_ids_query", "all.sql", "all.sql", "not use :order_ids", id="no order ids"),
         pytest.param(f"{SHOP}/lookback", "1", 1, "as 30m, 1h or 2d", id="a number as lookback"),
         pytest.param(f"{SHOP}/lookback", "an hour", "an hour", "as 30m, 1h or 2d", id="words as lookback"),
+        pytest.param(f"{DROP}/ahead", "1", 1, "as 30m, 1h or 2d", id="a number as ahead"),
+        pytest.param(f"{DROP}/ahead", "-1h", "-1h", "as 30m, 1h or 2d", id="negative ahead"),
+        pytest.param(f"{DROP}/ahead", "1w", "1w", "as 30m, 1h or 2d", id="weeks as ahead"),
+        pytest.param(f"{DROP}/ahead", "01:00:00", "01:00:00", "as 30m, 1h or 2d", id="clock time as ahead"),
         pytest.param(f"{SHOP}/reconcile", "-1", -1, "greater than or equal to 0", id="negative days"),
         pytest.param("staging", "", None, "give a folder that all workers see", id="no staging"),
         pytest.param("staging", "5", 5, "give a folder that all workers see", id="number as staging"),
@@ -476,7 +480,7 @@ def test_no_staging_no_destinations(load: Load) -> None:
     assert the(read.mistakes).key == "staging"
 
 
-@pytest.mark.parametrize(
+DURATIONS = pytest.mark.parametrize(
     ("written", "means"),
     [
         ("30m", timedelta(minutes=30)),
@@ -486,12 +490,24 @@ def test_no_staging_no_destinations(load: Load) -> None:
         ("", timedelta(hours=1)),
     ],
 )
+
+
+@DURATIONS
 def test_lookback(load: Load, written: str, means: timedelta) -> None:
     """A lookback is minutes, hours or days; by default one hour."""
     read = load(with_(f"{SHOP}/lookback", written) if written else GOOD)
 
     assert read.mistakes == []
     assert read.destinations["shop_1"].lookback == means
+
+
+@DURATIONS
+def test_ahead(load: Load, written: str, means: timedelta) -> None:
+    """How far a time may lie in the future is minutes, hours or days; by default one hour."""
+    read = load(with_(f"{DROP}/ahead", written) if written else GOOD)
+
+    assert read.mistakes == []
+    assert read.sources["drop"].ahead == means
 
 
 def test_orders_by_ids_need_their_items(load: Load) -> None:

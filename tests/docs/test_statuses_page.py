@@ -1,0 +1,41 @@
+"""docs/statuses.md says what providers and columns are."""
+
+from include.order_sync.model import ITEM_COLUMNS, ORDER_COLUMNS, OrderStatus
+from include.order_sync.providers import PROVIDERS
+from include.order_sync.providers.base import Provider
+from tests.docs.pages import Table, page, tables
+
+PAGE = {table.heading: table for table in tables(page("docs/statuses.md"))}
+
+
+def column_of(table: Table, provider: Provider) -> list[str]:
+    """Return a provider's column; services that are alike share one."""
+    (header,) = (text for text in table.header if provider.title in text)
+    return table.column(header)
+
+
+def test_every_status_has_its_code() -> None:
+    """The table holds each status, and the code that each provider has for it, or a dash."""
+    table = PAGE["Statuses"]
+    assert table.column("status") == list(OrderStatus)
+    for provider in PROVIDERS.values():
+        assert column_of(table, provider) == [str(provider.statuses.get(status, "–")) for status in OrderStatus]
+
+
+def test_every_service_says_what_it_needs() -> None:
+    """The table holds the columns that a source must have for each provider."""
+    needed = {name: ", ".join(_or(need) for need in provider.required) for name, provider in PROVIDERS.items()}
+    table = PAGE["What each service needs"]
+    assert dict(zip(table.column("provider"), table.column("columns that must be there"), strict=True)) == {
+        name: f"order_id, status, status_changed_at{', ' if more else ''}{more}" for name, more in needed.items()
+    }
+
+
+def test_every_column_is_documented_and_no_other() -> None:
+    """The tables hold each canonical column of an order and of an item, in the code's order."""
+    assert PAGE["Order columns"].column("column") == list(ORDER_COLUMNS)
+    assert PAGE["Item columns"].column("column") == list(ITEM_COLUMNS)
+
+
+def _or(need: str | tuple[str, ...]) -> str:
+    return need if isinstance(need, str) else " or ".join(need)
