@@ -1,7 +1,7 @@
-"""A CSV drop: files by a glob. The file decides which window it belongs to; its rows are never filtered by time.
+"""A CSV drop: reads files by a glob. A file belongs to a window as a whole; its rows are never filtered by time.
 
-UTF-8 with or without a byte order mark, comma or semicolon, quoted line breaks. What can't be read, a row or a
-whole file, becomes a row with a `problem`, so that it is rejected and listed while the rest goes on.
+- UTF-8 with or without a byte order mark, comma or semicolon, quoted line breaks.
+- An unreadable row or file becomes a row with a `problem`: it is rejected and listed, and the rest goes on.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from include.order_sync.staging.partitions import gathered
 log = logging.getLogger(__name__)
 
 
-# No file holds this by chance.
+# Random, so that no file holds it.
 END_MARK = f"end-{uuid.uuid4()}"
 
 WRONG_WIDTH = "row: not as many fields as the header"
@@ -53,13 +53,13 @@ class CsvDropReader:
     """Reads one window of one drop.
 
     Args:
-        folder: what the glob's fixed beginning leads to.
+        folder: the folder of the glob's fixed beginning.
         source: from the configuration.
         window: files that belong to it are read.
         required: canonical columns that the destination's provider needs.
-        register: knows the files taken before: all others up to the window's end are read, however old. Without it
-            the window's files are read, whether they were taken before or not.
-        skipped: how many rows were no orders: blank, or the header again. Counted while reading.
+        register: returns the versions that were taken before. With it, all other files up to the window's end are read,
+            however old; without it, all files of the window.
+        skipped: how many rows were blank or repeated the header. Counted while reading.
         taken: the versions of the files that were read, also of unreadable ones. Filled while reading.
     """
 
@@ -73,8 +73,8 @@ class CsvDropReader:
 
     @contextmanager
     def open(self) -> Iterator[tuple[Iterator[pa.Table], Iterator[pa.Table]]]:
-        """Give the raw orders of the window; a drop has no second query for items, so there are none of those."""
-        # Parsing and hashing leave Python to others, so a thread reads on while the rows before are staged.
+        """Yield the raw orders of the window, and no items: a drop has no second query for them."""
+        # Parsing and hashing release the GIL, so a thread reads on while earlier rows are staged.
         with closing(prefetch(gathered(self.tables()))) as tables:
             yield tables, iter(())
 
@@ -82,7 +82,7 @@ class CsvDropReader:
         """Return the files to read, oldest first.
 
         Raises:
-            StopError: the folder is not there.
+            StopError: the folder does not exist.
         """
         if self.register is None:
             return files_of(self.folder, self.source, self.window)
@@ -94,8 +94,8 @@ class CsvDropReader:
         """Yield the raw rows of all the files.
 
         Raises:
-            StopError: no file could be read, and any lacks a column: then the configuration is wrong rather than the
-                files. It says why of each.
+            StopError: no file could be read, and at least one lacks a column: then the configuration is wrong, not the
+                files. The message has the reason of each file.
         """
         position = 0
         files = self.files()
@@ -120,7 +120,7 @@ class CsvDropReader:
             raise StopError(" ".join(failures))
 
     def _take_unreadable(self, file: DropFile) -> None:
-        """Remember an unreadable file too, so that it is listed once; what has gone can come again."""
+        """Remember an unreadable file too, so that it is listed once. A file that has gone is not remembered."""
         with suppress(FileNotFoundError):
             self.taken.append(file.version(content_hash(file.path)))
 
@@ -132,19 +132,19 @@ class CsvDropReader:
                 log.warning("Source %r: %s is empty", self.source.name, file.path)
                 self.taken.append(file.version(content.hash))
                 return
-            # The delimiter that makes more columns; one within quotes makes none.
+            # Choose the delimiter that makes more columns; inside quotes it makes none.
             read = {delimiter: next(csv.reader([header], delimiter=delimiter)) for delimiter in ",;"}
             delimiter = max(read, key=lambda delimiter: len(read[delimiter]))
             names = [name.strip() for name in read[delimiter]]
             where = f"Source {self.source.name!r}, {file.path}"
             found = find_columns(names, self.source.columns, self.required, where)
-            places = [str(place) for place in range(len(names))]
+            numbers = [str(number) for number in range(len(names))]
             problems = _Problems(lines_before)
             reader = _open_csv(
                 pa.PythonFile(_WithEndMark(content, END_MARK + delimiter * (len(names) - 1)), mode="r"),
-                # Without threads, so that rows come with their numbers.
+                # Without threads: with them Arrow does not tell the numbers of bad rows.
                 read_options=pa_csv.ReadOptions(
-                    use_threads=False, column_names=places, block_size=tuning.CSV_BLOCK_BYTES
+                    use_threads=False, column_names=numbers, block_size=tuning.CSV_BLOCK_BYTES
                 ),
                 parse_options=pa_csv.ParseOptions(
                     delimiter=delimiter,
@@ -153,7 +153,7 @@ class CsvDropReader:
                     invalid_row_handler=problems.note,
                 ),
                 convert_options=pa_csv.ConvertOptions(
-                    column_types=dict.fromkeys(places, pa.string()),
+                    column_types=dict.fromkeys(numbers, pa.string()),
                     null_values=[""],
                     strings_can_be_null=True,
                 ),
@@ -181,7 +181,7 @@ class CsvDropReader:
             yield self._problem_rows(file, position, problems.found)
 
     def _read_header(self, content: HashedContent) -> tuple[str, int]:
-        """Read up to and including the first line that is not blank; return it, and how many lines that were."""
+        """Read up to the first line that is not blank; return it, and the number of lines read."""
         lines = 0
         while line := content.readline():
             lines += 1
@@ -199,17 +199,23 @@ class CsvDropReader:
         if not pc.any(pc.is_in(ids, value_set=pa.array(["", id_name]))).as_py():
             return table, lines
         blank = header = np.ones(table.num_rows, dtype=bool)
-        for place in range(table.num_columns):
-            blank = blank & pc.equal(_trimmed(table, place), "").to_numpy()
-        for place in found.values():
-            header = header & pc.equal(_trimmed(table, place), names[place]).to_numpy()
+        for column in range(table.num_columns):
+            blank = blank & pc.equal(_trimmed(table, column), "").to_numpy()
+        for column in found.values():
+            header = header & pc.equal(_trimmed(table, column), names[column]).to_numpy()
         skip = blank | header
         self.skipped += int(skip.sum())
         keep = pa.array(~skip)
         return table.filter(keep), lines.filter(keep)
 
     def _problem_rows(self, file: DropFile, position: int, problems: Mapping[int, str]) -> pa.Table:
-        """Return a row for each problem; they go by the line where it is."""
+        """Return a row for each problem.
+
+        Args:
+            file: with the problems.
+            position: of the first row in the window.
+            problems: line -> problem.
+        """
         rows = len(problems)
         return pa.table(
             {
@@ -230,7 +236,7 @@ class CsvDropReader:
 
 
 class _WithEndMark(io.RawIOBase):
-    """A file with one more row at its end, to see whether a quote that is never closed swallows what follows it."""
+    """A file with one more row at its end: if that row is missing after parsing, an open quote has swallowed it."""
 
     def __init__(self, content: HashedContent, mark: str) -> None:
         self._content = content
@@ -241,7 +247,7 @@ class _WithEndMark(io.RawIOBase):
         return True
 
     def read(self, size: int = -1) -> bytes:
-        if not self._mark:  # the end was there: what a writer has added since belongs to the file's next version
+        if not self._mark:  # the end was reached: bytes that were added since belong to the file's next version
             return b""
         data = self._content.read(size)
         if data:
@@ -252,7 +258,7 @@ class _WithEndMark(io.RawIOBase):
 
 
 class _Problems:
-    """What is no row of a file: blank lines; and by line, too few or too many fields, or a quote never closed."""
+    """Collects the lines of a file that are no rows: blank lines, wrong numbers of fields, quotes never closed."""
 
     def __init__(self, lines_before: int) -> None:
         self._lines_before = lines_before
@@ -270,7 +276,7 @@ class _Problems:
         return "skip"
 
     def without_end_mark(self, rows: pa.Table, lines: pa.Array) -> pa.Table:
-        """Return the rows without the end mark, and without the row that has swallowed it."""
+        """Return the rows without the end mark, or without the row that has swallowed it."""
         last = [column[-1].as_py() or "" for column in rows.columns] if rows.num_rows else []
         if not any(END_MARK in value for value in last):
             return rows
@@ -279,9 +285,9 @@ class _Problems:
         return rows.slice(0, rows.num_rows - 1)
 
     def lines_of(self, rows: int, rows_before: int) -> pa.Array:
-        """Return the numbers of the next `rows` good rows in the file; a header in its first line is row 1.
+        """Return the line numbers of the next `rows` good rows; a header in the file's first line is line 1.
 
-        Arrow reads ahead, so some of the bad rows noted so far may come only after these.
+        Arrow reads ahead, so some of the bad rows noted so far may lie behind these.
         """
         good = np.arange(rows_before, rows_before + rows)
         bad = np.array(self._numbers, dtype="int64")
@@ -290,8 +296,8 @@ class _Problems:
         return pa.array(self._lines_before + numbers, pa.int64())
 
 
-def _trimmed(table: pa.Table, place: int) -> pa.ChunkedArray:
-    return pc.utf8_trim_whitespace(pc.fill_null(table.column(place), ""))
+def _trimmed(table: pa.Table, column: int) -> pa.ChunkedArray:
+    return pc.utf8_trim_whitespace(pc.fill_null(table.column(column), ""))
 
 
 def _open_csv(content: BinaryIO, **options: Any) -> Iterable[pa.RecordBatch]:
@@ -305,7 +311,7 @@ def _open_csv(content: BinaryIO, **options: Any) -> Iterable[pa.RecordBatch]:
 
 
 def _fault(error: Exception) -> str:
-    """Say what kept a file from being read, without quoting it."""
+    """Return why a file could not be read, without quoting it."""
     if isinstance(error, FileNotFoundError):
         return "has gone while it was being read"
     if isinstance(error, UnicodeDecodeError) or "UTF8" in str(error):

@@ -1,7 +1,7 @@
-"""Which files of a CSV drop a run takes: those of a window, or all that were not taken before.
+"""Chooses the files of a CSV drop for a run: those of a window, or all that were not taken before.
 
-A file is known by its path and a fingerprint of what a listing tells of it. Where the fingerprint is new but size and
-modified time are not (as after a chmod, or a replacement that kept both), its content decides.
+A file is known by its path and a fingerprint of its listing. If the fingerprint is new but size and modified time are
+not (after a chmod, or a replacement that kept both), its content decides.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 UNFINISHED_SUFFIXES = (".part", ".tmp")
 
-# Paths in, the versions of these files that were taken out.
+# Paths -> the versions of these files that were taken before.
 Register = Callable[[Sequence[str]], Iterable[FileVersion]]
 
 _DIRECTIVES = {"%Y": r"(?P<Y>\d{4})", "%m": r"(?P<m>\d{2})", "%d": r"(?P<d>\d{2})", "%H": r"(?P<H>\d{2})"}
@@ -34,14 +34,14 @@ _DIRECTIVES = {"%Y": r"(?P<Y>\d{4})", "%m": r"(?P<m>\d{2})", "%d": r"(?P<d>\d{2}
 
 @dataclass(frozen=True)
 class DropFile:
-    """A file of the drop, as it was listed before it is read: what comes later is another version.
+    """A file of the drop, as listed before it is read: a later change makes another version.
 
     Args:
-        path: where it is.
-        fingerprint: of all that the listing tells.
+        path: of the file.
+        fingerprint: a hash of everything in its listing.
         size: in bytes.
-        modified_at: when it was last modified.
-        belongs_at: when its window says it is from.
+        modified_at: the time of the last change.
+        belongs_at: the time that decides its window.
     """
 
     path: UPath
@@ -51,15 +51,15 @@ class DropFile:
     belongs_at: datetime
 
     def version(self, content_hash: str) -> FileVersion:
-        """Return the version of which so much was read."""
+        """Return the file's version with the hash of the bytes that were read."""
         return FileVersion(str(self.path), self.fingerprint, self.size, self.modified_at, content_hash)
 
 
 def files_of(folder: UPath, source: CsvSource, window: Window) -> list[DropFile]:
-    """Return the files that belong to the window, by the time they belong to, then by name.
+    """Return the files that belong to the window, sorted by their time, then by name.
 
     Raises:
-        StopError: the folder is not there.
+        StopError: the folder does not exist.
     """
     return sorted((file for file in _files(folder, source) if window.start <= file.belongs_at < window.end), key=_age)
 
@@ -70,16 +70,16 @@ def files_not_taken(
     """Return the files before a time that were not taken in this version, oldest first.
 
     Args:
-        folder: what the glob's fixed beginning leads to.
+        folder: the folder of the glob's fixed beginning.
         source: from the configuration.
-        before: files that belong to this time or later are left.
-        register: knows what was taken.
+        before: files of this time or later are left.
+        register: returns the versions that were taken before.
 
     Returns:
-        The files; and the versions that were taken and have got another fingerprint since, to be remembered by it.
+        The files; and the versions that were taken and have another fingerprint now, to be remembered by it.
 
     Raises:
-        StopError: the folder is not there.
+        StopError: the folder does not exist.
     """
     files = sorted((file for file in _files(folder, source) if file.belongs_at < before), key=_age)
     known = list(register([str(file.path) for file in files]))
@@ -118,7 +118,7 @@ def _files(folder: UPath, source: CsvSource) -> Iterator[DropFile]:
             if not path.is_file():
                 continue
             stat, fingerprint = path.stat(), path.fs.ukey(path.path)
-        except FileNotFoundError:  # it has gone while the folder was being listed
+        except FileNotFoundError:  # it was removed while the folder was listed
             continue
         belongs_at = modified_at = datetime.fromtimestamp(stat.st_mtime, UTC)
         if source.path_time:
@@ -137,12 +137,12 @@ def _files(folder: UPath, source: CsvSource) -> Iterator[DropFile]:
 
 
 def path_time(path: str, pattern: str, timezone: str) -> datetime | None:
-    """Return the time that `path` names in the form of `pattern`, or None.
+    """Return the time in `path` that has the form of `pattern`, or None.
 
     Args:
         path: within the drop, with slashes.
         pattern: of %Y, %m, %d, %H and plain text; anywhere in the path.
-        timezone: whose clock the path shows.
+        timezone: of the time in the path.
     """
     expression = re.escape(pattern)
     for directive, group in _DIRECTIVES.items():
@@ -153,14 +153,14 @@ def path_time(path: str, pattern: str, timezone: str) -> datetime | None:
     numbers = {name: int(digits) for name, digits in found.groupdict().items()}
     try:
         local = datetime(numbers["Y"], numbers["m"], numbers["d"], numbers.get("H", 0), tzinfo=ZoneInfo(timezone))
-        # The file of the hour that comes twice is whole only after its second pass.
+        # The file of the repeated hour is complete only after its second pass.
         return max(at.astimezone(UTC) for at in (local, local.replace(fold=1)))
     except ValueError:
         return None
 
 
 class HashedContent:
-    """A file's content, and a hash of what was read of it."""
+    """A file's content, and a hash of the bytes read so far."""
 
     def __init__(self, content: BinaryIO) -> None:
         self._content = content
@@ -176,7 +176,7 @@ class HashedContent:
 
     @property
     def hash(self) -> str:
-        """The hash of all that was read so far."""
+        """SHA-256 of the bytes read so far."""
         return self._hash.hexdigest()
 
     def _noted(self, data: bytes) -> bytes:

@@ -104,7 +104,7 @@ def test_orders_by_their_ids(interval: Window | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "said"),
+    ("request", "said"),
     [
         (RunRequest("person"), "no data interval.*`from` and `to`"),
         (RunRequest("person", start=TEN), "both params"),
