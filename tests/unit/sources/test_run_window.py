@@ -21,9 +21,9 @@ HEALING = HealingRule(lookback=HOUR, reconcile=3 * DAY)
 IDS = frozenset({"007"})
 
 
-def read(request: RunRequest, healing: HealingRule = HEALING, *, has_ids_query: bool = False) -> RunWindow:
+def read(asked: RunRequest, healing: HealingRule = HEALING, *, has_ids_query: bool = False) -> RunWindow:
     """Return what a run reads."""
-    return run_window(request, healing, has_ids_query=has_ids_query)
+    return run_window(asked, healing, has_ids_query=has_ids_query)
 
 
 @pytest.mark.parametrize("by", ["schedule", "person"])
@@ -87,24 +87,24 @@ def test_a_backfill_reads_its_own_interval() -> None:
 @pytest.mark.parametrize("interval", [INTERVAL, None], ids=["with", "without"])
 def test_a_person_names_the_window(interval: Window | None) -> None:
     """`from` and `to` win over the data interval, and order ids narrow them, also where a query could give them."""
-    request = RunRequest("person", interval, TEN - DAY, TEN)
+    asked = RunRequest("person", interval, TEN - DAY, TEN)
 
-    assert read(request) == RunWindow(Window(TEN - DAY, TEN))
-    assert read(replace(request, order_ids=IDS), has_ids_query=True) == RunWindow(Window(TEN - DAY, TEN), IDS)
+    assert read(asked) == RunWindow(Window(TEN - DAY, TEN))
+    assert read(replace(asked, order_ids=IDS), has_ids_query=True) == RunWindow(Window(TEN - DAY, TEN), IDS)
 
 
 @pytest.mark.parametrize("interval", [INTERVAL, None], ids=["with", "without"])
 def test_orders_by_their_ids(interval: Window | None) -> None:
     """Order ids alone are read by the source's query for that, and refused where it has none."""
-    request = RunRequest("person", interval, order_ids=IDS)
+    asked = RunRequest("person", interval, order_ids=IDS)
 
-    assert read(request, has_ids_query=True) == RunWindow(None, IDS)
+    assert read(asked, has_ids_query=True) == RunWindow(None, IDS)
     with pytest.raises(StopError, match=r"no `by_ids_query`.*`from` and `to`"):
-        read(request)
+        read(asked)
 
 
 @pytest.mark.parametrize(
-    ("request", "said"),
+    ("asked", "said"),
     [
         (RunRequest("person"), "no data interval.*`from` and `to`"),
         (RunRequest("person", start=TEN), "both params"),
@@ -115,10 +115,10 @@ def test_orders_by_their_ids(interval: Window | None) -> None:
     ],
     ids=["none", "no to", "no from", "empty", "backfill", "scheduled"],
 )
-def test_a_window_that_is_none_is_refused(request: RunRequest, said: str) -> None:
+def test_a_window_that_is_none_is_refused(asked: RunRequest, said: str) -> None:
     """A run that does not know what to read stops, and says what to give."""
     with pytest.raises(StopError, match=said):
-        read(request)
+        read(asked)
 
 
 @given(st.lists(st.booleans(), max_size=100), st.integers(0, 100))
