@@ -1,4 +1,4 @@
-"""Attempts as text, made and parsed column by column: written by COPY, read as one value."""
+"""Attempts: written as text by COPY, read in binary, and the states that follow from them. Whole columns at once."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ COLUMNS = (
 )
 COPY_IN = f"copy attempts (batch_id, destination_id, {', '.join(COLUMNS)}) from stdin"
 
-# What is known of an order: the newest version and what became of it; the code and the payload that the service has
-# or may have; the payload of the newest attempt, which may have been rejected.
+# The state of an order: its highest version and that version's verdict; code and payload_hash that the service has or
+# may have; the payload of the newest attempt, which may have been rejected.
 STATE_COLUMNS = [
     "order_id",
     "status_changed_at",
@@ -39,8 +39,8 @@ STATE_COLUMNS = [
     "payload_hash",
     "attempted_hash",
 ]
-# States come as few values for all rows, in PostgreSQL's binary formats: a row a message, or numbers and times as text,
-# would take longer than to find them. https://www.postgresql.org/docs/current/protocol-overview.html
+# All rows come as a few large values in PostgreSQL's binary formats: one message for each row, or numbers as text,
+# would take longer than the query itself. https://www.postgresql.org/docs/current/protocol-overview.html
 _NUMBERS = np.dtype([(name, ">i8") for name in ("status_changed_at", "updated_at", "rank", "batch_id", "payload_hash")])
 _TEXTS = ("order_id", "verdict", "code")
 _SELECT = f"""
@@ -50,18 +50,18 @@ _SELECT = f"""
         ), {", ".join(f"string_agg({name}, chr(10))" for name in _TEXTS)}
     from settled_attempts where destination_id = %(destination)s and {{which}}
 """  # noqa: S608
-Found = Sequence[Any]  # what _SELECT gives
+Found = Sequence[Any]  # the values of _SELECT
 _POSTGRES_EPOCH_US = 946_684_800_000_000  # 2000-01-01 UTC
 
 
 @dataclass(frozen=True)
 class Sender:
-    """Whose attempts: one try of a run.
+    """The author of attempts: one try of a run.
 
     Args:
-        destination: that it sends to.
-        destination_id: its number; 0 where nothing was ever sent to it.
-        run: what attempts are counted by: one run of a DAG; one that a person clears is another.
+        destination: its name.
+        destination_id: its number; 0 if nothing was ever sent to it.
+        run: the key of the run; a run that a person clears gets another key.
         try_number: of the task.
     """
 
@@ -72,13 +72,13 @@ class Sender:
 
 
 def lines(orders: pd.DataFrame, destination_id: int) -> pd.Series[str]:
-    """Return each attempt as COPY reads it, but for the batch in front and the line's end.
+    """Return each attempt as a line of COPY, without the batch in front and the line's end.
 
     Args:
         orders: COLUMNS.
-        destination_id: whose attempts.
+        destination_id: of the attempts.
     """
-    # Ids hold no control characters (validate.py), so the backslash is all that COPY would misread.
+    # Ids hold no control characters (transform/validate.py): COPY would misread only the backslash.
     ids = pc.replace_substring(array_of(orders["order_id"]), "\\", "\\\\")
     texts = [ids if name == "order_id" else _texts(pa.array(orders[name])) for name in COLUMNS]
     destination = pa.scalar(str(destination_id), pa.large_string())
@@ -87,7 +87,7 @@ def lines(orders: pd.DataFrame, destination_id: int) -> pd.Series[str]:
 
 
 def _texts(values: pa.Array) -> pa.Array:
-    """Return values as text; times, which are many orders', are each turned into text once."""
+    """Return values as text; equal times are turned into text once."""
     if not pa.types.is_timestamp(values.type):
         return values.cast(pa.large_string())
     encoded = values.dictionary_encode()
@@ -95,13 +95,13 @@ def _texts(values: pa.Array) -> pa.Array:
 
 
 def write(cursor: psycopg.Cursor[Any], sender: Sender, attempts: pd.Series[str], sizes: Sequence[int]) -> list[int]:
-    """Write batches that have not begun, with their attempts; return their numbers.
+    """Record batches that have not begun, with their attempts; return their numbers.
 
     Args:
-        cursor: in a transaction: there is no batch without its attempts.
-        sender: whose they are.
-        attempts: `lines` of one batch after the other.
-        sizes: how many of them are each batch's.
+        cursor: in a transaction, so that no batch is without its attempts.
+        sender: of the attempts.
+        attempts: `lines`, batch after batch.
+        sizes: the number of attempts of each batch.
     """
     rows = cursor.execute(
         """
@@ -120,18 +120,21 @@ def write(cursor: psycopg.Cursor[Any], sender: Sender, attempts: pd.Series[str],
 
 
 def find(cursor: psycopg.Cursor[Any], which: str, values: Mapping[str, Any]) -> Found:
-    """Return the attempts that count of some orders.
+    """Return the settled attempts of some orders.
 
     Args:
         cursor: in a transaction.
         which: a condition on settled_attempts, with placeholders.
-        values: of the placeholders, and `destination`, its number.
+        values: of the placeholders, and `destination`, the number of the destination.
     """
     return cursor.execute(_SELECT.format(which=which), values, binary=True).fetchone() or ()
 
 
 def states(found: Found) -> pd.DataFrame:
-    """Return STATE_COLUMNS of the orders whose attempts were found, one row an order."""
+    """Return STATE_COLUMNS of the orders whose attempts were found, one row for each order.
+
+    The view `order_states` has the same rule; a test compares them.
+    """
     numbers = np.frombuffer(found[0] or b"", _NUMBERS)
     # No id holds a control character (validate.py), and no code or verdict.
     texts = [pc.split_pattern(pa.array([text], pa.large_string()), "\n").flatten() for text in found[1:]]
@@ -143,7 +146,7 @@ def states(found: Found) -> pd.DataFrame:
         rows[name] = pd.to_datetime(rows[name] + _POSTGRES_EPOCH_US, unit="us", utc=True).dt.as_unit("us")
     rows["payload_hash"] = rows["payload_hash"].astype("Int64")
     if rows["order_id"].is_unique:
-        # The usual case: one attempt an order, or none.
+        # The usual case: each order has one attempt.
         newest = taken = rows
     else:
         rows = rows.sort_values(["status_changed_at", "updated_at", "rank", "batch_id"])
@@ -151,7 +154,7 @@ def states(found: Found) -> pd.DataFrame:
         taken = rows[rows["verdict"] != "rejected"].drop_duplicates("order_id", keep="last")
     known = newest.assign(attempted_hash=newest["payload_hash"])
     if newest["verdict"].eq("rejected").any():
-        # What was rejected leaves what was taken before.
+        # After a rejection the service still has the code that it took before.
         taken = taken.loc[taken["verdict"] != "rejected", ["order_id", "code", "payload_hash"]]
         known = known.drop(columns=["code", "payload_hash"]).merge(taken, on="order_id", how="left")
     return known.loc[:, STATE_COLUMNS]

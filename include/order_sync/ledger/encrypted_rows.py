@@ -18,7 +18,7 @@ from include.order_sync.staging.run_folder import Staging
 from include.order_sync.transform.canonical import canonical_orders
 from include.order_sync.transform.validate import readable_ids
 
-# What is remembered of a row besides its order columns, so that it is read again as it was.
+# Columns that are kept beside the order columns, so that a redrive reads the row as it was.
 _CONTEXT = ("origin", "line", "file_modified_at", "problem", "rank")
 
 
@@ -34,7 +34,7 @@ class Cipher(Protocol):
 
 @dataclass(frozen=True)
 class QuarantineEntry:
-    """A row for the quarantine; its content is in `encrypted_row` alone."""
+    """A row for the quarantine; only `encrypted_row` holds its content."""
 
     order_id: str | None
     row_hash: bytes
@@ -47,7 +47,7 @@ class QuarantineEntry:
 
 @dataclass(frozen=True)
 class RowEncryptor:
-    """Turns staged rows of one run into entries of the quarantine.
+    """Makes quarantine entries of the staged rows of one run.
 
     Args:
         staging: of the run.
@@ -106,7 +106,7 @@ def encrypt_rows(
     ):
         known_id = str(order_id) if readable else None
         content = _given(row, ORDER_COLUMNS)
-        # A row that could not be read as one has no content to tell it by.
+        # An unreadable row has no content: its place in the file identifies it.
         identity = content or {"origin": str(row["origin"]), "line": str(row["line"])}
         whole = {
             "row": content | _given(row, _CONTEXT),
@@ -128,15 +128,15 @@ def encrypt_rows(
 
 
 def decrypt_rows(encrypted_rows: Sequence[bytes], cipher: Cipher) -> tuple[pa.Table, pa.Table | None, list[int]]:
-    """Return raw rows (RAW_SCHEMA) and raw items again, and the places of those that no key of the deployment opens."""
+    """Return the raw rows (RAW_SCHEMA) and raw items, and the indices of rows that no key of the deployment opens."""
     rows: list[dict[str, Any]] = []
     items: dict[str | None, list[dict[str, str]]] = {}  # of an order in several entries, the newest has them
     closed: list[int] = []
-    for place, token in enumerate(encrypted_rows):
+    for index, token in enumerate(encrypted_rows):
         try:
             whole = json.loads(cipher.decrypt(bytes(token)))
         except Exception:  # each cipher has its own exception for a wrong key
-            closed.append(place)
+            closed.append(index)
             continue
         row = whole["row"]
         row |= {"line": int(row["line"]), "position": len(rows)}

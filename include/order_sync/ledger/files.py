@@ -1,4 +1,4 @@
-"""Which files of its drop a destination has taken, and in which version."""
+"""The files of a drop that a destination has taken, with their versions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def taken(connection: sa.Connection, destination: str, paths: Sequence[str]) -> 
 
 
 def take(connection: sa.Connection, destination: str, versions: Iterable[FileVersion], run: str) -> None:
-    """Write down that `run` has taken these versions, so that no later run takes them again by itself."""
+    """Record that `run` has taken these versions, so that no later run takes them again by itself."""
     rows = [
         {
             "destination": destination,

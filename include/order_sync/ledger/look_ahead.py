@@ -1,7 +1,7 @@
-"""What of the ledger is read and written ahead of the loop, over a database session of its own.
+"""The look-ahead session: states are read and batches written ahead of the loop, over a database session of its own.
 
-It holds no lock and needs none: what is written here counts only once the session that holds it says that a batch has
-begun (session.py).
+It holds no lock and needs none: a batch counts only once the session that holds the lock says that it has begun
+(session.py).
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class LookAheadSession:
 
     Args:
         connection: of psycopg, in no transaction.
-        sender: whose attempts.
-        lock: lets one thread at a time speak to the database: parts are planned, and lots written, ahead.
+        sender: of the attempts.
+        lock: lets one thread at a time use the connection: states are read in one, batches written in another.
     """
 
     connection: psycopg.Connection[Any]
@@ -36,7 +36,7 @@ class LookAheadSession:
     lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
     def find(self, orders: pd.DataFrame) -> attempts.Found:
-        """Return what attempts.states() reads: of those of the orders that the ledger knows, and maybe of others.
+        """Return the settled attempts of these orders, and maybe of others, for attempts.states().
 
         Args:
             orders: order_id, partition_hash.
@@ -57,7 +57,7 @@ class LookAheadSession:
             return attempts.find(cursor, which, values)
 
     def own_verdicts(self) -> pd.DataFrame:
-        """Return OWN_COLUMNS: what this run's earlier tries have got answers to, each version once."""
+        """Return OWN_COLUMNS: the verdicts that earlier tries of this run have got, each version once."""
         query = """
             select a.order_id, a.status_changed_at, a.updated_at, a.rank,
                    case when bool_or(a.verdict = 'accepted') then 'accepted' else 'rejected' end
@@ -74,11 +74,11 @@ class LookAheadSession:
         return frame.astype({"order_id": "str", "verdict": "str", "rank": "int64"})
 
     def write(self, orders: pd.DataFrame, sizes: Sequence[int]) -> list[int]:
-        """Write down what is to be sent, and return each batch's number. It counts once the batch is begun.
+        """Record batches that have not begun; return their numbers.
 
         Args:
-            orders: `attempt`, each as attempts.lines() gives it.
-            sizes: how many of them each batch has, one after the other; in none an order is twice.
+            orders: `attempt`, as attempts.lines() gives it, batch after batch. No batch has an order twice.
+            sizes: the number of orders of each batch.
         """
         with self._cursor() as cursor:
             return attempts.write(cursor, self.sender, orders["attempt"], sizes)
@@ -87,8 +87,8 @@ class LookAheadSession:
     def _cursor(self) -> Iterator[psycopg.Cursor[Any]]:
         with (
             schema.guarded(
-                f"The ledger's session in which batches of {self.sender.destination!r} are made ready is lost",
-                "What was under way is written down; nothing more was sent.",
+                f"The ledger's look-ahead session of {self.sender.destination!r} is lost",
+                "The answers of requests in flight are recorded; nothing more was sent.",
             ),
             self.lock,
             self.connection.transaction(),

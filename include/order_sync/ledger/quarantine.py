@@ -1,4 +1,4 @@
-"""The quarantine's tables: entries are added, resolved and found, and held orders decided."""
+"""The quarantine: adds, resolves and finds entries, and records decisions on held orders."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ _STATE = """
 
 @dataclass(frozen=True)
 class Filter:
-    """Which open entries a redrive is about; what is empty does not narrow.
+    """Chooses open entries for a redrive; an empty field chooses all.
 
     Args:
         reason: a part of a reason.
-        seen_from, seen_to: when the row was last seen.
+        seen_from, seen_to: the time at which the row was last seen.
         order_ids: of these orders.
         batch: in doubt since this batch.
-        held: held orders alone, or all others alone.
-        decided: with `held`, also those that a person has said to resend and that have not been sent since.
-        at_most: how many, the oldest first.
+        held: only held orders, or only all others.
+        decided: with `held`, also orders that a person has decided to resend and that were not sent since.
+        at_most: number of entries, the oldest first.
     """
 
     reason: str = ""
@@ -47,7 +47,7 @@ class Filter:
 
 
 def add(cursor: Any, destination: str, run: str, entries: Sequence[QuarantineEntry]) -> None:
-    """Write entries; the same row seen again is one entry, that says when and how often."""
+    """Add entries. A row that is seen again stays one entry, with its last time and the number of runs."""
     for entry in entries:
         cursor.execute(
             """
@@ -75,7 +75,7 @@ def add(cursor: Any, destination: str, run: str, entries: Sequence[QuarantineEnt
 
 
 def resolve_delivered(cursor: Any, destination: str) -> None:
-    """Close the entries of orders of which the service has taken the row's version since, or a newer one."""
+    """Close the entries of orders whose version, or a newer one, the service has accepted since."""
     cursor.execute(
         f"""
         update quarantine set resolved_at = now(), resolution = 'a good row of the order was delivered'
@@ -90,7 +90,7 @@ def resolve_delivered(cursor: Any, destination: str) -> None:
 
 
 def resolve_redriven(cursor: Any, run: str, ids: Sequence[int]) -> None:
-    """Close the entries that a redrive has sent through without seeing them fail again."""
+    """Close the entries of a redrive that did not fail again."""
     cursor.execute(
         f"""
         update quarantine set resolved_at = now(), resolution = 'redriven'
@@ -147,17 +147,18 @@ def decide(
     order_ids: Sequence[str] = (),
     batch: int | None = None,
 ) -> list[str]:
-    """Write down a person's decision on held orders, and return the ids of those that were held.
+    """Record a person's decision on held orders; return the ids of the orders that were held.
 
-    accept: the service has taken them; resend: it has not, so they are sent again with their next plan. Neither
-    says anything of an order that a newer version has resolved meanwhile.
+    - accept: the service has taken them.
+    - resend: it has not, so that their next plan sends them again.
+    - An order that a newer version has resolved meanwhile is not changed.
 
     Args:
         cursor: in a transaction of the session that holds the destination's lock.
-        destination: whose orders.
+        destination: of the orders.
         decision: of the person.
-        decided_by: who it was.
-        order_ids: of these orders; none means all.
+        decided_by: the person's user name.
+        order_ids: of these orders; empty for all.
         batch: in doubt since this batch.
     """
     rows = cursor.execute(

@@ -8,8 +8,8 @@ import sqlalchemy as sa
 def remove_old(engine: sa.Engine, *, attempts_days: int, quarantine_days: int) -> dict[str, int]:
     """Remove old attempts and resolved entries, and merge old windows; return how many attempts and entries went.
 
-    An order's state is its newest attempt that counts, and the one that was accepted last: these stay, and their
-    batches. So does what is held or in doubt: no later attempt was accepted.
+    An order's state is its newest settled attempt and the one that was accepted last: these two stay, with their
+    batches. Attempts that are held or in doubt stay too, as no later attempt was accepted.
 
     Args:
         engine: of the ledger.

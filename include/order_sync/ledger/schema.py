@@ -24,15 +24,15 @@ UPGRADE_COMMAND = "python -m order_sync_airflow.ledger upgrade"
 
 
 def upgrade(engine: sa.Engine) -> str:
-    """Bring the ledger's tables to this release's schema; return its version."""
+    """Bring the ledger's tables to the schema of this release; return its version."""
     from alembic import command
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
-    # In one transaction, whatever the engine is set to.
+    # One transaction, also if the engine commits by itself.
     with engine.execution_options(isolation_level="READ COMMITTED").begin() as connection:
-        # Two that upgrade at once go one after the other.
+        # Two upgrades at once run one after the other.
         connection.exec_driver_sql("select pg_advisory_xact_lock(hashtextextended('order_sync schema', 0))")
         config.attributes["connection"] = connection
         command.upgrade(config, HEAD)
@@ -40,7 +40,7 @@ def upgrade(engine: sa.Engine) -> str:
 
 
 def check(connection: sa.Connection, name: str) -> None:
-    """Raise TryAgainError, with what to run, unless the tables are those of this release.
+    """Raise TryAgainError, with the command to run, unless the tables have the schema of this release.
 
     Args:
         connection: to the ledger.
@@ -78,7 +78,12 @@ def connect(engine: sa.Engine, name: str) -> sa.Connection:
 
 @contextmanager
 def guarded(lost: str, then: str) -> Iterator[None]:
-    """Turn the loss of a load's database session into TryAgainError; `lost` says of which, `then` what of it."""
+    """Turn the loss of a database session into TryAgainError.
+
+    Args:
+        lost: names the session, for the message.
+        then: the consequence, for the message.
+    """
     try:
         yield
     except psycopg.OperationalError as error:
@@ -87,7 +92,7 @@ def guarded(lost: str, then: str) -> Iterator[None]:
 
 @contextmanager
 def transaction(engine: sa.Engine, name: str) -> Iterator[sa.Connection]:
-    """Give a connection to the ledger in one transaction: for all that is done without a destination's lock.
+    """Yield a connection to the ledger in one transaction, for work without a destination's lock.
 
     Raises:
         TryAgainError: the ledger can't be reached, or has another schema.
@@ -95,6 +100,6 @@ def transaction(engine: sa.Engine, name: str) -> Iterator[sa.Connection]:
     with connect(engine, name) as connection:
         check(connection, name)
         with connection.begin():
-            # psycopg reads times in this form alone, whatever the server's default is.
+            # psycopg reads times in this form only.
             connection.exec_driver_sql("set local datestyle = 'ISO'")
             yield connection

@@ -1,7 +1,7 @@
-"""What a load does with the ledger: takes its destination's lock, says which batches begin, and what became of them.
+"""The ledger session of a load: holds the destination's lock, and records which batches begin and how they end.
 
-No session, no intent; no intent, no request: the lock is held by the database session that says that a batch begins,
-so a sender that has lost the one has lost the other, and stops.
+No session, no intent; no intent, no request. The database session that holds the lock also records that a batch begins:
+a sender that has lost its lock can begin no batch, and stops.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from include.order_sync.ledger import attempts, quarantine, schema
 from include.order_sync.ledger.encrypted_rows import QuarantineEntry
 from include.order_sync.ledger.look_ahead import LookAheadSession
 
-# How long a service may be at work on a request after its sender has gone.
+# How long after its begin a batch of a lost sender may still be processed by the service.
 LOST_SENDER_WAIT_S = 5
 
 
 @dataclass(frozen=True)
 class LedgerSession:
-    """One database session that holds a destination's lock, and another beside it.
+    """A database session that holds a destination's lock, and a look-ahead session beside it.
 
     Args:
-        connection: of psycopg, in no transaction; for one thread alone.
-        sender: whose lock it holds.
-        look_ahead: what is read and written ahead.
+        connection: of psycopg, in no transaction; for one thread only.
+        sender: the holder of the lock.
+        look_ahead: reads states and writes batches ahead.
     """
 
     connection: psycopg.Connection[Any]
@@ -41,7 +41,7 @@ class LedgerSession:
     _answered: list[int] = field(default_factory=list)
 
     def count_batches(self) -> int:
-        """Return how many batches this run has begun so far, whatever became of them."""
+        """Return how many batches this run has begun so far, in all its tries."""
         return self._number(
             "select count(*) from batches where destination_id = %s and run = %s and begun_at is not null",
             self.sender.destination_id,
@@ -49,7 +49,7 @@ class LedgerSession:
         )
 
     def own_accepted(self) -> int:
-        """Return how many orders of this run, a version each, were accepted."""
+        """Return how many versions of orders this run has sent that were accepted."""
         return self._number(
             """
             with own as (
@@ -67,7 +67,7 @@ class LedgerSession:
             return int(cursor.execute(query, values).fetchone()[0])
 
     def advance(self, orders: pd.DataFrame) -> None:
-        """Remember newer versions of orders that need not be sent, so that none in between is ever sent.
+        """Record newer versions that need not be sent, so that no version in between is ever sent.
 
         Args:
             orders: `attempt` of each, with the code and the payload that the service has; no order twice.
@@ -80,19 +80,19 @@ class LedgerSession:
                 )
 
     def begin(self, batch: int) -> None:
-        """Write down that a batch is sent now: from here on it is in doubt until it is concluded."""
+        """Record that a batch is sent now: from here on it is in doubt until it is concluded."""
         with self._guarded():
             begin = f"update batches set begun_at = now() where id = {batch:d}"  # noqa: S608
-            # All in one message, and so in one transaction.
+            # One message, and so one transaction.
             self.connection.execute(f"{self._answers()} set local synchronous_commit = on; {begin}")
         self._answered.clear()
 
     def answered(self, batch: int) -> None:
-        """Remember that all orders of a batch were accepted: it is written with whatever is written next."""
+        """Remember that all orders of a batch were accepted; the next write to the ledger records it."""
         self._answered.append(batch)
 
     def write_answers(self) -> None:
-        """Write what `answered` has remembered, where nothing else is to be written."""
+        """Record the batches that `answered` has remembered."""
         if self._answered:
             answers = self._answers()
             self._answered.clear()
@@ -100,7 +100,7 @@ class LedgerSession:
                 self.connection.execute(answers)
 
     def _answers(self) -> str:
-        """Return the statement that writes what was remembered; nothing where that is nothing."""
+        """Return the statement that records the remembered batches; empty without any."""
         numbers = ", ".join(map(str, self._answered))
         done = "update batches set outcome = 'answered', concluded_at = now() where id in"
         return f"{done} ({numbers});" if numbers else ""
@@ -114,14 +114,14 @@ class LedgerSession:
         entries: Sequence[QuarantineEntry] = (),
         reason: str | None = None,
     ) -> None:
-        """Write down what became of a batch, and so of its orders, in one transaction.
+        """Record the outcome of a batch, and so of its orders, in one transaction.
 
         Args:
             batch: its number.
-            outcome: answered: each order was accepted, or rejected; not taken: nothing happened to any; in doubt.
+            outcome: answered: each order was accepted or rejected; not_taken: no order was; in_doubt: nobody knows.
             rejected: order id -> reason.
-            entries: the rows of the orders that are rejected or held.
-            reason: of what is no answer.
+            entries: the rows of rejected orders, for the quarantine.
+            reason: of an outcome that is no answer.
         """
         with self.transaction() as cursor:
             cursor.execute(
@@ -137,28 +137,28 @@ class LedgerSession:
             quarantine.add(cursor, self.sender.destination, self.sender.run, entries)
 
     def quarantine(self, entries: Sequence[QuarantineEntry]) -> None:
-        """Write rows that could not be delivered."""
+        """Add rows that could not be delivered to the quarantine."""
         if entries:
             with self.transaction() as cursor:
                 quarantine.add(cursor, self.sender.destination, self.sender.run, entries)
 
     def resolve_delivered(self) -> None:
-        """Close the entries of orders of which the service has the row's version by now, or a newer one."""
+        """Close the quarantine entries of orders whose version, or a newer one, the service has by now."""
         with self.transaction() as cursor:
             quarantine.resolve_delivered(cursor, self.sender.destination)
 
     def still_held(self, order_ids: Sequence[str]) -> list[str]:
-        """Return those of the orders that wait for a person's decision."""
+        """Return the orders among these that wait for a person's decision."""
         query = "select order_id from orders_in_doubt where destination_id = %s and held and order_id = any(%s)"
         with self.transaction() as cursor:
             held = {order_id for (order_id,) in cursor.execute(query, (self.sender.destination_id, list(order_ids)))}
         return [order_id for order_id in order_ids if order_id in held]
 
     def settle_orphans(self) -> None:
-        """Mark the batches that a sender has left without an outcome as in doubt, and forget those it never began.
+        """Mark the batches that a lost sender has left without an outcome as in doubt; forget those that never began.
 
-        Whoever holds the lock is the only sender, so nobody is still waiting for their answers; but the service may
-        still be at work on them, and must not take them after what is sent now. So this waits a while for it.
+        The holder of the lock is the only sender, so nobody waits for their answers any more. But the service may still
+        be processing them, and must not take them after newer ones. So this first waits for the service.
         """
         left = self._number(
             """
@@ -187,7 +187,7 @@ class LedgerSession:
 
     @contextmanager
     def transaction(self) -> Iterator[Any]:
-        """Give a cursor in a transaction; TryAgainError if the session, and so the lock, is lost."""
+        """Yield a cursor in a transaction; raise TryAgainError if the session, and so the lock, is lost."""
         self.write_answers()
         with self._guarded(), self.connection.transaction(), self.connection.cursor() as cursor:
             yield cursor
@@ -196,7 +196,7 @@ class LedgerSession:
         destination = self.sender.destination
         return schema.guarded(
             f"The ledger's session is lost, and with it the lock of {destination!r}",
-            "What was being sent is in doubt; nothing more was sent.",
+            "The batches in flight are in doubt; nothing more was sent.",
         )
 
 
@@ -211,20 +211,20 @@ def open_session(
     lock_wait_s: int = 600,
     read_only: bool = False,
 ) -> Iterator[LedgerSession]:
-    """Give a session that holds the destination's lock, and settle what the last sender has left behind.
+    """Yield a session that holds the destination's lock, after it has settled the batches of a lost sender.
 
     Args:
         engine: of the ledger's connection, by psycopg.
         name: the id of that connection, for messages.
-        destination: whose lock to take.
-        run: what attempts are counted by.
+        destination: its name.
+        run: the key of the run.
         try_number: of the task.
         lock_wait_s: how long to wait for another load of the same destination.
-        read_only: neither take the lock nor settle anything: for a look at what a run would do.
+        read_only: neither take the lock nor settle anything, for a plan.
 
     Raises:
         TryAgainError: the ledger can't be reached or has another schema, or the lock was not free in time.
-        StopError: between here and the database is a pooler.
+        StopError: a pooler stands before the database.
     """
     with _database_session(engine, name) as holder, _database_session(engine, name) as beside:
         if not read_only:
@@ -243,20 +243,20 @@ def _database_session(engine: sa.Engine, name: str) -> Iterator[psycopg.Connecti
         raw = connection.connection.driver_connection
         if not isinstance(raw, psycopg.Connection):
             raise StopError(f"Connection {name!r} must be to a PostgreSQL database: the ledger needs its locks.")
-        raw.autocommit = True  # each transaction is opened by name
+        raw.autocommit = True  # every transaction is explicit
         try:
-            # COPY gives times in this form, and they are read in this form alone.
+            # Times are written and read in this form only.
             raw.execute("set timezone = 'UTC'")
             raw.execute("set datestyle = 'ISO'")
-            # Who sends slowly is silent for long in the session beside. PostgreSQL 13 has no such limit.
+            # During slow requests the look-ahead session is idle for long. PostgreSQL 13 has no such limit.
             raw.execute("select set_config(name, '0', false) from pg_settings where name = 'idle_session_timeout'")
-            # What is read takes less time than starting workers for it, on cores that have enough to do.
+            # Starting parallel workers takes longer than these queries, and the cores are busy anyway.
             raw.execute("set max_parallel_workers_per_gather = 0")
-            # A server that crashes may forget what was written after the last begin: then that batch is in doubt.
+            # Only `begin` waits for the disk. A server crash may lose later outcomes: then that batch is in doubt.
             raw.execute("set synchronous_commit = off")
             yield raw
         finally:
-            # The lock goes with the database session, and settings too: it is never handed back to a pool.
+            # Lock and settings belong to this database session: it must not go back to a pool.
             connection.invalidate()
             raw.close()
 

@@ -1,4 +1,4 @@
-"""How a destination stands: up to when it has read, what is missing, and what waits for a person."""
+"""The status of a destination: read up to when, open gaps, and orders that wait for a person."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from include.order_sync.model import Window
 
 @dataclass(frozen=True)
 class DestinationStatus:
-    """How one destination stands.
+    """The status of one destination.
 
     Args:
-        read_up_to: the end of its last gapless finished window; None where no run has finished.
+        read_up_to: the end of its gapless finished windows; None if no run has finished.
         gaps: holes after that.
         held_orders: how many sends in doubt wait for a person.
-        batches_in_doubt: how many batches have no answer: those of held orders, those to be sent again, and one
-            that is being sent right now.
+        batches_in_doubt: how many batches have no answer: those of held orders, those to be sent again, and those in
+            flight right now.
     """
 
     read_up_to: datetime | None
@@ -30,7 +30,7 @@ class DestinationStatus:
 
 
 def status(connection: sa.Connection, destination: str) -> DestinationStatus:
-    """Return how the destination stands."""
+    """Return the status of a destination."""
     query = """
         select (select count(*) from orders_in_doubt o where o.destination_id = d.id and o.held),
                (select count(distinct batch_id) from orders_in_doubt o where o.destination_id = d.id)

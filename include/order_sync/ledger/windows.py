@@ -1,4 +1,4 @@
-"""Which windows a destination's runs have finished, and where that leaves gaps."""
+"""The windows that a destination's runs have finished, and the gaps between them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from include.order_sync.model import Window
 
 
 def begin(connection: sa.Connection, destination: str, start: datetime) -> None:
-    """Remember where the destination's first window begins; later ones change nothing.
+    """Record the start of the destination's first window; a later window changes nothing.
 
-    Called before the window is read: if all the first runs fail, the one that succeeds still knows where to begin.
+    It is called before the window is read: if the first runs fail, the next one still knows the start.
     """
     connection.execute(
         sa.text(
@@ -23,7 +23,7 @@ def begin(connection: sa.Connection, destination: str, start: datetime) -> None:
 
 
 def finish(connection: sa.Connection, destination: str, window: Window, run: str) -> None:
-    """Write down that everything which `run` read in the window has its verdict."""
+    """Record that every order that `run` read in the window has its verdict."""
     begin(connection, destination, window.start)
     connection.execute(
         sa.text(
@@ -34,9 +34,9 @@ def finish(connection: sa.Connection, destination: str, window: Window, run: str
 
 
 def gapless(connection: sa.Connection, destination: str) -> Window | None:
-    """Return the time that finished windows cover without a hole, from the first window's start on.
+    """Return the time that finished windows cover without a hole, from the start of the first window.
 
-    None where no run has begun. It is empty (it ends where it starts) where none has finished.
+    It is None if no run has begun, and empty (it ends at its start) if none has finished.
     """
     first = connection.execute(
         sa.text("select window_start from first_windows where destination = :destination"),
@@ -52,7 +52,7 @@ def gapless(connection: sa.Connection, destination: str) -> Window | None:
 
 
 def gaps(connection: sa.Connection, destination: str) -> list[Window]:
-    """Return the holes between the destination's finished windows, from the first window's start on."""
+    """Return the holes between the destination's finished windows, from the start of the first window."""
     covered = gapless(connection, destination)
     found = []
     if covered:
@@ -65,8 +65,8 @@ def gaps(connection: sa.Connection, destination: str) -> list[Window]:
 
 
 def _stretches(connection: sa.Connection, destination: str) -> list[Window]:
-    """Return the finished windows, oldest first, each with those that touch or overlap it as one."""
-    # range_agg is there since PostgreSQL 14.
+    """Return the finished windows, oldest first; windows that touch or overlap are one."""
+    # range_agg came with PostgreSQL 14.
     query = """
         select lower(stretch), upper(stretch)
         from (select unnest(range_agg(tstzrange(window_start, window_end))) as stretch
