@@ -30,8 +30,8 @@ PARAMS = {
         type=["null", "array"],
         items={"type": "string"},
         title="Order ids",
-        description="Send these orders alone, one a line: of the window, or without `from` and `to` whatever their "
-        "time, where the source has a query for that.",
+        description="Send only these orders, one a line: of the window, or without `from` and `to` of any time, if the "
+        "source has a query by ids.",
     ),
     "mode": Param(
         "deliver",
@@ -50,7 +50,7 @@ PARAMS = {
 
 
 def doc(destination: Destination) -> str:
-    """Return what Airflow shows of a destination: where its orders come from, and which codes they get."""
+    """Return the DAG's documentation in Airflow: source, service, and the code of each status."""
     service = destination.service
     codes = "\n".join(
         f"| {status} | {'not for this provider' if code is None else code} |"
@@ -65,8 +65,8 @@ Sends {"the newest state of each order" if destination.sends == "newest" else "e
 |---|---|
 {codes}
 
-A run reads its data interval and, before it, what earlier runs have left. To read any other time, trigger it with
-`from` and `to`; to repair days, use a backfill.
+A run reads its data interval and the hours before it that earlier runs have left. To read any other time, trigger it
+with `from` and `to`; to repair days, use a backfill.
 [{service.title}'s documentation]({service.documentation})
 """
 
@@ -98,13 +98,13 @@ def build_dag(destination: Destination) -> DAG:
             staged=transform.output,
             max_active_tis_per_dag=1,  # a backfill's runs and the hourly one must not send at once
         )
-    # Last, as each task would get a copy of its own, and Airflow check all copies at every parse: a task's run takes
-    # them from its DAG.
+    # Set last: otherwise each task gets a copy of its own, and Airflow checks every copy at every parse. A running task
+    # takes them from its DAG.
     dag.params = ParamsDict(PARAMS)
     return dag
 
 
-# A task that starts names its DAG, and needs no other.
+# A starting task names its DAG, and needs no other one.
 wanted = get_parsing_context().dag_id
 for good in load().destinations.values():
     if wanted in (None, good.dag_id):

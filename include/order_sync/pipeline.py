@@ -1,4 +1,4 @@
-"""What a run's tasks do, one function each: operators, `make chaos` and benchmarks call the same code."""
+"""The three tasks of a run, one function each. Operators, `make chaos` and benchmarks call the same code."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from include.order_sync.model import IDENTITY_COLUMNS
 from include.order_sync.prefetch import prefetch
 from include.order_sync.staging.run_folder import READY, Staging
 
-if TYPE_CHECKING:  # a task imports what it needs, and no more
+if TYPE_CHECKING:  # a task imports only the modules that it needs
     import requests
 
     from include.order_sync.configuration.models import Destination, Source
@@ -30,12 +30,12 @@ if TYPE_CHECKING:  # a task imports what it needs, and no more
 
 @dataclass(frozen=True)
 class ExtractResult:
-    """What extract has staged.
+    """The result of extract.
 
     Args:
-        rows: of the source, with those that were no orders.
-        skipped: these.
-        parts: that the others were staged in.
+        rows: of the source, with the skipped ones.
+        skipped: rows that were no orders: blank, or a repeated header.
+        parts: the number of parts that the other rows were staged in.
     """
 
     rows: int
@@ -45,12 +45,12 @@ class ExtractResult:
 
 @dataclass
 class TransformResult:
-    """What became of all parts' rows.
+    """The result of transform, over all parts.
 
     Args:
         counts: superseded, orders, rejected, not_for_provider.
         reasons: how many orders each reason rejected.
-        first_rows: reason -> where the first of them stands, as `orders.csv:7`.
+        first_rows: reason -> the first row with it, as `orders.csv:7`.
     """
 
     counts: Counter[str] = field(
@@ -63,7 +63,7 @@ class TransformResult:
 def extract(
     reader: WarehouseReader | CsvDropReader, staging: Staging, only: frozenset[str] = frozenset()
 ) -> ExtractResult:
-    """Stage the reader's rows; whatever was staged before goes.
+    """Stage the reader's rows, after everything that was staged before is removed.
 
     Args:
         reader: of the run's window.
@@ -78,12 +78,12 @@ def extract(
 
 
 def transform_parts(staging: Staging, source: Source, destination: Destination) -> TransformResult:
-    """Turn the staged raw rows into ready and rejected orders; whatever was there of these goes.
+    """Turn the staged raw rows into ready and rejected orders, after earlier ones are removed.
 
     Args:
         staging: of the run.
-        source: where the rows came from.
-        destination: whom the orders are for.
+        source: of the rows.
+        destination: of the orders.
 
     Raises:
         StopError: no raw rows are staged.
@@ -118,7 +118,7 @@ def transform_parts(staging: Staging, source: Source, destination: Destination) 
 
 
 def send_options(destination: Destination, *, resend: bool = False, retry_rejected: bool = False) -> SendOptions:
-    """Return what a destination's configuration, and a run, say about sending."""
+    """Return the send options of a destination's configuration and a run's params."""
     from include.order_sync.delivery.decision_table import SendOptions
 
     return SendOptions(
@@ -137,7 +137,7 @@ def delivery(
     encryptor: RowEncryptor,
     send_options: SendOptions,
 ) -> Delivery:
-    """Return what delivers a destination's ready orders, for one try of a run.
+    """Return the delivery of a destination's ready orders, for one try of a run.
 
     Args:
         destination: from the configuration.

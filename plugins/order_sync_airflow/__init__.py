@@ -1,1 +1,4 @@
-"""Order Sync's hooks, operators, retry policy and listener: all that knows Airflow, but for the DAG files."""
+"""Hooks, operators, retry policy and listener: the code that knows Airflow, beside the DAG files.
+
+It knows of each service only its connection. The business is in include/order_sync/.
+"""

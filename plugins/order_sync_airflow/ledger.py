@@ -15,7 +15,7 @@ from order_sync_airflow.ledger_connection import LEDGER_CONNECTION, ledger_engin
 
 
 def status_table() -> str:
-    """Return how each destination of the configuration stands, as a table."""
+    """Return the status of each destination of the configuration, as a table."""
     rows = []
     with ledger_transaction() as ledger:
         for name in load().destinations:

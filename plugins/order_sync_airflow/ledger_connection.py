@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 LEDGER_CONNECTION = "order_sync_ledger"
 
-# The XCom by which a redrive's extract tells its load which entries of the quarantine it has staged.
+# The XCom in which a redrive's extract lists the entries of the quarantine that it has staged, for its load.
 REDRIVEN_KEY = "redriven"
 
 
 def ledger_engine() -> sa.Engine:
-    """Return an engine of the ledger's connection; it has not connected yet."""
+    """Return an engine of the ledger's connection; it is not connected yet."""
     conn = connection(LEDGER_CONNECTION)
     if conn.conn_type != "postgres":
         raise StopError(f"Connection {LEDGER_CONNECTION!r} must be of type postgres, and is {conn.conn_type!r}.")
@@ -33,7 +33,7 @@ def ledger_engine() -> sa.Engine:
 
 @contextmanager
 def open_ledger(context: Context, destination: str, *, read_only: bool = False) -> Iterator[LedgerSession]:
-    """Give the session that holds the destination's lock, for the running task; read-only without the lock."""
+    """Yield the ledger session of the running task: with the destination's lock, or read-only without it."""
     from include.order_sync.ledger.session import open_session
 
     with open_session(
@@ -58,7 +58,7 @@ def deployment_cipher() -> Cipher:
 
 
 def ledger_transaction() -> AbstractContextManager[sa.Connection]:
-    """Return a connection to the ledger in one transaction, to be entered; it has not connected yet."""
+    """Return a context manager: a connection to the ledger in one transaction."""
     from include.order_sync.ledger import schema
 
     return schema.transaction(ledger_engine(), LEDGER_CONNECTION)

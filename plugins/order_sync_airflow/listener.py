@@ -1,4 +1,4 @@
-"""Writes the outcome of each run into its note, in one line; Airflow calls it in the scheduler."""
+"""Writes the outcome of each run into its note, in one line. Airflow calls it in the scheduler."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def on_dag_run_success(dag_run: DagRun, msg: str) -> None:  # noqa: ARG001  (Air
 
 @hookimpl
 def on_dag_run_failed(dag_run: DagRun, msg: str) -> None:  # noqa: ARG001
-    """Note what a red run came to before it failed."""
+    """Note the outcome of a red run up to its failure."""
     _note(dag_run)
 
 
@@ -41,7 +41,7 @@ def _note(dag_run: DagRun) -> None:
             XComModel.key == COUNTS_KEY,
         )
     )
-    # A task that was not run this time may still have the figures of an earlier time.
+    # A task that did not run this time may still have the figures of an earlier time.
     ran = {ti.task_id for ti in dag_run.get_task_instances(session=session) if ti.state in RAN}
     counts = merge({row.task_id: XComModel.deserialize_value(row) for row in rows if row.task_id in ran})
     also = "".join(f", {name} {counts[name]}" for name in ("unchanged", "stale", "held", "not_sent") if counts[name])

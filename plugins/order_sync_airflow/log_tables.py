@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def reasons_table(reasons: Counter[str], first_rows: Mapping[str, str], cures: Mapping[str, str]) -> str:
-    """Return how many orders each reason rejected, where the first stands, and the cure: a table for the task log."""
+    """Return a table of the reasons for rejection: number of orders, first row, and cure."""
     from tabulate import tabulate  # not at the top: DAG parsing imports this module
 
     rows = [
@@ -21,14 +21,14 @@ def reasons_table(reasons: Counter[str], first_rows: Mapping[str, str], cures: M
 
 
 def plan_table(orders: pd.DataFrame) -> str:
-    """Return orders with the code that the service has and the one that it would be sent, as a table."""
+    """Return a table of orders: the code that the service has, and the code that it would get."""
     from tabulate import tabulate  # not at the top: DAG parsing imports this module
 
     return tabulate(orders.fillna("-").to_numpy().tolist(), headers=orders.columns.tolist(), disable_numparse=True)
 
 
 def entries_table(entries: Iterable[Mapping[str, Any]]) -> str:
-    """Return entries of the quarantine as a table for the task log: ids, reasons and places, and no row."""
+    """Return a table of quarantine entries: ids, reasons, files and lines, but no content of rows."""
     from tabulate import tabulate  # not at the top: DAG parsing imports this module
 
     rows = [(e["id"], e["order_id"], "; ".join(e["reasons"]), e["origin"], e["line"]) for e in entries]

@@ -16,9 +16,9 @@ LONGEST_FLOOR_S = 3600
 
 
 class OrderSyncRetryPolicy(RetryPolicy):
-    """Ends a task that can't succeed, and waits as long as a service asks.
+    """Fails a task that can't succeed, and delays a retry as long as the service asks.
 
-    All else, a crash among it, falls to the task's own `retries` and `retry_delay`.
+    Every other error, a crash for instance, is retried by the task's own `retries` and `retry_delay`.
     """
 
     def evaluate(
@@ -28,22 +28,22 @@ class OrderSyncRetryPolicy(RetryPolicy):
         max_tries: int,  # noqa: ARG002  (Airflow's signature)
         context: Context | None = None,  # noqa: ARG002
     ) -> RetryDecision:
-        """Return what happens after `exception`."""
+        """Return the decision after `exception`."""
         if isinstance(exception, StopError):
             return RetryDecision.fail(reason=str(exception))
         if isinstance(exception, TryAgainError):
             delay = None
             if exception.after_s is not None:
-                # A service that always says "in a second" must not use up all tries of an outage.
+                # A service that always says "in a second" must not use up all retries during an outage.
                 delay = timedelta(seconds=max(exception.after_s, min(2**try_number, LONGEST_FLOOR_S)))
             return RetryDecision.retry(delay=delay, reason=str(exception))
         return RetryDecision.default()
 
     def serialize(self) -> dict[str, Any]:
-        """Return what the serialized DAG keeps: nothing, the policy has no settings."""
+        """Return the policy's settings for the serialized DAG: it has none."""
         return {}
 
     @classmethod
     def deserialize(cls, data: dict[str, Any]) -> OrderSyncRetryPolicy:  # noqa: ARG003
-        """Return the policy again."""
+        """Return the policy of a serialized DAG."""
         return cls()

@@ -24,7 +24,7 @@ READ_AT_KEY = "read_at"
 
 
 def run_request(context: Context) -> RunRequest:
-    """Return which orders the run is to read, from its type, data interval and params."""
+    """Return the run's request, from its type, data interval and params."""
     run_type = context["dag_run"].run_type
     start, end = context.get("data_interval_start"), context.get("data_interval_end")
     return RunRequest(
@@ -38,19 +38,19 @@ def run_request(context: Context) -> RunRequest:
 
 
 def push_window(context: Context, window: Window | None) -> None:
-    """Hand the window that extract has read on; None where its end says nothing about what is read up to then."""
+    """Push the window that extract has read; None if the run has not read all orders of a window."""
     texts = None if window is None else {"start": window.start.isoformat(), "end": window.end.isoformat()}
     context["ti"].xcom_push(WINDOW_KEY, texts)
 
 
 def pull_window(context: Context) -> Window | None:
-    """Return the window that extract has handed on."""
+    """Return the window that extract has pushed."""
     texts = context["ti"].xcom_pull(task_ids="extract", key=WINDOW_KEY)
     return None if texts is None else Window(*(datetime.fromisoformat(texts[name]) for name in ("start", "end")))
 
 
 def param_time(context: Context, name: str) -> datetime | None:
-    """Return the time of a param, or None where it is empty; without an offset it is UTC."""
+    """Return the time of a param, None if it is empty; a time without an offset is UTC."""
     text = context["params"].get(name)
     if not text:
         return None
@@ -62,14 +62,14 @@ def param_time(context: Context, name: str) -> datetime | None:
 
 
 def push_read_at(context: Context) -> None:
-    """Say that extract reads now."""
+    """Push the time at which extract starts to read."""
     context["ti"].xcom_push(READ_AT_KEY, datetime.now(UTC).isoformat())
 
 
 def run_key(context: Context) -> str:
-    """Return what the ledger counts a run by: one that a person clears counts anew.
+    """Return the key by which the ledger counts a run. A run that a person clears gets a new key.
 
-    Clearing an ended run starts it anew. Clearing extract in a run that has not ended does not, but reads anew.
+    Clearing an ended run changes its start. Clearing extract in a running run changes only the time of reading.
     """
     dag_run, read_at = context["dag_run"], context["ti"].xcom_pull(task_ids="extract", key=READ_AT_KEY)
     started_at = dag_run.start_date.isoformat() if dag_run.start_date else None

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-# What marks the DAGs of destinations, for the listener and for people.
+# Marks the DAGs of destinations, for the listener and for people.
 TAG = "order-sync"
 
 COUNTS_KEY = "counts"
 TASKS = ("extract", "transform", "load")
-# What can become of an order in load.
+# The outcomes of an order in load.
 OUTCOMES = ("accepted", "rejected", "unchanged", "stale", "held", "not_sent")
 ZERO = dict.fromkeys(("rows", "superseded", "skipped", "orders", *OUTCOMES, "not_for_provider", "requests"), 0)
 
 
 def merge(by_task: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
-    """Return all figures of a run: rows = orders + superseded + skipped; orders by what became of them."""
+    """Return all figures of a run: rows = orders + superseded + skipped, and the orders by outcome."""
     figures = dict(ZERO)
     for task in TASKS:
         figures |= by_task.get(task, {})
@@ -27,9 +27,9 @@ def merge(by_task: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
 
 
 def push(context: Context, **figures: int) -> None:
-    """Push figures that the running task knows, on top of those of the tasks before it."""
+    """Push the figures of the running task, together with those of the tasks before it."""
     ti = context["ti"]
-    # Not those of the tasks after it: where a run is run again, they are still the old ones.
+    # Figures of the tasks after it are left out: in a run that is cleared they are still the old ones.
     earlier = TASKS[: TASKS.index(ti.task_id)]
     before = {task: ti.xcom_pull(task_ids=task, key=COUNTS_KEY) or {} for task in earlier}
     ti.xcom_push(COUNTS_KEY, merge(before) | figures)

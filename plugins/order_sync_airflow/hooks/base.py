@@ -1,4 +1,4 @@
-"""What the services' hooks share: a Connection in, credentials and a session out."""
+"""The base of the services' hooks: a Connection in, credentials and a session out."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 def connection(conn_id: str) -> Connection:
-    """Return Airflow's connection; StopError, with what to do, if there is none."""
+    """Return Airflow's connection; raise StopError, with the cure, if there is none."""
     try:
         return BaseHook.get_connection(conn_id)
     except AirflowNotFoundException:
@@ -35,7 +35,7 @@ def connection(conn_id: str) -> Connection:
 
 
 def sql_engine(conn_id: str) -> Engine:
-    """Return an engine of a connection to a SQL database; it has not connected yet."""
+    """Return an engine of a connection to a SQL database; it is not connected yet."""
     try:
         hook = connection(conn_id).get_hook()  # type: ignore[no-untyped-call]  # Airflow's
         engine: Engine = hook.get_sqlalchemy_engine()
@@ -57,7 +57,7 @@ class ServiceHook(BaseHook):
     conn_name_attr = "conn_id"
     conn_type: ClassVar[str]
     hook_name: ClassVar[str]
-    # What the service calls the connection's login and password, and an example of its host.
+    # The service's own names for login and password, and an example of its host.
     meanings: ClassVar[dict[str, str]]
 
     def __init__(self, conn_id: str) -> None:
@@ -65,7 +65,7 @@ class ServiceHook(BaseHook):
         self.conn_id = conn_id
 
     def get_conn(self) -> requests.Session:
-        """Return a new session, keep-alive, for this account's requests."""
+        """Return a new keep-alive session for this account's requests."""
         from include.order_sync.delivery.http import (
             open_session,
         )  # not at the top: parsing imports this module, but not requests

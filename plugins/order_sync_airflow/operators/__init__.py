@@ -1,4 +1,7 @@
-"""Extract, transform, load: one operator each, for every destination."""
+"""Operators: extract, transform and load of every destination; redrive and maintenance.
+
+They read Airflow's context and call the business in include/order_sync/; no operator knows a service.
+"""
 
 from order_sync_airflow.operators.extract import ExtractOrdersOperator
 from order_sync_airflow.operators.load import LoadOrdersOperator

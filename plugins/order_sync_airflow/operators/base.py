@@ -1,4 +1,4 @@
-"""What the three operators share."""
+"""The base of the operators of a destination's DAG."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class DestinationOperator(BaseOperator):
         self.destination = destination
 
     def pre_execute(self, context: Context) -> None:
-        """Staged parts hold personal data: let nobody but this user read what the task writes."""
+        """Make the task's files readable for this user only: staged parts hold personal data."""
         super().pre_execute(context)
         os.umask(0o077)
 
@@ -58,7 +58,7 @@ class DestinationOperator(BaseOperator):
         return configuration, configuration.destination(self.destination)
 
     def finish_window(self, context: Context, source: Source, staged: str) -> None:
-        """Write down that all orders of the run's window and files have their verdict; a narrowed run has no window."""
+        """Record that all orders of the run's window and files have their verdict. A narrowed run has no window."""
         from include.order_sync.ledger import files, windows
 
         finished, run = run_context.pull_window(context), run_context.run_key(context)

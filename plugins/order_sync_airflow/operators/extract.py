@@ -31,11 +31,11 @@ class ExtractOrdersOperator(DestinationOperator):
 
     :param destination: its name in the configuration.
 
-    Returns the folder of the staged parts; `counts` has rows and skipped, `window` what was read of all orders.
+    Returns the folder of the staged parts. The XCom `counts` has rows and skipped; `window` has the window read.
     """
 
     def execute(self, context: Context) -> str:
-        """Read and stage; a try that follows another starts anew."""
+        """Read and stage; a retry starts anew."""
         from include.order_sync.pipeline import extract
         from include.order_sync.staging.run_folder import Staging
 
@@ -54,7 +54,7 @@ class ExtractOrdersOperator(DestinationOperator):
         done = extract(reader, Staging(folder), run.order_ids)
         self.log.info("Staged %d rows in %d parts; skipped %d", done.rows - done.skipped, done.parts, done.skipped)
         run_figures.push(context, rows=done.rows, skipped=done.skipped)
-        # Of a run that was narrowed, neither its window nor its files are done with.
+        # A narrowed run has not read all orders of its window or files.
         run_context.push_window(context, None if run.order_ids else _read_by_now(run.window, started))
         return str(folder)
 
@@ -88,7 +88,7 @@ class ExtractOrdersOperator(DestinationOperator):
         return CsvDropReader(folder, source, run.window, required, register)
 
     def _taken(self, paths: Sequence[str]) -> list[FileVersion]:
-        """Return which versions of these files the destination has taken."""
+        """Return the versions of these files that the destination has taken."""
         from include.order_sync.ledger import files
 
         with ledger_transaction() as ledger:
@@ -96,7 +96,7 @@ class ExtractOrdersOperator(DestinationOperator):
 
 
 def _read_by_now(window: Window | None, started: datetime) -> Window | None:
-    """Return what of a window was there to be read: nobody has read what is yet to come."""
+    """Return the part of a window that lies in the past: the rest could not be read yet."""
     if window is None or window.start >= started:
         return None
     return Window(window.start, min(window.end, started))

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 
 class LoadOrdersOperator(DestinationOperator):
-    """Delivers the ready orders in batches; transform skips it where there are none.
+    """Delivers the ready orders in batches; transform skips it if there are none.
 
     :param destination: its name in the configuration. (templated)
     :param staged: the folder that transform has returned. (templated)
-    :param retry_rejected: send again what the service has rejected in this very form, as a redrive does.
+    :param retry_rejected: send orders again that the service has rejected with the same payload, as a redrive does.
 
-    `counts` has what became of each order, and the requests, also where the task fails.
+    The XCom `counts` has the outcomes of the orders and the number of requests, also if the task fails.
     """
 
     template_fields: Sequence[str] = ("destination", "staged")
@@ -37,21 +37,21 @@ class LoadOrdersOperator(DestinationOperator):
         super().__init__(**kwargs)
         self.staged = cast("str", staged)  # a template until it is rendered
         self.retry_rejected = retry_rejected
-        # Not in execute: a kill before Airflow has recorded the success would leave its retry without parts.
+        # Not in execute: after a kill before Airflow has recorded the success, the retry needs the parts.
         self.on_success_callback = [*self.on_success_callback, delete_parts]
         self.on_skipped_callback = [*self.on_skipped_callback, delete_parts]
 
     def execute(self, context: Context) -> None:
-        """Send what is to be sent; the staged parts are deleted once Airflow has recorded the success, or skip."""
+        """Deliver; the staged parts are deleted once Airflow has recorded the success or the skip."""
         configuration, destination = self.read_configuration()
         source = configuration.sources[destination.source]
         before = run_figures.pull(context, "transform")
         plan_only = context["params"].get("mode") == "plan"
         if not before["orders"]:
-            # Transform has skipped this task, and a person has cleared it alone.
+            # Transform has skipped this task, and a person has cleared only this one.
             raise AirflowSkipException("No orders in this window.")
 
-        # Not before: they bring pandas, which takes longer to import than an hour without orders takes in all.
+        # Imported late: pandas takes longer to import than a whole hour without orders.
         from include.order_sync import pipeline
         from include.order_sync.delivery.planning import Planner
         from include.order_sync.ledger.encrypted_rows import RowEncryptor
@@ -90,7 +90,7 @@ class LoadOrdersOperator(DestinationOperator):
         check_thresholds(before | outcomes, destination)
 
     def _show(self, context: Context, planner: Planner, staging: Staging) -> None:
-        """Log and push what the run would do, ids and codes alone."""
+        """Log and push the plan of the run: ids and codes only."""
         from include.order_sync.delivery.preview import preview
 
         before = run_figures.pull(context, "transform")
@@ -107,7 +107,7 @@ class LoadOrdersOperator(DestinationOperator):
         )
 
     def _report(self, context: Context, delivered: DeliveryResult, rejected_before: int) -> dict[str, int]:
-        """Log and push what has become of the orders so far, and return it."""
+        """Log, push and return the outcomes so far."""
         outcomes = dict.fromkeys(run_figures.OUTCOMES, 0) | delivered.orders
         if delivered.reasons:
             self.log.warning(
@@ -125,8 +125,8 @@ class LoadOrdersOperator(DestinationOperator):
 def delete_parts(context: Context) -> None:
     """Delete the staged parts of a load that has ended well; rejected rows stay until retention.
 
-    Airflow calls it in the task's process, after it has recorded the success (a skip it records some moments later, as
-    the process ends). What it raises is logged, and changes no state.
+    Airflow calls it in the task's process after it has recorded the success; it records a skip some moments later, when
+    the process ends. An error here is logged and changes no state.
     """
     from include.order_sync.staging.run_folder import RAW, RAW_ITEMS, READY, Staging
 

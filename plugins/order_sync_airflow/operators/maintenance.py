@@ -1,4 +1,4 @@
-"""Removes what is older than the configuration's `retention` says."""
+"""Removes staged parts and rows of the ledger that are older than the configuration's `retention`."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 class RemoveOldOperator(BaseOperator):
-    """Removes old staged parts, attempts and resolved entries of the quarantine; the states of orders stay."""
+    """Removes old staged parts, attempts and resolved quarantine entries; the states of orders stay."""
 
     def execute(self, context: Context) -> None:  # noqa: ARG002  (Airflow's signature)
-        """Remove, and say how much."""
+        """Remove old rows and parts, and log how many."""
         from include.order_sync.ledger.retention import remove_old
 
         configuration = load()
@@ -30,7 +30,7 @@ class RemoveOldOperator(BaseOperator):
         self.log.info("Removed %s", ", ".join(f"{count} {what}" for what, count in removed.items()))
 
     def _remove_parts(self, staging: str, age: timedelta) -> int:
-        """Remove the folders of runs none of whose parts is younger; return how many."""
+        """Remove the folders of runs whose newest file is older than `age`; return how many."""
         root = storage_path(staging)
         removed = 0
         for run in root.glob("*/*") if root.exists() else ():

@@ -1,4 +1,4 @@
-"""Takes rows out of the quarantine, and people's decisions on held orders."""
+"""Stages rows of the quarantine for a redrive, and records people's decisions on held orders."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
     from include.order_sync.ledger.quarantine import Filter
     from include.order_sync.ledger.session import LedgerSession
 
-# A decision is about all orders that it names.
+# A decision covers all orders that it names.
 ALL_OF_A_DECISION = 1_000_000
 
 
 class StageQuarantineOperator(DestinationOperator):
-    """Stages quarantined rows that the run's params choose, as extract stages a source's.
+    """Stages the quarantined rows that the run's params choose, as extract stages the rows of a source.
 
-    With `decision` it is about held orders: `accept` closes them, `resend` stages their rows too, also those of an
-    earlier try that has decided and not sent.
+    With the param `decision` these are held orders: `accept` closes them; `resend` stages their rows, also the rows of
+    an earlier try that has decided and not sent.
 
     :param destination: its name in the configuration. (templated)
 
-    Returns the folder of the staged parts; `counts` has rows.
+    Returns the folder of the staged parts. The XCom `counts` has rows.
     """
 
     template_fields: Sequence[str] = ("destination",)
@@ -79,10 +79,10 @@ class StageQuarantineOperator(DestinationOperator):
         return str(staging.folder)
 
     def _decide(self, context: Context, ledger: LedgerSession, decision: Any, with_rows: set[str]) -> set[str]:
-        """Write the decision down, and return the orders that it was about.
+        """Record the decision, and return the ids of its orders.
 
-        A decision outlives the task that took it: of the orders `with_rows`, those that are not decided now were
-        decided by a task that ended before they were sent.
+        A decision outlives its task: orders of `with_rows` that are not decided now were decided by a task that ended
+        before it sent them.
         """
         from include.order_sync.ledger import quarantine
 

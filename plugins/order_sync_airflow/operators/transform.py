@@ -1,4 +1,4 @@
-"""Turns staged raw rows into payloads, and sets aside the rows that can't be sent."""
+"""Turns staged raw rows into payloads, and sets rows aside that can't be sent."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class TransformOrdersOperator(DestinationOperator):
     :param destination: its name in the configuration. (templated)
     :param staged: the folder that extract has returned. (templated)
 
-    Returns the folder again; `counts` has superseded, orders, rejected and not_for_provider. Where there are no orders,
-    the window is done with, and load is skipped.
+    Returns the folder again. The XCom `counts` has superseded, orders, rejected and not_for_provider. Without orders
+    the window is finished here, and load is skipped.
     """
 
     template_fields: Sequence[str] = ("destination", "staged")
@@ -31,7 +31,7 @@ class TransformOrdersOperator(DestinationOperator):
         self.staged = cast("str", staged)  # a template until it is rendered
 
     def execute(self, context: Context) -> str:
-        """Transform part by part; a try that follows another starts anew."""
+        """Transform part by part; a retry starts anew."""
         configuration, destination = self.read_configuration()
         source = configuration.sources[destination.source]
         extracted = run_figures.pull(context, "extract")
@@ -40,10 +40,10 @@ class TransformOrdersOperator(DestinationOperator):
             self.log.info("No orders in this window.")
             if context["params"].get("mode") != "plan":
                 self.finish_window(context, source, self.staged)
-            # Load would start only to skip itself, and Airflow learns of that up to five seconds late.
+            # If load skipped itself, Airflow would often notice five seconds late: see decision 8.
             raise DownstreamTasksSkipped(tasks=list(self.downstream_task_ids))  # type: ignore[no-untyped-call]
 
-        # Not before: they bring pandas, which takes longer to import than an hour without rows takes in all.
+        # Imported late: pandas takes longer to import than a whole hour without rows.
         from include.order_sync.pipeline import transform_parts
         from include.order_sync.staging.run_folder import Staging
         from include.order_sync.transform.transform import cures
