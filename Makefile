@@ -18,7 +18,7 @@ help: ## List the commands
 	echo
 	echo "Settings of run: ONCE=1, AIRFLOW_PORT (8080), SANDBOX_PORT (8900), SHOP_ORDERS (3000), SHOP_SEED (1)"
 
-run: $(INSTALLED) ## Run the demo: a sample shop, Airflow and a sandbox of the four services (ONCE=1: run, check, stop)
+run: $(INSTALLED) ## Run the demo: a sample shop, Airflow and a sandbox of the services (ONCE=1: run, check, stop)
 	@exec $(PYTHON) -u -m demo $(if $(filter-out 0,$(ONCE)),--once)
 
 status: $(INSTALLED) ## Show how each destination stands, while `make run` is up: read up to when, gaps, orders in doubt
