@@ -18,13 +18,30 @@ from include.order_sync.errors import BatchRefusedError, InDoubtError, StopError
 from include.order_sync.ledger import attempts
 from include.order_sync.ledger.encrypted_rows import QuarantineEntry
 from include.order_sync.ledger.session import LedgerSession, open_session
-from include.order_sync.providers import PROVIDERS
-from include.order_sync.providers.base import ACCEPTED, Answer, Credentials, Outcome, Request, Verdict
+from include.order_sync.model import OrderStatus
+from include.order_sync.providers.base import ACCEPTED, Answer, Credentials, Outcome, Provider, Request, Verdict
 from include.order_sync.staging.partition_hash import partition_hash
 from tests.contract.conftest import encrypted
 
 NO = Verdict(Outcome.REJECTED, "no")
-FIRST, SECOND = "INITIALIZED", "DELIVERED"
+FIRST, SECOND = "1", "2"  # the codes are numbers, and text in every frame
+PROVIDER = Provider(
+    name="made_up",
+    title="Made-up",
+    documentation="",
+    max_orders=1000,
+    statuses={OrderStatus.CREATED: 1, OrderStatus.DELIVERED: 2},
+    changes="newest",
+    required=(),
+    reads=frozenset(),
+    checks=(),
+    build=lambda *_: pytest.fail("these orders are built"),
+    request=lambda *_: pytest.fail("the service's own is used"),
+    read=lambda *_: pytest.fail("the service's own is used"),
+    try_again=frozenset(),
+    held_codes=frozenset({1, 2}),
+    halve_refused=True,
+)
 
 
 def ready(*rows: tuple[str, int, str]) -> pd.DataFrame:
@@ -39,12 +56,17 @@ def ready(*rows: tuple[str, int, str]) -> pd.DataFrame:
 
 
 class Service:
-    """Yespo in memory: `answer` gives the verdicts of (order, hour, code), or raises; `taken` is what it took."""
+    """The made-up service in memory. Each of its sends in doubt is held.
+
+    Args:
+        answer: returns the verdicts of orders, each as (order, hour, code), or raises.
+        taken: the orders that it took.
+    """
 
     def __init__(self) -> None:
         self.answer: Callable[[list[list]], list[Verdict]] = lambda orders: [ACCEPTED] * len(orders)
         self.taken: list[list] = []
-        self.provider = replace(PROVIDERS["yespo"], request=self._request, read=self._read)
+        self.provider = replace(PROVIDER, request=self._request, read=self._read)
 
     def _request(self, _credentials, payloads) -> Request:
         return Request("/", f"[{','.join(payloads)}]".encode(), {})
