@@ -37,8 +37,9 @@ def files(folder: str) -> list[Path]:
     return found
 
 
-# The demo and the senders of chaos may read these of the sandbox, and nothing else of it: an account, and what a service
-# can bear, stand there alone. The verdict of chaos imports nothing of ours (tests/chaos/test_verdict.py).
+# The demo and the senders of chaos may read these of the sandbox, and nothing else of it: the accounts stand there
+# alone, and so do the facts that say which faults a service can commit. The verdict of chaos reads them over HTTP and
+# imports nothing of ours (tests/chaos/test_verdict.py).
 FACTS = ("sandbox.registry", "sandbox.service")
 
 
