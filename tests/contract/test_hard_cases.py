@@ -74,7 +74,7 @@ class Service:
     def _read(self, answer, _ids, _credentials) -> list[Verdict]:
         orders = json.loads(answer.body)
         verdicts = self.answer(orders)
-        self.taken += [order for order, verdict in zip(orders, verdicts, strict=True) if verdict is ACCEPTED]
+        self.taken += [order for order, verdict in zip(orders, verdicts, strict=False) if verdict is ACCEPTED]
         return verdicts
 
 
@@ -164,6 +164,26 @@ def test_a_held_order_stays_held_for_all_rows_of_its_code(service, deliver):
         deliver(ready(("a", 2, FIRST), ("a", 3, FIRST)), run="next")
     with deliver.session() as written:
         assert verdict_of(written, "a") == "held"
+
+
+@pytest.mark.parametrize("results", [0, 1, 3])
+def test_a_missing_result_is_in_doubt(service, deliver, results):
+    """An answer with another number of results than orders accepts none of them."""
+    service.answer = lambda _orders: [ACCEPTED] * results
+    with pytest.raises(StopError, match="2 orders are held"):
+        deliver(ready(("a", 1, FIRST), ("b", 1, FIRST)))
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyError, TypeError, IndexError, AttributeError])
+def test_an_answer_that_breaks_the_reader_is_in_doubt(service, deliver, error):
+    """An answer of a shape that the reader does not expect is in doubt: its orders could have been taken."""
+
+    def fail(_orders):
+        raise error("an answer of another shape")
+
+    service.answer = fail
+    with pytest.raises(StopError, match="1 orders are held"):
+        deliver(ready(("a", 1, FIRST)))
 
 
 def refuse_the_first_hour(orders: list[list]) -> list[Verdict]:
