@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DEFAULT_GOAL := help
-.PHONY: help run status test chaos bench lint clean lock
+.PHONY: help run status test golden chaos bench lint clean lock
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -18,7 +18,7 @@ help: ## List the commands
 	echo
 	echo "Settings of run: ONCE=1, AIRFLOW_PORT (8080), SANDBOX_PORT (8900), SHOP_ORDERS (3000), SHOP_SEED (1)"
 
-run: $(INSTALLED) ## Run the demo: a sample shop, Airflow and a sandbox of the four services (ONCE=1: run, check, stop)
+run: $(INSTALLED) ## Run the demo: a sample shop, Airflow and a sandbox of the services (ONCE=1: run, check, stop)
 	@exec $(PYTHON) -u -m demo $(if $(filter-out 0,$(ONCE)),--once)
 
 status: $(INSTALLED) ## Show how each destination stands, while `make run` is up: read up to when, gaps, orders in doubt
@@ -26,6 +26,9 @@ status: $(INSTALLED) ## Show how each destination stands, while `make run` is up
 
 test: $(INSTALLED) ## Run every test
 	@$(PYTHON) -m pytest
+
+golden: $(INSTALLED) ## Write a provider's golden requests, for a person to read (NAME=yespo)
+	@$(PYTHON) -m tests.contract.golden $(NAME)
 
 chaos: $(INSTALLED) ## Prove the promise under faults and kills, in some minutes (SEED=7: that seed, SHORT=1: a small form)
 	@$(PYTHON) -m chaos $(if $(SEED),--seed $(SEED)) $(if $(filter-out 0,$(SHORT)),--short)

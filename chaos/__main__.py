@@ -19,13 +19,14 @@ from tabulate import tabulate
 from chaos import shop
 from chaos.decisions import decide_all
 from chaos.driver import ChaosError, Lane, drive
-from chaos.faults import SERVICES, faults
+from chaos.faults import faults
 from chaos.report import write_report
 from chaos.sender import Run
 from chaos.verdict import Judgement, judge
 from chaos.world import World, open_world
 from include.order_sync.ledger import schema
 from include.order_sync.model import Window
+from include.order_sync.providers import PROVIDERS
 
 ROOT = Path(__file__).resolve().parent.parent
 DIFFERENCES_SHOWN = 20
@@ -37,22 +38,22 @@ class Size:
     """How much there is to do.
 
     Args:
-        orders: of the three batch services.
-        bills: how many of them go to JustClick too.
+        orders: of the services that take many orders a request.
+        singles: how many of them go to the services too that take one order a request.
         hours: the shop's; the first half is backfilled from its end to its beginning, the second comes hour by hour.
         kill_every_s: how long until the next SIGKILL, on average.
         kills: fewer prove too little; up to twice as many are sent.
     """
 
     orders: int
-    bills: int
+    singles: int
     hours: int
     kill_every_s: float
     kills: int
 
 
-WHOLE = Size(orders=60_000, bills=3000, hours=60, kill_every_s=2.5, kills=20)
-SHORT = Size(orders=6000, bills=300, hours=14, kill_every_s=1, kills=5)
+WHOLE = Size(orders=60_000, singles=3000, hours=60, kill_every_s=2.5, kills=20)
+SHORT = Size(orders=6000, singles=300, hours=14, kill_every_s=1, kills=5)
 
 
 def main() -> int:
@@ -78,12 +79,12 @@ def prove(world: World, size: Size, seed: int) -> int:
     """Let the storm pass, judge, decide about what is held, send that, judge again, and print it all."""
     dice = random.Random(seed)
     started = time.monotonic()
-    changes = shop.fill(world.source, size.orders, size.bills, size.hours, dice)
+    changes = shop.fill(world.source, size.orders, size.singles, size.hours, dice)
     schema.upgrade(sa.create_engine(sa.make_url(world.ledger).set(drivername="postgresql+psycopg")))
     print(f"Seed {seed}: {size.orders} orders with {changes} changes in {size.hours} hours", flush=True)
 
     world.admin("POST", "faults", faults(seed))
-    lanes = [Lane(world, runs(name, size.hours)) for name in SERVICES for runs in (backfill, hourly)]
+    lanes = [Lane(world, runs(name, size.hours)) for name in PROVIDERS for runs in (backfill, hourly)]
     drive(lanes, dice, kills=2 * size.kills, kill_every_s=size.kill_every_s)
     struck = sum(fault["fired"] for fault in world.admin("GET", "faults")["faults"])
     finished = [run for lane in lanes for run in lane.finished]
@@ -92,7 +93,7 @@ def prove(world: World, size: Size, seed: int) -> int:
 
     world.admin("DELETE", "faults")
     decided = decide_all(world, json.loads(report.read_text())["held"])
-    after = [Lane(world, whole(name, size.hours)) for name in SERVICES]
+    after = [Lane(world, whole(name, size.hours)) for name in PROVIDERS]
     drive(after, dice)
     report = write_report(world, [*finished, *(run for lane in after for run in lane.finished)])
     calm = judge(world.source, world.sandbox, report)

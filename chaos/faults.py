@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-BATCH_SERVICES = ("rees46", "personaclick", "yespo")
-SERVICES = (*BATCH_SERVICES, "justclick")
+from sandbox.registry import SERVICES
+from sandbox.service import Service
 
 BEFORE: tuple[dict[str, Any], ...] = (
     {"kind": "status", "status": 429, "retry_after": 1, "when": "before"},
@@ -25,29 +25,26 @@ SLOW: tuple[dict[str, Any], ...] = (
     {"kind": "slow", "seconds": 0.3, "when": "after"},
 )
 
-# How often each fault of a kind strikes. At Yespo each send in doubt holds a whole batch; JustClick makes one
-# request an order, and so many more of them.
-SHARES = {
-    "rees46": (0.05, 0.03, 0.3),
-    "personaclick": (0.05, 0.03, 0.3),
-    "yespo": (0.05, 0.02, 0.3),
-    "justclick": (0.002, 0.001, 0.01),
-}
-
 
 def faults(seed: int) -> list[dict[str, Any]]:
     """Return the faults as the sandbox's admin takes them; equal seeds throw equal dice."""
     made = []
-    for service in SERVICES:
-        for group, share in zip((BEFORE, IN_DOUBT, SLOW), SHARES[service], strict=True):
-            made += [{**fault, "provider": service, "probability": share} for fault in group if _fits(service, fault)]
+    for name, service in SERVICES.items():
+        for group, share in zip((BEFORE, IN_DOUBT, SLOW), _shares(service), strict=True):
+            made += [{**fault, "provider": name, "probability": share} for fault in group if _fits(service, fault)]
     return [{**fault, "seed": seed + number} for number, fault in enumerate(made)]
 
 
-def _fits(service: str, fault: dict[str, Any]) -> bool:
+def _shares(service: Service) -> tuple[float, float, float]:
+    """Return how often each fault of BEFORE, IN_DOUBT and SLOW strikes."""
+    if service.max_orders == 1:  # as many requests as orders
+        return 0.002, 0.001, 0.01
+    # Where no code may be repeated, each send in doubt holds a whole batch.
+    return 0.05, 0.03 if service.repeatable_codes else 0.02, 0.3
+
+
+def _fits(service: Service, fault: dict[str, Any]) -> bool:
     """Whether the service's contract leaves the sender a way to tell what has happened."""
-    if service == "yespo":
-        return not (fault.get("status") == 500 and fault["when"] == "after")  # its 500 means not taken
-    if service in ("rees46", "personaclick"):
-        return not (fault["kind"] == "garbage" and fault["when"] == "before")  # any 2xx means taken
-    return True
+    if fault["when"] == "after":
+        return fault.get("status") not in service.not_taken
+    return fault["kind"] != "garbage" or service.body_tells

@@ -1,6 +1,8 @@
 select order_id, status, changed_at as status_changed_at,
        timestamptz '2026-01-01 10:00:00+02' as created_at,
-       'C-' || order_id as customer_id, 'buyer@shop.example' as email, '19.90' as total_cost, 'UAH' as currency
+       'C-' || order_id as customer_id, 'buyer@shop.example' as email, '380942583691' as phone,
+       'Anna' as first_name, 'Petrenko' as last_name, '19.90' as total_cost, 'UAH' as currency,
+       order_id as bill_id, 'RR' || order_id as tracking_number
 from order_changes
 where changed_at >= :window_start and changed_at < :window_end
 order by changed_at, id

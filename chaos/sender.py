@@ -22,21 +22,17 @@ from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.ledger.encrypted_rows import RowEncryptor
 from include.order_sync.ledger.session import open_session
 from include.order_sync.model import Window
+from include.order_sync.providers import PROVIDERS
 from include.order_sync.providers.base import Credentials
 from include.order_sync.sources.warehouse import WarehouseReader
 from include.order_sync.staging.run_folder import Staging
+from sandbox.registry import SERVICES
 
 log = logging.getLogger(__name__)
 
 # Exit codes of a task's process, for what OrderSyncRetryPolicy makes of the errors.
 TRY_AGAIN, STOPPED = 75, 76
 
-ACCOUNTS = {
-    "rees46": ("demo-shop", "demo-secret"),
-    "personaclick": ("demo-shop", "demo-secret"),
-    "yespo": ("order-sync", "demo-key"),
-    "justclick": ("demo", "demo-signing-key"),
-}
 STATUSES = {
     "new": "created",
     "paid": "paid",
@@ -71,7 +67,7 @@ class Run:
 
 def configured(name: str) -> tuple[Destination, SqlSource]:
     """Return a destination and its source, as a configuration file would give them."""
-    query = Path(__file__).with_name("bills.sql" if name == "justclick" else "orders.sql")
+    query = Path(__file__).with_name("singles.sql" if PROVIDERS[name].max_orders == 1 else "orders.sql")
     source = SqlSource.model_validate(
         {"name": "changes", "type": "sql", "connection": "chaos", "query": query, "timezone": "UTC"}
         | {"statuses": STATUSES}
@@ -107,8 +103,7 @@ def load(world: World, run: Run, try_number: int) -> None:
         _push(world, run, "load", dict.fromkeys(OUTCOMES, 0) | {"rejected": before["rejected"]})
         return
     destination, source = configured(run.destination)
-    login, secret = ACCOUNTS[run.destination]
-    credentials = Credentials(f"{world.sandbox}/{run.destination}", login, secret)
+    credentials = Credentials(f"{world.sandbox}/{run.destination}", *SERVICES[run.destination].account)
     with (
         http.open_session(credentials.url) as session,
         open_session(

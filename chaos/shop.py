@@ -23,39 +23,39 @@ WAYS = (
 Change = tuple[str, bool, str, datetime]
 
 
-def fill(address: str, orders: int, bills: int, hours: int, dice: random.Random) -> int:
+def fill(address: str, orders: int, singles: int, hours: int, dice: random.Random) -> int:
     """Create and fill the table; return how many changes it has.
 
     Args:
         address: of the database.
         orders: how many.
-        bills: how many of them JustClick knows too.
+        singles: how many of them the services know too that take one order a request.
         hours: over how many hours, from FIRST_HOUR on.
         dice: what chance throws.
     """
     with psycopg.connect(address) as connection:
         connection.execute(
             "create table order_changes (id bigint generated always as identity primary key, order_id text not null, "
-            "has_bill boolean not null, status text not null, changed_at timestamptz not null)"
+            "single boolean not null, status text not null, changed_at timestamptz not null)"
         )
         with connection.cursor() as cursor:
-            with cursor.copy("copy order_changes (order_id, has_bill, status, changed_at) from stdin") as copy:
+            with cursor.copy("copy order_changes (order_id, single, status, changed_at) from stdin") as copy:
                 for number in range(orders):
-                    for change in _changes(str(FIRST_ORDER + number), number < bills, hours, dice):
+                    for change in _changes(str(FIRST_ORDER + number), number < singles, hours, dice):
                         copy.write_row(change)
             cursor.execute("create index on order_changes (changed_at, id)")
             count = cursor.execute("select count(*) from order_changes").fetchone()
     return count[0] if count else 0
 
 
-def _changes(order_id: str, has_bill: bool, hours: int, dice: random.Random) -> Iterator[Change]:
+def _changes(order_id: str, single: bool, hours: int, dice: random.Random) -> Iterator[Change]:
     """Yield an order's changes that fall into the hours; some rows are written again with nothing new in them."""
     at = FIRST_HOUR + timedelta(hours=dice.uniform(0, hours))
     for status in dice.choice(WAYS):
         for _ in range(1 + (dice.random() < 0.1)):
             if at >= FIRST_HOUR + timedelta(hours=hours):
                 return
-            yield order_id, has_bill, status, at
+            yield order_id, single, status, at
             at += _pause(dice, hours)
 
 

@@ -1,7 +1,7 @@
 """The verdict: reads the source's table, the sandbox's admin and the sender's report, and nothing of include/.
 
-What each service must show is written here again, from the services' documentation: a mistake in the sender's own
-tables would show as a difference.
+What each service must show is no table of the sender's: the sandbox says it, whose modules are written anew from the
+services' documentation. So a mistake in the sender's own tables shows as a difference.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -18,35 +18,34 @@ from typing import Any
 import psycopg
 import requests
 
-# The shop's word -> the service's code; a word that is absent is not for that service.
-_LEGACY = {"new": 0, "paid": 0, "packing": 0, "shipped": 0, "delivered": 1, "cancelled": 2, "returned": 2}
-CODES: Mapping[str, Mapping[str, str | int]] = {
-    "rees46": _LEGACY,
-    "personaclick": _LEGACY,
-    "yespo": {
-        "new": "INITIALIZED",
-        "paid": "IN_PROGRESS",
-        "packing": "IN_PROGRESS",
-        "shipped": "IN_PROGRESS",
-        "delivered": "DELIVERED",
-        "cancelled": "CANCELLED",
-        "returned": "CANCELLED",
-    },
-    "justclick": {"paid": "paid", "shipped": "sent", "cancelled": "cancel", "returned": "return"},
-}
-# What may be sent again while it is in doubt: it sets a state, and mails nobody.
-SENT_AGAIN_BY_RULE: dict[str, set[int | str]] = {
-    "rees46": {0, 1, 2},
-    "personaclick": {0, 1, 2},
-    "yespo": set(),
-    "justclick": {"sent", "cancel", "return"},
-}
+# The shop's word -> the status that it means, where the two differ.
+MEANINGS = {"new": "created", "packing": "in_progress"}
 
 ROWS = ("orders", "superseded", "skipped")
 OUTCOMES = ("accepted", "rejected", "unchanged", "stale", "held", "not_for_provider")
 
+Code = str | int
 Changes = Sequence[tuple[str, bool, str, datetime]]
-Codes = Mapping[str, Sequence[str | int]]
+Codes = Mapping[str, Sequence[Code]]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the sandbox says of a service.
+
+    Args:
+        max_orders: of one request.
+        codes: status -> its code; a status that is absent is not for this service.
+        repeatable_codes: may be sent again while they are in doubt: they set a state, and mail nobody.
+    """
+
+    max_orders: int
+    codes: Mapping[str, Code]
+    repeatable_codes: Collection[Code]
+
+    def code(self, word: str) -> Code | None:
+        """Return the code of the shop's word for a status, or None if it is not for this service."""
+        return self.codes.get(MEANINGS.get(word, word))
 
 
 @dataclass
@@ -83,15 +82,18 @@ def judge(source: str, sandbox: str, report: Path) -> list[Judgement]:
         report: the sender's.
     """
     with psycopg.connect(source) as connection:
-        query = "select order_id, has_bill, status, changed_at from order_changes order by changed_at, id"
+        query = "select order_id, single, status, changed_at from order_changes order by changed_at, id"
         changes: Changes = connection.execute(query).fetchall()
     said = json.loads(report.read_text())
     stats = requests.get(f"{sandbox}/__admin/stats", timeout=60).json()
+    services = requests.get(f"{sandbox}/__admin/services", timeout=60).json()
     found = []
-    for service in CODES:
-        its = [change for change in changes if change[1] or service != "justclick"]
+    for service, known in services.items():
+        facts = Facts(**known)
+        its = [change for change in changes if change[1] or facts.max_orders > 1]
         judgement = judge_orders(
             service,
+            facts,
             its,
             taken_by(sandbox, service),
             said["held"].get(service, {}),
@@ -105,7 +107,7 @@ def judge(source: str, sandbox: str, report: Path) -> list[Judgement]:
     return found
 
 
-def taken_by(sandbox: str, service: str) -> dict[str, list[str | int]]:
+def taken_by(sandbox: str, service: str) -> dict[str, list[Code]]:
     """Return the codes that the service has taken of each order, in order."""
     answer = requests.get(f"{sandbox}/__admin/orders", params={"provider": service}, timeout=120)
     return {order["id"]: [change["status"] for change in order["history"]] for order in answer.json()["orders"]}
@@ -113,6 +115,7 @@ def taken_by(sandbox: str, service: str) -> dict[str, list[str | int]]:
 
 def judge_orders(
     service: str,
+    facts: Facts,
     changes: Changes,
     taken: Codes,
     held: Mapping[str, str],
@@ -122,15 +125,17 @@ def judge_orders(
 
     Args:
         service: its name.
+        facts: of it.
         changes: of the source, in the order of their versions.
         taken: order -> the codes that the service took, in order.
         held: orders that the sender lists as held.
         sent_again: order -> code -> how often it was in doubt and sent again, as the sender lists it.
     """
-    shown: dict[str, list[str | int]] = {}
-    for order_id, _, status, _ in changes:
-        if status in CODES[service]:
-            shown.setdefault(order_id, []).append(CODES[service][status])
+    shown: dict[str, list[Code]] = {}
+    for order_id, _, word, _ in changes:
+        code = facts.code(word)
+        if code is not None:
+            shown.setdefault(order_id, []).append(code)
     judgement = Judgement(service, orders=len(shown), taken=sum(map(len, taken.values())), held=len(held))
     for order_id in sorted(shown.keys() | taken.keys()):
         expected, got = shown.get(order_id, []), taken.get(order_id, [])
@@ -142,7 +147,7 @@ def judge_orders(
         if places != sorted(places):
             judgement.differences.append(f"{service} {order_id}: an older state over a newer one: {got} of {expected}")
         for code, times in Counter(got).items():
-            listed = sent_again.get(order_id, {}).get(str(code), 0) if code in SENT_AGAIN_BY_RULE[service] else 0
+            listed = sent_again.get(order_id, {}).get(str(code), 0) if code in facts.repeatable_codes else 0
             if times > 1 + listed:
                 judgement.differences.append(
                     f"{service} {order_id}: {code} was taken {times} times, and {listed} were listed as sent again"

@@ -1,1 +1,1 @@
-"""The demo: a sample shop, a sandbox of the four services and a real Airflow, on one machine (`make run`)."""
+"""The demo: a sample shop, a sandbox of the services and a real Airflow, on one machine (`make run`)."""

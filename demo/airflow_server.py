@@ -14,6 +14,7 @@ from typing import Any
 
 from demo.postgres import USER, Postgres
 from demo.settings import ARROW_ALLOCATOR, ROOT, Settings, write_private
+from sandbox.registry import SERVICES
 
 UI_USER = "admin"
 PROGRAMS = Path(sys.executable).parent
@@ -100,7 +101,7 @@ def _airflow_without_log_servers(home: Path) -> Path:
 
 
 def _connections(settings: Settings, postgres: Postgres) -> dict[str, str]:
-    """Return the AIRFLOW_CONN_* variables; the credentials are those that the sandbox knows by itself."""
+    """Return the AIRFLOW_CONN_* variables: each service's has its name, and the account that the sandbox knows."""
 
     def database(name: str) -> dict[str, Any]:
         return {
@@ -116,10 +117,7 @@ def _connections(settings: Settings, postgres: Postgres) -> dict[str, str]:
     connections = {
         "order_sync_warehouse": database("shop"),
         "order_sync_ledger": database("ledger"),
-        "rees46": service_connection(f"{sandbox}/rees46", "demo-shop", "demo-secret"),
-        "personaclick": service_connection(f"{sandbox}/personaclick", "demo-shop", "demo-secret"),
-        "yespo": service_connection(f"{sandbox}/yespo", "order-sync", "demo-key"),
-        "justclick": service_connection(f"{sandbox}/justclick", "demo", "demo-signing-key"),
+        **{name: service_connection(f"{sandbox}/{name}", *service.account) for name, service in SERVICES.items()},
     }
     return {f"AIRFLOW_CONN_{name.upper()}": json.dumps(value) for name, value in connections.items()}
 

@@ -178,7 +178,7 @@ class Demo:
                 return False
 
         wait_for(f"the sandbox to answer at {stats}", 60, answers, self.check)
-        print(f"Sandbox of the four services: {stats}")
+        print(f"Sandbox of the services: {stats}")
 
     def _start_airflow(self, environment: dict[str, str]) -> None:
         command = [str(airflow_server.PROGRAMS / "airflow"), "standalone"]

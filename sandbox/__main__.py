@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 import uvicorn
 
-from sandbox.app import DEFAULT_CREDENTIALS, create_app
+from sandbox.app import create_app
+from sandbox.registry import DEFAULT_CREDENTIALS, SERVICES, new_services
 
 # A slow answer in progress must not keep a stopped sandbox alive for long.
 SHUTDOWN_WAIT_S = 2
@@ -27,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(_why_not(error, options.host, options.port), file=sys.stderr)
         return 1
     config = uvicorn.Config(
-        create_app(credentials),
+        create_app(new_services(credentials)),
         log_level="warning",
         access_log=False,
         lifespan="off",
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m sandbox",
-        description="A server that behaves as REES46, PersonaClick, Yespo and JustClick.",
+        description=f"A server that behaves as these services: {', '.join(SERVICES)}.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("--port", type=int, default=8900, help="port to listen on; 0 takes a free one")

@@ -38,6 +38,18 @@ def admin_router(services: Sequence[Service], memory: Memory, faults: Faults) ->
         """Return the counts of each provider."""
         return {name: book.stats() for name, book in memory.books.items()}
 
+    @router.get("/services")
+    async def facts() -> dict[str, dict[str, Any]]:
+        """Return the facts of each service by which a judge tells whether it holds the right orders."""
+        return {
+            service.name: {
+                "max_orders": service.max_orders,
+                "codes": service.codes,
+                "repeatable_codes": list(service.repeatable_codes),
+            }
+            for service in services
+        }
+
     @router.get("/orders")
     async def orders(provider: str = "", id: str = "") -> Response:
         """Return the orders taken, with their last payload and each change in the order of taking."""
@@ -57,8 +69,10 @@ def admin_router(services: Sequence[Service], memory: Memory, faults: Faults) ->
 
     @router.post("/reset")
     async def reset() -> dict[str, bool]:
-        """Forget all orders, mails, refusals, counts and faults."""
+        """Forget all orders, mails, refusals, counts and faults, and all that requests have left in a service."""
         memory.reset()
+        for service in services:
+            service.reset()
         faults.clear()
         return {"reset": True}
 

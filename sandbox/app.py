@@ -1,24 +1,16 @@
 """The sandbox as one FastAPI application."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 from fastapi import FastAPI, Request, Response
 from starlette.types import Receive, Scope, Send
 
-from sandbox import justclick, rees46, yespo
 from sandbox.admin import PREFIX as ADMIN_PREFIX
 from sandbox.admin import admin_router
 from sandbox.faults import Faults
 from sandbox.memory import Memory
 from sandbox.reception import TRANSPORT_KEY, Reception
 from sandbox.service import Service
-
-# A further service is one more module here. It has CREDENTIALS, with defaults, and services() of them.
-SERVICE_MODULES = (rees46, yespo, justclick)
-
-DEFAULT_CREDENTIALS: dict[str, str] = {
-    name: default for module in SERVICE_MODULES for name, default in module.CREDENTIALS.items()
-}
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
@@ -33,17 +25,8 @@ class Sandbox(FastAPI):
         await super().__call__(scope, receive, send)
 
 
-def create_app(credentials: Mapping[str, str] | None = None) -> FastAPI:
-    """Return a sandbox with nothing in its memory.
-
-    :param credentials: what differs from DEFAULT_CREDENTIALS.
-    """
-    given = dict(credentials or {})
-    if unknown := sorted(given.keys() - DEFAULT_CREDENTIALS.keys()):
-        known = ", ".join(DEFAULT_CREDENTIALS)
-        raise ValueError(f"unknown credentials {', '.join(unknown)}; there are {known}")
-    in_force = DEFAULT_CREDENTIALS | given
-    services = [service for module in SERVICE_MODULES for service in module.services(in_force)]
+def create_app(services: Sequence[Service]) -> FastAPI:
+    """Return a sandbox of these services, with nothing in its memory."""
     memory = Memory(service.name for service in services)
     faults = Faults()
     reception = Reception(memory, faults)

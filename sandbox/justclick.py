@@ -12,11 +12,10 @@ from hmac import compare_digest
 from urllib.parse import quote_plus, unquote_to_bytes
 
 from sandbox.jsontext import write_json
-from sandbox.service import Answer, Incoming, RefusalError, Rejection, Service, Update
+from sandbox.service import Account, Answer, Incoming, RefusalError, Rejection, Service, Update
 
 CREDENTIALS = {"justclick_login": "demo", "justclick_key": "demo-signing-key"}
 
-STATUSES = {"sent", "paid", "return", "cancel"}
 STATUSES_WITH_DATE = {"sent", "paid"}
 STATUSES_WITH_TRACKING_NUMBER = {"sent"}
 
@@ -36,7 +35,7 @@ UNIX_SECONDS = re.compile(r"[0-9]{1,10}")
 
 def services(credentials: Mapping[str, str]) -> list[Service]:
     """Return the service."""
-    return [JustClick(credentials["justclick_login"], credentials["justclick_key"])]
+    return [JustClick(Account(credentials["justclick_login"], credentials["justclick_key"]))]
 
 
 class JustClick(Service):
@@ -44,11 +43,14 @@ class JustClick(Service):
 
     name = "justclick"
     path = "/api/UpdateOrderStatus"
+    max_orders = 1
+    codes: Mapping[str, str] = {"paid": "paid", "shipped": "sent", "cancelled": "cancel", "returned": "return"}
+    # What a second `paid` does is documented nowhere, so it may mail.
+    repeatable_codes = frozenset({"sent", "cancel", "return"})
     signs = True
 
-    def __init__(self, login: str, key: str) -> None:
-        self._login = login
-        self._key = key
+    def __init__(self, account: Account) -> None:
+        self.account = account
 
     def read(self, incoming: Incoming) -> list[Update]:
         """Return the one order, or refuse: no form data, no signature, or a signature that does not fit."""
@@ -59,7 +61,7 @@ class JustClick(Service):
             raise RefusalError(200, "no data", code=NO_DATA)
         if not signature:
             raise RefusalError(200, "the hash is missing", code=HASH_MISSING)
-        expected = _md5(f"{php_query(parameters)}::{self._login}::{self._key}")
+        expected = _md5(f"{php_query(parameters)}::{self.account.login}::{self.account.secret}")
         if not compare_digest(signature, expected.encode()):
             raise RefusalError(200, "the hash is wrong", code=WRONG_HASH)
         payload = {name.decode(errors="replace"): value.decode(errors="replace") for name, value in parameters.items()}
@@ -72,7 +74,7 @@ class JustClick(Service):
             return Rejection(bill_id, "the bill number is empty", EMPTY_BILL)
         if not POSITIVE_NUMBER.fullmatch(bill_id):
             return Rejection(bill_id, "no such bill", UNKNOWN_BILL)
-        if status not in STATUSES:
+        if status not in self.codes.values():
             return Rejection(bill_id, "no such status", WRONG_STATUS)
         date = payload.get("date", "")
         if (date or status in STATUSES_WITH_DATE) and not UNIX_SECONDS.fullmatch(date):
@@ -98,7 +100,7 @@ class JustClick(Service):
         return Answer(answer.status, write_json(content))
 
     def _signed(self, code: int, text: str) -> Answer:
-        signature = _md5(f"{code}::{text}::{self._key}")
+        signature = _md5(f"{code}::{text}::{self.account.secret}")
         return Answer(200, write_json({"error_code": code, "error_text": text, "hash": signature}))
 
 

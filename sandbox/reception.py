@@ -80,6 +80,7 @@ class Reception:
             else:
                 rejections.append(rejection)
         book.take(taken, request_number=number)
+        service.taken(taken)
         book.reject(rejections)
         for update in taken:
             if event := service.event(update):

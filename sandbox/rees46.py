@@ -12,7 +12,7 @@ from typing import Any
 
 from sandbox.jsontext import read_json, write_json
 from sandbox.service import (
-    MAX_ORDERS_PER_REQUEST,
+    Account,
     Answer,
     Incoming,
     RefusalError,
@@ -24,26 +24,35 @@ from sandbox.service import (
 
 CREDENTIALS = {"shop_id": "demo-shop", "shop_secret": "demo-secret"}
 
-# 0 created, 1 paid and delivered, 2 cancelled.
-STATUSES = (0, 1, 2)
+CREATED, PAID_AND_DELIVERED, CANCELLED = 0, 1, 2
 
 
 def services(credentials: Mapping[str, str]) -> list[Service]:
     """Return the platform under each of its names."""
-    shop_id, shop_secret = credentials["shop_id"], credentials["shop_secret"]
-    return [Rees46(name, shop_id, shop_secret) for name in ("rees46", "personaclick")]
+    account = Account(credentials["shop_id"], credentials["shop_secret"])
+    return [Rees46(name, account) for name in ("rees46", "personaclick")]
 
 
 class Rees46(Service):
     """The platform under one name. A bad order of a well-formed request is never in its answer: it mails."""
 
     path = "/import/sync_orders"
+    codes: Mapping[str, int] = {
+        "created": CREATED,
+        "paid": CREATED,
+        "in_progress": CREATED,
+        "shipped": CREATED,
+        "delivered": PAID_AND_DELIVERED,
+        "cancelled": CANCELLED,
+        "returned": CANCELLED,
+    }
+    repeatable_codes = frozenset(codes.values())
+    body_tells = False
     mails_rejections = True
 
-    def __init__(self, name: str, shop_id: str, shop_secret: str) -> None:
+    def __init__(self, name: str, account: Account) -> None:
         self.name = name
-        self._shop_id = shop_id
-        self._shop_secret = shop_secret
+        self.account = account
 
     def read(self, incoming: Incoming) -> list[Update]:
         """Return the orders, or refuse: 406 (no JSON), 401, 403 (shop), or 400 and a mail (badly formed)."""
@@ -55,9 +64,9 @@ class Rees46(Service):
             raise _malformed("the body is no JSON") from None
         if not isinstance(document, dict):
             raise _malformed("the body is no JSON object")
-        if not _same(document.get("shop_id"), self._shop_id):
+        if not _same(document.get("shop_id"), self.account.login):
             raise RefusalError(401, "shop_id is missing or unknown")
-        if not _same(document.get("shop_secret"), self._shop_secret):
+        if not _same(document.get("shop_secret"), self.account.secret):
             raise RefusalError(403, "shop_secret is missing or wrong")
         return _orders(document.get("orders"))
 
@@ -75,8 +84,8 @@ def _orders(orders: Any) -> list[Update]:
         raise _malformed("orders must be an array")
     if not orders:
         raise _malformed("orders is empty")
-    if len(orders) > MAX_ORDERS_PER_REQUEST:
-        raise _malformed(f"more than {MAX_ORDERS_PER_REQUEST} orders")
+    if len(orders) > Rees46.max_orders:
+        raise _malformed(f"more than {Rees46.max_orders} orders")
     updates = []
     for position, order in enumerate(orders):
         if not isinstance(order, dict):
@@ -85,7 +94,7 @@ def _orders(orders: Any) -> list[Update]:
         if not isinstance(order_id, str) or not order_id:
             raise _malformed(f"order {position}: id must be a non-empty string")
         # In Python True is 1; in JSON it is not.
-        if type(status) is not int or status not in STATUSES:
+        if type(status) is not int or status not in Rees46.codes.values():
             raise _malformed(f"order {position}: status must be 0, 1 or 2")
         updates.append(Update(order_id, status, order))
     if (repeated := first_repeated_id(updates)) is not None:

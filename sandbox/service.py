@@ -7,7 +7,12 @@ from typing import Any, NamedTuple
 
 from sandbox.jsontext import write_json
 
-MAX_ORDERS_PER_REQUEST = 1000
+
+class Account(NamedTuple):
+    """An account at a service: the login and the secret that a client's connection must hold."""
+
+    login: str
+    secret: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +76,30 @@ class RefusalError(Exception):
 
 
 class Service(ABC):
-    """One service, as its documentation describes it. It holds credentials and no other state.
+    """One service, as its documentation describes it.
+
+    Its facts are written here from the documentation alone: contract tests compare the product's own with them, and
+    `make chaos` judges by them.
 
     ``name`` is also its prefix in the sandbox; ``path`` is its own path after that prefix.
+    ``account``: the one account that it knows.
+    ``max_orders``: of one request.
+    ``codes``: status of an order (as the product's model names it) -> the service's code; a status that is absent
+    means nothing to it.
+    ``repeatable_codes``: a second request with one of these does no harm: it sets a state and mails nobody.
+    ``not_taken``: HTTP statuses that promise that nothing of the request was taken.
+    ``body_tells``: the body of a 2xx says that the request was taken; else the HTTP status alone says so.
     ``signs``: its answers carry a signature. ``mails_rejections``: only a mail tells of a bad order.
     """
 
     name: str
     path: str
+    account: Account
+    max_orders = 1000
+    codes: Mapping[str, str | int]
+    repeatable_codes: frozenset[str | int] = frozenset()
+    not_taken: frozenset[int] = frozenset({429, 503})
+    body_tells = True
     signs = False
     mails_rejections = False
 
@@ -89,6 +110,13 @@ class Service(ABC):
     @abstractmethod
     def answer(self, request_number: int, rejections: Sequence[Rejection]) -> Answer:
         """Return the answer to a request that was taken, except for these orders."""
+
+    # Most services keep no state, so these two need not be overridden.
+    def taken(self, updates: Sequence[Update]) -> None:  # noqa: B027
+        """Note the orders of a request that were taken."""
+
+    def reset(self) -> None:  # noqa: B027
+        """Forget all that requests have left in the service, such as a rate limit or keys of requests seen."""
 
     def examine(self, update: Update) -> Rejection | None:
         """Return why this one order can't be taken, or None. By default every order that was read can."""

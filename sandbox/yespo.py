@@ -17,7 +17,7 @@ from typing import Any
 
 from sandbox.jsontext import read_json, write_json
 from sandbox.service import (
-    MAX_ORDERS_PER_REQUEST,
+    Account,
     Answer,
     Incoming,
     RefusalError,
@@ -29,7 +29,6 @@ from sandbox.service import (
 
 CREDENTIALS = {"yespo_key": "demo-key"}
 
-STATUSES = {"INITIALIZED", "IN_PROGRESS", "DELIVERED", "CANCELLED", "ABANDONED_SHOPPING_CART"}
 REQUIRED_TEXTS = ("externalOrderId", "externalCustomerId", "status", "date", "currency")
 OPTIONAL_TEXTS = (
     "email",
@@ -58,7 +57,7 @@ PHONE = re.compile(r"[0-9]+")
 
 def services(credentials: Mapping[str, str]) -> list[Service]:
     """Return the service."""
-    return [Yespo(credentials["yespo_key"])]
+    return [Yespo(Account("order-sync", credentials["yespo_key"]))]  # any user name will do
 
 
 class Yespo(Service):
@@ -66,9 +65,20 @@ class Yespo(Service):
 
     name = "yespo"
     path = "/api/v1/orders"
+    codes: Mapping[str, str] = {
+        "created": "INITIALIZED",
+        "paid": "IN_PROGRESS",
+        "in_progress": "IN_PROGRESS",
+        "shipped": "IN_PROGRESS",
+        "delivered": "DELIVERED",
+        "cancelled": "CANCELLED",
+        "returned": "CANCELLED",
+        "abandoned": "ABANDONED_SHOPPING_CART",
+    }
+    not_taken = frozenset({429, 500, 503})
 
-    def __init__(self, key: str) -> None:
-        self._key = key.encode()
+    def __init__(self, account: Account) -> None:
+        self.account = account
 
     def read(self, incoming: Incoming) -> list[Update]:
         """Return the orders, or refuse with 401 (key), 415 (no JSON) or 400 (anything badly formed)."""
@@ -83,8 +93,8 @@ class Yespo(Service):
         orders = document.get("orders") if isinstance(document, dict) else None
         if not isinstance(orders, list):
             raise RefusalError(400, "orders must be an array")
-        if not 1 <= len(orders) <= MAX_ORDERS_PER_REQUEST:
-            raise RefusalError(400, f"1 to {MAX_ORDERS_PER_REQUEST} orders, not {len(orders)}")
+        if not 1 <= len(orders) <= self.max_orders:
+            raise RefusalError(400, f"1 to {self.max_orders} orders, not {len(orders)}")
         for position, order in enumerate(orders):
             if problem := _problem_of_order(order):
                 raise RefusalError(400, f"order {position}: {problem}")
@@ -118,7 +128,7 @@ class Yespo(Service):
             _, colon, password = base64.b64decode(encoded.strip(), validate=True).partition(b":")
         except (binascii.Error, ValueError):
             return False
-        return scheme.lower() == "basic" and bool(colon) and compare_digest(password, self._key)
+        return scheme.lower() == "basic" and bool(colon) and compare_digest(password, self.account.secret.encode())
 
 
 def _failed_orders(rejections: Sequence[Rejection]) -> Any:
@@ -142,7 +152,7 @@ def _problem_of_order(order: Any) -> str | None:
     for field in OPTIONAL_NUMBERS:
         if field in order and not _is_number(order[field]):
             return f"{field} must be a number"
-    if order["status"] not in STATUSES:
+    if order["status"] not in Yespo.codes.values():
         return "status is none of the five"
     if not _is_date(order["date"]):
         return "date must be ISO 8601 with an offset"

@@ -26,7 +26,16 @@ class TryAgainError(OrderSyncError):
 
 
 class InDoubtError(OrderSyncError):
-    """The request left, and no answer says whether its orders were taken."""
+    """The request left, and no answer says whether its orders were taken.
+
+    Args:
+        message: what failed.
+        after_s: seconds to wait before another request, where the service names them.
+    """
+
+    def __init__(self, message: str, after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.after_s = after_s
 
 
 class BatchRefusedError(OrderSyncError):

@@ -10,6 +10,7 @@ from airflow.sdk.timezone import parse
 from include.order_sync.errors import StopError
 from include.order_sync.model import Window
 from include.order_sync.sources.run_window import RunRequest
+from include.order_sync.transform.checks import TIME_EXAMPLE
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -57,7 +58,7 @@ def param_time(context: Context, name: str) -> datetime | None:
     try:
         time = parse(text)
     except ValueError:
-        raise StopError(f"The param `{name}` is {text!r}: give a time as 2026-11-21T13:00:00+02:00.") from None
+        raise StopError(f"The param `{name}` is {text!r}: give a time as {TIME_EXAMPLE}.") from None
     return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 

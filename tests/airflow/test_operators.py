@@ -22,6 +22,7 @@ from order_sync_airflow import operators
 from include.order_sync.errors import StopError
 from include.order_sync.ledger import encrypted_rows
 from include.order_sync.staging.run_folder import RAW
+from sandbox.registry import SERVICES
 from tests.sandbox.conftest import Client, serve
 
 NOW = datetime.now(UTC)
@@ -163,8 +164,9 @@ def address() -> Iterator[str]:
 def shop(tmp_path: Path, address: str, ledger: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> Shop:
     """A configured shop, with a ledger, a sandbox with an empty memory, and a key of the deployment."""
     url = ledger.url
+    login, secret = SERVICES["yespo"].account
     connections = {
-        "yespo": {"conn_type": "generic", "host": f"{address}/yespo", "login": "x", "password": "demo-key"},
+        "yespo": {"conn_type": "generic", "host": f"{address}/yespo", "login": login, "password": secret},
         "order_sync_ledger": {
             "conn_type": "postgres",
             "host": url.host,

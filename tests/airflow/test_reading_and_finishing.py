@@ -20,6 +20,7 @@ from include.order_sync.configuration import models
 from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.ledger import schema
 from include.order_sync.ledger.status import status
+from sandbox.registry import SERVICES
 from tests.sandbox.conftest import Client, serve
 
 HOUR = timedelta(hours=1)
@@ -112,8 +113,9 @@ def sandbox(sandbox_address, monkeypatch):
     """That sandbox with an empty memory, and a connection to its JustClick."""
     client = Client(sandbox_address)
     client.request("POST", "/__admin/reset")
-    account = {"conn_type": "generic", "host": f"{client.url}/justclick", "login": "demo"}
-    monkeypatch.setenv("AIRFLOW_CONN_ACCOUNT", json.dumps({**account, "password": "demo-signing-key"}))
+    login, secret = SERVICES["justclick"].account
+    account = {"conn_type": "generic", "host": f"{client.url}/justclick", "login": login, "password": secret}
+    monkeypatch.setenv("AIRFLOW_CONN_ACCOUNT", json.dumps(account))
     yield client
     client.session.close()
 

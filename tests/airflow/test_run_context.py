@@ -7,6 +7,7 @@ import pytest
 from order_sync_airflow import run_context
 from order_sync_airflow.run_context import run_request
 
+from include.order_sync.errors import StopError
 from include.order_sync.model import Window
 from include.order_sync.sources.run_window import RunRequest
 
@@ -55,6 +56,15 @@ def test_params_are_read():
         end=datetime(2026, 11, 2, tzinfo=UTC),
         order_ids=frozenset({"007", "1e5"}),
     )
+
+
+def test_a_time_that_is_none_is_refused_with_one_that_is():
+    """The message shows a time in the very form that the param takes."""
+    with pytest.raises(StopError, match="`from` is 'soon'") as stop:
+        run_request(context("manual", from_="soon"))
+    example = str(stop.value).removesuffix(".").split("as ")[-1]
+    start = run_request(context("manual", from_=example)).start
+    assert start == datetime(2026, 11, 21, 11, 45, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("handed_on", [Window(TEN, ELEVEN), None], ids=["one", "none"])

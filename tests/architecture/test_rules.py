@@ -6,19 +6,28 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
+
+from include.order_sync.providers import PROVIDERS
+from sandbox.registry import SERVICES
 
 ROOT = Path(__file__).parents[2]
 
 
-def imports(file: Path) -> set[str]:
-    """Return the top-level packages that a file imports, wherever it does."""
+def imports(tree: ast.AST) -> set[str]:
+    """Return what a file imports, wherever it does, as dotted names."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            names |= {alias.name.split(".")[0] for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            names.add((node.module or "").split(".")[0])
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
     return names
+
+
+def parsed(file: Path) -> ast.AST:
+    """Return the syntax tree of a file."""
+    return ast.parse(file.read_text("utf-8"))
 
 
 def files(folder: str) -> list[Path]:
@@ -28,21 +37,52 @@ def files(folder: str) -> list[Path]:
     return found
 
 
+# The demo and the senders of chaos may read these of the sandbox, and nothing else of it: the accounts stand there
+# alone, and so do the facts that say which faults a service can commit. The verdict of chaos reads them over HTTP and
+# imports nothing of ours (tests/chaos/test_verdict.py).
+FACTS = ("sandbox.registry", "sandbox.service")
+
+
+def breaks(name: str, forbidden: set[str], excepted: tuple[str, ...] = ()) -> bool:
+    """Tell whether an imported name belongs to a forbidden package, and to no module of it that is excepted."""
+    return name.split(".")[0] in forbidden and not f"{name}.".startswith(tuple(f"{module}." for module in excepted))
+
+
 @pytest.mark.parametrize(
-    ("folder", "forbidden"),
+    ("folder", "forbidden", "excepted"),
     [
-        ("include", {"airflow", "order_sync_airflow", "sandbox", "demo", "chaos"}),
-        ("sandbox", {"include", "airflow", "order_sync_airflow", "demo", "chaos"}),
-        ("plugins", {"sandbox", "demo", "chaos"}),
-        ("dags", {"sandbox", "demo", "chaos", "pandas", "pyarrow", "requests", "sqlalchemy"}),
-        ("demo", {"include", "order_sync_airflow", "chaos"}),
-        ("chaos", {"airflow", "order_sync_airflow", "sandbox"}),
+        ("include", {"airflow", "order_sync_airflow", "sandbox", "demo", "chaos"}, ()),
+        ("sandbox", {"include", "airflow", "order_sync_airflow", "demo", "chaos"}, ()),
+        ("plugins", {"sandbox", "demo", "chaos"}, ()),
+        ("dags", {"sandbox", "demo", "chaos", "pandas", "pyarrow", "requests", "sqlalchemy"}, ()),
+        ("demo", {"include", "order_sync_airflow", "chaos", "sandbox"}, FACTS),
+        ("chaos", {"airflow", "order_sync_airflow", "sandbox"}, FACTS),
     ],
 )
-def test_who_may_import_whom(folder, forbidden):
+def test_who_may_import_whom(folder, forbidden, excepted):
     """include/ never knows Airflow, and the sandbox never the code that it judges."""
-    guilty = {str(file.relative_to(ROOT)): imports(file) & forbidden for file in files(folder)}
+    guilty = {
+        str(file.relative_to(ROOT)): {name for name in imports(parsed(file)) if breaks(name, forbidden, excepted)}
+        for file in files(folder)
+    }
     assert {file: names for file, names in guilty.items() if names} == {}
+
+
+@pytest.mark.parametrize(
+    ("line", "broken"),
+    [
+        ("import sandbox", True),
+        ("from sandbox import app", True),
+        ("import sandbox.registry_of_mine", True),
+        ("from sandbox.registry import SERVICES", False),
+        ("from sandbox import registry", False),
+        ("from requests import Session", False),
+    ],
+)
+def test_a_forbidden_import_is_seen(line, broken):
+    """The check itself finds a forbidden package in each way to import it, and lets excepted modules pass."""
+    (name,) = imports(ast.parse(line))
+    assert breaks(name, {"sandbox"}, FACTS) is broken
 
 
 def test_the_plugin_loader_sees_one_file():
@@ -56,23 +96,44 @@ def test_the_plugin_loader_sees_one_file():
     assert seen == ["order_sync_plugin.py"]
 
 
-def test_no_provider_is_named_outside_its_module():
-    """One code path serves all providers: nothing branches on a provider's name."""
-    names = {"rees46", "personaclick", "yespo", "justclick"}
-    allowed = {"include/order_sync/providers", "plugins/order_sync_airflow/hooks"}
-    for file in files("include") + files("plugins") + files("dags"):
+# Where a provider may be named: its modules, and the tests of answers that one service alone gives. Benchmarks and
+# tests/e2e/ choose services to measure and to look at, so they are not looked through.
+NAMED_IN = (
+    "include/order_sync/providers/",
+    "plugins/order_sync_airflow/hooks/",
+    "tests/contract/test_verdicts.py",
+)
+
+
+@pytest.mark.parametrize("folder", ["include", "plugins", "dags", "chaos", "demo", "tests/contract"])
+def test_no_provider_is_named_outside_its_module(folder):
+    """One code path serves all providers, and no list of their names stands beside the registry."""
+    for file in files(folder):
         where = str(file.relative_to(ROOT))
-        if any(where.startswith(folder) for folder in allowed):
+        if where.startswith(NAMED_IN):
             continue
-        texts = {node.value for node in ast.walk(ast.parse(file.read_text("utf-8"))) if isinstance(node, ast.Constant)}
-        assert not texts & names, f"{where} names a provider: move what differs into its module in providers/"
+        texts = {node.value for node in ast.walk(parsed(file)) if isinstance(node, ast.Constant)}
+        assert not texts & PROVIDERS.keys(), f"{where} names a provider: move what differs into its modules"
 
 
-def test_each_provider_has_its_own_places():
-    """A registered provider has a hook, a module of the sandbox's, and golden files."""
-    sys.path.insert(0, str(ROOT))
-    from include.order_sync.providers import PROVIDERS
+def test_accounts_stand_in_the_sandbox_alone():
+    """The secret that a service of the sandbox knows is written in its module there, and in no other file."""
+    secrets = {service.account.secret for service in SERVICES.values()}
+    for folder in ("chaos", "demo", "benchmarks", "tests", "sandbox"):
+        for file in files(folder):
+            if file.parent.name == "sandbox" and file.stem in PROVIDERS:
+                continue
+            texts = [node.value for node in ast.walk(parsed(file)) if isinstance(node, ast.Constant)]
+            found = [text for text in texts if isinstance(text, str) and any(secret == text for secret in secrets)]
+            assert not found, f"{file} repeats an account: read it from sandbox.registry"
 
-    for name in PROVIDERS:
-        assert (ROOT / f"plugins/order_sync_airflow/hooks/{name}.py").is_file()
-        assert (ROOT / f"tests/contract/golden/{name}.json").is_file()
+
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_each_provider_has_its_own_places(name):
+    """A registered provider has all that docs/adding-a-service.md lists, each under the provider's own name."""
+    assert PROVIDERS[name].name == name
+    assert (ROOT / f"plugins/order_sync_airflow/hooks/{name}.py").is_file()
+    assert (ROOT / f"tests/contract/golden/{name}.json").is_file(), f"write it: make golden NAME={name}"
+    assert name in SERVICES, f"sandbox/{name}.py is missing, or its line in sandbox/registry.py"
+    sample = yaml.safe_load((ROOT / "include/config/order_sync.yaml").read_text("utf-8"))["destinations"]
+    assert sample.get(name, {}).get("provider") == name, "the demo has no destination of that name"

@@ -24,9 +24,9 @@ from include.order_sync.staging.partition_hash import partition_hash
 # a destination that asks for every change of a service that takes several orders a request.
 KINDS = {
     "sets states": replace(rees46.PROVIDER, max_orders=2),
-    "mails": replace(rees46.PROVIDER, max_orders=2, held_codes=frozenset("012")),
+    "mails": replace(rees46.PROVIDER, max_orders=2, held_codes=frozenset({0, 1, 2})),
     "sets every state": replace(rees46.PROVIDER, max_orders=2, changes="every"),
-    "does both": replace(rees46.PROVIDER, max_orders=1, held_codes=frozenset("12"), changes="every"),
+    "does both": replace(rees46.PROVIDER, max_orders=1, held_codes=frozenset({1, 2}), changes="every"),
 }
 LAST_HOUR = 5  # few versions, so that they meet
 FATES = ["taken", "not taken", "lost before", "lost after", "crash before", "crash after"]
@@ -67,7 +67,7 @@ class Service:
             self.reached[order] = hour
             self.code[order] = code if fate == "taken" else None
             self.held.pop(order, None)
-            if fate != "taken" and code in self.provider.held_codes:
+            if fate != "taken" and int(code) in self.provider.held_codes:
                 self.held[order] = (hour, code)
         if fate.startswith("crash"):
             raise SystemExit

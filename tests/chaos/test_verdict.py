@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from chaos.verdict import judge_orders, judge_sums
+from chaos.verdict import Facts, judge_orders, judge_sums
+from sandbox.registry import SERVICES
 
 ROOT = Path(__file__).parents[2]
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -19,7 +20,9 @@ FIGURES = dict.fromkeys(("superseded", "skipped", "rejected", "unchanged", "stal
 def differences(service, taken, *, held=(), sent_again=None) -> list[str]:
     """Return what the verdict says of the one order."""
     listed = dict.fromkeys(held, "code")
-    return judge_orders(service, CHANGES, {"1": taken}, listed, {"1": sent_again or {}}).differences
+    known = SERVICES[service]
+    facts = Facts(known.max_orders, known.codes, known.repeatable_codes)
+    return judge_orders(service, facts, CHANGES, {"1": taken}, listed, {"1": sent_again or {}}).differences
 
 
 @pytest.mark.parametrize(
@@ -66,9 +69,8 @@ def test_both_sums_are_counted_against_the_source(rows, orders, accepted, holds)
 
 def test_the_verdict_knows_nothing_of_what_it_judges():
     """It imports nothing of the project's, so that no mistake is on both sides."""
-    code = (
-        "import sys, chaos.verdict; print(*{'include', 'sandbox', 'pandas', 'order_sync_airflow'} & set(sys.modules))"
-    )
+    ours = {"include", "sandbox", "demo", "pandas", "order_sync_airflow"}
+    code = f"import sys, chaos.verdict; print(*{ours} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
 

@@ -2,7 +2,7 @@
 
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,30 +18,67 @@ from include.order_sync.delivery.loop import Delivery
 from include.order_sync.delivery.result import DeliveryResult
 from include.order_sync.ledger.encrypted_rows import QuarantineEntry
 from include.order_sync.ledger.session import open_session
-from include.order_sync.model import OrderStatus
+from include.order_sync.model import Code, OrderStatus
 from include.order_sync.providers import PROVIDERS
 from include.order_sync.providers.base import Credentials, Provider
 from include.order_sync.sources.raw import RAW_SCHEMA
 from include.order_sync.staging.partition_hash import partition_hashes
 from include.order_sync.transform.transform import Rules, transform
+from sandbox.registry import SERVICES
 from tests.sandbox.conftest import Client, serve
 
-# What the sandbox knows each provider's account by: login and secret.
-ACCOUNTS = {
-    "rees46": ("demo-shop", "demo-secret"),
-    "personaclick": ("demo-shop", "demo-secret"),
-    "yespo": ("order-sync", "demo-key"),
-    "justclick": ("demo", "demo-signing-key"),
-}
+
+def providers_with(has: Callable[[Provider], object]) -> pytest.MarkDecorator:
+    """Parametrise a test by `provider`: those that have something, of which there must be one."""
+    found = [provider for provider in PROVIDERS.values() if has(provider)]
+    assert found, "no provider has it: this test would prove nothing"
+    return pytest.mark.parametrize("provider", found, ids=[provider.name for provider in found])
 
 
-def rules_for(provider: Provider) -> Rules:
-    """Return the rules by which every change of an order is built for a provider."""
+def for_each(name: str, values: Callable[[Provider], Iterable[Any]]) -> pytest.MarkDecorator:
+    """Parametrise a test by `provider` and one more argument: each of the values that each provider has."""
+    found = [(provider, value) for provider in PROVIDERS.values() for value in values(provider)]
+    assert found, "no provider has it: this test would prove nothing"
+    return pytest.mark.parametrize(("provider", name), found, ids=[f"{p.name}-{_name(value)}" for p, value in found])
+
+
+def _name(value: Any) -> str:
+    return " then ".join(value) if isinstance(value, tuple) else str(value)
+
+
+def statuses_by_rule(provider: Provider, *, held: bool) -> list[OrderStatus]:
+    """Return the statuses whose sends in doubt are held, or repeated; the first one of each code."""
+    by_code = {code: status for status, code in reversed(provider.statuses.items())}
+    return [by_code[code] for code in provider.codes if (code in provider.held_codes) is held]
+
+
+def with_another(provider: Provider, *, held: bool) -> list[tuple[OrderStatus, OrderStatus]]:
+    """Return the first status whose sends in doubt are held, or repeated, and one of another code; else nothing."""
+    return [
+        (status, other)
+        for status in statuses_by_rule(provider, held=held)
+        for other, code in provider.statuses.items()
+        if code != provider.statuses[status]
+    ][:1]
+
+
+several_codes = providers_with(lambda provider: len(provider.codes) > 1)
+held_status = for_each("status", lambda provider: statuses_by_rule(provider, held=True)[:1])
+repeated_status = for_each("status", lambda provider: statuses_by_rule(provider, held=False)[:1])
+status_of_each_rule = for_each(
+    "status", lambda provider: [*statuses_by_rule(provider, held=True)[:1], *statuses_by_rule(provider, held=False)[:1]]
+)
+held_and_another = for_each("statuses", lambda provider: with_another(provider, held=True))
+repeated_and_another = for_each("statuses", lambda provider: with_another(provider, held=False))
+
+
+def rules_for(provider: Provider, codes: Mapping[OrderStatus, Code] | None = None) -> Rules:
+    """Return the rules by which every change of an order is built for a provider, or for a destination's own codes."""
     return Rules(
         timezone="UTC",
         latest=datetime(2100, 1, 1, tzinfo=UTC),
         statuses={str(s): s for s in OrderStatus},
-        codes=provider.statuses,
+        codes=codes or provider.statuses,
         changes="every",
         item_columns={},
         checks=provider.checks,
@@ -49,8 +86,8 @@ def rules_for(provider: Provider) -> Rules:
     )
 
 
-def orders(ids: Sequence[str], status: str = "paid", at: str = "2026-11-21T10:00:00Z") -> pd.DataFrame:
-    """Return raw rows in which every provider finds all that it needs."""
+def orders(ids: Sequence[str], status: str | None = None, at: str = "2026-11-21T10:00:00Z") -> pd.DataFrame:
+    """Return raw rows in which every provider finds all that it needs; `ready` chooses a status where none is given."""
     given = {
         "status": status,
         "status_changed_at": at,
@@ -74,17 +111,18 @@ def orders(ids: Sequence[str], status: str = "paid", at: str = "2026-11-21T10:00
     return raw.append_column("partition_hash", pa.array(partition_hashes(raw["order_id"]))).to_pandas()
 
 
-def ready(provider: Provider, *raw: pd.DataFrame) -> pd.DataFrame:
+def ready(provider: Provider, *raw: pd.DataFrame, codes: Mapping[OrderStatus, Code] | None = None) -> pd.DataFrame:
     """Return the ready orders of raw rows, none of which may be rejected."""
     rows = pd.concat(raw, ignore_index=True)
     rows["position"] = range(len(rows))
-    part = transform(rows, None, rules_for(provider))
+    rows["status"] = rows["status"].fillna(next(iter(provider.statuses)).value)
+    part = transform(rows, None, rules_for(provider, codes))
     assert not part.reasons
     return part.ready
 
 
 def encrypted(orders: pd.DataFrame, reasons: Sequence[str], _messages: Sequence[str]) -> list[QuarantineEntry]:
-    """Return entries for the quarantine without a staged row recheck them."""
+    """Return entries for the quarantine, without staged rows behind them."""
     return [
         QuarantineEntry(
             row.order_id, f"{row.order_id} {row.position}".encode(), [reason], b"encrypted", "test", row.position, None
@@ -117,8 +155,7 @@ def provider(request: pytest.FixtureRequest) -> Provider:
 @pytest.fixture
 def credentials(provider: Provider, sandbox: Client) -> Credentials:
     """The account that the sandbox knows."""
-    login, secret = ACCOUNTS[provider.name]
-    return Credentials(f"{sandbox.url}/{provider.name}", login, secret)
+    return Credentials(f"{sandbox.url}/{provider.name}", *SERVICES[provider.name].account)
 
 
 @pytest.fixture

@@ -18,13 +18,30 @@ from include.order_sync.errors import BatchRefusedError, InDoubtError, StopError
 from include.order_sync.ledger import attempts
 from include.order_sync.ledger.encrypted_rows import QuarantineEntry
 from include.order_sync.ledger.session import LedgerSession, open_session
-from include.order_sync.providers import PROVIDERS
-from include.order_sync.providers.base import ACCEPTED, Answer, Credentials, Outcome, Request, Verdict
+from include.order_sync.model import OrderStatus
+from include.order_sync.providers.base import ACCEPTED, Answer, Credentials, Outcome, Provider, Request, Verdict
 from include.order_sync.staging.partition_hash import partition_hash
 from tests.contract.conftest import encrypted
 
 NO = Verdict(Outcome.REJECTED, "no")
-FIRST, SECOND = "INITIALIZED", "DELIVERED"
+FIRST, SECOND = "1", "2"  # the codes are numbers, and text in every frame
+PROVIDER = Provider(
+    name="made_up",
+    title="Made-up",
+    documentation="",
+    max_orders=1000,
+    statuses={OrderStatus.CREATED: 1, OrderStatus.DELIVERED: 2},
+    changes="newest",
+    required=(),
+    reads=frozenset(),
+    checks=(),
+    build=lambda *_: pytest.fail("these orders are built"),
+    request=lambda *_: pytest.fail("the service's own is used"),
+    read=lambda *_: pytest.fail("the service's own is used"),
+    try_again=frozenset(),
+    held_codes=frozenset({1, 2}),
+    halve_refused=True,
+)
 
 
 def ready(*rows: tuple[str, int, str]) -> pd.DataFrame:
@@ -39,12 +56,17 @@ def ready(*rows: tuple[str, int, str]) -> pd.DataFrame:
 
 
 class Service:
-    """Yespo in memory: `answer` gives the verdicts of (order, hour, code), or raises; `taken` is what it took."""
+    """The made-up service in memory. Each of its sends in doubt is held.
+
+    Args:
+        answer: returns the verdicts of orders, each as (order, hour, code), or raises.
+        taken: the orders that it took.
+    """
 
     def __init__(self) -> None:
         self.answer: Callable[[list[list]], list[Verdict]] = lambda orders: [ACCEPTED] * len(orders)
         self.taken: list[list] = []
-        self.provider = replace(PROVIDERS["yespo"], request=self._request, read=self._read)
+        self.provider = replace(PROVIDER, request=self._request, read=self._read)
 
     def _request(self, _credentials, payloads) -> Request:
         return Request("/", f"[{','.join(payloads)}]".encode(), {})
@@ -52,7 +74,7 @@ class Service:
     def _read(self, answer, _ids, _credentials) -> list[Verdict]:
         orders = json.loads(answer.body)
         verdicts = self.answer(orders)
-        self.taken += [order for order, verdict in zip(orders, verdicts, strict=True) if verdict is ACCEPTED]
+        self.taken += [order for order, verdict in zip(orders, verdicts, strict=False) if verdict is ACCEPTED]
         return verdicts
 
 
@@ -142,6 +164,26 @@ def test_a_held_order_stays_held_for_all_rows_of_its_code(service, deliver):
         deliver(ready(("a", 2, FIRST), ("a", 3, FIRST)), run="next")
     with deliver.session() as written:
         assert verdict_of(written, "a") == "held"
+
+
+@pytest.mark.parametrize("results", [0, 1, 3])
+def test_a_missing_result_is_in_doubt(service, deliver, results):
+    """An answer with another number of results than orders accepts none of them."""
+    service.answer = lambda _orders: [ACCEPTED] * results
+    with pytest.raises(StopError, match="2 orders are held"):
+        deliver(ready(("a", 1, FIRST), ("b", 1, FIRST)))
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyError, TypeError, IndexError, AttributeError])
+def test_an_answer_that_breaks_the_reader_is_in_doubt(service, deliver, error):
+    """An answer of a shape that the reader does not expect is in doubt: its orders could have been taken."""
+
+    def fail(_orders):
+        raise error("an answer of another shape")
+
+    service.answer = fail
+    with pytest.raises(StopError, match="1 orders are held"):
+        deliver(ready(("a", 1, FIRST)))
 
 
 def refuse_the_first_hour(orders: list[list]) -> list[Verdict]:

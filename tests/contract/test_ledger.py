@@ -14,17 +14,26 @@ from include.order_sync.delivery.preview import preview
 from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.ledger import schema
 from include.order_sync.ledger.session import open_session
-from tests.contract.conftest import orders, ready
+from include.order_sync.model import OrderStatus
+from tests.contract.conftest import (
+    held_and_another,
+    held_status,
+    orders,
+    ready,
+    repeated_and_another,
+    repeated_status,
+    several_codes,
+    status_of_each_rule,
+    statuses_by_rule,
+)
 from tests.contract.test_providers import taken
 
 TEN, ELEVEN, NOON = (f"2026-11-21T{hour}:00:00Z" for hour in (10, 11, 12))
 
 
-def two_codes(provider) -> list[str]:
+def two_codes(provider) -> list[OrderStatus]:
     """Return two statuses of different codes, neither of which must be held, if the provider has such."""
-    by_code = {code: status for status, code in provider.statuses.items() if code not in provider.held_codes}
-    by_code = by_code if len(by_code) > 1 else {code: status for status, code in provider.statuses.items()}
-    return list(by_code.values())[:2]
+    return [*statuses_by_rule(provider, held=False), *statuses_by_rule(provider, held=True)][:2]
 
 
 def test_what_was_delivered_is_unchanged(provider, deliver, sandbox):
@@ -35,6 +44,7 @@ def test_what_was_delivered_is_unchanged(provider, deliver, sandbox):
     assert (delivered.requests, delivered.orders) == (0, {"unchanged": 2})
 
 
+@several_codes
 def test_an_older_version_is_never_sent(provider, deliver, sandbox):
     """A backfill that comes late does not put an old state over a new one."""
     new, old = two_codes(provider)
@@ -44,6 +54,7 @@ def test_an_older_version_is_never_sent(provider, deliver, sandbox):
     assert taken(sandbox, provider) == {"1": [provider.statuses[new]]}
 
 
+@several_codes
 def test_what_lies_before_an_unchanged_version_is_stale(provider, deliver, sandbox):
     """A newer version that needed no sending still makes those before it stale."""
     first, other = two_codes(provider)
@@ -52,6 +63,7 @@ def test_what_lies_before_an_unchanged_version_is_stale(provider, deliver, sandb
     assert deliver(ready(provider, orders(["1"], other, ELEVEN)), run="3").orders == {"stale": 1}
 
 
+@several_codes
 def test_a_row_written_again_loses_no_change(provider, deliver, sandbox):
     """A change, and a later row with nothing new, are not taken for known before the change was sent."""
     first, second = two_codes(provider)
@@ -67,6 +79,7 @@ def test_a_row_written_again_loses_no_change(provider, deliver, sandbox):
     assert deliver(back, run="back").orders == {"accepted": 1}
 
 
+@several_codes
 def test_a_changed_status_is_sent(provider, deliver, sandbox):
     """A newer version with another code is sent, once."""
     first, second = two_codes(provider)
@@ -75,6 +88,7 @@ def test_a_changed_status_is_sent(provider, deliver, sandbox):
     assert taken(sandbox, provider) == {"1": [provider.statuses[first], provider.statuses[second]]}
 
 
+@several_codes
 def test_a_changed_map_resends_nothing_by_itself(provider, deliver, sandbox):
     """The same version with another code, as after a changed map, is not sent without `resend`."""
     first, second = two_codes(provider)
@@ -95,12 +109,11 @@ def test_resend_sends_once_a_run(provider, deliver, sandbox):
 
 def test_a_changed_payload_is_sent_if_so_chosen(provider, deliver, sandbox):
     """With `send_when: content` a newer version of the same code is sent where its payload differs, else not."""
-    status, _ = two_codes(provider)
-    first, later = (ready(provider, orders(["1"], status, at)) for at in (TEN, ELEVEN))
+    first, later = (ready(provider, orders(["1"], at=at)) for at in (TEN, ELEVEN))
     deliver(first, send_when="content")
     differs = first["payload"].tolist() != later["payload"].tolist()
     assert deliver(later, run="later", send_when="content").requests == int(differs)
-    changed = ready(provider, orders(["1"], status, NOON))
+    changed = ready(provider, orders(["1"], at=NOON))
     changed["payload"] = changed["payload"].str.replace('"1"', '"1" ', n=1)
     assert deliver(changed, run="changed", send_when="content").orders == {"accepted": 1}
 
@@ -120,6 +133,7 @@ def test_the_next_try_goes_on_at_the_first_unsent_batch(provider, deliver, sandb
     assert {id_: len(codes) for id_, codes in taken(sandbox, provider).items()} == dict.fromkeys(ids, 1)
 
 
+@several_codes
 def test_several_connections_keep_an_orders_changes_in_order(provider, deliver, sandbox):
     """Requests that are under way at once are about different orders; each order's changes arrive in order, once."""
     first, second = two_codes(provider)
@@ -145,6 +159,7 @@ def test_what_is_under_way_when_another_fails_is_written_down(provider, deliver,
     assert {id_: len(codes) for id_, codes in taken(sandbox, provider).items()} == {str(n): 1 for n in range(1, 21)}
 
 
+@several_codes
 def test_all_changes_count_as_accepted_in_the_next_try(provider, deliver, sandbox):
     """Several changes of an order that an earlier try has sent are the run's own, not stale."""
     first, second = two_codes(provider)
@@ -154,6 +169,7 @@ def test_all_changes_count_as_accepted_in_the_next_try(provider, deliver, sandbo
     assert (delivered.requests, delivered.orders) == (0, {"accepted": 2})
 
 
+@several_codes
 def test_equal_times_keep_the_source_order(provider, deliver, sandbox):
     """Of two rows with the very same times the later row is the newer, in whatever window they come."""
     first, second = two_codes(provider)
@@ -165,23 +181,15 @@ def test_equal_times_keep_the_source_order(provider, deliver, sandbox):
     assert taken(sandbox, provider)["1"] == [provider.statuses[first], provider.statuses[second]]
 
 
-def status_by_rule(provider, *, held: bool) -> str | None:
-    """Return a status whose sends in doubt are held, or repeated; None if the provider has none."""
-    codes = provider.statuses.items()
-    return next((status for status, code in codes if (code in provider.held_codes) is held), None)
-
-
 def close(sandbox, provider, when: str) -> None:
     """Let the next request end without an answer."""
     sandbox.fault({"provider": provider.name, "kind": "close", "when": when, "next": 1}).raise_for_status()
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_in_doubt_is_sent_again_where_that_does_no_harm(provider, deliver, sandbox, when):
+@repeated_status
+def test_in_doubt_is_sent_again_where_that_does_no_harm(provider, deliver, sandbox, status, when):
     """Codes that set a state are sent again by the next try, or the next run."""
-    status = status_by_rule(provider, held=False)
-    if status is None:
-        return
     part = ready(provider, orders(["1"], status))
     for run in ("first", "second"):
         close(sandbox, provider, when)
@@ -191,24 +199,21 @@ def test_in_doubt_is_sent_again_where_that_does_no_harm(provider, deliver, sandb
     assert set(taken(sandbox, provider)["1"]) == {provider.statuses[status]}
 
 
-def test_in_doubt_is_sent_again_only_in_its_highest_version(provider, deliver, sandbox):
+@repeated_and_another
+def test_in_doubt_is_sent_again_only_in_its_highest_version(provider, deliver, sandbox, statuses):
     """A newer version that was sent since resolves a send in doubt."""
-    status = status_by_rule(provider, held=False)
-    if status is None:
-        return
+    status, other = statuses
     old = ready(provider, orders(["1"], status, TEN))
     close(sandbox, provider, "before")
     with pytest.raises(TryAgainError):
         deliver(old)
-    deliver(ready(provider, orders(["1"], two_codes(provider)[1], NOON)), run="newer")
+    deliver(ready(provider, orders(["1"], other, NOON)), run="newer")
     assert deliver(old).orders == {"stale": 1}
 
 
-def test_what_is_sent_again_is_not_sent_once_more_for_a_later_row(provider, deliver, sandbox):
+@repeated_status
+def test_what_is_sent_again_is_not_sent_once_more_for_a_later_row(provider, deliver, sandbox, status):
     """A row that follows a send in doubt with nothing new is unchanged once that is sent again."""
-    status = status_by_rule(provider, held=False)
-    if status is None:
-        return
     close(sandbox, provider, "before")
     with pytest.raises(TryAgainError):
         deliver(ready(provider, orders(["1"], status, TEN)))
@@ -218,11 +223,9 @@ def test_what_is_sent_again_is_not_sent_once_more_for_a_later_row(provider, deli
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_held_orders_wait_for_a_person(provider, deliver, sandbox, when):
+@held_status
+def test_held_orders_wait_for_a_person(provider, deliver, sandbox, status, when):
     """Codes that can mail a customer are not sent again by themselves, in no run and with no `resend`."""
-    status = status_by_rule(provider, held=True)
-    if status is None:
-        return
     part = ready(provider, orders(["1"], status, TEN))
     close(sandbox, provider, when)
     for run in ("first", "first", "second"):
@@ -234,12 +237,10 @@ def test_held_orders_wait_for_a_person(provider, deliver, sandbox, when):
     assert sandbox.admin("stats")[provider.name]["requests"] == 1
 
 
-def test_a_newer_status_resolves_a_held_order(provider, deliver, sandbox):
+@held_and_another
+def test_a_newer_status_resolves_a_held_order(provider, deliver, sandbox, statuses):
     """A newer version with another code is sent, and the held one waits no longer."""
-    status = status_by_rule(provider, held=True)
-    if status is None:
-        return
-    other = next(other for other, code in provider.statuses.items() if code != provider.statuses[status])
+    status, other = statuses
     close(sandbox, provider, "before")
     old = ready(provider, orders(["1"], status, TEN))
     with pytest.raises(StopError):
@@ -248,12 +249,10 @@ def test_a_newer_status_resolves_a_held_order(provider, deliver, sandbox):
     assert deliver(old, run="third").orders == {"stale": 1}
 
 
-def test_a_held_order_that_its_run_resolves_stops_nothing(provider, deliver, sandbox):
+@held_and_another
+def test_a_held_order_that_its_run_resolves_stops_nothing(provider, deliver, sandbox, statuses):
     """A run is red for the orders that are still held when it ends, and not for those that a newer change resolved."""
-    status = status_by_rule(provider, held=True)
-    if status is None:
-        return
-    other = next(other for other, code in provider.statuses.items() if code != provider.statuses[status])
+    status, other = statuses
     close(sandbox, provider, "after")
     overtaken = ready(provider, orders(["1"], status, TEN), orders(["1"], other, NOON))
     assert deliver(overtaken, run="green").orders == {"held": 1, "accepted": 1}
@@ -273,9 +272,10 @@ def test_a_destination_may_choose_to_resend_what_is_in_doubt(provider, deliver, 
     assert deliver(part, resend_in_doubt=True).orders == {"accepted": 1}
 
 
-def test_a_killed_sender_leaves_its_batch_in_doubt(provider, deliver, sandbox, monkeypatch):
+@status_of_each_rule
+def test_a_killed_sender_leaves_its_batch_in_doubt(provider, deliver, sandbox, status, monkeypatch):
     """What was under way when the sender was killed is in doubt, and treated by the provider's rule."""
-    part = ready(provider, orders(["1"]))
+    part = ready(provider, orders(["1"], status))
     send = http.send
 
     def killed(*arguments):
@@ -286,7 +286,7 @@ def test_a_killed_sender_leaves_its_batch_in_doubt(provider, deliver, sandbox, m
         patch.setattr(http, "send", killed)
         with pytest.raises(SystemExit):
             deliver(part)
-    if part["code"].iloc[0] in provider.held_codes:
+    if provider.statuses[status] in provider.held_codes:
         with pytest.raises(StopError, match="held"):
             deliver(part)
     else:
@@ -312,6 +312,7 @@ def test_a_lost_session_stops_the_sender(provider, deliver, sandbox, monkeypatch
     assert sandbox.admin("stats")[provider.name]["requests"] == 1
 
 
+@several_codes
 def test_what_a_lost_sender_has_under_way_comes_first(provider, deliver, sandbox, monkeypatch, ledger):
     """The next sender waits while the service may still be at work on what a lost one has sent."""
     first, second = two_codes(provider)
@@ -349,6 +350,7 @@ def test_a_rejected_order_is_not_sent_again_until_it_changes(provider, deliver, 
     assert deliver(altered, run="altered").orders == {"accepted": 1}
 
 
+@several_codes
 def test_the_status_from_before_a_rejected_one_is_unchanged(provider, deliver, sandbox):
     """An order that goes back to the status that the service has is not sent, in no run."""
     first, second = two_codes(provider)
@@ -416,6 +418,7 @@ def test_another_schema_is_said(postgres):
         pass
 
 
+@several_codes
 def test_a_preview_shows_old_and_new_codes(provider, deliver, sandbox, ledger):
     """A preview counts each order once and shows the first to be sent, from which code to which, and sends nothing."""
     first, second = two_codes(provider)

@@ -14,15 +14,57 @@ from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.model import IDENTITY_COLUMNS, ORDER_COLUMNS, ORIGIN_COLUMNS, OrderStatus
 from include.order_sync.providers.base import Credentials
 from include.order_sync.transform.transform import transform
-from tests.contract.conftest import ACCOUNTS, orders, ready, rules_for
+from sandbox.registry import SERVICES
+from tests.contract import golden
+from tests.contract.conftest import (
+    for_each,
+    held_status,
+    orders,
+    providers_with,
+    ready,
+    rules_for,
+    several_codes,
+)
 
-GOLDEN = Path(__file__).parent / "golden"
+FAILING = Path(__file__).parent / "failing"
 
 
 def taken(sandbox, provider) -> dict[str, list]:
     """Return order id -> the codes that the sandbox has taken, in their order."""
     listed = sandbox.admin("orders", provider=provider.name)["orders"]
     return {order["id"]: [change["status"] for change in order["history"]] for order in listed}
+
+
+def test_its_facts_are_those_of_the_sandbox(provider):
+    """Codes, limits and what is not taken, read from the service's documentation twice: for us, and for the sandbox."""
+    service = SERVICES[provider.name]
+    assert {str(status): code for status, code in provider.statuses.items()} == service.codes
+    assert set(provider.codes) - provider.held_codes == service.repeatable_codes
+    assert provider.try_again == service.not_taken
+    assert provider.max_orders <= service.max_orders
+
+
+def failing_rows(provider) -> dict[str, dict[str, str | None]]:
+    """Return, for the reason of each check, the columns in which a row that fails it differs from a good one."""
+    file = FAILING / f"{provider.name}.json"
+    rows: dict[str, dict[str, str | None]] = json.loads(file.read_text("utf-8")) if file.exists() else {}
+    return rows
+
+
+def test_each_check_has_a_row_that_fails(provider):
+    """The rows in failing/ are those of the provider's checks, each of which has a reason of its own."""
+    reasons = [check.reason for check in provider.checks]
+    assert sorted(failing_rows(provider)) == sorted(reasons), f"correct tests/contract/failing/{provider.name}.json"
+
+
+@for_each("check", lambda provider: [check.reason for check in provider.checks])
+def test_each_check_fires_alone(provider, check):
+    """A row that fails a check is rejected with its reason and no other, and its neighbours are not."""
+    rows = orders(["1", "2", "3"], next(iter(provider.statuses)))
+    for column, value in failing_rows(provider)[check].items():
+        rows.loc[rows["order_id"] == "2", column] = value
+    part = transform(rows, None, rules_for(provider))
+    assert (part.reasons, part.rejected["order_id"].tolist(), len(part.ready)) == ({check: 1}, ["2"], 2)
 
 
 def test_each_status_arrives_as_the_providers_code(provider, deliver, sandbox):
@@ -50,6 +92,7 @@ def test_requests_hold_at_most_the_limit(provider, deliver, sandbox):
     assert set(taken(sandbox, provider)) == set(ids)
 
 
+@several_codes
 def test_changes_of_an_order_go_one_after_the_other(provider, deliver, sandbox):
     """No request holds an order twice, and its changes arrive in the order of their versions."""
     first, second = list(dict.fromkeys(provider.statuses.values()))[:2]
@@ -70,7 +113,7 @@ def test_nothing_to_send_makes_no_request(provider, deliver, sandbox):
 
 def test_a_wrong_secret_stops(provider, deliver, sandbox):
     """A wrong secret ends the task at its first request, and its message shows no secret."""
-    wrong = Credentials(f"{sandbox.url}/{provider.name}", ACCOUNTS[provider.name][0], "wrong-secret")
+    wrong = Credentials(f"{sandbox.url}/{provider.name}", SERVICES[provider.name].account.login, "wrong-secret")
     with pytest.raises(StopError) as stop:
         deliver(ready(provider, orders(["1", "2", "3"])), credentials=wrong)
     assert "wrong-secret" not in str(stop.value) + repr(wrong)
@@ -78,16 +121,99 @@ def test_a_wrong_secret_stops(provider, deliver, sandbox):
     assert taken(sandbox, provider) == {}
 
 
-@pytest.mark.parametrize(("status", "retry_after"), [(429, 7), (429, None), (503, None), (503, 60)])
+def answer_with(sandbox, provider, status: int, **fields) -> None:
+    """Let the sandbox answer the next request of a provider with an HTTP status."""
+    fault = {"provider": provider.name, "kind": "status", "status": status, "next": 1, **fields}
+    sandbox.fault(fault).raise_for_status()
+
+
+# A 408 says that the request did not arrive, and a 429 that it was not looked at, whoever says so.
+@pytest.mark.parametrize("retry_after", [None, 60])
+@for_each("status", lambda provider: sorted({408, 429, *provider.try_again}))
 def test_not_taken_is_tried_again(provider, deliver, sandbox, status, retry_after):
-    """429 and 503 ask for another try, after the time that the service names."""
-    fault = {"provider": provider.name, "kind": "status", "status": status, "next": 1}
-    sandbox.fault(fault if retry_after is None else {**fault, "retry_after": retry_after}).raise_for_status()
+    """408, 429 and a provider's own statuses ask for another try, after the time that the service names."""
+    answer_with(sandbox, provider, status, **({} if retry_after is None else {"retry_after": retry_after}))
     part = ready(provider, orders(["1"]))
     with pytest.raises(TryAgainError) as again:
         deliver(part)
     assert again.value.after_s == retry_after
     assert deliver(part).orders["accepted"] == 1
+
+
+@pytest.mark.parametrize("status", [404, 406, 409, 410])
+def test_another_refusal_stops(provider, deliver, sandbox, status):
+    """A 409, as each 4xx without a meaning of its own, ends the run red; nothing is sent after it, and nothing lost."""
+    answer_with(sandbox, provider, status)
+    part = ready(provider, orders([str(number) for number in range(1, provider.max_orders + 2)]))
+    with pytest.raises(StopError, match=f"HTTP {status}") as stop:
+        deliver(part)
+    assert (stop.value.result.requests, stop.value.result.orders["accepted"], taken(sandbox, provider)) == (1, 0, {})
+    assert deliver(part, run="the next").orders == {"accepted": len(part)}
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refused_login_stops(provider, deliver, sandbox, status):
+    """A 401 and a 403 end the run red, and point at the connection."""
+    answer_with(sandbox, provider, status)
+    with pytest.raises(StopError, match=f"HTTP {status}.*login or password"):
+        deliver(ready(provider, orders(["1"])))
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+@providers_with(lambda provider: not provider.halve_refused)
+def test_a_refused_batch_is_rejected(provider, deliver, sandbox, status):
+    """A batch that is refused as a whole is rejected order by order and never probed; the next batch is sent."""
+    answer_with(sandbox, provider, status)
+    delivered = deliver(ready(provider, orders([str(number) for number in range(1, provider.max_orders + 2)])))
+    assert (delivered.requests, delivered.orders) == (2, {"accepted": 1, "rejected": provider.max_orders})
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+@providers_with(lambda provider: provider.halve_refused)
+def test_a_refused_batch_is_halved(provider, deliver, sandbox, status):
+    """Where the service allows it, a batch that is refused as a whole is sent again in two halves."""
+    answer_with(sandbox, provider, status)
+    delivered = deliver(ready(provider, orders([str(number) for number in range(1, 9)])))
+    assert (delivered.requests, delivered.orders) == (3, {"accepted": 8})
+
+
+def doubtful(provider) -> list[int]:
+    """Return the statuses of a broken service with which a provider's orders may have been taken."""
+    return sorted({500, 502, 503, 504} - provider.try_again)
+
+
+@for_each("status", doubtful)
+def test_a_doubt_that_is_repeated_waits_as_asked(provider, deliver, sandbox, status):
+    """The Retry-After of any other 5xx is the delay before the batch in doubt is sent again."""
+    answer_with(sandbox, provider, status, when="after", retry_after=60)
+    with pytest.raises(TryAgainError, match=f"HTTP {status}.*in doubt") as again:
+        deliver(ready(provider, orders(["1"])), resend_in_doubt=True)
+    assert again.value.after_s == 60
+
+
+@held_status
+def test_a_service_that_is_down_is_left_alone_as_long_as_it_asks(provider, deliver, sandbox, status):
+    """After three held batches in a row the others wait for another try, after the time that the service names."""
+    answer_with(sandbox, provider, doubtful(provider)[0], when="after", retry_after=60, next=3)
+    part = ready(provider, orders(["1", "2", "3", "4"], status))
+    with pytest.raises(TryAgainError, match="3 batches in a row") as again:
+        deliver(part, provider=replace(provider, max_orders=1))
+    assert (again.value.after_s, len(again.value.result.held)) == (60, 3)
+
+
+@providers_with(lambda provider: SERVICES[provider.name].body_tells)
+def test_a_success_that_says_nothing_is_in_doubt(provider, deliver, sandbox):
+    """A 2xx whose body is no answer of the service leaves the orders in doubt."""
+    sandbox.fault({"provider": provider.name, "kind": "garbage", "next": 1}).raise_for_status()
+    with pytest.raises(TryAgainError, match="doubt"):
+        deliver(ready(provider, orders(["1"])), resend_in_doubt=True)
+
+
+@providers_with(lambda provider: not SERVICES[provider.name].body_tells)
+def test_a_success_is_its_status_alone(provider, deliver, sandbox):
+    """Where the service promises nothing of the body, any 2xx means that the orders were taken."""
+    sandbox.fault({"provider": provider.name, "kind": "garbage", "when": "after", "next": 1}).raise_for_status()
+    assert deliver(ready(provider, orders(["1"]))).orders == {"accepted": 1}
 
 
 def test_no_connection_is_tried_again(provider, deliver):
@@ -97,7 +223,7 @@ def test_no_connection_is_tried_again(provider, deliver):
         deliver(ready(provider, orders(["1"])), credentials=nowhere)
 
 
-IN_DOUBT = {
+NO_ANSWER = {
     "closed before processing": {"kind": "close", "when": "before"},
     "closed after processing": {"kind": "close", "when": "after"},
     "502 after processing": {"kind": "status", "status": 502, "when": "after"},
@@ -105,29 +231,25 @@ IN_DOUBT = {
 }
 
 
-@pytest.mark.parametrize("fault", IN_DOUBT.values(), ids=IN_DOUBT)
-@pytest.mark.parametrize("status", OrderStatus)
+@pytest.mark.parametrize("fault", NO_ANSWER.values(), ids=NO_ANSWER)
+@for_each("status", lambda provider: provider.statuses)
 def test_in_doubt_follows_the_providers_rule(provider, deliver, sandbox, fault, status, monkeypatch):
     """A send without a complete answer is repeated, unless its code is one that must be held: then it is listed."""
     part = ready(provider, orders(["17"], status))
-    if part.empty:
-        return
     monkeypatch.setattr(http, "READ_TIMEOUT_S", 0.3)
     sandbox.fault({"provider": provider.name, "next": 1, **fault}).raise_for_status()
-    held = part["code"].iloc[0] in provider.held_codes
+    held = provider.statuses[status] in provider.held_codes
     with pytest.raises(StopError if held else TryAgainError, match="held.*17" if held else "doubt") as error:
         deliver(part)
     assert error.value.result.held == (["17"] if held else [])
 
 
-def test_held_orders_do_not_stop_the_others(provider, deliver, sandbox):
+@held_status
+def test_held_orders_do_not_stop_the_others(provider, deliver, sandbox, status):
     """After a batch whose fate is unknown the other batches are sent all the same."""
-    held = [status for status, code in provider.statuses.items() if code in provider.held_codes]
-    if not held:
-        return
     ids = [str(number) for number in range(1, provider.max_orders + 2)]
     sandbox.fault({"provider": provider.name, "kind": "close", "when": "before", "next": 1}).raise_for_status()
-    part = ready(provider, orders(ids, held[0]))
+    part = ready(provider, orders(ids, status))
     with pytest.raises(StopError) as stop:
         deliver(part)
     assert (len(stop.value.result.held), stop.value.result.orders["accepted"]) == (provider.max_orders, 1)
@@ -162,9 +284,11 @@ def test_connections_are_kept_alive(provider, deliver, sandbox, session):
 def test_what_a_provider_reads_is_all_it_needs(provider):
     """Payloads and faults are the same where nothing is read but what the provider names."""
     rows = pd.concat([orders([str(number)], status) for number, status in enumerate(provider.statuses)])
-    empty = orders([f"empty {number}" for number in range(2)])
+    empty = orders([f"empty {number}" for number in range(2)], next(iter(provider.statuses)))
     empty.loc[:, [column for column in ORDER_COLUMNS if column not in IDENTITY_COLUMNS]] = None
-    odd = orders(["odd"]).assign(items="[", additional_info="[", total_cost="x", email="x", phone="x", bill_id="x")
+    odd = orders(["odd"], next(iter(provider.statuses))).assign(
+        items="[", additional_info="[", total_cost="x", email="x", phone="x", bill_id="x"
+    )
     raw = pd.concat([rows, empty, odd], ignore_index=True)
     raw["position"] = range(len(raw))
     rules = rules_for(provider)
@@ -174,31 +298,33 @@ def test_what_a_provider_reads_is_all_it_needs(provider):
     assert (part.counts, part.reasons, part.first_rows) == (whole.counts, whole.reasons, whole.first_rows)
 
 
-@pytest.mark.parametrize("given", [{}, {"status": "delivered"}], ids=["as given", "delivered"])
-def test_payloads_hold_no_credentials(provider, credentials, given):
+@for_each("status", lambda provider: provider.statuses)
+def test_payloads_hold_no_credentials(provider, status, credentials):
     """Staged payloads hold nothing of the account."""
-    payloads = "".join(ready(provider, orders(["1"], **given))["payload"])
+    (payloads,) = ready(provider, orders(["1"], status))["payload"]
     assert credentials.secret not in payloads
     assert credentials.login not in payloads
 
 
 def test_golden_requests(provider):
     """The requests of known orders, one of each status, are byte for byte those that were read and found right."""
-    rows = [orders([str(100 + number)], status) for number, status in enumerate(provider.statuses)]
-    login, secret = ACCOUNTS[provider.name]
-    payloads = ready(provider, *rows).sort_values("order_id")["payload"].tolist()
-    requests = [
-        provider.request(Credentials("", login, secret), payloads[start : start + provider.max_orders])
-        for start in range(0, len(payloads), provider.max_orders)
-    ]
-    expected = json.loads((GOLDEN / f"{provider.name}.json").read_text("utf-8"))
-    assert [{"path": r.path, "headers": dict(r.headers), "body": r.body.decode()} for r in requests] == expected
+    assert golden.requests(provider) == json.loads(golden.path(provider).read_text("utf-8"))
 
 
+def test_make_golden_writes_what_is_compared(provider, tmp_path, monkeypatch, capsys):
+    """`make golden NAME=...` writes the golden file as it is committed, and shows what there is to read."""
+    committed = golden.path(provider).read_bytes()
+    monkeypatch.setattr(golden, "FOLDER", tmp_path)
+    assert golden.main([provider.name]) == 0
+    assert golden.path(provider).read_bytes() == committed
+    shown = capsys.readouterr().out
+    assert provider.documentation in shown
+    assert all(request["body"] in shown for request in golden.requests(provider))
+
+
+@several_codes
 def test_an_override_changes_the_code(provider, sandbox, deliver):
     """A destination's own map wins over the provider's."""
-    first, *_, last = provider.codes
     status = next(iter(provider.statuses))
-    changed = replace(provider, statuses={**provider.statuses, status: last if last != first else first})
-    deliver(ready(changed, orders(["1"], status)))
-    assert taken(sandbox, provider) == {"1": [changed.statuses[status]]}
+    deliver(ready(provider, orders(["1"], status), codes={**provider.statuses, status: provider.codes[-1]}))
+    assert taken(sandbox, provider) == {"1": [provider.codes[-1]]}

@@ -29,14 +29,6 @@ def test_rees46_any_other_200_accepts(provider, deliver, sandbox, body):
     assert deliver(ready(provider, orders(["1", "2"]))).orders["accepted"] == 2
 
 
-@rees46
-def test_rees46_a_refused_batch_does_not_stop_the_next(provider, deliver, sandbox):
-    """A batch that is refused is rejected and listed; the later ones are sent."""
-    sandbox.fault({"provider": provider.name, "kind": "status", "status": 400, "next": 1}).raise_for_status()
-    delivered = deliver(ready(provider, orders([str(number) for number in range(1, 1002)])))
-    assert (delivered.requests, delivered.orders) == (2, {"accepted": 1, "rejected": 1000})
-
-
 @yespo
 @pytest.mark.parametrize("shape", ["list", "object"])
 def test_yespo_failed_orders_are_rejected_alone(provider, deliver, sandbox, shape):
@@ -55,22 +47,6 @@ def test_yespo_failed_orders_of_unknown_shape_are_in_doubt(provider, deliver, sa
     with pytest.raises(StopError, match="3 orders are held") as stop:
         deliver(ready(provider, orders(["1", "2", "3"])))
     assert stop.value.result.orders["accepted"] == 0
-
-
-@yespo
-def test_yespo_500_is_not_taken(provider, deliver, sandbox):
-    """500 means not taken, as the vendor's own clients read it."""
-    sandbox.fault({"provider": "yespo", "kind": "status", "status": 500, "when": "before", "next": 1})
-    with pytest.raises(TryAgainError):
-        deliver(ready(provider, orders(["1"])))
-
-
-@yespo
-def test_yespo_200_with_no_json_is_in_doubt(provider, deliver, sandbox):
-    """A 2xx whose body is neither empty nor JSON is no answer of Yespo."""
-    sandbox.fault({"provider": "yespo", "kind": "garbage", "message": "<html>", "status": 200, "next": 1})
-    with pytest.raises(StopError, match="held"):
-        deliver(ready(provider, orders(["1"])))
 
 
 @yespo

@@ -20,6 +20,7 @@ from demo.processes import free_port
 from demo.report import Figures
 from demo.settings import ROOT, Settings
 from demo.story import Demo, destinations
+from sandbox.registry import SERVICES
 
 MINUTES_OF_A_BACKFILL = 4
 
@@ -57,7 +58,7 @@ def backfilled() -> Iterator[Backfilled]:
             local=Path(folder), airflow_port=free_port(), sandbox_port=free_port(), shop_orders=240, shop_seed=7
         )
         wrong = service_connection(
-            f"http://127.0.0.1:{settings.sandbox_port}/rees46", "demo-shop", "not-the-demo-secret"
+            f"http://127.0.0.1:{settings.sandbox_port}/rees46", SERVICES["rees46"].account.login, "not-the-demo-secret"
         )
         demo = Demo(
             settings,
@@ -76,7 +77,7 @@ def backfilled() -> Iterator[Backfilled]:
                 stats=_ask(demo, "stats"),
                 orders={
                     provider: {order["id"]: order for order in _ask(demo, f"orders?provider={provider}")["orders"]}
-                    for provider in ("rees46", "personaclick", "yespo", "justclick")
+                    for provider in SERVICES
                 },
             )
         finally:

@@ -17,6 +17,7 @@ import pytest
 from psycopg.rows import dict_row
 
 from demo import report, shop
+from sandbox.registry import SERVICES
 
 HOUR = timedelta(hours=1)
 
@@ -205,7 +206,7 @@ def test_justclick_holds_every_change_in_order(backfilled, drop):
     assert any(len(changes) > 1 for changes in expected.values())
 
 
-@pytest.mark.parametrize("provider", ["rees46", "personaclick", "yespo", "justclick"])
+@pytest.mark.parametrize("provider", SERVICES)
 def test_no_service_gets_a_code_twice_in_a_row(backfilled, provider):
     """An order whose code is the one already sent is not sent again: paid and shipped are one event at Yespo."""
     for order_id, order in backfilled.orders[provider].items():
@@ -251,7 +252,7 @@ def test_every_destination_lists_every_reason(backfilled, rejected):
         assert backfilled.figures[name]["rejected"] == len(expected)
 
 
-@pytest.mark.parametrize("name", ["rees46", "personaclick", "yespo", "justclick"])
+@pytest.mark.parametrize("name", SERVICES)
 def test_the_figures_are_those_of_the_sandbox(backfilled, name):
     """The table's accepted orders and requests are those that the sandbox has counted, and it refused nothing."""
     stats, figures = backfilled.stats[name], backfilled.figures[name]
@@ -291,7 +292,7 @@ def test_the_figures_are_those_of_the_drop(backfilled, drop):
     assert blank > 0
 
 
-@pytest.mark.parametrize("name", ["rees46", "personaclick", "yespo", "justclick"])
+@pytest.mark.parametrize("name", SERVICES)
 def test_each_runs_note_says_its_outcome(backfilled, name):
     """The note of each run says in one line what was read, accepted, rejected and requested; together, the figures."""
     runs = backfilled.demo.api.runs(f"order_sync_{name}", backfilled.demo.hours)

@@ -4,7 +4,7 @@ import hashlib
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -12,6 +12,8 @@ import requests
 import uvicorn
 
 from sandbox.app import create_app
+from sandbox.registry import SERVICES, new_services
+from sandbox.service import Service
 
 TIMEOUT_S = 10
 
@@ -37,18 +39,19 @@ class Client:
 
     def rees46(self, orders: Any, provider: str = "rees46", **envelope: Any) -> requests.Response:
         """Send orders to REES46 or PersonaClick."""
-        body = {"shop_id": "demo-shop", "shop_secret": "demo-secret", "orders": orders, **envelope}
+        body = {**rees46_envelope(), "orders": orders, **envelope}
         return self.request("POST", f"/{provider}/import/sync_orders", json=body)
 
     def yespo(self, orders: Any, **options: Any) -> requests.Response:
         """Send orders to Yespo."""
-        options = {"auth": ("anyone", "demo-key"), "json": {"orders": orders}, **options}
+        options = {"auth": ("anyone", SERVICES["yespo"].account.secret), "json": {"orders": orders}, **options}
         return self.request("POST", "/yespo/api/v1/orders", **options)
 
     def justclick(self, query: str, *, signature: str | None = None, **options: Any) -> requests.Response:
         """Send a query, written out by the test, with its right signature behind it or with another one."""
         if signature is None:
-            signature = md5(f"{query}::demo::demo-signing-key")
+            login, key = SERVICES["justclick"].account
+            signature = md5(f"{query}::{login}::{key}")
         return self.justclick_body(f"{query}&hash={signature}", **options)
 
     def justclick_body(self, body: str, **options: Any) -> requests.Response:
@@ -62,10 +65,22 @@ def md5(text: str) -> str:
     return hashlib.md5(text.encode()).hexdigest()
 
 
-def serve(credentials: dict[str, str] | None = None) -> Iterator[str]:
-    """Serve a sandbox in a thread on a free port, yield its address, and end it."""
+def rees46_envelope() -> dict[str, str]:
+    """Return what a request to REES46 or PersonaClick holds beside its orders."""
+    shop_id, shop_secret = SERVICES["rees46"].account
+    return {"shop_id": shop_id, "shop_secret": shop_secret}
+
+
+def serve(services: Sequence[Service] | None = None) -> Iterator[str]:
+    """Serve a sandbox in a thread on a free port, yield its address, and end it.
+
+    Args:
+        services: which the sandbox serves; all of them with their default accounts if left out.
+    """
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(create_app(credentials), log_level="error", lifespan="off", timeout_graceful_shutdown=1)
+    config = uvicorn.Config(
+        create_app(services or new_services()), log_level="error", lifespan="off", timeout_graceful_shutdown=1
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
@@ -95,15 +110,14 @@ def sandbox(address: str) -> Iterator[Client]:
 @pytest.fixture
 def strange_sandbox() -> Iterator[Client]:
     """Return a client of a sandbox none of whose credentials are the default ones."""
-    served = serve(
-        {
-            "shop_id": "магазин",
-            "shop_secret": "пароль",
-            "yespo_key": "ключ:1",
-            "justclick_login": "логин",
-            "justclick_key": "секретный ключ",
-        }
-    )
+    credentials = {
+        "shop_id": "магазин",
+        "shop_secret": "пароль",
+        "yespo_key": "ключ:1",
+        "justclick_login": "логин",
+        "justclick_key": "секретный ключ",
+    }
+    served = serve(new_services(credentials))
     client = Client(next(served))
     yield client
     client.session.close()

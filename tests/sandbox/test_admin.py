@@ -1,16 +1,14 @@
 """The admin pages of the sandbox, and what all services have in common."""
 
 import time
+from collections.abc import Sequence
 from datetime import datetime
 
 import pytest
 
-PATHS = {
-    "rees46": "/import/sync_orders",
-    "personaclick": "/import/sync_orders",
-    "yespo": "/api/v1/orders",
-    "justclick": "/api/UpdateOrderStatus",
-}
+from sandbox.registry import SERVICES
+from sandbox.service import Account, Answer, Incoming, RefusalError, Service, Update
+from tests.sandbox.conftest import Client, serve
 
 
 def test_history_shows_each_change_in_the_order_of_taking(sandbox):
@@ -59,11 +57,67 @@ def test_reset_forgets_everything(sandbox, order):
 
     sandbox.request("POST", "/__admin/reset")
 
-    assert list(empty) == ["rees46", "personaclick", "yespo", "justclick"]
+    assert list(empty) == list(SERVICES)
     assert sandbox.admin("stats") == empty
     assert sandbox.admin("orders") == {"orders": []}
     assert sandbox.admin("events") == {"events": [], "refused": [], "rejected": []}
     assert sandbox.admin("faults") == {"faults": []}
+
+
+class OnceADay(Service):
+    """A made-up service with a memory of its own: it takes an order once, and two requests a day."""
+
+    name = "once"
+    path = "/orders"
+    account = Account("", "")
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        self.known: set[str] = set()
+        self.requests = 0
+
+    def taken(self, updates: Sequence[Update]) -> None:
+        self.known |= {update.order_id for update in updates}
+
+    def read(self, incoming: Incoming) -> list[Update]:
+        self.requests += 1
+        if self.requests > 2:
+            raise RefusalError(429, "two requests a day")
+        order_id = incoming.body.decode()
+        if order_id in self.known:
+            raise RefusalError(409, "that order is here already")
+        return [Update(order_id, "new", {})]
+
+    def answer(self, *_) -> Answer:
+        return Answer(200, b"")
+
+
+def test_a_service_may_keep_state():
+    """A service is told which orders were taken, and a reset clears what it keeps: here, orders seen and a limit."""
+    served = serve([OnceADay()])
+    client = Client(next(served))
+
+    def send(order_id: str) -> int:
+        return client.request("POST", "/once/orders", data=order_id).status_code
+
+    client.fault({"kind": "refuse_orders", "order_ids": ["A"], "next": 1})
+    assert [send(order_id) for order_id in ("A", "A", "A")] == [200, 200, 429]
+    client.request("POST", "/__admin/reset")
+    assert [send(order_id) for order_id in ("A", "A", "A")] == [200, 409, 429]
+    client.session.close()
+    next(served, None)
+
+
+def test_a_judge_reads_the_facts_of_each_service(sandbox):
+    """The admin shows how many orders a request may hold, each status's code, and which codes may be sent twice."""
+    facts = sandbox.admin("services")
+
+    assert list(facts) == list(SERVICES)
+    assert facts["justclick"]["max_orders"] == 1
+    assert facts["justclick"]["codes"]["shipped"] == "sent"
+    assert sorted(facts["rees46"]["repeatable_codes"]) == [0, 1, 2]
 
 
 def test_no_credential_is_remembered(sandbox, order):
@@ -78,11 +132,12 @@ def test_no_credential_is_remembered(sandbox, order):
     pages = "".join(sandbox.request("GET", f"/__admin/{page}").text for page in ("stats", "orders", "events"))
 
     assert sandbox.admin("stats")["yespo"]["refused"] == 1
-    for secret in ("demo-shop", "demo-secret", "demo-key", "demo-signing-key", "wrong-secret", 'hash"'):
+    secrets = [account.secret for account in (service.account for service in SERVICES.values())]
+    for secret in (*secrets, SERVICES["rees46"].account.login, "wrong-secret", 'hash"'):
         assert secret not in pages
 
 
-@pytest.mark.parametrize(("provider", "path"), PATHS.items())
+@pytest.mark.parametrize(("provider", "path"), [(name, service.path) for name, service in SERVICES.items()])
 def test_other_methods_and_paths_are_refused(sandbox, provider, path):
     """Anything but a POST is a 405 and any other path a 404; both are counted, neither uses up a fault."""
     sandbox.fault({"kind": "close", "next": 1})

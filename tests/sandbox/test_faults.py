@@ -1,12 +1,15 @@
 """Faults of the sandbox."""
 
 import concurrent.futures
+import json
 import socket
 import time
 from urllib.parse import urlsplit
 
 import pytest
 import requests
+
+from tests.sandbox.conftest import rees46_envelope
 
 ONE = [{"id": "1", "status": 1}]
 
@@ -67,7 +70,7 @@ def test_a_status_can_ask_to_wait(sandbox, order):
 def test_the_connection_is_closed_without_an_answer(sandbox, when, expected):
     """The client gets not one byte, whether the order was taken or not."""
     sandbox.fault({"provider": "rees46", "kind": "close", "when": when, "next": 2})
-    body = b'{"shop_id": "demo-shop", "shop_secret": "demo-secret", "orders": [{"id": "1", "status": 1}]}'
+    body = json.dumps({**rees46_envelope(), "orders": ONE}).encode()
 
     assert exchange(sandbox, "/rees46/import/sync_orders", body) == b""
     assert counts(sandbox) == expected

@@ -4,10 +4,10 @@ import hashlib
 
 import pytest
 
-from sandbox.app import create_app
 from sandbox.justclick import parse_form, php_query
+from sandbox.registry import SERVICES, new_services
 
-KEY = "demo-signing-key"
+LOGIN, KEY = SERVICES["justclick"].account
 SENT = "bill_id=100000&status=sent&date=1362254400&rpo=10000000000000"
 
 # Query and hash by PHP's http_build_query and md5, for login "username" and this key.
@@ -100,7 +100,7 @@ def test_an_order_is_taken(sandbox, md5, query, status):
 
 def test_the_hash_may_stand_anywhere(sandbox, md5):
     """The signature is found in front of the other parameters too."""
-    signature = md5(f"{SENT}::demo::{KEY}")
+    signature = md5(f"{SENT}::{LOGIN}::{KEY}")
 
     assert checked(sandbox.justclick_body(f"hash={signature}&{SENT}"), md5) == 0
 
@@ -124,12 +124,12 @@ def test_requests_that_are_not_signed_are_refused(sandbox, md5, body, code):
 
 
 @pytest.mark.parametrize(
-    "signed", [f"{SENT}::other::{KEY}", f"{SENT}::demo::other", f"{SENT}{KEY}", SENT, f"{SENT}::demo::{KEY} "]
+    "signed", [f"{SENT}::other::{KEY}", f"{SENT}::{LOGIN}::other", f"{SENT}{KEY}", SENT, f"{SENT}::{LOGIN}::{KEY} "]
 )
 def test_a_signature_of_something_else_is_wrong(sandbox, md5, signed):
     """Another login, another key, or another way to sign is code 4; so is the right one in capitals."""
     assert checked(sandbox.justclick(SENT, signature=md5(signed)), md5) == 4
-    assert checked(sandbox.justclick(SENT, signature=md5(f"{SENT}::demo::{KEY}").upper()), md5) == 4
+    assert checked(sandbox.justclick(SENT, signature=md5(f"{SENT}::{LOGIN}::{KEY}").upper()), md5) == 4
 
 
 def test_a_tilde_that_is_not_encoded_is_wrong(sandbox, md5):
@@ -220,4 +220,4 @@ def test_credentials_are_settable(strange_sandbox, order, md5):
 def test_unknown_credentials_are_refused():
     """A misspelled credential does not go unnoticed."""
     with pytest.raises(ValueError, match="yespo_kee"):
-        create_app({"yespo_kee": "x"})
+        new_services({"yespo_kee": "x"})

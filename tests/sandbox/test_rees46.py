@@ -1,6 +1,11 @@
 """REES46 and PersonaClick in the sandbox."""
 
+import json
+
 import pytest
+
+from sandbox.registry import SERVICES
+from tests.sandbox.conftest import rees46_envelope
 
 ONE = {"id": "IDDQD", "status": 2}
 PATH = "/rees46/import/sync_orders"
@@ -90,7 +95,7 @@ def test_a_thousand_orders_are_taken(sandbox):
         ({"shop_id": None}, 401),
         ({"shop_id": "\ud800"}, 401),
         ({"shop_secret": "other"}, 403),
-        ({"shop_secret": ["demo-secret"]}, 403),
+        ({"shop_secret": [SERVICES["rees46"].account.secret]}, 403),
     ],
 )
 def test_wrong_credentials_are_refused_without_a_mail(sandbox, envelope, status):
@@ -105,7 +110,7 @@ def test_wrong_credentials_are_refused_without_a_mail(sandbox, envelope, status)
 
 def test_another_content_type_is_refused(sandbox):
     """JSON under another content type is a 406."""
-    body = '{"shop_id": "demo-shop", "shop_secret": "demo-secret", "orders": [{"id": "1", "status": 1}]}'
+    body = json.dumps({**rees46_envelope(), "orders": [ONE]})
     for content_type, status in [("text/plain", 406), (None, 406), ("Application/JSON; charset=utf-8", 200)]:
         response = sandbox.request("POST", PATH, data=body.encode(), headers={"Content-Type": content_type})
         assert (content_type, response.status_code) == (content_type, status)

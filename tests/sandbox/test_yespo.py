@@ -6,8 +6,11 @@ from decimal import Decimal
 
 import pytest
 
+from sandbox.registry import SERVICES
+
+KEY = SERVICES["yespo"].account.secret
 HEADERS = {
-    "Authorization": "Basic " + base64.b64encode(b":demo-key").decode(),
+    "Authorization": "Basic " + base64.b64encode(f":{KEY}".encode()).decode(),
     "Content-Type": "application/json",
 }
 
@@ -161,10 +164,10 @@ def test_the_number_of_orders_is_limited(sandbox, order):
     "authorization",
     [
         None,
-        "Bearer demo-key",
+        f"Bearer {KEY}",
         "Basic !!!",
-        "Basic " + base64.b64encode(b"demo-key").decode(),
-        "Basic " + base64.b64encode(b"demo-key:").decode(),
+        "Basic " + base64.b64encode(KEY.encode()).decode(),
+        "Basic " + base64.b64encode(f"{KEY}:".encode()).decode(),
         "Basic " + base64.b64encode(b"user:other").decode(),
     ],
 )

@@ -150,9 +150,13 @@ class Delivery:
         """Ask the service, in a thread of its own; nothing is recorded here."""
         request = self.provider.request(self.credentials, batch.payloads)
         answer = http.send(self.session, self.credentials.url, request)
+        title = self.provider.title
         try:
-            return self.provider.read(answer, batch.order_ids, self.credentials)
-        except (ValueError, TypeError, RecursionError) as error:
+            verdicts = self.provider.read(answer, batch.order_ids, self.credentials)
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
             # No answer may break the reader: the batch could have been taken.
-            title = self.provider.title
             raise InDoubtError(f"{title} gave an answer that can't be read ({type(error).__name__})") from None
+        if len(verdicts) != len(batch):
+            # Nobody knows which order a result is missing for.
+            raise InDoubtError(f"{title} gave {len(verdicts)} results for {len(batch)} orders")
+        return verdicts

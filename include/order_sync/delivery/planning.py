@@ -103,7 +103,7 @@ class Planner:
         known = _row_by_row(states, part)
         orders = part.assign(
             payload_hash=payload_hashes(part["payload"]),
-            held_if_in_doubt=part["code"].isin(self.provider.held_codes) & (not self.options.resend_in_doubt),
+            held_if_in_doubt=self.provider.holds(part["code"]) & (not self.options.resend_in_doubt),
             known_code=known["code"].where(known["verdict"].notna()),
             known_hash=known["payload_hash"],
             newer=relations(part, known)[Relation.NEWER],

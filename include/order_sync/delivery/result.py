@@ -36,17 +36,19 @@ class DeliveryResult:
     complete: bool = False
 
 
-def stop_if_unanswered(result: DeliveryResult, title: str) -> None:
+def stop_if_unanswered(result: DeliveryResult, title: str, after_s: float | None) -> None:
     """Raise TryAgainError if the service seems to be down: each further batch would be held too.
 
     Args:
         result: of the load.
         title: the service's.
+        after_s: seconds to wait, where the service has named them.
     """
     if result.unanswered >= UNANSWERED_BATCHES_IN_A_ROW:
         raise TryAgainError(
             f"{UNANSWERED_BATCHES_IN_A_ROW} batches in a row got no answer from {title}. "
-            "Their orders are held; the others were not sent, and are tried again."
+            "Their orders are held; the others were not sent, and are tried again.",
+            after_s=after_s,
         )
 
 

@@ -79,11 +79,11 @@ class Settlement:
         self.ledger.conclude(batch.number, "in_doubt", reason=str(doubt))
         if not batch.orders["held_if_in_doubt"].any():
             # These codes set a state, so that sending them twice does no harm.
-            raise TryAgainError(f"{doubt}. The batch is in doubt, and sent again.") from None
+            raise TryAgainError(f"{doubt}. The batch is in doubt, and sent again.", after_s=doubt.after_s) from None
         log.error("%s. Its %d orders are held: they are not sent again.", doubt, len(batch))
         self.hold(batch.orders)
         self.result.unanswered += 1
-        stop_if_unanswered(self.result, self.provider.title)
+        stop_if_unanswered(self.result, self.provider.title, doubt.after_s)
 
     def _record(self, batch: Batch, verdicts: list[Verdict]) -> None:
         self.result.unanswered = 0

@@ -121,8 +121,11 @@ class Provider:
         request: credentials and at most `max_orders` payloads of different orders -> the request.
         read: the answer, the ids of the request's orders, the credentials -> a verdict each, in their order.
             Raises StopError, TryAgainError, InDoubtError or BatchRefusedError for the request as a whole.
+        try_again: the HTTP statuses that promise that nothing of the request was taken, so that it may be repeated.
+            A 5xx that is not here leaves the orders in doubt.
+        held_codes: the codes whose sends in doubt must not be repeated without a person's word: none of `statuses`
+            where a code only sets a state, all of them where each send can mail the customer, or some.
         halve_refused: a refused batch may be sent again in halves, to find the order that spoils it.
-        held_codes: the codes whose sends in doubt must not be repeated without a person's word.
     """
 
     name: str
@@ -137,13 +140,28 @@ class Provider:
     build: Callable[[pd.DataFrame, pd.DataFrame], pd.Series[str]]
     request: Callable[[Credentials, Sequence[str]], Request]
     read: Callable[[Answer, Sequence[str], Credentials], list[Verdict]]
+    try_again: frozenset[int]
+    held_codes: frozenset[Code]
     halve_refused: bool = False
-    held_codes: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        """Refuse held codes that are none: the sends in doubt of a misspelled one would be repeated."""
+        unknown = self.held_codes - set(self.codes)
+        if unknown:
+            raise ValueError(f"{self.title}: held_codes has {unknown}, and the codes are {self.codes}")
 
     @property
     def codes(self) -> list[Code]:
         """The codes that the service knows: what a destination's own status map may use."""
         return list(dict.fromkeys(self.statuses.values()))
+
+    def holds(self, codes: pd.Series[str]) -> pd.Series[bool]:
+        """Return where a send in doubt is held, by the order's code.
+
+        Args:
+            codes: as text, as every column of codes is, also where the service's codes are numbers.
+        """
+        return codes.isin([str(code) for code in self.held_codes])
 
 
 def refuse_unless_success(title: str, answer: Answer, try_again: frozenset[int]) -> None:
@@ -152,7 +170,7 @@ def refuse_unless_success(title: str, answer: Answer, try_again: frozenset[int])
     Args:
         title: the service's, for the message.
         answer: what it said.
-        try_again: the statuses with which this service has taken nothing.
+        try_again: the provider's.
     """
     status = answer.status
     if 200 <= status < 300:
@@ -170,5 +188,5 @@ def refuse_unless_success(title: str, answer: Answer, try_again: frozenset[int])
     if status in (400, 413, 422):
         raise BatchRefusedError(said, answer.service_message)
     if status >= 500:
-        raise InDoubtError(said)
+        raise InDoubtError(said, after_s=answer.retry_after_s)
     raise StopError(f"{said}. Nothing was taken: look at the connection's host and at the account's features.")

@@ -171,5 +171,6 @@ PROVIDER = Provider(
     build=build,
     request=build_request,
     read=read_answer,
-    held_codes=frozenset({PAID}),
+    try_again=TRY_AGAIN,
+    held_codes=frozenset({PAID}),  # the others set a state; what a second `paid` does is documented nowhere
 )

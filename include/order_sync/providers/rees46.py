@@ -82,4 +82,6 @@ PROVIDER = Provider(
     build=build,
     request=build_request,
     read=read_answer,
+    try_again=TRY_AGAIN,
+    held_codes=frozenset(),  # each code sets a state
 )

@@ -46,6 +46,16 @@ if TYPE_CHECKING:
 
 TITLE = "Yespo"
 TRY_AGAIN = frozenset({429, 500, 503})
+STATUSES = {
+    OrderStatus.CREATED: "INITIALIZED",
+    OrderStatus.PAID: "IN_PROGRESS",
+    OrderStatus.IN_PROGRESS: "IN_PROGRESS",
+    OrderStatus.SHIPPED: "IN_PROGRESS",
+    OrderStatus.DELIVERED: "DELIVERED",
+    OrderStatus.CANCELLED: "CANCELLED",
+    OrderStatus.RETURNED: "CANCELLED",
+    OrderStatus.ABANDONED: "ABANDONED_SHOPPING_CART",
+}
 MAX_NAME_CHARACTERS = 40
 
 # Yespo's key <- our column; those of TEXT are JSON strings, those of NUMBERS JSON numbers.
@@ -236,16 +246,7 @@ PROVIDER = Provider(
     title=TITLE,
     documentation="https://yespo.io/support/orders-automation",
     max_orders=1000,
-    statuses={
-        OrderStatus.CREATED: "INITIALIZED",
-        OrderStatus.PAID: "IN_PROGRESS",
-        OrderStatus.IN_PROGRESS: "IN_PROGRESS",
-        OrderStatus.SHIPPED: "IN_PROGRESS",
-        OrderStatus.DELIVERED: "DELIVERED",
-        OrderStatus.CANCELLED: "CANCELLED",
-        OrderStatus.RETURNED: "CANCELLED",
-        OrderStatus.ABANDONED: "ABANDONED_SHOPPING_CART",
-    },
+    statuses=STATUSES,
     changes="newest",
     required=("customer_id", "total_cost", "currency", "created_at", ("email", "phone")),
     reads=frozenset({*TEXT.values(), *NUMBERS.values(), "additional_info", "items"}),
@@ -253,6 +254,7 @@ PROVIDER = Provider(
     build=build,
     request=build_request,
     read=read_answer,
+    try_again=TRY_AGAIN,
+    held_codes=frozenset(STATUSES.values()),  # each send raises an event that can mail the customer
     halve_refused=True,
-    held_codes=frozenset({"INITIALIZED", "IN_PROGRESS", "DELIVERED", "CANCELLED", "ABANDONED_SHOPPING_CART"}),
 )
