@@ -47,4 +47,4 @@ def _fits(service: Service, fault: dict[str, Any]) -> bool:
     """Whether the service's contract leaves the sender a way to tell what has happened."""
     if fault["when"] == "after":
         return fault.get("status") not in service.not_taken
-    return fault["kind"] != "garbage" or service.body_tells
+    return fault["kind"] != "garbage" or service.body_confirms
