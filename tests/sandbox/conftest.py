@@ -19,7 +19,7 @@ TIMEOUT_S = 10
 
 
 class Client:
-    """Talks to the sandbox over HTTP, with the default credentials unless told otherwise."""
+    """Calls the sandbox over HTTP, with the default credentials unless a test gives others."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -48,14 +48,14 @@ class Client:
         return self.request("POST", "/yespo/api/v1/orders", **options)
 
     def justclick(self, query: str, *, signature: str | None = None, **options: Any) -> requests.Response:
-        """Send a query, written out by the test, with its right signature behind it or with another one."""
+        """Send a query that the test wrote, with its right signature or the given one."""
         if signature is None:
             login, key = SERVICES["justclick"].account
             signature = md5(f"{query}::{login}::{key}")
         return self.justclick_body(f"{query}&hash={signature}", **options)
 
     def justclick_body(self, body: str, **options: Any) -> requests.Response:
-        """Send a body as it is."""
+        """Send a body unchanged."""
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         return self.request("POST", "/justclick/api/UpdateOrderStatus", data=body, headers=headers, **options)
 
@@ -66,13 +66,13 @@ def md5(text: str) -> str:
 
 
 def rees46_envelope() -> dict[str, str]:
-    """Return what a request to REES46 or PersonaClick holds beside its orders."""
+    """Return the credentials in a request to REES46 or PersonaClick."""
     shop_id, shop_secret = SERVICES["rees46"].account
     return {"shop_id": shop_id, "shop_secret": shop_secret}
 
 
 def serve(services: Sequence[Service] | None = None) -> Iterator[str]:
-    """Serve a sandbox in a thread on a free port, yield its address, and end it.
+    """Serve a sandbox in a thread on a free port, yield its address, and stop it.
 
     Args:
         services: which the sandbox serves; all of them with their default accounts if left out.
@@ -100,7 +100,7 @@ def address() -> Iterator[str]:
 
 @pytest.fixture
 def sandbox(address: str) -> Iterator[Client]:
-    """Return a client of that sandbox, whose memory is empty."""
+    """Return a client of the shared sandbox, whose memory is empty."""
     client = Client(address)
     client.request("POST", "/__admin/reset")
     yield client
@@ -109,7 +109,7 @@ def sandbox(address: str) -> Iterator[Client]:
 
 @pytest.fixture
 def strange_sandbox() -> Iterator[Client]:
-    """Return a client of a sandbox none of whose credentials are the default ones."""
+    """Return a client of a sandbox with none of the default credentials."""
     credentials = {
         "shop_id": "магазин",
         "shop_secret": "пароль",
@@ -126,7 +126,7 @@ def strange_sandbox() -> Iterator[Client]:
 
 @pytest.fixture
 def order() -> dict[str, Any]:
-    """Return a Yespo order in which everything is right."""
+    """Return a Yespo order without faults."""
     return {
         "externalOrderId": "A-1",
         "externalCustomerId": "c-1",

@@ -1,4 +1,4 @@
-"""The admin pages of the sandbox, and what all services have in common."""
+"""The admin pages of the sandbox, and the behaviour that all services share."""
 
 import time
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from tests.sandbox.conftest import Client, serve
 
 
 def test_history_shows_each_change_in_the_order_of_taking(sandbox):
-    """An order's history has time, status, payload and request of each change; its payload is the last."""
+    """An order's history has the time, status, payload and request of each change; its payload is the last one."""
     for status in (0, 1, 2):
         sandbox.rees46([{"id": "1", "status": status}, {"id": f"other-{status}", "status": 0}])
 
@@ -30,7 +30,7 @@ def test_history_shows_each_change_in_the_order_of_taking(sandbox):
 
 
 def test_filters_may_be_left_out_or_empty(sandbox):
-    """Orders and events can be asked for by provider and id, or all at once."""
+    """A request for orders and events may name a provider and an id, or neither."""
     sandbox.rees46([{"id": "1", "status": 0}])
     sandbox.rees46([{"id": "1", "status": 0}, {"id": "2", "status": 0}], "personaclick")
     sandbox.rees46([], "personaclick")
@@ -65,7 +65,7 @@ def test_reset_forgets_everything(sandbox, order):
 
 
 class OnceADay(Service):
-    """A made-up service with a memory of its own: it takes an order once, and two requests a day."""
+    """A made-up service with state: it takes an order once, and two requests a day."""
 
     name = "once"
     path = "/orders"
@@ -95,7 +95,7 @@ class OnceADay(Service):
 
 
 def test_a_service_may_keep_state():
-    """A service is told which orders were taken, and a reset clears what it keeps: here, orders seen and a limit."""
+    """A service learns which orders were taken, and a reset clears its state: here known orders and a rate limit."""
     served = serve([OnceADay()])
     client = Client(next(served))
 
@@ -111,7 +111,7 @@ def test_a_service_may_keep_state():
 
 
 def test_a_judge_reads_the_facts_of_each_service(sandbox):
-    """The admin shows how many orders a request may hold, each status's code, and which codes may be sent twice."""
+    """The admin shows the most orders a request, each status's code, and the codes that may be sent twice."""
     facts = sandbox.admin("services")
 
     assert list(facts) == list(SERVICES)
@@ -121,7 +121,7 @@ def test_a_judge_reads_the_facts_of_each_service(sandbox):
 
 
 def test_no_credential_is_remembered(sandbox, order):
-    """Neither right nor wrong credentials are to be seen on any admin page."""
+    """No admin page shows a right or wrong credential."""
     sandbox.rees46([{"id": "1", "status": 0}])
     sandbox.rees46([{"id": "1", "status": 0}], shop_secret="wrong-secret")
     sandbox.yespo([order])
@@ -139,7 +139,7 @@ def test_no_credential_is_remembered(sandbox, order):
 
 @pytest.mark.parametrize(("provider", "path"), [(name, service.path) for name, service in SERVICES.items()])
 def test_other_methods_and_paths_are_refused(sandbox, provider, path):
-    """Anything but a POST is a 405 and any other path a 404; both are counted, neither uses up a fault."""
+    """Any method but POST is a 405 and any other path a 404; both are counted, and neither uses up a fault."""
     sandbox.fault({"kind": "close", "next": 1})
 
     assert sandbox.request("GET", f"/{provider}{path}").status_code == 405
@@ -151,7 +151,7 @@ def test_other_methods_and_paths_are_refused(sandbox, provider, path):
 
 
 def test_text_of_any_kind_is_shown(sandbox):
-    """Ids in any script, half characters and what looks like a number are shown as they came."""
+    """The admin shows ids unchanged: in any script, with half characters, or like numbers."""
     ids = ["Заказ №7", "😀", "\ud800", '"1.50"', "\\u0000", " "]
     sandbox.rees46([{"id": each, "status": 0} for each in ids])
 
@@ -159,7 +159,7 @@ def test_text_of_any_kind_is_shown(sandbox):
     assert len(sandbox.admin("orders", id="Заказ №7")["orders"]) == 1
 
 
-def test_many_orders_are_held(sandbox):
+def test_many_orders_are_remembered(sandbox):
     """Twenty thousand orders are taken and shown in a few seconds."""
     started = time.monotonic()
     for batch in range(20):

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def command(*arguments):
-    """Start the sandbox as a user would."""
+    """Start the sandbox as a user does."""
     return subprocess.Popen(
         [sys.executable, "-m", "sandbox", *arguments],
         cwd=ROOT,
@@ -22,7 +22,7 @@ def command(*arguments):
 
 
 def test_it_says_where_it_listens():
-    """A started sandbox prints its address, knows the credentials given, and ends when told to."""
+    """A started sandbox prints its address, accepts the given credentials, and ends on request."""
     process = command("--port", "0", "--shop-id", "mine", "--shop-secret", "secret")
     try:
         line = process.stdout.readline()
@@ -37,7 +37,7 @@ def test_it_says_where_it_listens():
 
 
 def test_a_taken_port_is_said_plainly():
-    """When the port is taken there is one line that says so, and the exit code is 1."""
+    """For a port in use the sandbox prints one line that names it, and ends with exit code 1."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         process = command("--port", str(port))
@@ -49,7 +49,7 @@ def test_a_taken_port_is_said_plainly():
 
 
 def test_an_impossible_address_is_said_plainly():
-    """An address that this machine does not have is one line too."""
+    """For an address that this machine does not have the sandbox also prints one line."""
     process = command("--host", "192.0.2.1", "--port", "0")
     _, errors = process.communicate(timeout=20)
 

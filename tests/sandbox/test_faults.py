@@ -1,4 +1,4 @@
-"""Faults of the sandbox."""
+"""The faults of the sandbox."""
 
 import concurrent.futures
 import json
@@ -15,13 +15,13 @@ ONE = [{"id": "1", "status": 1}]
 
 
 def counts(sandbox, provider="rees46"):
-    """Return how many orders were accepted and how many requests refused."""
+    """Return the number of accepted orders and of refused requests."""
     stats = sandbox.admin("stats")[provider]
     return stats["accepted"], stats["refused"]
 
 
 def exchange(sandbox, path, body, content_type="application/json"):
-    """Send a POST by hand and return every byte that comes back until the other side closes."""
+    """Send a POST by hand and return every byte that comes back until the server closes."""
     address = urlsplit(sandbox.url)
     head = (
         f"POST {path} HTTP/1.1\r\nHost: {address.netloc}\r\nContent-Type: {content_type}\r\n"
@@ -37,7 +37,7 @@ def exchange(sandbox, path, body, content_type="application/json"):
 
 @pytest.mark.parametrize(("when", "expected"), [("before", (0, 1)), ("after", (1, 0)), (None, (0, 1))])
 def test_a_status_comes_before_or_after_processing(sandbox, when, expected):
-    """A status before processing takes nothing and counts as refused; one after it hides what was taken."""
+    """A status before processing takes nothing and counts as refused; a status after it hides the orders taken."""
     sandbox.fault({"provider": "rees46", "kind": "status", "status": 503, "when": when, "next": 1})
 
     response = sandbox.rees46(ONE)
@@ -49,7 +49,7 @@ def test_a_status_comes_before_or_after_processing(sandbox, when, expected):
 
 
 def test_a_status_can_ask_to_wait(sandbox, order):
-    """Retry-After is sent in seconds, and the message is the one asked for."""
+    """The answer carries the fault's Retry-After, in seconds, and its message."""
     sandbox.fault(
         {
             "provider": "yespo",
@@ -68,7 +68,7 @@ def test_a_status_can_ask_to_wait(sandbox, order):
 
 @pytest.mark.parametrize(("when", "expected"), [("before", (0, 1)), ("after", (1, 0))])
 def test_the_connection_is_closed_without_an_answer(sandbox, when, expected):
-    """The client gets not one byte, whether the order was taken or not."""
+    """The client gets no byte, whether the order was taken or not."""
     sandbox.fault({"provider": "rees46", "kind": "close", "when": when, "next": 2})
     body = json.dumps({**rees46_envelope(), "orders": ONE}).encode()
 
@@ -106,7 +106,7 @@ def test_the_answer_can_be_garbage(sandbox, when, expected):
 
 @pytest.mark.parametrize("body", ["", "OK"])
 def test_garbage_can_be_any_body(sandbox, body):
-    """The body can be given, such as the bare answers of older versions of the services."""
+    """The fault can give the body, such as the bare answers of older versions of the services."""
     sandbox.fault({"kind": "garbage", "when": "after", "message": body, "status": 201})
 
     response = sandbox.rees46(ONE)
@@ -116,7 +116,7 @@ def test_garbage_can_be_any_body(sandbox, body):
 
 @pytest.mark.parametrize(("when", "taken"), [("before", 0), ("after", 1), (None, 1)])
 def test_an_answer_can_be_slow(sandbox, when, taken):
-    """The request waits before processing, or by default its answer waits; others are not held up."""
+    """The request waits before processing, or by default its answer waits; other requests do not wait."""
     sandbox.fault({"provider": "rees46", "kind": "slow", "seconds": 0.6, "when": when, "next": 1})
     watcher = type(sandbox)(sandbox.url)
     started = time.monotonic()
@@ -133,14 +133,14 @@ def test_an_answer_can_be_slow(sandbox, when, taken):
 
 
 def test_every_nth_request_is_hit(sandbox):
-    """Every second request means the second, the fourth and so on."""
+    """`every: 2` hits the second request, the fourth and so on."""
     sandbox.fault({"kind": "status", "status": 500, "every": 2})
 
     assert [sandbox.rees46(ONE).status_code for _ in range(5)] == [200, 500, 200, 500, 200]
 
 
 def test_chance_is_repeatable(sandbox):
-    """The same seed hits the same requests, and about the share that was asked for."""
+    """The same seed hits the same requests, and about the given share."""
     runs = []
     for _ in range(2):
         sandbox.request("DELETE", "/__admin/faults")
@@ -152,14 +152,14 @@ def test_chance_is_repeatable(sandbox):
 
 
 def test_faults_for_the_next_request_strike_one_after_the_other(sandbox):
-    """Of several faults the first that fires wins, and those behind it wait for their turn."""
+    """The first fault that fires wins, and the faults behind it wait for their turn."""
     sandbox.fault({"kind": "status", "status": 429, "next": 2}, {"kind": "status", "status": 503, "next": 1})
 
     assert [sandbox.rees46(ONE).status_code for _ in range(4)] == [429, 429, 503, 200]
 
 
 def test_a_fault_hits_its_provider_only(sandbox, order):
-    """Requests to other providers neither suffer from a fault nor use it up."""
+    """Requests to other providers do not suffer from a fault, and do not use it up."""
     sandbox.fault({"provider": "personaclick", "kind": "status", "status": 503, "next": 1})
 
     assert sandbox.rees46(ONE).status_code == 200
@@ -169,7 +169,7 @@ def test_a_fault_hits_its_provider_only(sandbox, order):
 
 
 def test_refused_orders_use_up_a_fault_only_when_they_come(sandbox, order):
-    """A fault that refuses a listed order for the next request waits for a request with that order."""
+    """A fault that refuses a listed order waits for a request with that order."""
     sandbox.fault({"provider": "yespo", "kind": "refuse_orders", "order_ids": ["B"], "next": 1})
 
     failed = []
@@ -191,7 +191,7 @@ def test_all_orders_can_be_refused(sandbox):
 
 
 def test_faults_are_listed_and_cleared(sandbox):
-    """The list shows what was posted and how often it struck; a single fault need not be in a list."""
+    """The list shows each posted fault and how often it struck; a single fault need not be in a list."""
     fault = {"provider": "rees46", "kind": "status", "status": 503, "next": 5}
     sandbox.request("POST", "/__admin/faults", json=fault)
     sandbox.rees46(ONE)
@@ -225,7 +225,7 @@ def test_faults_are_listed_and_cleared(sandbox):
     ids=str,
 )
 def test_a_fault_that_makes_no_sense_is_refused(sandbox, fault):
-    """A mistake in a fault is a 422, and the faults posted with it do not come into force either."""
+    """A mistake in a fault is a 422, and no other fault of that request comes into force."""
     response = sandbox.fault({"kind": "close"}, fault)
 
     assert response.status_code == 422

@@ -1,4 +1,4 @@
-"""JustClick in the sandbox. The signatures in VECTORS were made by PHP 8.2."""
+"""JustClick in the sandbox. PHP 8.2 made the signatures in VECTORS."""
 
 import hashlib
 
@@ -53,7 +53,7 @@ VECTORS = {
 
 
 def checked(response, md5):
-    """Return the code of an answer, after a look at its shape and its signature."""
+    """Check the shape and signature of an answer, and return its code."""
     content = response.json()
     assert response.status_code == 200
     assert content["hash"] == md5(f"{content['error_code']}::{content['error_text']}::{KEY}")
@@ -62,13 +62,13 @@ def checked(response, md5):
 
 @pytest.fixture
 def md5():
-    """Return the MD5 of a text, as JustClick writes it."""
+    """Return a function that gives a text's MD5 in JustClick's form."""
     return lambda text: hashlib.md5(text.encode()).hexdigest()
 
 
 @pytest.mark.parametrize(("query", "signature"), VECTORS.values(), ids=VECTORS)
 def test_signatures_made_by_php_are_right(query, signature, md5):
-    """The query that is signed is rebuilt as PHP builds it, wherever the hash stands among the parameters."""
+    """The signed query is rebuilt as PHP builds it, wherever the hash is among the parameters."""
     for body in (f"{query}&hash={signature}", f"hash={signature}&{query}"):
         parameters = parse_form(body.encode())
         assert parameters.pop(b"hash") == signature.encode()
@@ -87,19 +87,19 @@ def test_signatures_made_by_php_are_right(query, signature, md5):
     ],
 )
 def test_an_order_is_taken(sandbox, md5, query, status):
-    """A right request is answered with a signed 0, and remembered without its signature."""
+    """A right request gets a signed 0, and the sandbox remembers it without its signature."""
     response = sandbox.justclick(query)
 
     assert response.json()["error_text"] == "ok"
     assert checked(response, md5) == 0
-    (held,) = sandbox.admin("orders", provider="justclick", id="100000")["orders"]
-    assert held["history"][0]["status"] == status
-    assert held["payload"]["bill_id"] == "100000"
-    assert "hash" not in held["payload"]
+    (remembered,) = sandbox.admin("orders", provider="justclick", id="100000")["orders"]
+    assert remembered["history"][0]["status"] == status
+    assert remembered["payload"]["bill_id"] == "100000"
+    assert "hash" not in remembered["payload"]
 
 
 def test_the_hash_may_stand_anywhere(sandbox, md5):
-    """The signature is found in front of the other parameters too."""
+    """The signature is also found before the other parameters."""
     signature = md5(f"{SENT}::{LOGIN}::{KEY}")
 
     assert checked(sandbox.justclick_body(f"hash={signature}&{SENT}"), md5) == 0
@@ -117,7 +117,7 @@ def test_the_hash_may_stand_anywhere(sandbox, md5):
     ],
 )
 def test_requests_that_are_not_signed_are_refused(sandbox, md5, body, code):
-    """No data is code 2, no hash 1, a wrong hash 4; each is a refused request."""
+    """No data is code 2, no hash code 1, and a wrong hash code 4; each is a refused request."""
     assert checked(sandbox.justclick_body(body), md5) == code
     stats = sandbox.admin("stats")["justclick"]
     assert (stats["refused"], stats["rejected"], stats["orders"]) == (1, 0, 0)
@@ -127,18 +127,18 @@ def test_requests_that_are_not_signed_are_refused(sandbox, md5, body, code):
     "signed", [f"{SENT}::other::{KEY}", f"{SENT}::{LOGIN}::other", f"{SENT}{KEY}", SENT, f"{SENT}::{LOGIN}::{KEY} "]
 )
 def test_a_signature_of_something_else_is_wrong(sandbox, md5, signed):
-    """Another login, another key, or another way to sign is code 4; so is the right one in capitals."""
+    """Another login, another key or another way to sign is code 4; so is the right signature in capitals."""
     assert checked(sandbox.justclick(SENT, signature=md5(signed)), md5) == 4
     assert checked(sandbox.justclick(SENT, signature=md5(f"{SENT}::{LOGIN}::{KEY}").upper()), md5) == 4
 
 
 def test_a_tilde_that_is_not_encoded_is_wrong(sandbox, md5):
-    """A client that signs a bare tilde signs something else than PHP does."""
+    """PHP encodes a tilde before it signs, so a signature of a bare tilde is wrong."""
     assert checked(sandbox.justclick("bill_id=1&status=sent&date=1362254400&rpo=~"), md5) == 4
 
 
 def test_only_a_form_is_understood(sandbox, md5):
-    """JSON is no data."""
+    """A JSON body counts as no data."""
     response = sandbox.request("POST", "/justclick/api/UpdateOrderStatus", json={"bill_id": "1"})
 
     assert checked(response, md5) == 2
@@ -166,14 +166,14 @@ def test_only_a_form_is_understood(sandbox, md5):
     ],
 )
 def test_a_wrong_order_is_rejected(sandbox, md5, query, code):
-    """An order that is signed but wrong gets its code, and counts as rejected, not as a refused request."""
+    """A signed but wrong order gets its code, and counts as rejected, not as a refused request."""
     assert checked(sandbox.justclick(query), md5) == code
     stats = sandbox.admin("stats")["justclick"]
     assert (stats["rejected"], stats["refused"], stats["accepted"]) == (1, 0, 0)
 
 
 def test_bills_can_be_made_unknown(sandbox, md5):
-    """A fault that refuses orders makes bill numbers unknown, with 302 or the code it names."""
+    """A fault that refuses orders makes bill numbers unknown, with code 302 or the fault's own code."""
     sandbox.fault(
         {"provider": "justclick", "kind": "refuse_orders", "order_ids": ["7"]},
         {
@@ -191,7 +191,7 @@ def test_bills_can_be_made_unknown(sandbox, md5):
 
 
 def test_an_answer_can_be_badly_signed(sandbox, md5):
-    """A bad signature comes with an order that was taken, and only as often as asked."""
+    """A bad signature comes with a taken order, and only as often as the fault says."""
     sandbox.fault({"kind": "bad_signature", "next": 1})
 
     content = sandbox.justclick(SENT).json()
@@ -203,7 +203,7 @@ def test_an_answer_can_be_badly_signed(sandbox, md5):
 
 
 def test_credentials_are_settable(strange_sandbox, order, md5):
-    """Each service asks for the credentials that the sandbox was started with, in any script."""
+    """Each service requires the credentials that the sandbox was started with, in any script."""
     query = "bill_id=1&status=cancel"
     signature = md5(f"{query}::логин::секретный ключ")
 
@@ -218,6 +218,6 @@ def test_credentials_are_settable(strange_sandbox, order, md5):
 
 
 def test_unknown_credentials_are_refused():
-    """A misspelled credential does not go unnoticed."""
+    """A misspelled credential is an error."""
     with pytest.raises(ValueError, match="yespo_kee"):
         new_services({"yespo_kee": "x"})

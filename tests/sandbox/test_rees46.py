@@ -13,7 +13,7 @@ PATH = "/rees46/import/sync_orders"
 
 @pytest.mark.parametrize("provider", ["rees46", "personaclick"])
 def test_orders_are_taken(sandbox, provider):
-    """A right request is answered with success and remembered by the service it went to, and by no other."""
+    """A right request gets a success, and only the addressed service remembers its orders."""
     response = sandbox.rees46([{"id": "1", "status": 0}, {"id": "msk2", "status": 1}, ONE], provider)
 
     assert (response.status_code, response.json()) == (200, {"status": "success"})
@@ -75,7 +75,7 @@ def test_malformed_orders_mail_the_shop(sandbox, orders):
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"a": NaN}', b"\xff{}", b"[" * 100_000])
 def test_a_body_that_is_no_json_object_mails_the_shop(sandbox, body):
-    """What can't be read as a JSON object is refused with 400 and an error mail."""
+    """A body that is not a JSON object is refused with 400 and an error mail."""
     response = sandbox.request("POST", PATH, data=body, headers={"Content-Type": "application/json"})
 
     assert response.status_code == 400
@@ -83,7 +83,7 @@ def test_a_body_that_is_no_json_object_mails_the_shop(sandbox, body):
 
 
 def test_a_thousand_orders_are_taken(sandbox):
-    """1000 orders are not too many."""
+    """One request may hold 1000 orders."""
     assert sandbox.rees46([{"id": str(number), "status": 1} for number in range(1000)]).status_code == 200
     assert sandbox.admin("stats")["rees46"]["accepted"] == 1000
 
@@ -99,7 +99,7 @@ def test_a_thousand_orders_are_taken(sandbox):
     ],
 )
 def test_wrong_credentials_are_refused_without_a_mail(sandbox, envelope, status):
-    """An unknown shop is a 401 and a wrong secret a 403; nobody is mailed, nothing is taken."""
+    """An unknown shop is a 401 and a wrong secret a 403; no mail is sent, and no order is taken."""
     response = sandbox.rees46([ONE], **envelope)
 
     assert response.status_code == status
@@ -117,7 +117,7 @@ def test_another_content_type_is_refused(sandbox):
 
 
 def test_an_order_refused_by_a_fault_is_told_by_mail_only(sandbox):
-    """A single bad order is not in the answer: the others are taken and the shop is mailed."""
+    """The answer does not name a single bad order: the others are taken, and a mail goes to the shop."""
     sandbox.fault({"provider": "rees46", "kind": "refuse_orders", "order_ids": ["2"]})
 
     response = sandbox.rees46([{"id": "1", "status": 1}, {"id": "2", "status": 1}])

@@ -16,20 +16,20 @@ HEADERS = {
 
 
 def test_an_order_is_taken_and_raises_an_event(sandbox, order):
-    """A right order is answered with 200 and ids, remembered as sent, and raises the event of its status."""
+    """A right order gets a 200 with ids, is remembered unchanged, and raises the event of its status."""
     response = sandbox.yespo([order])
 
     assert response.status_code == 200
     assert set(response.json()) == {"id", "asyncSessionId"}
-    (held,) = sandbox.admin("orders", provider="yespo", id="A-1")["orders"]
-    assert held["payload"] == order
-    assert held["history"][0]["status"] == "DELIVERED"
+    (remembered,) = sandbox.admin("orders", provider="yespo", id="A-1")["orders"]
+    assert remembered["payload"] == order
+    assert remembered["history"][0]["status"] == "DELIVERED"
     (event,) = sandbox.admin("events")["events"]
     assert (event["kind"], event["name"], event["order_id"]) == ("event", "orderDELIVERED", "A-1")
 
 
 def test_a_repeated_order_raises_a_second_event(sandbox, order):
-    """The same order sent twice is one order, two changes and two mails."""
+    """An order that is sent twice is one order with two changes and two mails."""
     sandbox.yespo([order])
     sandbox.yespo([order])
 
@@ -39,7 +39,7 @@ def test_a_repeated_order_raises_a_second_event(sandbox, order):
 
 @pytest.mark.parametrize("number", ["19.90", "19.899999999999999", "1000", "1E+2", "123456789012345678.01", "0"])
 def test_numbers_are_shown_as_they_came(sandbox, order, number):
-    """Money is shown with the very digits that were sent."""
+    """The admin shows money with exactly the digits of the request."""
     body = json.dumps({"orders": [order | {"totalCost": "MONEY"}]}).replace('"MONEY"', number)
 
     assert sandbox.yespo([], json=None, data=body, headers=HEADERS).status_code == 200
@@ -86,7 +86,7 @@ def test_numbers_are_shown_as_they_came(sandbox, order, number):
     ids=str,
 )
 def test_one_bad_order_refuses_the_whole_batch(sandbox, order, change):
-    """A field that is wrong or missing is a 400 with a message, and the good order beside it is not taken."""
+    """A wrong field is a 400 with a message, and the good order of the same request is not taken."""
     good = order | {"externalOrderId": "A-2"}
 
     response = sandbox.yespo([good, order | change])
@@ -109,7 +109,7 @@ def test_required_fields_are_missed(sandbox, order, field):
 
 
 def test_an_order_needs_an_email_or_a_phone(sandbox, order):
-    """One of the two is enough, and neither is too little."""
+    """An order needs an email or a phone; one of them is enough."""
     without_phone = {name: value for name, value in order.items() if name != "phone"}
     without_email = {name: value for name, value in order.items() if name != "email"}
     without_both = {name: value for name, value in without_phone.items() if name != "email"}
@@ -134,7 +134,7 @@ def test_items_need_all_of_six_fields(sandbox, order, field):
 
 @pytest.mark.parametrize(("field", "value"), [("quantity", 1.5), ("quantity", "1"), ("cost", "990"), ("category", 1)])
 def test_items_need_right_types(sandbox, order, field, value):
-    """An item with a field of another type is a 400."""
+    """An item whose field has another type is a 400."""
     order["items"][0][field] = value
 
     assert sandbox.yespo([order]).status_code == 400
@@ -144,14 +144,14 @@ def test_items_need_right_types(sandbox, order, field, value):
     "date", ["2026-03-08T09:30:00Z", "2017-05-14T10:11:10.7022176+03:00", "2026-03-08T09:30:00-11:30"]
 )
 def test_dates_with_an_offset_are_right(sandbox, order, date):
-    """Any offset and any fraction of a second will do, and so will an order without items."""
+    """A date may have any offset and any fraction of a second; an order may have no items."""
     del order["items"]
 
     assert sandbox.yespo([order | {"date": date}]).status_code == 200
 
 
 def test_the_number_of_orders_is_limited(sandbox, order):
-    """1000 orders are taken; none, 1001, one object, or the same order twice are refused."""
+    """1000 orders are taken; no order, 1001 orders, one bare object, or an order twice are refused."""
     many = [order | {"externalOrderId": str(number)} for number in range(1001)]
 
     assert sandbox.yespo(many[:1000]).status_code == 200
@@ -180,7 +180,7 @@ def test_the_key_is_asked_for(sandbox, order, authorization):
 
 
 def test_the_body_must_be_json(sandbox):
-    """Another content type is a 415, and a body that is no JSON a 400."""
+    """Another content type is a 415, and a body that is not JSON is a 400."""
     for content_type, body, status in [("text/plain", "{}", 415), ("application/json", "{", 400)]:
         headers = HEADERS | {"Content-Type": content_type}
         assert sandbox.yespo([], json=None, data=body, headers=headers).status_code == status
@@ -188,7 +188,7 @@ def test_the_body_must_be_json(sandbox):
 
 @pytest.mark.parametrize("shape", ["list", "object", "unknown"])
 def test_failed_orders_are_listed_in_a_200(sandbox, order, shape):
-    """Refused orders are in the answer in the shape asked for; the others of the batch are taken."""
+    """The answer lists refused orders in the fault's shape; the others of the batch are taken."""
     sandbox.fault({"provider": "yespo", "kind": "refuse_orders", "order_ids": ["A-1"], "shape": shape})
 
     response = sandbox.yespo([order, order | {"externalOrderId": "A-2"}])
@@ -205,4 +205,4 @@ def test_failed_orders_are_listed_in_a_200(sandbox, order, shape):
     )
     stats = sandbox.admin("stats")["yespo"]
     assert (stats["accepted"], stats["rejected"], stats["mails"], stats["refused"]) == (1, 1, 1, 0)
-    assert [held["id"] for held in sandbox.admin("orders")["orders"]] == ["A-2"]
+    assert [remembered["id"] for remembered in sandbox.admin("orders")["orders"]] == ["A-2"]
