@@ -1,4 +1,4 @@
-"""The lock: four processes load one destination, one of them is stopped, one loses its session in mid-request."""
+"""The lock: four processes load one destination; one is stopped, and one loses its session in mid-request."""
 
 import multiprocessing
 import os
@@ -27,7 +27,7 @@ HOURS = 8
 ORDERS = 3000
 STOPPED_S = 30
 TRIES = 5
-WAIT_S = 120  # on a machine that has much else to do
+WAIT_S = 120  # enough for a busy machine
 # The sender whose session holds the lock, by the process id in its session's name.
 HOLDER = """
     select pid, substr(application_name, 8)::int from pg_stat_activity
@@ -35,16 +35,16 @@ HOLDER = """
       and pid in (select pid from pg_locks where locktype = 'advisory' and granted)
 """
 ACTIVE = "select from pg_stat_activity where state = 'active'"
-UNDER_WAY = "select count(*) from batches where begun_at is not null and outcome is null"
+IN_FLIGHT = "select count(*) from batches where begun_at is not null and outcome is null"
 
 
 @pytest.fixture
 def world(postgres_server: sa.URL, tmp_path: Path) -> Iterator[World]:
-    """A source with some hours of changes, an empty ledger, and a sandbox whose answers take their time."""
+    """A source with some hours of changes, an empty ledger, and a sandbox with slow answers."""
     name = f"lock_{os.urandom(4).hex()}"
     with psycopg.connect(libpq_address(postgres_server), autocommit=True) as connection:
         connection.execute(f"create database {name}")
-        connection.execute(f"alter database {name} set datestyle = 'ISO'")  # the verdict's own client reads no other
+        connection.execute(f"alter database {name} set datestyle = 'ISO'")  # the verdict's client reads only this form
     address = libpq_address(postgres_server.set(database=name))
     shop.fill(address, ORDERS, 0, HOURS, random.Random(1))
     schema.upgrade(sa.create_engine(postgres_server.set(database=name)))
@@ -57,7 +57,7 @@ def world(postgres_server: sa.URL, tmp_path: Path) -> Iterator[World]:
 
 
 def keep_loading(world: World, runs: list[Run]) -> None:
-    """Do all runs, each task until it is done, as a process that knows of no others."""
+    """Do all runs, each task until it is done, without knowledge of the other processes."""
     for run in runs:
         for task in TASKS:
             for try_number in range(1, TRIES + 1):
@@ -74,7 +74,7 @@ def _ends_with_try_again(world: World, run: Run, task: str, try_number: int) -> 
 
 
 def overlapping(destination: str, sender: int) -> list[Run]:
-    """Return windows of three hours that overlap, in another order for each sender."""
+    """Return overlapping windows of three hours, in another sequence for each sender."""
     starts = list(range(HOURS - 2))
     starts = [starts, starts[::-1], starts[1::2] + starts[::2], starts[::2] + starts[1::2]][sender]
     hours = [shop.FIRST_HOUR + timedelta(hours=start) for start in starts]
@@ -82,7 +82,7 @@ def overlapping(destination: str, sender: int) -> list[Run]:
 
 
 def wait_for(connection: psycopg.Connection, query: str) -> tuple[int, int]:
-    """Return the first answer to a query that has none yet."""
+    """Return the first row of a query, as soon as it has one."""
     deadline = time.monotonic() + WAIT_S
     while time.monotonic() < deadline:
         if row := connection.execute(query).fetchone():
@@ -92,36 +92,36 @@ def wait_for(connection: psycopg.Connection, query: str) -> tuple[int, int]:
 
 
 def lose_a_session_in_mid_request(connection: psycopg.Connection) -> None:
-    """End the session of a sender whose request is under way; it stands still meanwhile, lest its answer be first."""
+    """End the session of a sender with a request in flight; stop it meanwhile, so that no answer comes first."""
     deadline = time.monotonic() + WAIT_S
     while time.monotonic() < deadline:
         session, sender = wait_for(connection, HOLDER)
         os.kill(sender, signal.SIGSTOP)
         try:
             wait_for(connection, f"select 0, 0 where not exists ({ACTIVE} and pid = {session})")
-            if connection.execute(UNDER_WAY).fetchone() == (1,):
+            if connection.execute(IN_FLIGHT).fetchone() == (1,):
                 connection.execute("select pg_terminate_backend(%s)", (session,))
                 return
         finally:
             os.kill(sender, signal.SIGCONT)
         time.sleep(0.1)
-    raise AssertionError("no request was under way")
+    raise AssertionError("no request was in flight")
 
 
 @pytest.mark.parametrize("destination", ["rees46", "yespo"])
 def test_four_at_once(world, destination):
-    """With one stopped in its lock and one that loses its session nothing is older, nothing twice but by rule."""
+    """No state goes back and only repeatable codes come twice, though one sender stops and one loses its session."""
     processes = multiprocessing.get_context("forkserver")
     processes.set_forkserver_preload(["chaos.driver"])
     runs = [overlapping(destination, sender) for sender in range(4)]
-    senders = [processes.Process(target=keep_loading, args=(world, its)) for its in runs]
+    senders = [processes.Process(target=keep_loading, args=(world, own_runs)) for own_runs in runs]
     for sender in senders:
         sender.start()
     try:
         with psycopg.connect(world.ledger, autocommit=True) as connection:
             _, stopped = wait_for(connection, HOLDER)
             os.kill(stopped, signal.SIGSTOP)
-            time.sleep(1)  # what was under way is answered
+            time.sleep(1)  # until the requests in flight are answered
             requests = world.admin("GET", "stats")[destination]["requests"]
             time.sleep(STOPPED_S)
             assert world.admin("GET", "stats")[destination]["requests"] == requests
@@ -135,7 +135,7 @@ def test_four_at_once(world, destination):
     finally:
         for sender in senders:
             sender.kill()
-    report = write_report(world, [run for its in runs for run in its])
+    report = write_report(world, [run for own_runs in runs for run in own_runs])
     judgement = next(found for found in judge(world.source, world.sandbox, report) if found.service == destination)
     assert judgement.differences == []
     assert judgement.taken > ORDERS

@@ -1,4 +1,4 @@
-"""The ledger against a model: any mix of runs, retries, crashes, clears, decisions and changes of the source."""
+"""The ledger against a model, under any mix of runs, retries, crashes, clears, decisions and source changes."""
 
 import json
 import uuid
@@ -20,8 +20,8 @@ from include.order_sync.providers import rees46
 from include.order_sync.providers.base import Answer, Credentials, Provider
 from include.order_sync.staging.partition_hash import partition_hash
 
-# Like the four services: nothing held, newest; all held, newest; some held, every change, one order a request. And like
-# a destination that asks for every change of a service that takes several orders a request.
+# The first, second and last kind are like the four services: no code held, all held, some held with one order a
+# request. The third is like a destination that sends every change to a service with several orders a request.
 KINDS = {
     "sets states": replace(rees46.PROVIDER, max_orders=2),
     "mails": replace(rees46.PROVIDER, max_orders=2, held_codes=frozenset({0, 1, 2})),
@@ -34,14 +34,14 @@ FATES = ["taken", "not taken", "lost before", "lost after", "crash before", "cra
 
 @dataclass
 class Service:
-    """A service in memory, with what must hold of each request; it keeps the model's view of each order.
+    """A service in memory. It checks each request, and keeps the model's view of each order.
 
     Args:
-        provider: whose rule about sends in doubt.
-        fates: of the next requests; after them all is taken.
-        history: order -> the changes (hour, code) that it took.
-        reached: order -> the newest hour that was attempted, or shown with nothing to send.
-        code: order -> the code that it surely has.
+        provider: with the rule about sends in doubt.
+        fates: of the next requests; all later ones are taken.
+        history: order -> the changes (hour, code) that the service took.
+        reached: order -> the newest hour that a run attempted, or read without a send.
+        code: order -> the code that the service certainly has.
         held: order -> the change in doubt that must not be repeated without a decision.
     """
 
@@ -53,7 +53,7 @@ class Service:
     held: dict[str, tuple[int, str]] = field(default_factory=dict)
 
     def send(self, _session, _url, request) -> Answer:
-        """Check a request, and let it have its fate."""
+        """Check a request, and give it its fate."""
         changes = {order["id"]: (order["hour"], str(order["status"])) for order in json.loads(request.body)["orders"]}
         for order, (hour, code) in changes.items():
             self._check(order, hour, code)
@@ -79,30 +79,30 @@ class Service:
         reached, has = self.reached.get(order, -1), self.code.get(order)
         assert hour >= reached, f"{order}: an older state was sent"
         assert hour > reached or has is None, f"{order}: a change was sent twice"
-        assert code != has, f"{order}: what the service has was sent again"
+        assert code != has, f"{order}: the service's present code was sent again"
         if order in self.held:
             held_hour, held_code = self.held[order]
             assert hour > held_hour, f"{order}: a held change was sent without a decision"
             assert code != held_code, f"{order}: a held status was sent without a decision"
 
     def shown(self, newest: dict[str, int]) -> None:
-        """Note that a run has ended that has shown these newest hours of orders: none before them may be sent."""
+        """Note the newest hours of orders in a run that has ended: no older hour of theirs may be sent."""
         for order, hour in newest.items():
             if order not in self.held:
                 self.reached[order] = max(hour, self.reached[order])
 
     def shows(self, order: str) -> bool:
-        """Whether a person who looks finds the held change of the order."""
+        """Whether the service shows the held change of the order to a person."""
         return self.held[order] in self.history.get(order, [])
 
     def decided(self, order: str, decision: str) -> None:
-        """Note what a person has decided about a held order."""
+        """Note a person's decision about a held order."""
         _, code = self.held.pop(order)
         self.code[order] = code if decision == "accept" else None
 
 
 class LedgerMachine(RuleBasedStateMachine):
-    """Runs of one destination; an hour is a version, three hours are of one time and differ in rank."""
+    """Runs of one destination; an hour is a version, and three hours share one time and differ in rank."""
 
     def __init__(self, engine: sa.Engine, patch: pytest.MonkeyPatch) -> None:
         super().__init__()
@@ -113,10 +113,10 @@ class LedgerMachine(RuleBasedStateMachine):
         self.begun = 0
         self.unfinished: dict[str, tuple[pd.DataFrame, int]] = {}
 
-    # Chance alone chooses: Hypothesis leaves rules out and repeats examples with small changes, and then few runs meet.
+    # True chance makes each choice: Hypothesis would omit rules and repeat similar examples, and then few runs meet.
     @initialize(dice=st.randoms(use_true_random=True))
     def choose(self, dice):
-        """One kind of service for each example."""
+        """Choose one kind of service for each example."""
         self.dice = dice
         self.provider = KINDS[dice.choice(sorted(KINDS))]
         self.service = Service(self.provider)
@@ -124,7 +124,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule()
     def step(self):
-        """What may happen next."""
+        """Do one possible next step."""
         may = [self.run, self.run]
         may += [self.clear] if self.windows else []
         may += [self.retry, self.retry] if self.unfinished else []
@@ -132,7 +132,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.dice.choice(may)()
 
     def run(self):
-        """The source shows some more changes, maybe late, and a new run reads a window."""
+        """Add some changes to the source, maybe late ones, and let a new run read a window."""
         for _ in range(self.dice.randint(0, 3)):
             change = (self.dice.randint(0, LAST_HOUR), self.dice.choice("AB"))
             self.source.setdefault(change, self.dice.choice("012"))
@@ -141,19 +141,19 @@ class LedgerMachine(RuleBasedStateMachine):
         self._begin((start, end), self._fates())
 
     def clear(self):
-        """A run is cleared: it reads its window anew, and counts anew."""
+        """Clear a run: it reads its window again, and counts from zero."""
         self._begin(self.dice.choice(self.windows), self._fates())
 
     def retry(self):
-        """A run is tried again, with the parts that it has staged."""
+        """Try a run again, with its staged parts."""
         self._try(self.dice.choice(list(self.unfinished)), self._fates())
 
     def decide(self):
-        """A person has looked a held order up."""
+        """Let a person decide about a held order."""
         self._decide(self.dice.choice(sorted(self.service.held)))
 
     def teardown(self):
-        """When all is decided and a run has read everything, each order's newest status is there, and stays."""
+        """After all decisions and a run over all hours, the service has the newest statuses; nothing is sent again."""
         for order in list(self.service.held):
             self._decide(order)
         for requests_allowed in (True, False):
@@ -164,7 +164,7 @@ class LedgerMachine(RuleBasedStateMachine):
         assert {order: taken[-1][1] for order, taken in self.service.history.items()} == newest
 
     def _fates(self) -> list[str]:
-        """Return what becomes of a try's first requests; all is taken in every other try."""
+        """Return the fates of a try's first requests; in every second try all are taken."""
         return self.dice.choices(FATES, k=self.dice.choice([0, 0, 0, 1, 2, 3]))
 
     def _begin(self, window: tuple[int, int], fates: list[str]) -> None:
@@ -197,7 +197,7 @@ class LedgerMachine(RuleBasedStateMachine):
         del self.unfinished[run]
 
     def _ready(self, start: int, end: int) -> pd.DataFrame:
-        """Return what transform gives of a window."""
+        """Return the ready orders of a window."""
         rows = [(order, hour, code) for (hour, order), code in sorted(self.source.items()) if start <= hour <= end]
         ready = pd.DataFrame(rows, columns=["order_id", "hour", "code"]).astype({"order_id": "str", "code": "str"})
         time, ready["rank"] = divmod(ready["hour"].astype("int64"), 3)
@@ -210,7 +210,7 @@ class LedgerMachine(RuleBasedStateMachine):
         return ready if self.provider.changes == "every" else ready.drop_duplicates("order_id", keep="last")
 
     def _decide(self, order: str) -> None:
-        # What a crash has left is listed as held from the next session on.
+        # The next session lists the orders of a crash as held.
         with open_session(self.engine, "ledger", destination=self.destination, run="look", try_number=1) as ledger:
             decision = "accept" if self.service.shows(order) else "resend"
             with ledger.transaction() as cursor:
@@ -219,13 +219,13 @@ class LedgerMachine(RuleBasedStateMachine):
 
 
 def _encrypt_nothing(_orders, _reasons, _messages) -> list:
-    """The machine's orders come from no staged row."""
+    """Return no entries: the machine's orders have no staged rows."""
     return []
 
 
 def test_the_ledger_keeps_the_promise(ledger, monkeypatch):
-    """Nothing older, nothing twice but in doubt by rule, nothing held without a decision; in the end the newest."""
-    # The service is this very process: it is at work on nothing when its sender has crashed.
+    """No older state, no repetition but by rule, no held order without a decision; in the end the newest status."""
+    # The service is part of this process: after a crash of its sender it processes nothing.
     monkeypatch.setattr("include.order_sync.ledger.session.LOST_SENDER_WAIT_S", 0)
     run_state_machine_as_test(
         lambda: LedgerMachine(ledger, monkeypatch),

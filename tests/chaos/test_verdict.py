@@ -1,4 +1,4 @@
-"""The verdict itself: it finds what it is there to find, and `make chaos` passes it."""
+"""The verdict itself: it finds each breach of the promise, and a short `make chaos` passes it."""
 
 import json
 import subprocess
@@ -13,15 +13,15 @@ from sandbox.registry import SERVICES
 
 ROOT = Path(__file__).parents[2]
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
-CHANGES = [("1", True, word, NOON) for word in ("new", "paid", "shipped", "delivered")]
+CHANGES = [("1", True, status_label, NOON) for status_label in ("new", "paid", "shipped", "delivered")]
 FIGURES = dict.fromkeys(("superseded", "skipped", "rejected", "unchanged", "stale", "held", "not_for_provider"), 0)
 
 
 def differences(service, taken, *, held=(), sent_again=None) -> list[str]:
-    """Return what the verdict says of the one order."""
+    """Return the verdict's differences for the one order."""
     listed = dict.fromkeys(held, "code")
-    known = SERVICES[service]
-    facts = Facts(known.max_orders, known.codes, known.repeatable_codes)
+    sandbox_service = SERVICES[service]
+    facts = Facts(sandbox_service.max_orders, sandbox_service.codes, sandbox_service.repeatable_codes)
     return judge_orders(service, facts, CHANGES, {"1": taken}, listed, {"1": sent_again or {}}).differences
 
 
@@ -30,12 +30,12 @@ def differences(service, taken, *, held=(), sent_again=None) -> list[str]:
     [("rees46", [0, 1]), ("rees46", [1]), ("yespo", ["INITIALIZED", "DELIVERED"]), ("justclick", ["paid", "sent"])],
 )
 def test_what_was_promised_is_no_difference(service, taken):
-    """The newest status, with or without those before it, each once."""
+    """The newest status is right, with or without the earlier ones, each once."""
     assert differences(service, taken) == []
 
 
 @pytest.mark.parametrize(
-    ("service", "taken", "said"),
+    ("service", "taken", "message"),
     [
         ("rees46", [0], "the newest is 1"),
         ("yespo", [], "the newest is DELIVERED"),
@@ -44,13 +44,13 @@ def test_what_was_promised_is_no_difference(service, taken):
         ("justclick", ["paid", "return"], "the newest is sent"),
     ],
 )
-def test_each_fault_is_found(service, taken, said):
-    """An order lost, an older state on top, a change taken twice, a status that the source never had."""
-    assert said in " ".join(differences(service, taken))
+def test_each_fault_is_found(service, taken, message):
+    """The verdict finds a lost order, an older state on top, a repeated change, and a status unknown to the source."""
+    assert message in " ".join(differences(service, taken))
 
 
 def test_only_what_is_listed_is_excused():
-    """A held order may lack its newest status; a repetition must be listed, and never at Yespo or of a payment."""
+    """A held order may lack its newest status; a listed repetition is right only for a repeatable code."""
     assert differences("yespo", ["INITIALIZED"], held=["1"]) == []
     assert differences("rees46", [0, 0, 1], sent_again={"0": 1}) == []
     assert differences("rees46", [0, 0, 0, 1], sent_again={"0": 1})
@@ -60,7 +60,7 @@ def test_only_what_is_listed_is_excused():
 
 @pytest.mark.parametrize(("rows", "orders", "accepted", "holds"), [(4, 4, 4, True), (4, 4, 3, False), (3, 3, 3, False)])
 def test_both_sums_are_counted_against_the_source(rows, orders, accepted, holds):
-    """A run whose figures do not add up, or that has read fewer rows than the source has, is a difference."""
+    """A run whose figures do not balance, or that has missed rows of the source, is a difference."""
     figures = {**FIGURES, "rows": rows, "orders": orders, "accepted": accepted}
     window = {"start": "2026-11-21T12:00:00+00:00", "end": "2026-11-21T13:00:00+00:00"}
     run = {"destination": "rees46", "run": "hourly", **window, "figures": figures}
@@ -68,7 +68,7 @@ def test_both_sums_are_counted_against_the_source(rows, orders, accepted, holds)
 
 
 def test_the_verdict_knows_nothing_of_what_it_judges():
-    """It imports nothing of the project's, so that no mistake is on both sides."""
+    """The verdict imports nothing of the project, so no mistake is on both sides."""
     ours = {"include", "sandbox", "demo", "pandas", "order_sync_airflow"}
     code = f"import sys, chaos.verdict; print(*{ours} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
@@ -76,7 +76,7 @@ def test_the_verdict_knows_nothing_of_what_it_judges():
 
 
 def test_the_promise_holds_in_a_short_storm(tmp_path):
-    """The form of one minute of `make chaos`."""
+    """The promise holds in the one-minute form of `make chaos`."""
     command = [sys.executable, "-m", "chaos", "--short", "--folder", str(tmp_path / "chaos")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
