@@ -1,4 +1,4 @@
-"""Any provider's delivery, against the sandbox over real HTTP."""
+"""The delivery of any provider, against the sandbox over real HTTP."""
 
 import uuid
 from collections import Counter
@@ -29,16 +29,16 @@ from tests.sandbox.conftest import Client, serve
 
 
 def providers_with(has: Callable[[Provider], object]) -> pytest.MarkDecorator:
-    """Parametrise a test by `provider`: those that have something, of which there must be one."""
+    """Parametrise a test by `provider`: all that meet a condition; at least one must."""
     found = [provider for provider in PROVIDERS.values() if has(provider)]
-    assert found, "no provider has it: this test would prove nothing"
+    assert found, "no provider meets the condition: this test would prove nothing"
     return pytest.mark.parametrize("provider", found, ids=[provider.name for provider in found])
 
 
 def for_each(name: str, values: Callable[[Provider], Iterable[Any]]) -> pytest.MarkDecorator:
-    """Parametrise a test by `provider` and one more argument: each of the values that each provider has."""
+    """Parametrise a test by `provider` and one more argument: each of the provider's values."""
     found = [(provider, value) for provider in PROVIDERS.values() for value in values(provider)]
-    assert found, "no provider has it: this test would prove nothing"
+    assert found, "no provider has a value: this test would prove nothing"
     return pytest.mark.parametrize(("provider", name), found, ids=[f"{p.name}-{_name(value)}" for p, value in found])
 
 
@@ -47,13 +47,13 @@ def _name(value: Any) -> str:
 
 
 def statuses_by_rule(provider: Provider, *, held: bool) -> list[OrderStatus]:
-    """Return the statuses whose sends in doubt are held, or repeated; the first one of each code."""
+    """Return one status for each code whose sends in doubt are held, or else repeated."""
     by_code = {code: status for status, code in reversed(provider.statuses.items())}
     return [by_code[code] for code in provider.codes if (code in provider.held_codes) is held]
 
 
 def with_another(provider: Provider, *, held: bool) -> list[tuple[OrderStatus, OrderStatus]]:
-    """Return the first status whose sends in doubt are held, or repeated, and one of another code; else nothing."""
+    """Return the first status of that rule with a status of another code, or nothing if there is none."""
     return [
         (status, other)
         for status in statuses_by_rule(provider, held=held)
@@ -73,7 +73,7 @@ repeated_and_another = for_each("statuses", lambda provider: with_another(provid
 
 
 def rules_for(provider: Provider, codes: Mapping[OrderStatus, Code] | None = None) -> Rules:
-    """Return the rules by which every change of an order is built for a provider, or for a destination's own codes."""
+    """Return the rules that build every change of an order for a provider, or with a destination's own codes."""
     return Rules(
         timezone="UTC",
         latest=datetime(2100, 1, 1, tzinfo=UTC),
@@ -87,7 +87,7 @@ def rules_for(provider: Provider, codes: Mapping[OrderStatus, Code] | None = Non
 
 
 def orders(ids: Sequence[str], status: str | None = None, at: str = "2026-11-21T10:00:00Z") -> pd.DataFrame:
-    """Return raw rows in which every provider finds all that it needs; `ready` chooses a status where none is given."""
+    """Return raw rows that are complete for every provider; without a status, `ready` chooses one."""
     given = {
         "status": status,
         "status_changed_at": at,
@@ -104,8 +104,8 @@ def orders(ids: Sequence[str], status: str | None = None, at: str = "2026-11-21T
         "items": '[{"item_id":"7","name":"Lamp","quantity":2,"cost":9.95,"url":"https://s.example/7","image_url":"i"}]',
     }
     rows = [
-        {**given, "order_id": id_, "bill_id": id_, "origin": "test", "line": place + 1, "position": place}
-        for place, id_ in enumerate(ids)
+        {**given, "order_id": id_, "bill_id": id_, "origin": "test", "line": position + 1, "position": position}
+        for position, id_ in enumerate(ids)
     ]
     raw = pa.Table.from_pylist(rows, RAW_SCHEMA)
     return raw.append_column("partition_hash", pa.array(partition_hashes(raw["order_id"]))).to_pandas()
@@ -122,7 +122,7 @@ def ready(provider: Provider, *raw: pd.DataFrame, codes: Mapping[OrderStatus, Co
 
 
 def encrypted(orders: pd.DataFrame, reasons: Sequence[str], _messages: Sequence[str]) -> list[QuarantineEntry]:
-    """Return entries for the quarantine, without staged rows behind them."""
+    """Return quarantine entries that have no staged rows."""
     return [
         QuarantineEntry(
             row.order_id, f"{row.order_id} {row.position}".encode(), [reason], b"encrypted", "test", row.position, None
@@ -139,7 +139,7 @@ def sandbox_address() -> Iterator[str]:
 
 @pytest.fixture
 def sandbox(sandbox_address: str) -> Iterator[Client]:
-    """That sandbox, with an empty memory."""
+    """The sandbox with an empty memory."""
     client = Client(sandbox_address)
     client.request("POST", "/__admin/reset")
     yield client
@@ -154,13 +154,13 @@ def provider(request: pytest.FixtureRequest) -> Provider:
 
 @pytest.fixture
 def credentials(provider: Provider, sandbox: Client) -> Credentials:
-    """The account that the sandbox knows."""
+    """The account at the sandbox."""
     return Credentials(f"{sandbox.url}/{provider.name}", *SERVICES[provider.name].account)
 
 
 @pytest.fixture
 def session() -> Iterator[requests.Session]:
-    """A session as the hooks give."""
+    """A session as a hook makes it."""
     with http.open_session("http://127.0.0.1") as session:
         yield session
 
@@ -169,9 +169,9 @@ def session() -> Iterator[requests.Session]:
 def deliver(
     provider: Provider, credentials: Credentials, session: requests.Session, ledger: sa.Engine
 ) -> Callable[..., DeliveryResult]:
-    """Deliver parts as one try of a run, and tell what became of them; an error carries it as `delivered`.
+    """Deliver parts as one try of a run, and return the result; an error carries it as `result`.
 
-    Keywords: `run`, its name; `credentials` and `provider`, others than the fixtures'; `connections`; all else are
+    Keywords: `run` is its name; `credentials` and `provider` replace the fixtures'; `connections`; all others are
     SendOptions.
     """
     destination = f"{provider.name} {uuid.uuid4()}"

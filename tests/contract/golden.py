@@ -1,6 +1,6 @@
 """The golden requests of a provider: `make golden NAME=...` writes them for a person to read and to commit.
 
-They are the requests of known orders, one of each status, for the account that the sandbox knows.
+They are the requests of known orders, one of each status, for the account at the sandbox.
 """
 
 import argparse
@@ -19,12 +19,12 @@ FOLDER = Path(__file__).parent / "golden"
 
 
 def path(provider: Provider) -> Path:
-    """Return where a provider's golden requests are kept."""
+    """Return the path of a provider's golden requests."""
     return FOLDER / f"{provider.name}.json"
 
 
 def requests(provider: Provider) -> list[dict[str, Any]]:
-    """Return the requests that a provider makes now: path, headers and body of each."""
+    """Return the requests that a provider makes at present: path, headers and body of each."""
     rows = [orders([str(100 + number)], status) for number, status in enumerate(provider.statuses)]
     payloads = ready(provider, *rows).sort_values("order_id")["payload"].tolist()
     made = [
@@ -37,7 +37,7 @@ def requests(provider: Provider) -> list[dict[str, Any]]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write a provider's golden requests, and show their bodies as they leave; return the exit code."""
+    """Write a provider's golden requests, and print the bodies as they are sent; return the exit code."""
     parser = argparse.ArgumentParser(prog="make golden", usage="make golden NAME=provider")
     parser.add_argument("name", choices=PROVIDERS, help="the provider")
     provider = PROVIDERS[parser.parse_args(arguments).name]

@@ -1,4 +1,4 @@
-"""What several changes of an order, halves, refusals and failures come to together, with a service in memory."""
+"""Several changes of an order, halves, refusals and failures together, with a service in memory."""
 
 import json
 import threading
@@ -45,7 +45,7 @@ PROVIDER = Provider(
 
 
 def ready(*rows: tuple[str, int, str]) -> pd.DataFrame:
-    """Return ready orders of (order, hour, code)."""
+    """Return ready orders from rows of (order, hour, code)."""
     made = pd.DataFrame(rows, columns=["order_id", "hour", "code"]).astype({"order_id": "str", "code": "str"})
     hours = pd.to_timedelta(made["hour"], unit="h")
     made["status_changed_at"] = (pd.Timestamp("2026-11-21", tz="UTC") + hours).dt.as_unit("us")
@@ -60,7 +60,7 @@ class Service:
 
     Args:
         answer: returns the verdicts of orders, each as (order, hour, code), or raises.
-        taken: the orders that it took.
+        taken: the orders that the service took.
     """
 
     def __init__(self) -> None:
@@ -80,14 +80,14 @@ class Service:
 
 @pytest.fixture
 def service(monkeypatch) -> Service:
-    """A service that takes everything, until told otherwise."""
+    """A service that takes everything by default."""
     monkeypatch.setattr(http, "send", lambda _session, _url, request: Answer(200, {}, request.body))
     return Service()
 
 
 @pytest.fixture
 def deliver(service, ledger) -> Callable[..., DeliveryResult]:
-    """Deliver parts as one try of a run; `session()` opens the ledger for it."""
+    """Deliver parts as one try of a run; `session()` opens its ledger session."""
     destination = f"hard {uuid.uuid4()}"
 
     def session(run: str = "run"):
@@ -113,13 +113,13 @@ def deliver(service, ledger) -> Callable[..., DeliveryResult]:
 
 
 def verdict_of(written: LedgerSession, order: str) -> str:
-    """Return what the ledger says of an order."""
+    """Return the ledger's verdict on an order."""
     states = attempts.states(written.look_ahead.find(ready((order, 0, FIRST)))).set_index("order_id")
     return states.loc[order, "verdict"]
 
 
 def refuse_whole_batches_with_bad(orders: list[list]) -> list[Verdict]:
-    """Refuse a batch for the order `bad`, and that order where it is alone."""
+    """Refuse a batch that holds the order `bad`, and reject that order where it is alone."""
     if "bad" in [order for order, _, _ in orders]:
         if len(orders) > 1:
             raise BatchRefusedError("HTTP 400", "")
@@ -139,7 +139,7 @@ def test_halves_do_not_overtake_later_changes(service, deliver, connections):
 
 
 def test_many_halves_at_once(service, deliver):
-    """However many batches under way are refused, each order is judged alone in the end."""
+    """Each order is judged alone in the end, however many batches in flight are refused."""
 
     def refuse(orders):
         raise BatchRefusedError("HTTP 400", "")
@@ -151,7 +151,7 @@ def test_many_halves_at_once(service, deliver):
 
 
 def test_a_held_order_stays_held_for_all_rows_of_its_code(service, deliver):
-    """Newer rows that bring nothing new do not make a send in doubt an accepted one."""
+    """Newer rows with the same code do not turn a send in doubt into an accepted one."""
 
     def doubt(orders):
         raise InDoubtError("lost")
@@ -168,7 +168,7 @@ def test_a_held_order_stays_held_for_all_rows_of_its_code(service, deliver):
 
 @pytest.mark.parametrize("results", [0, 1, 3])
 def test_a_missing_result_is_in_doubt(service, deliver, results):
-    """An answer with another number of results than orders accepts none of them."""
+    """An answer whose number of results differs from the number of orders accepts none of them."""
     service.answer = lambda _orders: [ACCEPTED] * results
     with pytest.raises(StopError, match="2 orders are held"):
         deliver(ready(("a", 1, FIRST), ("b", 1, FIRST)))
@@ -187,12 +187,12 @@ def test_an_answer_that_breaks_the_reader_is_in_doubt(service, deliver, error):
 
 
 def refuse_the_first_hour(orders: list[list]) -> list[Verdict]:
-    """Refuse what changed at one o'clock."""
+    """Reject changes of one o'clock."""
     return [NO if hour == 1 else ACCEPTED for _, hour, _ in orders]
 
 
 def test_a_change_is_sent_where_its_like_was_refused(service, deliver):
-    """What was unchanged against a change of this window is sent if the service refuses that one."""
+    """A change with the same code as an earlier change of its window is sent if the service rejects the earlier one."""
     service.answer = refuse_the_first_hour
     delivered = deliver(ready(("a", 1, FIRST), ("a", 2, FIRST)))
     assert service.taken == [["a", 2, FIRST]]
@@ -201,7 +201,7 @@ def test_a_change_is_sent_where_its_like_was_refused(service, deliver):
 
 @pytest.mark.parametrize("before", [None, SECOND])
 def test_a_second_try_knows_what_its_first_one_could_not_deliver(service, deliver, before):
-    """A try that ends after a refusal leaves the order's later change to the next try, whatever was taken before."""
+    """A try that ends after a rejection leaves the order's later change to the next try, also after earlier runs."""
     if before:
         deliver(ready(("a", 0, before)), run="before")
 
@@ -222,7 +222,7 @@ def test_a_second_try_knows_what_its_first_one_could_not_deliver(service, delive
 
 
 def test_a_failure_loses_no_answer_of_the_others(service, deliver):
-    """Where a row can't be encrypted, its batch and those under way with it have their outcomes all the same."""
+    """If a row can't be encrypted, its batch and the others in flight still get their outcomes."""
     together = threading.Barrier(3)
 
     def answer(orders):
@@ -240,7 +240,7 @@ def test_a_failure_loses_no_answer_of_the_others(service, deliver):
 
 
 def test_a_bad_row_of_a_delivered_order_stays_listed(deliver, ledger):
-    """A bad row that is seen each hour is one open entry, though its order was delivered long ago."""
+    """A bad row that each hour brings again is one open entry, though its order was delivered long ago."""
     deliver(ready(("a", 5, FIRST)), run="1")
     bad = QuarantineEntry("a", b"row", ["status_changed_at: missing"], b"encrypted", "drop", 1, None)
     for run in ("2", "3"):
@@ -253,7 +253,7 @@ def test_a_bad_row_of_a_delivered_order_stays_listed(deliver, ledger):
 
 
 def test_answers_outlive_a_begin_that_fails(service, deliver, monkeypatch):
-    """What was answered before a batch could not begin is accepted, and not in doubt."""
+    """Orders that were answered before a batch failed to begin are accepted, not in doubt."""
     part = ready(*[(f"o{number}", 1, FIRST) for number in range(3)])
     begin = LedgerSession.begin
     begun = []

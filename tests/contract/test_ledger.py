@@ -1,4 +1,4 @@
-"""Nothing lost, nothing twice: what the ledger keeps for every registered provider."""
+"""Nothing lost, nothing twice: the ledger's promise for every registered provider."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -32,7 +32,7 @@ TEN, ELEVEN, NOON = (f"2026-11-21T{hour}:00:00Z" for hour in (10, 11, 12))
 
 
 def two_codes(provider) -> list[OrderStatus]:
-    """Return two statuses of different codes, neither of which must be held, if the provider has such."""
+    """Return two statuses of different codes; repeatable codes come first."""
     return [*statuses_by_rule(provider, held=False), *statuses_by_rule(provider, held=True)][:2]
 
 
@@ -46,7 +46,7 @@ def test_what_was_delivered_is_unchanged(provider, deliver, sandbox):
 
 @several_codes
 def test_an_older_version_is_never_sent(provider, deliver, sandbox):
-    """A backfill that comes late does not put an old state over a new one."""
+    """A late backfill does not replace a new state by an old one."""
     new, old = two_codes(provider)
     deliver(ready(provider, orders(["1"], new, NOON)))
     delivered = deliver(ready(provider, orders(["1"], old, TEN)), run="late", resend=True)
@@ -56,7 +56,7 @@ def test_an_older_version_is_never_sent(provider, deliver, sandbox):
 
 @several_codes
 def test_what_lies_before_an_unchanged_version_is_stale(provider, deliver, sandbox):
-    """A newer version that needed no sending still makes those before it stale."""
+    """A newer version that needed no send still makes earlier versions stale."""
     first, other = two_codes(provider)
     deliver(ready(provider, orders(["1"], first, TEN)))
     deliver(ready(provider, orders(["1"], first, NOON)), run="2")
@@ -65,7 +65,7 @@ def test_what_lies_before_an_unchanged_version_is_stale(provider, deliver, sandb
 
 @several_codes
 def test_a_row_written_again_loses_no_change(provider, deliver, sandbox):
-    """A change, and a later row with nothing new, are not taken for known before the change was sent."""
+    """A change that failed is still sent by the next try, though a later row repeats its code."""
     first, second = two_codes(provider)
     deliver(ready(provider, orders(["1"], first, TEN)))
     part = ready(provider, orders(["1"], second, ELEVEN), orders(["1"], second, NOON))
@@ -108,7 +108,7 @@ def test_resend_sends_once_a_run(provider, deliver, sandbox):
 
 
 def test_a_changed_payload_is_sent_if_so_chosen(provider, deliver, sandbox):
-    """With `send_when: content` a newer version of the same code is sent where its payload differs, else not."""
+    """With `send_when: content` a newer version of the same code is sent if, and only if, its payload differs."""
     first, later = (ready(provider, orders(["1"], at=at)) for at in (TEN, ELEVEN))
     deliver(first, send_when="content")
     differs = first["payload"].tolist() != later["payload"].tolist()
@@ -120,7 +120,7 @@ def test_a_changed_payload_is_sent_if_so_chosen(provider, deliver, sandbox):
 
 @pytest.mark.parametrize("fewer", [0, 7])
 def test_the_next_try_goes_on_at_the_first_unsent_batch(provider, deliver, sandbox, fewer):
-    """A try that ended half way is gone on with, also in smaller batches; the run counts each order once."""
+    """The next try goes on at the first unsent batch, also in smaller batches; the run counts each order once."""
     ids = [str(number) for number in range(1, 2 * provider.max_orders + 2)]
     part = ready(provider, orders(ids))
     sandbox.fault({"provider": provider.name, "kind": "status", "status": 429, "every": 2}).raise_for_status()
@@ -135,7 +135,7 @@ def test_the_next_try_goes_on_at_the_first_unsent_batch(provider, deliver, sandb
 
 @several_codes
 def test_several_connections_keep_an_orders_changes_in_order(provider, deliver, sandbox):
-    """Requests that are under way at once are about different orders; each order's changes arrive in order, once."""
+    """Requests in flight at once hold different orders; each order's changes arrive in order, once."""
     first, second = two_codes(provider)
     few = replace(provider, max_orders=min(3, provider.max_orders))
     ids = [str(number) for number in range(1, 31)]
@@ -145,8 +145,8 @@ def test_several_connections_keep_an_orders_changes_in_order(provider, deliver, 
     assert taken(sandbox, provider) == {id_: [provider.statuses[first], provider.statuses[second]] for id_ in ids}
 
 
-def test_what_is_under_way_when_another_fails_is_written_down(provider, deliver, sandbox):
-    """A request that fails ends the try, but not the memory of those that were under way with it."""
+def test_answers_in_flight_are_recorded_when_a_request_fails(provider, deliver, sandbox):
+    """A request that fails ends the try, but the answers of others in flight are still recorded."""
     few = replace(provider, max_orders=1)
     part = ready(provider, orders([str(number) for number in range(1, 21)]))
     sandbox.fault({"provider": provider.name, "kind": "slow", "seconds": 0.1, "when": "after", "every": 2})
@@ -161,7 +161,7 @@ def test_what_is_under_way_when_another_fails_is_written_down(provider, deliver,
 
 @several_codes
 def test_all_changes_count_as_accepted_in_the_next_try(provider, deliver, sandbox):
-    """Several changes of an order that an earlier try has sent are the run's own, not stale."""
+    """Several changes of an order that an earlier try has sent count as accepted, not stale."""
     first, second = two_codes(provider)
     part = ready(provider, orders(["1"], first, TEN), orders(["1"], second, NOON))
     deliver(part)
@@ -171,7 +171,7 @@ def test_all_changes_count_as_accepted_in_the_next_try(provider, deliver, sandbo
 
 @several_codes
 def test_equal_times_keep_the_source_order(provider, deliver, sandbox):
-    """Of two rows with the very same times the later row is the newer, in whatever window they come."""
+    """Among rows with the same two times the later row is the newer, in any window."""
     first, second = two_codes(provider)
     part = ready(provider, orders(["1"], first, TEN), orders(["1"], second, TEN))
     deliver(part)
@@ -189,7 +189,7 @@ def close(sandbox, provider, when: str) -> None:
 @pytest.mark.parametrize("when", ["before", "after"])
 @repeated_status
 def test_in_doubt_is_sent_again_where_that_does_no_harm(provider, deliver, sandbox, status, when):
-    """Codes that set a state are sent again by the next try, or the next run."""
+    """The next try, or the next run, repeats a send in doubt of a code that sets a state."""
     part = ready(provider, orders(["1"], status))
     for run in ("first", "second"):
         close(sandbox, provider, when)
@@ -201,7 +201,7 @@ def test_in_doubt_is_sent_again_where_that_does_no_harm(provider, deliver, sandb
 
 @repeated_and_another
 def test_in_doubt_is_sent_again_only_in_its_highest_version(provider, deliver, sandbox, statuses):
-    """A newer version that was sent since resolves a send in doubt."""
+    """A newer version that has been sent resolves a send in doubt."""
     status, other = statuses
     old = ready(provider, orders(["1"], status, TEN))
     close(sandbox, provider, "before")
@@ -213,7 +213,7 @@ def test_in_doubt_is_sent_again_only_in_its_highest_version(provider, deliver, s
 
 @repeated_status
 def test_what_is_sent_again_is_not_sent_once_more_for_a_later_row(provider, deliver, sandbox, status):
-    """A row that follows a send in doubt with nothing new is unchanged once that is sent again."""
+    """A later row with the same code is unchanged once the send in doubt is repeated."""
     close(sandbox, provider, "before")
     with pytest.raises(TryAgainError):
         deliver(ready(provider, orders(["1"], status, TEN)))
@@ -225,7 +225,7 @@ def test_what_is_sent_again_is_not_sent_once_more_for_a_later_row(provider, deli
 @pytest.mark.parametrize("when", ["before", "after"])
 @held_status
 def test_held_orders_wait_for_a_person(provider, deliver, sandbox, status, when):
-    """Codes that can mail a customer are not sent again by themselves, in no run and with no `resend`."""
+    """A held order is not sent again by any run, nor with `resend`: its code can mail a customer."""
     part = ready(provider, orders(["1"], status, TEN))
     close(sandbox, provider, when)
     for run in ("first", "first", "second"):
@@ -239,7 +239,7 @@ def test_held_orders_wait_for_a_person(provider, deliver, sandbox, status, when)
 
 @held_and_another
 def test_a_newer_status_resolves_a_held_order(provider, deliver, sandbox, statuses):
-    """A newer version with another code is sent, and the held one waits no longer."""
+    """A newer version with another code is sent, and the order is no longer held."""
     status, other = statuses
     close(sandbox, provider, "before")
     old = ready(provider, orders(["1"], status, TEN))
@@ -251,7 +251,7 @@ def test_a_newer_status_resolves_a_held_order(provider, deliver, sandbox, status
 
 @held_and_another
 def test_a_held_order_that_its_run_resolves_stops_nothing(provider, deliver, sandbox, statuses):
-    """A run is red for the orders that are still held when it ends, and not for those that a newer change resolved."""
+    """A run is red for orders that are held at its end, and not for those that a newer change has resolved."""
     status, other = statuses
     close(sandbox, provider, "after")
     overtaken = ready(provider, orders(["1"], status, TEN), orders(["1"], other, NOON))
@@ -274,7 +274,7 @@ def test_a_destination_may_choose_to_resend_what_is_in_doubt(provider, deliver, 
 
 @status_of_each_rule
 def test_a_killed_sender_leaves_its_batch_in_doubt(provider, deliver, sandbox, status, monkeypatch):
-    """What was under way when the sender was killed is in doubt, and treated by the provider's rule."""
+    """A killed sender's batch in flight is in doubt, and follows the provider's rule."""
     part = ready(provider, orders(["1"], status))
     send = http.send
 
@@ -294,7 +294,7 @@ def test_a_killed_sender_leaves_its_batch_in_doubt(provider, deliver, sandbox, s
 
 
 def test_a_lost_session_stops_the_sender(provider, deliver, sandbox, monkeypatch, ledger):
-    """Who loses the ledger's session in mid-request sends nothing more; the batch is in doubt."""
+    """A sender that loses its ledger session in mid-request sends nothing more; the batch is in doubt."""
     part = ready(provider, orders([str(number) for number in range(1, 2 * provider.max_orders + 1)]))
     send = http.send
 
@@ -313,20 +313,20 @@ def test_a_lost_session_stops_the_sender(provider, deliver, sandbox, monkeypatch
 
 
 @several_codes
-def test_what_a_lost_sender_has_under_way_comes_first(provider, deliver, sandbox, monkeypatch, ledger):
-    """The next sender waits while the service may still be at work on what a lost one has sent."""
+def test_a_request_in_flight_of_a_lost_sender_comes_first(provider, deliver, sandbox, monkeypatch, ledger):
+    """The next sender waits while the service may still process a lost sender's request."""
     first, second = two_codes(provider)
     monkeypatch.setattr("include.order_sync.ledger.session.LOST_SENDER_WAIT_S", 1)
     slow = {"provider": provider.name, "kind": "slow", "seconds": 0.5, "when": "before", "next": 1}
     sandbox.fault(slow).raise_for_status()
     send, left = http.send, threading.Event()
 
-    def tell(*arguments):
+    def note_and_send(*arguments):
         left.set()
         return send(*arguments)
 
     with monkeypatch.context() as patch, ThreadPoolExecutor(1) as pool:
-        patch.setattr(http, "send", tell)
+        patch.setattr(http, "send", note_and_send)
         lost = pool.submit(deliver, ready(provider, orders(["1"], first, TEN)), run="lost")
         assert left.wait(10)
         with ledger.connect() as connection:
@@ -338,7 +338,7 @@ def test_what_a_lost_sender_has_under_way_comes_first(provider, deliver, sandbox
 
 
 def test_a_rejected_order_is_not_sent_again_until_it_changes(provider, deliver, sandbox):
-    """An order that the service rejected is not sent again as it was; with another payload it is."""
+    """A rejected order is sent again only with another payload."""
     refuse = {"provider": provider.name, "kind": "status", "status": 400, "next": 1}
     part = ready(provider, orders(["1"]))
     sandbox.fault(refuse).raise_for_status()
@@ -352,7 +352,7 @@ def test_a_rejected_order_is_not_sent_again_until_it_changes(provider, deliver, 
 
 @several_codes
 def test_the_status_from_before_a_rejected_one_is_unchanged(provider, deliver, sandbox):
-    """An order that goes back to the status that the service has is not sent, in no run."""
+    """An order that returns from a rejected status to the accepted one is unchanged, in every run."""
     first, second = two_codes(provider)
     deliver(ready(provider, orders(["1"], first, TEN)))
     refuse = {"provider": provider.name, "kind": "status", "status": 400, "next": 1}
@@ -364,7 +364,7 @@ def test_the_status_from_before_a_rejected_one_is_unchanged(provider, deliver, s
 
 
 def test_one_load_of_a_destination_at_a_time(ledger):
-    """A second load waits for the first, a bounded time; other destinations do not wait."""
+    """A second load of a destination waits a limited time for the first; other destinations do not wait."""
     arguments = {"run": "run", "try_number": 1, "lock_wait_s": 1}
     with open_session(ledger, "order_sync_ledger", destination="locked", **arguments):
         with (
@@ -379,7 +379,7 @@ def test_one_load_of_a_destination_at_a_time(ledger):
 
 
 def test_a_waiting_load_goes_on_when_the_lock_is_free(ledger):
-    """A load that waits gets the lock as soon as the other ends."""
+    """A waiting load gets the lock as soon as the other ends."""
     arguments = {"destination": "handed on", "run": "run", "try_number": 1, "lock_wait_s": 20}
     got = threading.Event()
 
@@ -396,7 +396,7 @@ def test_a_waiting_load_goes_on_when_the_lock_is_free(ledger):
 
 
 def test_a_ledger_that_is_down_is_said(postgres_server):
-    """The message names the connection, says that nothing was sent, and it is tried again."""
+    """If the ledger is down the task is tried again; the message names the connection and says nothing was sent."""
     engine = sa.create_engine(postgres_server.set(port=1))
     with (
         pytest.raises(TryAgainError, match=r"'order_sync_ledger' can't be reached.*Nothing was sent"),
@@ -406,7 +406,7 @@ def test_a_ledger_that_is_down_is_said(postgres_server):
 
 
 def test_another_schema_is_said(postgres):
-    """A ledger without this release's tables is not used; the message says what to run."""
+    """A ledger with another schema is not used; the message names the command to run."""
     with (
         pytest.raises(TryAgainError, match=r"has schema none, and this release needs .*Nothing was sent.*upgrade"),
         open_session(postgres, "order_sync_ledger", destination="x", run="run", try_number=1),
@@ -420,7 +420,7 @@ def test_another_schema_is_said(postgres):
 
 @several_codes
 def test_a_preview_shows_old_and_new_codes(provider, deliver, sandbox, ledger):
-    """A preview counts each order once and shows the first to be sent, from which code to which, and sends nothing."""
+    """A preview sends nothing, counts each order once, and shows old and new codes of the first orders to send."""
     first, second = two_codes(provider)
     deliver(ready(provider, orders(["1", "2"], first, TEN)))
     part = ready(provider, orders(["1"], second, NOON), orders(["2"], first, TEN), orders(["3"], second, NOON))

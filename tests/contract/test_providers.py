@@ -1,4 +1,4 @@
-"""What every registered provider keeps, a further one too from the day it is registered."""
+"""The contract of every registered provider; a new one is tested from its registration on."""
 
 import json
 import math
@@ -30,7 +30,7 @@ FAILING = Path(__file__).parent / "failing"
 
 
 def taken(sandbox, provider) -> dict[str, list]:
-    """Return order id -> the codes that the sandbox has taken, in their order."""
+    """Return order id -> the codes that the sandbox has taken, oldest first."""
     listed = sandbox.admin("orders", provider=provider.name)["orders"]
     return {order["id"]: [change["status"] for change in order["history"]] for order in listed}
 
@@ -45,21 +45,21 @@ def test_its_facts_are_those_of_the_sandbox(provider):
 
 
 def failing_rows(provider) -> dict[str, dict[str, str | None]]:
-    """Return, for the reason of each check, the columns in which a row that fails it differs from a good one."""
+    """Return, for each check's reason, the columns in which a failing row differs from a good one."""
     file = FAILING / f"{provider.name}.json"
     rows: dict[str, dict[str, str | None]] = json.loads(file.read_text("utf-8")) if file.exists() else {}
     return rows
 
 
 def test_each_check_has_a_row_that_fails(provider):
-    """The rows in failing/ are those of the provider's checks, each of which has a reason of its own."""
+    """failing/ has exactly one row for each of the provider's checks, and each check has its own reason."""
     reasons = [check.reason for check in provider.checks]
     assert sorted(failing_rows(provider)) == sorted(reasons), f"correct tests/contract/failing/{provider.name}.json"
 
 
 @for_each("check", lambda provider: [check.reason for check in provider.checks])
 def test_each_check_fires_alone(provider, check):
-    """A row that fails a check is rejected with its reason and no other, and its neighbours are not."""
+    """A row that fails a check is rejected with only that check's reason, and its neighbours are ready."""
     rows = orders(["1", "2", "3"], next(iter(provider.statuses)))
     for column, value in failing_rows(provider)[check].items():
         rows.loc[rows["order_id"] == "2", column] = value
@@ -68,7 +68,7 @@ def test_each_check_fires_alone(provider, check):
 
 
 def test_each_status_arrives_as_the_providers_code(provider, deliver, sandbox):
-    """A status of the provider's map arrives as the code that stands there."""
+    """Each status arrives as its code in the provider's map."""
     rows = [orders([str(number)], status) for number, status in enumerate(provider.statuses, 1)]
     deliver(ready(provider, *rows))
     expected = {str(number): [code] for number, code in enumerate(provider.statuses.values(), 1)}
@@ -82,7 +82,7 @@ def test_absent_statuses_are_not_for_the_provider(provider):
 
 
 def test_requests_hold_at_most_the_limit(provider, deliver, sandbox):
-    """Orders over the limit go in further requests, each order once, over several parts."""
+    """Orders above the limit go in further requests, each order once, over several parts."""
     ids = [str(number) for number in range(1, provider.max_orders + 3)]
     half = len(ids) // 2
     delivered = deliver(ready(provider, orders(ids[:half])), ready(provider, orders(ids[half:])))
@@ -127,7 +127,7 @@ def answer_with(sandbox, provider, status: int, **fields) -> None:
     sandbox.fault(fault).raise_for_status()
 
 
-# A 408 says that the request did not arrive, and a 429 that it was not looked at, whoever says so.
+# From any server a 408 means that the request did not arrive, and a 429 that it was not read.
 @pytest.mark.parametrize("retry_after", [None, 60])
 @for_each("status", lambda provider: sorted({408, 429, *provider.try_again}))
 def test_not_taken_is_tried_again(provider, deliver, sandbox, status, retry_after):
@@ -142,7 +142,7 @@ def test_not_taken_is_tried_again(provider, deliver, sandbox, status, retry_afte
 
 @pytest.mark.parametrize("status", [404, 406, 409, 410])
 def test_another_refusal_stops(provider, deliver, sandbox, status):
-    """A 409, as each 4xx without a meaning of its own, ends the run red; nothing is sent after it, and nothing lost."""
+    """A 409, like each 4xx without its own meaning, ends the run red; nothing is sent after it, and nothing is lost."""
     answer_with(sandbox, provider, status)
     part = ready(provider, orders([str(number) for number in range(1, provider.max_orders + 2)]))
     with pytest.raises(StopError, match=f"HTTP {status}") as stop:
@@ -153,7 +153,7 @@ def test_another_refusal_stops(provider, deliver, sandbox, status):
 
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_refused_login_stops(provider, deliver, sandbox, status):
-    """A 401 and a 403 end the run red, and point at the connection."""
+    """A 401 and a 403 end the run red, and the message names the connection's login and password."""
     answer_with(sandbox, provider, status)
     with pytest.raises(StopError, match=f"HTTP {status}.*login or password"):
         deliver(ready(provider, orders(["1"])))
@@ -162,7 +162,7 @@ def test_a_refused_login_stops(provider, deliver, sandbox, status):
 @pytest.mark.parametrize("status", [400, 413, 422])
 @providers_with(lambda provider: not provider.halve_refused)
 def test_a_refused_batch_is_rejected(provider, deliver, sandbox, status):
-    """A batch that is refused as a whole is rejected order by order and never probed; the next batch is sent."""
+    """A batch that is refused as a whole is rejected order by order and not halved; the next batch is sent."""
     answer_with(sandbox, provider, status)
     delivered = deliver(ready(provider, orders([str(number) for number in range(1, provider.max_orders + 2)])))
     assert (delivered.requests, delivered.orders) == (2, {"accepted": 1, "rejected": provider.max_orders})
@@ -171,20 +171,20 @@ def test_a_refused_batch_is_rejected(provider, deliver, sandbox, status):
 @pytest.mark.parametrize("status", [400, 413, 422])
 @providers_with(lambda provider: provider.halve_refused)
 def test_a_refused_batch_is_halved(provider, deliver, sandbox, status):
-    """Where the service allows it, a batch that is refused as a whole is sent again in two halves."""
+    """If the service allows it, a batch that is refused as a whole is sent again in two halves."""
     answer_with(sandbox, provider, status)
     delivered = deliver(ready(provider, orders([str(number) for number in range(1, 9)])))
     assert (delivered.requests, delivered.orders) == (3, {"accepted": 8})
 
 
 def doubtful(provider) -> list[int]:
-    """Return the statuses of a broken service with which a provider's orders may have been taken."""
+    """Return the statuses of a broken service that leave a provider's orders in doubt."""
     return sorted({500, 502, 503, 504} - provider.try_again)
 
 
 @for_each("status", doubtful)
 def test_a_doubt_that_is_repeated_waits_as_asked(provider, deliver, sandbox, status):
-    """The Retry-After of any other 5xx is the delay before the batch in doubt is sent again."""
+    """A batch in doubt is sent again after the Retry-After of its 5xx."""
     answer_with(sandbox, provider, status, when="after", retry_after=60)
     with pytest.raises(TryAgainError, match=f"HTTP {status}.*in doubt") as again:
         deliver(ready(provider, orders(["1"])), resend_in_doubt=True)
@@ -193,7 +193,7 @@ def test_a_doubt_that_is_repeated_waits_as_asked(provider, deliver, sandbox, sta
 
 @held_status
 def test_a_service_that_is_down_is_left_alone_as_long_as_it_asks(provider, deliver, sandbox, status):
-    """After three held batches in a row the others wait for another try, after the time that the service names."""
+    """After three held batches in a row the rest waits for another try, after the service's Retry-After."""
     answer_with(sandbox, provider, doubtful(provider)[0], when="after", retry_after=60, next=3)
     part = ready(provider, orders(["1", "2", "3", "4"], status))
     with pytest.raises(TryAgainError, match="3 batches in a row") as again:
@@ -203,7 +203,7 @@ def test_a_service_that_is_down_is_left_alone_as_long_as_it_asks(provider, deliv
 
 @providers_with(lambda provider: SERVICES[provider.name].body_confirms)
 def test_a_success_that_says_nothing_is_in_doubt(provider, deliver, sandbox):
-    """A 2xx whose body is no answer of the service leaves the orders in doubt."""
+    """A 2xx whose body is not the service's answer leaves the orders in doubt."""
     sandbox.fault({"provider": provider.name, "kind": "garbage", "next": 1}).raise_for_status()
     with pytest.raises(TryAgainError, match="doubt"):
         deliver(ready(provider, orders(["1"])), resend_in_doubt=True)
@@ -211,13 +211,13 @@ def test_a_success_that_says_nothing_is_in_doubt(provider, deliver, sandbox):
 
 @providers_with(lambda provider: not SERVICES[provider.name].body_confirms)
 def test_a_success_is_its_status_alone(provider, deliver, sandbox):
-    """Where the service promises nothing of the body, any 2xx means that the orders were taken."""
+    """If the service promises no body, any 2xx means that the orders were taken."""
     sandbox.fault({"provider": provider.name, "kind": "garbage", "when": "after", "next": 1}).raise_for_status()
     assert deliver(ready(provider, orders(["1"]))).orders == {"accepted": 1}
 
 
 def test_no_connection_is_tried_again(provider, deliver):
-    """A service that nobody can reach has taken nothing; the message names the address."""
+    """An unreachable service has taken nothing; the message names its address."""
     nowhere = Credentials("http://127.0.0.1:9", "login", "secret")
     with pytest.raises(TryAgainError, match=r"127\.0\.0\.1:9.*no connection.*host"):
         deliver(ready(provider, orders(["1"])), credentials=nowhere)
@@ -234,7 +234,7 @@ NO_ANSWER = {
 @pytest.mark.parametrize("fault", NO_ANSWER.values(), ids=NO_ANSWER)
 @for_each("status", lambda provider: provider.statuses)
 def test_in_doubt_follows_the_providers_rule(provider, deliver, sandbox, fault, status, monkeypatch):
-    """A send without a complete answer is repeated, unless its code is one that must be held: then it is listed."""
+    """A send without a complete answer is repeated; with a held code its order is held and listed instead."""
     part = ready(provider, orders(["17"], status))
     monkeypatch.setattr(http, "READ_TIMEOUT_S", 0.3)
     sandbox.fault({"provider": provider.name, "next": 1, **fault}).raise_for_status()
@@ -273,7 +273,7 @@ def test_an_endless_answer_is_cut(provider, deliver, sandbox, monkeypatch):
 
 
 def test_connections_are_kept_alive(provider, deliver, sandbox, session):
-    """All requests of a delivery go over one connection."""
+    """All requests of a delivery use one connection."""
     ids = [str(number) for number in range(1, provider.max_orders + 2)]
     deliver(ready(provider, orders(ids)))
     pools = session.get_adapter(sandbox.url).poolmanager.pools
@@ -282,7 +282,7 @@ def test_connections_are_kept_alive(provider, deliver, sandbox, session):
 
 
 def test_what_a_provider_reads_is_all_it_needs(provider):
-    """Payloads and faults are the same where nothing is read but what the provider names."""
+    """Payloads and faults stay the same if only the columns in the provider's `reads` are read."""
     rows = pd.concat([orders([str(number)], status) for number, status in enumerate(provider.statuses)])
     empty = orders([f"empty {number}" for number in range(2)], next(iter(provider.statuses)))
     empty.loc[:, [column for column in ORDER_COLUMNS if column not in IDENTITY_COLUMNS]] = None
@@ -300,19 +300,19 @@ def test_what_a_provider_reads_is_all_it_needs(provider):
 
 @for_each("status", lambda provider: provider.statuses)
 def test_payloads_hold_no_credentials(provider, status, credentials):
-    """Staged payloads hold nothing of the account."""
+    """Staged payloads hold neither the login nor the secret."""
     (payloads,) = ready(provider, orders(["1"], status))["payload"]
     assert credentials.secret not in payloads
     assert credentials.login not in payloads
 
 
 def test_golden_requests(provider):
-    """The requests of known orders, one of each status, are byte for byte those that were read and found right."""
+    """The requests of known orders, one of each status, equal the committed golden file byte for byte."""
     assert golden.requests(provider) == json.loads(golden.path(provider).read_text("utf-8"))
 
 
 def test_make_golden_writes_what_is_compared(provider, tmp_path, monkeypatch, capsys):
-    """`make golden NAME=...` writes the golden file as it is committed, and shows what there is to read."""
+    """`make golden NAME=...` writes exactly the committed file, and shows the requests to read."""
     committed = golden.path(provider).read_bytes()
     monkeypatch.setattr(golden, "FOLDER", tmp_path)
     assert golden.main([provider.name]) == 0
@@ -324,7 +324,7 @@ def test_make_golden_writes_what_is_compared(provider, tmp_path, monkeypatch, ca
 
 @several_codes
 def test_an_override_changes_the_code(provider, sandbox, deliver):
-    """A destination's own map wins over the provider's."""
+    """A destination's own map overrides the provider's."""
     status = next(iter(provider.statuses))
     deliver(ready(provider, orders(["1"], status), codes={**provider.statuses, status: provider.codes[-1]}))
     assert taken(sandbox, provider) == {"1": [provider.codes[-1]]}

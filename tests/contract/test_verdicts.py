@@ -14,7 +14,7 @@ justclick = pytest.mark.parametrize("provider", [PROVIDERS["justclick"]], ids=la
 
 @rees46
 def test_rees46_status_error_in_a_200_refuses_the_batch(provider, deliver, sandbox):
-    """A 200 whose body says `status: error` accepts nothing, and is never probed with halves."""
+    """A 200 with the body `status: error` accepts nothing, and its batch is never halved."""
     body = '{"status": "error", "payload": {"message": "off"}}'
     sandbox.fault({"provider": provider.name, "kind": "garbage", "message": body, "status": 200}).raise_for_status()
     delivered = deliver(ready(provider, orders(["1", "2", "3"])))
@@ -24,7 +24,7 @@ def test_rees46_status_error_in_a_200_refuses_the_batch(provider, deliver, sandb
 @rees46
 @pytest.mark.parametrize("body", ["OK", " "])
 def test_rees46_any_other_200_accepts(provider, deliver, sandbox, body):
-    """Old answers are the text OK or nothing."""
+    """Older versions answer with the text OK or nothing, and both accept the orders."""
     sandbox.fault({"provider": provider.name, "kind": "garbage", "message": body, "status": 200, "when": "after"})
     assert deliver(ready(provider, orders(["1", "2"]))).orders["accepted"] == 2
 
@@ -32,7 +32,7 @@ def test_rees46_any_other_200_accepts(provider, deliver, sandbox, body):
 @yespo
 @pytest.mark.parametrize("shape", ["list", "object"])
 def test_yespo_failed_orders_are_rejected_alone(provider, deliver, sandbox, shape):
-    """Orders that a 200 lists as failed are rejected, the others accepted."""
+    """Orders that a 200 lists as failed are rejected, and the others are accepted."""
     sandbox.fault({"provider": "yespo", "kind": "refuse_orders", "order_ids": ["2"], "shape": shape})
     delivered = deliver(ready(provider, orders(["1", "2", "3"])))
     assert delivered.orders == {"accepted": 2, "rejected": 1}
@@ -42,7 +42,7 @@ def test_yespo_failed_orders_are_rejected_alone(provider, deliver, sandbox, shap
 
 @yespo
 def test_yespo_failed_orders_of_unknown_shape_are_in_doubt(provider, deliver, sandbox):
-    """A list of failed orders that can't be read accepts nothing."""
+    """A list of failed orders in an unknown shape accepts nothing."""
     sandbox.fault({"provider": "yespo", "kind": "refuse_orders", "order_ids": ["2"], "shape": "unknown"})
     with pytest.raises(StopError, match="3 orders are held") as stop:
         deliver(ready(provider, orders(["1", "2", "3"])))
@@ -51,7 +51,7 @@ def test_yespo_failed_orders_of_unknown_shape_are_in_doubt(provider, deliver, sa
 
 @yespo
 def test_yespo_duplicated_request_was_taken_before(provider, deliver, sandbox):
-    """A 400 that speaks of a duplicated request is no poison: the same was taken before."""
+    """A 400 about a duplicated request rejects nothing: the same request was taken before."""
     message = "Duplicated request"
     sandbox.fault({"provider": "yespo", "kind": "status", "status": 400, "message": message, "next": 1})
     assert deliver(ready(provider, orders(["1", "2"]))).orders["accepted"] == 2
@@ -59,7 +59,7 @@ def test_yespo_duplicated_request_was_taken_before(provider, deliver, sandbox):
 
 @yespo
 def test_yespo_a_refused_batch_is_halved_until_the_bad_order_is_alone(provider, deliver, sandbox):
-    """One poisoned order does not hold up the others."""
+    """One bad order does not delay the others: its batch is halved until it is alone."""
     part = ready(provider, orders([str(number) for number in range(1, 9)]))
     part.loc[part["order_id"] == "5", "payload"] = '{"externalOrderId":"5"}'
     delivered = deliver(part)
@@ -70,7 +70,7 @@ def test_yespo_a_refused_batch_is_halved_until_the_bad_order_is_alone(provider, 
 @justclick
 @pytest.mark.parametrize("code", [3, 200, 302, 201, 303, 202, 203, 999])
 def test_justclick_order_codes_reject_one_order(provider, deliver, sandbox, code):
-    """A code that speaks of the order rejects it and says the code; the next order goes on."""
+    """A code about the order rejects it, and the reason holds the code; the next order is sent."""
     sandbox.fault({"provider": "justclick", "kind": "refuse_orders", "order_ids": ["2"], "code": code})
     delivered = deliver(ready(provider, orders(["1", "2", "3"])))
     assert delivered.orders["accepted"] == 2
@@ -81,7 +81,7 @@ def test_justclick_order_codes_reject_one_order(provider, deliver, sandbox, code
 @justclick
 @pytest.mark.parametrize("code", [1, 2, 4, 5, 6, 7])
 def test_justclick_connection_codes_stop(provider, deliver, sandbox, code):
-    """A code that speaks of the connection ends the task: every order would fail alike."""
+    """A code about the connection ends the task: every order would fail alike."""
     sandbox.fault({"provider": "justclick", "kind": "refuse_orders", "code": code})
     with pytest.raises(StopError, match=f"error_code {code}"):
         deliver(ready(provider, orders(["1", "2"])))
@@ -89,7 +89,7 @@ def test_justclick_connection_codes_stop(provider, deliver, sandbox, code):
 
 @justclick
 def test_justclick_limit_is_waited_for(provider, deliver, sandbox):
-    """Code 8 means a long wait, then another try."""
+    """Code 8 leads to a long wait, then another try."""
     sandbox.fault({"provider": "justclick", "kind": "refuse_orders", "code": 8})
     with pytest.raises(TryAgainError) as again:
         deliver(ready(provider, orders(["1"])))
@@ -99,7 +99,7 @@ def test_justclick_limit_is_waited_for(provider, deliver, sandbox):
 @justclick
 @pytest.mark.parametrize(("status", "error"), [("paid", StopError), ("cancelled", TryAgainError)])
 def test_justclick_a_wrong_signature_is_no_success(provider, deliver, sandbox, status, error):
-    """An answer that is not signed with our key is never believed, even where it says done."""
+    """An answer without our key's signature is never a success, even with code 0."""
     sandbox.fault({"provider": "justclick", "kind": "bad_signature", "next": 1}).raise_for_status()
     with pytest.raises(error, match=r"doubt|held") as raised:
         deliver(ready(provider, orders(["1"], status)))
@@ -108,7 +108,7 @@ def test_justclick_a_wrong_signature_is_no_success(provider, deliver, sandbox, s
 
 @justclick
 def test_justclick_an_account_that_accepts_nothing_stops(provider, deliver, sandbox):
-    """A service that accepts none of twenty requests is asked no more: it is not the orders."""
+    """The run stops at a service that accepts none of twenty requests: the orders are not the cause."""
     sandbox.fault({"provider": "justclick", "kind": "refuse_orders", "code": 3})
     with pytest.raises(StopError, match="accepted nothing in 20 requests") as stop:
         deliver(ready(provider, orders([str(number) for number in range(1, 31)])))
@@ -127,7 +127,7 @@ def test_justclick_an_account_that_accepts_nothing_stops(provider, deliver, sand
     ],
 )
 def test_no_answer_brings_the_reader_down(provider, deliver, sandbox, body):
-    """An answer that nobody can read leaves the batch in doubt, and held: it could have been taken."""
+    """An unreadable answer leaves its batch in doubt and held: it could have been taken."""
     sandbox.fault({"provider": provider.name, "kind": "garbage", "message": body, "next": 1}).raise_for_status()
     with pytest.raises(StopError, match="1 orders are held"):
         deliver(ready(provider, orders(["1"], "paid")))
