@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "include" / "order_sync"
 
-# From the top down. A package or module may import those of the floors below it, and nothing of its own floor.
+# From the top down. A package or module may import only from the floors below its own.
 FLOORS = (
     {"pipeline"},
     {"delivery"},
@@ -24,12 +24,12 @@ FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
 
 def room(file: Path) -> str:
-    """Return the package, or the module of the top folder, that a file belongs to."""
+    """Return the package or the top-level module that a file belongs to."""
     return file.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
 def imported_rooms(tree: ast.AST) -> set[str]:
-    """Return the rooms that a file imports from, wherever it does, also for types alone."""
+    """Return the rooms that a file imports from, at any place in it, also for types only."""
     modules: list[str] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module:
@@ -40,13 +40,13 @@ def imported_rooms(tree: ast.AST) -> set[str]:
 
 
 def upward(file: Path, tree: ast.AST) -> set[str]:
-    """Return what a file imports from its own floor or a higher one."""
+    """Return the rooms of a file's own floor or a higher one that it imports."""
     own = room(file)
     return {other for other in imported_rooms(tree) - {own} if FLOOR_OF[other] <= FLOOR_OF[own]}
 
 
 def test_every_room_has_a_floor() -> None:
-    """A new package or module is given its place in FLOORS, and none that is gone keeps one."""
+    """Every package and module has a floor in FLOORS, and FLOORS names no other."""
     rooms = {room(file) for file in PACKAGE.rglob("*.py")} - {"__init__"}
     assert rooms == set(FLOOR_OF)
 
@@ -68,19 +68,19 @@ def test_imports_go_down() -> None:
     ],
 )
 def test_an_arrow_back_up_is_seen(line: str) -> None:
-    """The check itself finds an import that goes up or sideways, in each way to write it."""
+    """The check finds an import that goes up or sideways, in each way to write it."""
     assert upward(PACKAGE / "staging" / "partitions.py", ast.parse(line))
 
 
 @pytest.mark.parametrize("package", sorted(room for room in FLOOR_OF if (PACKAGE / room).is_dir()))
 def test_each_package_says_what_lives_there(package: str) -> None:
-    """A package's docstring has at least two sentences: what lives here, and what it may not touch."""
-    said = ast.get_docstring(ast.parse((PACKAGE / package / "__init__.py").read_text("utf-8"))) or ""
-    assert said.count(".") >= 2
+    """A package's docstring has at least two sentences: its content, and the things that it may not touch."""
+    docstring = ast.get_docstring(ast.parse((PACKAGE / package / "__init__.py").read_text("utf-8"))) or ""
+    assert docstring.count(".") >= 2
 
 
 def test_an_import_changes_no_environment() -> None:
-    """Airflow's scheduler and DAG processor import these modules: their environment is the deployment's alone."""
+    """Importing a module leaves the environment as it is: only the deployment sets that of Airflow's processes."""
     modules = [
         ".".join(file.relative_to(PACKAGE.parents[1]).with_suffix("").parts)
         for file in PACKAGE.rglob("*.py")

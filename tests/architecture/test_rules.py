@@ -1,4 +1,4 @@
-"""The rule of the house, kept by tests."""
+"""The project's rules about imports, names and accounts."""
 
 import ast
 import subprocess
@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def imports(tree: ast.AST) -> set[str]:
-    """Return what a file imports, wherever it does, as dotted names."""
+    """Return the dotted names that a file imports, at any place in it."""
     names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -31,20 +31,20 @@ def parsed(file: Path) -> ast.AST:
 
 
 def files(folder: str) -> list[Path]:
-    """Return the Python files of a folder; there must be some."""
+    """Return the Python files of a folder, which must have some."""
     found = sorted((ROOT / folder).rglob("*.py"))
     assert found, f"{folder}/ has no Python file: this test looks in the wrong place"
     return found
 
 
-# The demo and the senders of chaos may read these of the sandbox, and nothing else of it: the accounts stand there
-# alone, and so do the facts that say which faults a service can commit. The verdict of chaos reads them over HTTP and
+# The demo and the senders of chaos may import these modules of the sandbox, and no others. Only these modules hold the
+# accounts, and the facts that decide which faults a service can commit. The verdict of chaos reads them over HTTP, and
 # imports nothing of ours (tests/chaos/test_verdict.py).
 FACTS = ("sandbox.registry", "sandbox.service")
 
 
 def breaks(name: str, forbidden: set[str], excepted: tuple[str, ...] = ()) -> bool:
-    """Tell whether an imported name belongs to a forbidden package, and to no module of it that is excepted."""
+    """Whether an imported name belongs to a forbidden package, and not to an excepted module of it."""
     return name.split(".")[0] in forbidden and not f"{name}.".startswith(tuple(f"{module}." for module in excepted))
 
 
@@ -60,7 +60,7 @@ def breaks(name: str, forbidden: set[str], excepted: tuple[str, ...] = ()) -> bo
     ],
 )
 def test_who_may_import_whom(folder, forbidden, excepted):
-    """include/ never knows Airflow, and the sandbox never the code that it judges."""
+    """include/ never imports Airflow, and the sandbox never imports the code that it judges."""
     guilty = {
         str(file.relative_to(ROOT)): {name for name in imports(parsed(file)) if breaks(name, forbidden, excepted)}
         for file in files(folder)
@@ -80,13 +80,13 @@ def test_who_may_import_whom(folder, forbidden, excepted):
     ],
 )
 def test_a_forbidden_import_is_seen(line, broken):
-    """The check itself finds a forbidden package in each way to import it, and lets excepted modules pass."""
+    """The check finds a forbidden package in each way to import it, and lets excepted modules pass."""
     (name,) = imports(ast.parse(line))
     assert breaks(name, {"sandbox"}, FACTS) is broken
 
 
 def test_the_plugin_loader_sees_one_file():
-    """Airflow executes each file of plugins/ that it sees under its bare name: it must see one alone."""
+    """Airflow runs each visible file of plugins/ under its bare name, so only one file is visible."""
     code = (
         "from airflow._shared.module_loading import find_path_from_directory\n"
         f"print(*find_path_from_directory({str(ROOT / 'plugins')!r}, '.airflowignore'), sep='\\n')"
@@ -96,8 +96,8 @@ def test_the_plugin_loader_sees_one_file():
     assert seen == ["order_sync_plugin.py"]
 
 
-# Where a provider may be named: its modules, and the tests of answers that one service alone gives. Benchmarks and
-# tests/e2e/ choose services to measure and to look at, so they are not looked through.
+# A provider may be named in its modules, and in the tests of answers that only one service gives. Benchmarks and
+# tests/e2e/ choose services, so this test does not search them.
 NAMED_IN = (
     "include/order_sync/providers/",
     "plugins/order_sync_airflow/hooks/",
@@ -107,7 +107,7 @@ NAMED_IN = (
 
 @pytest.mark.parametrize("folder", ["include", "plugins", "dags", "chaos", "demo", "tests/contract"])
 def test_no_provider_is_named_outside_its_module(folder):
-    """One code path serves all providers, and no list of their names stands beside the registry."""
+    """One code path serves all providers, and no list of their names exists beside the registry."""
     for file in files(folder):
         where = str(file.relative_to(ROOT))
         if where.startswith(NAMED_IN):
@@ -117,7 +117,7 @@ def test_no_provider_is_named_outside_its_module(folder):
 
 
 def test_accounts_stand_in_the_sandbox_alone():
-    """The secret that a service of the sandbox knows is written in its module there, and in no other file."""
+    """The secret of a sandbox account is only in the service's own module there."""
     secrets = {service.account.secret for service in SERVICES.values()}
     for folder in ("chaos", "demo", "benchmarks", "tests", "sandbox"):
         for file in files(folder):
@@ -130,7 +130,7 @@ def test_accounts_stand_in_the_sandbox_alone():
 
 @pytest.mark.parametrize("name", PROVIDERS)
 def test_each_provider_has_its_own_places(name):
-    """A registered provider has all that docs/adding-a-service.md lists, each under the provider's own name."""
+    """A registered provider has everything that docs/adding-a-service.md lists, under its own name."""
     assert PROVIDERS[name].name == name
     assert (ROOT / f"plugins/order_sync_airflow/hooks/{name}.py").is_file()
     assert (ROOT / f"tests/contract/golden/{name}.json").is_file(), f"write it: make golden NAME={name}"
