@@ -1,4 +1,4 @@
-"""Reads the project's Markdown pages: their links, anchors and tables."""
+"""A reader of the project's Markdown pages: their links, anchors and tables."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Table:
     """A table of a page.
 
     Args:
-        heading: of the section that it stands in.
+        heading: of its section.
         header: the texts of its first row.
-        rows: the texts of the others.
+        rows: the texts of the other rows.
     """
 
     heading: str
@@ -31,12 +31,12 @@ class Table:
 
     def column(self, name: str) -> list[str]:
         """Return the texts of one column."""
-        at = self.header.index(name)
-        return [row[at] for row in self.rows]
+        index = self.header.index(name)
+        return [row[index] for row in self.rows]
 
 
 def pages(root: Path = ROOT) -> list[Path]:
-    """Return all Markdown pages of the project, but for those in hidden folders: they hold tools and state."""
+    """Return all Markdown pages of the project, except those in hidden folders, which hold tools and state."""
     return sorted(
         path for path in root.rglob("*.md") if not any(part.startswith(".") for part in path.relative_to(root).parts)
     )
@@ -48,14 +48,14 @@ def page(name: str) -> str:
 
 
 def links(text: str) -> list[str]:
-    """Return where the links and pictures of a page lead."""
+    """Return the targets of a page's links and pictures."""
     inline = (child for token in _PARSER.parse(text) for child in token.children or ())
     found = (token.attrGet("href") or token.attrGet("src") for token in inline if token.type in ("link_open", "image"))
     return [str(target) for target in found if target]
 
 
 def anchors(text: str) -> set[str]:
-    """Return the anchors of a page's headings, as GitHub makes them."""
+    """Return the anchors of a page's headings, in GitHub's form."""
     seen: dict[str, int] = {}
     found = set()
     for title in _headings(_PARSER.parse(text)):
@@ -72,7 +72,7 @@ def broken_links(path: Path, text: str, root: Path = ROOT) -> list[str]:
     Args:
         path: of the page.
         text: of the page.
-        root: of the project: what lies outside is not published with it.
+        root: of the project; files outside are not published with it.
     """
     broken = []
     for link in links(text):
@@ -118,5 +118,5 @@ def _headings(tokens: list[Token]) -> Iterator[str]:
 
 
 def _text(inline: Token) -> str:
-    """Return the text of a heading or cell, without its marks."""
+    """Return the text of a heading or cell without its markup."""
     return "".join(child.content for child in inline.children or ())

@@ -1,4 +1,4 @@
-"""docs/configuration.md says what the models say."""
+"""docs/configuration.md agrees with the models."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -24,7 +24,7 @@ SECTIONS: Mapping[tuple[str, ...], type[BaseModel]] = {
 
 
 def documented(text: str, headings: tuple[str, ...]) -> dict[str, str]:
-    """Return key -> default, of the tables below these headings."""
+    """Return key -> default of the tables below these headings."""
     found: dict[str, str] = {}
     for table in tables(text):
         if table.heading in headings:
@@ -33,12 +33,12 @@ def documented(text: str, headings: tuple[str, ...]) -> dict[str, str]:
 
 
 def fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
-    """Return the keys that a user may write: `name` is the key above them."""
+    """Return the keys that a user may write; `name` is not one, because it is the key above them."""
     return {name: field for name, field in model.model_fields.items() if name != "name"}
 
 
 def shown(field: FieldInfo) -> str:
-    """Return how the page shows a default."""
+    """Return a default in the page's form."""
     if field.is_required():
         return "required"
     default: Any = field.get_default(call_default_factory=True)
@@ -56,18 +56,18 @@ SECTION = pytest.mark.parametrize(
 
 @SECTION
 def test_every_key_of_a_model_is_documented_and_no_other(headings: tuple[str, ...], model: type[BaseModel]) -> None:
-    """The tables hold each key that the model takes, with its default, and none that it refuses."""
+    """The tables hold exactly the keys that the model takes, each with its default."""
     assert documented(PAGE, headings) == {name: shown(field) for name, field in fields(model).items()}
 
 
 def test_every_top_level_key_is_documented_and_no_other() -> None:
-    """The first table holds the file's own keys."""
+    """The first table holds exactly the file's top-level keys."""
     assert set(documented(PAGE, ("The file",))) == set(TOP_KEYS)
 
 
 @SECTION
 def test_a_key_that_is_missing_is_found(headings: tuple[str, ...], model: type[BaseModel]) -> None:
-    """Without the row of any key, the page no longer says what the model says."""
+    """The check notices when the row of any key is missing."""
     lines = PAGE.splitlines()
     for name in fields(model):
         less = "\n".join(line for line in lines if not line.startswith(f"| `{name}` |"))
@@ -76,7 +76,7 @@ def test_a_key_that_is_missing_is_found(headings: tuple[str, ...], model: type[B
 
 @SECTION
 def test_a_key_that_is_too_much_is_found(headings: tuple[str, ...], model: type[BaseModel]) -> None:
-    """A row of a key that the model refuses is seen."""
+    """The check notices the row of a key that the model refuses."""
     for name in fields(model):
         more = PAGE.replace(f"\n| `{name}` |", f"\n| `{name}_` | none | x |\n| `{name}` |")
         assert f"{name}_" in documented(more, headings)

@@ -8,7 +8,7 @@ FOLDER = ROOT / "docs" / "decisions"
 
 
 def test_the_index_lists_every_record_with_its_title() -> None:
-    """Each record has a row with its number, title, date, status and what was decided; no row is without a record."""
+    """The index has exactly one row for each record, with number, title, date, status and decision."""
     (table,) = tables(page("docs/decisions/README.md"))
     listed = dict(zip(table.column("number"), table.column("title"), strict=True))
     records = sorted(FOLDER.glob("[0-9]*.md"))

@@ -17,7 +17,7 @@ WHOLE = [
 
 @pytest.mark.parametrize("block", WHOLE)
 def test_a_whole_configuration_has_no_mistakes(block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An example with destinations is a file that can be used as it is, with the queries that the pages show."""
+    """An example with destinations is a valid configuration, with the queries that the pages show."""
     queries = [text for path in pages() for text in blocks(path.read_text("utf-8"), "sql")]
     for query in queries:
         name = query.split("\n", 1)[0].removeprefix("-- include/sql/")

@@ -14,7 +14,7 @@ def test_every_relative_link_resolves(path: Path) -> None:
 
 
 def test_there_are_pages() -> None:
-    """The tests above look at the front page and at those of docs/."""
+    """The tests above check the front page and those of docs/."""
     names = {str(path.relative_to(ROOT)) for path in pages()}
     assert {"README.md", "docs/configuration.md", "docs/decisions/README.md"} <= names
 
@@ -38,7 +38,7 @@ def test_there_are_pages() -> None:
     ],
 )
 def test_a_broken_link_is_found(tmp_path: Path, link: str, fault: str | None) -> None:
-    """A link to no file, to a file outside of the project, or to no heading is broken; others are not."""
+    """A link is broken if it leads to no file, to a file outside the project, or to no heading."""
     root = tmp_path / "project"
     (root / "docs").mkdir(parents=True)
     (tmp_path / "outside.md").touch()
@@ -53,7 +53,7 @@ def test_a_broken_link_is_found(tmp_path: Path, link: str, fault: str | None) ->
 
 
 def test_anchors_are_those_of_github() -> None:
-    """An anchor is the heading in lower case, without marks and punctuation, numbered where it comes twice."""
+    """An anchor is the heading in lower case, without markup and punctuation, and numbered if repeated."""
     text = "# The file\n\n## `sources.<name>`\n\n## Red run: what to do?\n\n## Twice\n\n## Twice\n"
 
     assert anchors(text) == {"the-file", "sourcesname", "red-run-what-to-do", "twice", "twice-1"}

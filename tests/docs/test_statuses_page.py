@@ -1,4 +1,4 @@
-"""docs/statuses.md says what providers and columns are."""
+"""docs/statuses.md agrees with the providers and the canonical columns."""
 
 from include.order_sync.model import ITEM_COLUMNS, ORDER_COLUMNS, OrderStatus
 from include.order_sync.providers import PROVIDERS
@@ -9,13 +9,13 @@ PAGE = {table.heading: table for table in tables(page("docs/statuses.md"))}
 
 
 def column_of(table: Table, provider: Provider) -> list[str]:
-    """Return a provider's column; services that are alike share one."""
+    """Return a provider's column; similar services share one."""
     (header,) = (text for text in table.header if provider.title in text)
     return table.column(header)
 
 
 def test_every_status_has_its_code() -> None:
-    """The table holds each status, and the code that each provider has for it, or a dash."""
+    """The table holds each status with each provider's code for it, or a dash."""
     table = PAGE["Statuses"]
     assert table.column("status") == list(OrderStatus)
     for provider in PROVIDERS.values():
@@ -23,7 +23,7 @@ def test_every_status_has_its_code() -> None:
 
 
 def test_every_service_says_what_it_needs() -> None:
-    """The table holds the columns that a source must have for each provider."""
+    """The table holds the columns that each provider requires of a source."""
     needed = {name: ", ".join(_or(need) for need in provider.required) for name, provider in PROVIDERS.items()}
     table = PAGE["What each service needs"]
     assert dict(zip(table.column("provider"), table.column("columns that must be there"), strict=True)) == {
@@ -32,7 +32,7 @@ def test_every_service_says_what_it_needs() -> None:
 
 
 def test_every_column_is_documented_and_no_other() -> None:
-    """The tables hold each canonical column of an order and of an item, in the code's order."""
+    """The tables hold exactly the canonical columns of orders and items, in the code's sequence."""
     assert PAGE["Order columns"].column("column") == list(ORDER_COLUMNS)
     assert PAGE["Item columns"].column("column") == list(ITEM_COLUMNS)
 
