@@ -1,4 +1,4 @@
-"""What `make bench` measures, with few orders and without a clock: its times mean something if its counts are right."""
+"""The measurements of `make bench` with few orders and without times: these count only if the numbers are right."""
 
 import json
 import os
@@ -23,7 +23,7 @@ FEW = 300
 
 @pytest.fixture
 def shop(postgres_server):
-    """A shop with its orders, and items of them."""
+    """A shop with orders and their items."""
 
     def uri(database):
         url = postgres_server.set(drivername="postgresql", database=database)
@@ -57,7 +57,7 @@ def sink(tmp_path_factory):
 
 
 def figures_of(module, *arguments, **environment):
-    """Return what a module prints, run as a process."""
+    """Run a module as a process and return the figures that it prints."""
     done = subprocess.run(
         [sys.executable, "-m", module, *arguments],
         cwd=ROOT,
@@ -71,29 +71,29 @@ def figures_of(module, *arguments, **environment):
 
 
 def received(sink):
-    """Return what the sink has counted since it was asked last."""
+    """Return the sink's counts since the last call."""
     return requests.get(f"{sink}/stats", timeout=5).json()
 
 
 @pytest.mark.parametrize("provider", ["rees46", "yespo"])
 def test_only_what_has_changed_is_sent_again(shop, sink, provider):
-    """All orders once; then nothing; then one order in a hundred."""
+    """A run sends all orders, the next one none, and a third one only the hundredth part that has changed."""
 
     def sent():
         figures = figures_of("benchmarks.end_to_end", DSN=shop.dsn, URL=sink, PROVIDER=provider, ORDERS=str(ORDERS))
         return (figures["accepted"], figures["unchanged"]), received(sink)
 
-    def told(orders, requests):
+    def expected(orders, requests):
         return (orders, ORDERS - orders), {"requests": requests, "orders": orders, "different": orders, "late": 0}
 
-    assert sent() == told(ORDERS, requests=2)
-    assert sent() == told(0, requests=0)
+    assert sent() == expected(ORDERS, requests=2)
+    assert sent() == expected(0, requests=0)
     assert shop.change() == ORDERS // 100
-    assert sent() == told(ORDERS // 100, requests=1)
+    assert sent() == expected(ORDERS // 100, requests=1)
 
 
 def test_a_second_change_of_an_order_comes_after_its_first(shop, sink):
-    """Though sixteen requests are under way at once."""
+    """An order's second change comes after its first, though sixteen requests are in flight at once."""
     shop.fill(FEW)
     changes = FEW + shop.add_second_changes()
     assert changes > FEW
@@ -103,7 +103,7 @@ def test_a_second_change_of_an_order_comes_after_its_first(shop, sink):
 
 
 def test_a_full_ledger_is_of_the_same_destination_and_of_other_orders(shop, sink):
-    """The filled ledger is what the load would have written, and hides none of the orders to come."""
+    """The filled ledger holds rows as a load writes them, and no order that is still to come."""
     shop.fill_ledger(ORDERS + 1, 3 * ORDERS)
     shop.replace(4 * ORDERS + 1, ORDERS)
     run = {"DSN": shop.dsn, "URL": sink, "PROVIDER": "rees46", "ORDERS": str(ORDERS)}
@@ -117,7 +117,7 @@ def test_a_full_ledger_is_of_the_same_destination_and_of_other_orders(shop, sink
 
 
 def test_orders_of_a_table_made_anew_were_never_seen_before(shop, sink):
-    """So that each round of a benchmark sends all of them, whatever the ledger holds."""
+    """A new table is sent as a whole in each round of a benchmark, whatever the ledger holds."""
     shop.fill_ledger(1, ORDERS)
     shop.fill(ORDERS)
     run = {"DSN": shop.dsn, "URL": sink, "PROVIDER": "rees46", "ORDERS": str(ORDERS)}
@@ -126,10 +126,10 @@ def test_orders_of_a_table_made_anew_were_never_seen_before(shop, sink):
 
 
 def test_the_drop_is_read_whole(shop, tmp_path):
-    """By ours and by pandas, from a file with the table's columns."""
+    """Ours and pandas both read every order from a file with the table's columns."""
     file = csv_drop.file_in(tmp_path)
     shop.write_csv(file)
     columns = [column["name"] for column in sa.inspect(shop.engine).get_columns("bench_orders")]
     assert file.read_text().splitlines()[0].split(",") == columns
-    for who in ("ours", "pandas"):
-        assert figures_of("benchmarks.csv_drop", who, DROP=str(tmp_path))["orders"] == ORDERS
+    for reader in ("ours", "pandas"):
+        assert figures_of("benchmarks.csv_drop", reader, DROP=str(tmp_path))["orders"] == ORDERS
