@@ -1,4 +1,4 @@
-"""An Airflow of the tests' own: set before anything imports Airflow. No scheduler: that is for tests/e2e."""
+"""An Airflow home for these tests, set before any import of Airflow. It has no scheduler: see tests/e2e for that."""
 
 import os
 import tempfile

@@ -1,4 +1,4 @@
-"""The DAG files, as Airflow's own DagBag reads them."""
+"""The DAG files, read by Airflow's own DagBag."""
 
 import subprocess
 import sys
@@ -19,13 +19,13 @@ SAMPLE = {f"order_sync_{name}" for name in PROVIDERS}
 
 @pytest.fixture
 def bag():
-    """Read the project's DAG folder anew."""
+    """Read the project's DAG folder again."""
     return DagBag(ROOT / "dags")
 
 
 @pytest.fixture
 def configuration(tmp_path, monkeypatch):
-    """Return a function that makes a text the configuration."""
+    """Return a function that puts a text in force as the configuration."""
 
     def write(text: str) -> None:
         (tmp_path / "order_sync.yaml").write_text(text, "utf-8")
@@ -35,13 +35,13 @@ def configuration(tmp_path, monkeypatch):
 
 
 def test_the_sample_configuration_gives_one_dag_a_destination(bag):
-    """The folder gives exactly the sample's DAGs, and no file of it fails."""
+    """The folder gives exactly the sample's DAGs, without import errors."""
     assert bag.import_errors == {}
     assert set(bag.dags) == SAMPLE | OWN
 
 
 def test_a_destinations_dag_is_as_designed(bag):
-    """Each DAG is hourly with a data interval, without catch-up, one run and one load at a time."""
+    """Each DAG is hourly with a data interval, has no catch-up, and runs one run and one load at a time."""
     for dag in (bag.dags[name] for name in SAMPLE):
         assert isinstance(dag.timetable, CronDataIntervalTimetable)
         assert (dag.catchup, dag.max_active_runs) == (False, 1)
@@ -60,15 +60,15 @@ def test_a_destinations_dag_is_as_designed(bag):
 
 
 def test_good_destinations_keep_their_dags_and_mistakes_are_listed(configuration):
-    """A mistake costs its destination alone, and Airflow's import errors say all mistakes, with their cures."""
+    """A mistake costs only its destination's DAG, and Airflow's import errors show all mistakes with their cures."""
     sample = (ROOT / "include/config/order_sync.yaml").read_text("utf-8")
     configuration(sample.replace("provider: yespo", "provider: yespoo").replace("connection: rees46", "conection: x"))
     bag = DagBag(ROOT / "dags")
     assert set(bag.dags) == SAMPLE - {"order_sync_yespo", "order_sync_rees46"} | OWN
     ((file, error),) = bag.import_errors.items()
     assert file.endswith("order_sync_config.py")
-    for said in ("destinations.yespo.provider", "'yespoo'", "did you mean 'yespo'", "destinations.rees46.conection"):
-        assert said in error
+    for text in ("destinations.yespo.provider", "'yespoo'", "did you mean 'yespo'", "destinations.rees46.conection"):
+        assert text in error
 
 
 FOR_ORDERS = {"numpy", "pandas", "pyarrow", "requests"}
@@ -76,7 +76,7 @@ FOR_THE_LEDGER = {"alembic", "psycopg", "sqlalchemy"}
 
 
 def imported(code, slow):
-    """Return which of the packages `slow` a fresh Python imports for this code, and not for Airflow."""
+    """Return the packages of `slow` that a fresh Python imports for this code, and Airflow itself does not."""
     code = (
         f"import sys, airflow.sdk\nbefore = set(sys.modules)\n{code}\n"
         f"print(*sorted({slow} & (set(sys.modules) - before)))"
@@ -90,13 +90,13 @@ def imported(code, slow):
 
 @pytest.mark.parametrize("file", sorted((ROOT / "dags").glob("*.py")), ids=lambda file: file.name)
 def test_parsing_imports_nothing_slow(file):
-    """A DAG file is parsed often: it imports nothing that reads, sends or computes."""
+    """A DAG file, which Airflow parses often, imports no package that reads, sends or computes."""
     assert imported(f"import runpy; runpy.run_path({str(file)!r})", FOR_ORDERS | FOR_THE_LEDGER) == []
 
 
 @pytest.mark.parametrize("task", ["transform", "load"])
 def test_an_hour_without_orders_imports_nothing_slow(task):
-    """Where there are no orders, neither transform nor load imports what it works on orders with."""
+    """Without orders, transform and load do not import the packages that process orders."""
     code = f"""
 from datetime import datetime
 from types import SimpleNamespace
@@ -118,15 +118,15 @@ except (AirflowSkipException, DownstreamTasksSkipped):
 
 
 def test_a_task_parses_its_own_dag_alone(bag, monkeypatch):
-    """A task that starts needs no other destination's DAG."""
+    """A task that starts builds only its own destination's DAG."""
     assert {"order_sync_rees46", "order_sync_yespo"} <= set(bag.dags)
-    monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", "order_sync_rees46")  # as Airflow sets it for a task
+    monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", "order_sync_rees46")  # Airflow sets it so for a task
     alone = DagBag(ROOT / "dags" / "order_sync.py")
     assert set(alone.dags) == {"order_sync_rees46"}
 
 
 def test_a_missing_configuration_is_said(configuration, tmp_path, monkeypatch):
-    """Without its file the project has no DAGs, and says which file is missing."""
+    """Without its configuration the project has no DAGs, and an import error names the missing file."""
     monkeypatch.setenv("ORDER_SYNC_CONFIG", str(tmp_path / "none.yaml"))
     bag = DagBag(ROOT / "dags")
     assert set(bag.dags) == {"order_sync_maintenance"}

@@ -1,4 +1,4 @@
-"""Connections into credentials."""
+"""From connections to credentials."""
 
 import json
 
@@ -11,7 +11,7 @@ from include.order_sync.providers import PROVIDERS
 
 @pytest.fixture
 def connect(monkeypatch):
-    """Return a function that makes a connection of these fields."""
+    """Return a function that creates a connection with these fields."""
 
     def make(**fields) -> str:
         given = {"conn_type": "generic", "login": "me", "password": "hush-hush", **fields}
@@ -40,7 +40,7 @@ def provider(request) -> str:
     ids=lambda value: value if isinstance(value, str) else " ".join(map(str, value.values())),
 )
 def test_address_is_https_unless_it_says_otherwise(provider, connect, fields, url):
-    """Host, scheme and port of a connection make the service's address."""
+    """Host, scheme and port of a connection make the service's address, by default with https."""
     credentials = hook_for(provider, connect(**fields)).credentials
     assert (credentials.url, credentials.login, credentials.secret) == (url, "me", "hush-hush")
 
@@ -50,26 +50,26 @@ def test_address_is_https_unless_it_says_otherwise(provider, connect, fields, ur
     ["ftp://x", "https://", "https://u:p@x", "https://x?y=1", "https://x:port", "https://x#y", "https://x:99999"],
 )
 def test_an_address_that_is_none_is_refused(provider, connect, host):
-    """The message names the connection and shows an address, and no secret."""
+    """The message names the connection, shows a right address, and holds no secret."""
     with pytest.raises(StopError, match=r"'account'.*https://") as stop:
         _ = hook_for(provider, connect(host=host)).credentials
     assert "u:p" not in str(stop.value)
 
 
 def test_empty_fields_are_named_all_at_once(provider, connect):
-    """The message says which fields are empty and what the service calls them."""
+    """The message names all empty fields, each with the service's own name for it."""
     with pytest.raises(StopError, match=r"'account'.*host \(https://.*login \(.*password \("):
         _ = hook_for(provider, connect(login="", password="")).credentials
 
 
 def test_an_unknown_connection_is_named(provider):
-    """The message names the connection and where to add it."""
+    """The message names the missing connection and the place to add it."""
     with pytest.raises(StopError, match=r"no Airflow connection 'nobody'.*AIRFLOW_CONN_NOBODY"):
         _ = hook_for(provider, "nobody").credentials
 
 
 def test_constructing_a_hook_connects_to_nothing(provider):
-    """A hook of a connection that does not exist can be made: it is read when it is used."""
+    """A hook of a missing connection can be created: it reads the connection on first use."""
     hook = hook_for(provider, "nobody")
     assert hook.conn_type == provider
     assert hook.hook_name == PROVIDERS[provider].title

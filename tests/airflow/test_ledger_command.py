@@ -15,7 +15,7 @@ from tests.airflow.conftest import ROOT
 
 @pytest.fixture
 def command(postgres_server):
-    """Return a function that runs the command on a database of its own; an empty one at first."""
+    """Return a function that runs the command on its own database, which is empty at first."""
     admin = sa.create_engine(postgres_server, isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
         connection.exec_driver_sql("create database command")
@@ -43,7 +43,7 @@ def command(postgres_server):
 
 
 def test_upgrade_and_status(command):
-    """`upgrade` makes the tables; `status` shows each configured destination, and before says what to run."""
+    """`upgrade` creates the tables; `status` shows each destination, or names `upgrade` if there are no tables."""
     before = command("status")
     assert before.returncode == 1
     assert "order_sync_airflow.ledger upgrade" in before.stderr

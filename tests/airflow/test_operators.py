@@ -1,4 +1,4 @@
-"""The operators one after the other, as a run calls them: a CSV drop in, the sandbox and the ledger out."""
+"""The operators one after the other, as in a run, from a CSV drop to the sandbox and the ledger."""
 
 import contextlib
 import json
@@ -51,18 +51,18 @@ def row(order_id: str, status: str, hour: int = 10, email: str = "anna@shop.exam
 
 @dataclass
 class Task:
-    """What of a task instance the operators use; XComs are the run's."""
+    """The parts of a task instance that the operators use; XComs belong to the run."""
 
     task_id: str
     try_number: int
     xcoms: dict[tuple[str, str], Any]
 
     def xcom_push(self, key: str, value: Any) -> None:
-        """Keep a value; it must be fit for JSON."""
+        """Store a value, which must be JSON."""
         self.xcoms[self.task_id, key] = json.loads(json.dumps(value))
 
     def xcom_pull(self, task_ids: str, key: str) -> Any:
-        """Return what a task has pushed, or None."""
+        """Return the value that a task has pushed, or None."""
         return self.xcoms.get((task_ids, key))
 
 
@@ -76,12 +76,12 @@ class Shop:
     runs: int = 0
 
     def configure(self, more: str = "") -> None:
-        """Write the configuration; `more` goes into the status map."""
+        """Write the configuration; `more` extends the status map."""
         text = CONFIGURATION.format(tmp=self.tmp, name=self.name, more=more)
         (self.tmp / "order_sync.yaml").write_text(text, "utf-8")
 
     def drop(self, *rows: str) -> None:
-        """Put a file into the drop, in place of those before; the same row in it is the same version."""
+        """Replace the drop's files by one file; an equal row in it is the same version."""
         folder = self.tmp / "drop"
         folder.mkdir(exist_ok=True)
         for file in folder.iterdir():
@@ -93,9 +93,9 @@ class Shop:
     def run(
         self, *, redrive: bool = False, user: str | None = None, load_kills: int = 0, **params: Any
     ) -> dict[str, int]:
-        """Run the three tasks, and return the counts; an error carries them as `counts`.
+        """Run the three tasks and return the counts; an error carries them as `counts`.
 
-        The load is killed so often when it has done its work, before Airflow has recorded its success.
+        The load is killed `load_kills` times after its work, before Airflow records its success.
         """
         self.runs += 1
         xcoms: dict[tuple[str, str], Any] = {}
@@ -145,7 +145,7 @@ class Shop:
         return {name: count for name, count in counts.items() if count}
 
     def staged(self) -> set[str]:
-        """Return the names of the subfolders that runs have left."""
+        """Return the names of the run folders that are left."""
         return {path.name for path in (self.tmp / "staging").glob("*/*/*") if path.is_dir()}
 
     def taken(self) -> dict[str, list[str]]:
@@ -162,7 +162,7 @@ def address() -> Iterator[str]:
 
 @pytest.fixture
 def shop(tmp_path: Path, address: str, ledger: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> Shop:
-    """A configured shop, with a ledger, a sandbox with an empty memory, and a key of the deployment."""
+    """A configured shop, with a ledger, a sandbox with an empty memory, and an encryption key."""
     url = ledger.url
     login, secret = SERVICES["yespo"].account
     connections = {
@@ -188,14 +188,14 @@ def shop(tmp_path: Path, address: str, ledger: sa.Engine, monkeypatch: pytest.Mo
 
 
 def use_keys(monkeypatch: pytest.MonkeyPatch, keys: str) -> None:
-    """Give the deployment other keys."""
+    """Replace the deployment's encryption keys."""
     monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", keys)
     crypto.get_fernet.cache_clear()
 
 
 @pytest.fixture
 def entries(shop: Shop, ledger: sa.Engine) -> Callable[..., list[Any]]:
-    """Return a function that selects columns of the shop's entries in the quarantine."""
+    """Return a function that selects columns of the shop's quarantine entries."""
 
     def select(columns: str, where: str = "true") -> list[Any]:
         query = f"select {columns} from quarantine where destination = :name and {where} order by id"
@@ -206,7 +206,7 @@ def entries(shop: Shop, ledger: sa.Engine) -> Callable[..., list[Any]]:
 
 
 def test_a_run_delivers_and_the_next_sends_nothing(shop):
-    """A run sends the drop's orders; another over the same file sends nothing."""
+    """A run sends the drop's orders; the next run over the same file sends nothing."""
     shop.drop(row("1", "paid"), row("2", "done"))
     assert shop.run() == {"rows": 2, "orders": 2, "accepted": 2, "requests": 1}
     assert shop.run() == {"rows": 2, "orders": 2, "unchanged": 2}
@@ -214,7 +214,7 @@ def test_a_run_delivers_and_the_next_sends_nothing(shop):
 
 
 def test_a_bad_row_is_one_entry_however_often_it_is_seen(shop, entries):
-    """A row rejected by each run is one entry, which says when and how often; its content is encrypted."""
+    """A row that each run rejects is one encrypted entry, with its times and their number."""
     shop.drop(row("1", "paid", email="no-address"), row("2", "done"))
     for _ in range(3):
         shop.run()
@@ -224,7 +224,7 @@ def test_a_bad_row_is_one_entry_however_often_it_is_seen(shop, entries):
 
 
 def test_rows_without_an_id_are_kept_too(shop, entries):
-    """A row that names no order is kept with its reasons, also where the window has nothing to send."""
+    """A row without an order id is kept with its reasons, also if the window has nothing to send."""
     shop.drop(row("", "paid"), "too,short")
     assert shop.run() == {"rows": 2, "orders": 2, "rejected": 2}
     assert [reasons for _, reasons in entries("order_id, reasons")] == [
@@ -234,7 +234,7 @@ def test_rows_without_an_id_are_kept_too(shop, entries):
 
 
 def test_a_newer_good_row_resolves_an_entry(shop, entries):
-    """A good row of the same order, not older than the bad one, closes its entry."""
+    """A good row of the same order that is not older than the bad one closes its entry."""
     shop.drop(row("1", "paid", 11, email="no-address"))
     shop.run()
     shop.drop(row("1", "done", 10))
@@ -246,7 +246,7 @@ def test_a_newer_good_row_resolves_an_entry(shop, entries):
 
 
 def test_a_redrive_sends_with_todays_map(shop, entries):
-    """What was rejected for an unknown word is sent by a redrive once the map knows it."""
+    """A redrive sends rows that were rejected for an unknown status label, once the map has the label."""
     shop.drop(row("1", "hurra"), row("2", "hurra", email="bad"))
     shop.run()
     shop.configure(more=", hurra: delivered")
@@ -263,7 +263,7 @@ def test_a_redrive_sends_with_todays_map(shop, entries):
 
 
 def test_a_dry_run_changes_nothing(shop, entries):
-    """A dry run of a redrive lists, and neither sends nor resolves."""
+    """A dry run of a redrive lists entries; it neither sends nor resolves them."""
     shop.drop(row("1", "hurra"))
     shop.run()
     shop.configure(more=", hurra: delivered")
@@ -273,7 +273,7 @@ def test_a_dry_run_changes_nothing(shop, entries):
 
 
 def test_what_the_service_rejected_is_sent_again_by_a_redrive_alone(shop, entries):
-    """An order that the service rejected goes to the quarantine, and no run repeats it but a redrive."""
+    """An order that the service rejected goes to the quarantine, and only a redrive repeats it."""
     shop.drop(row("1", "paid"), row("2", "paid"))
     shop.sandbox.fault({"provider": "yespo", "kind": "refuse_orders", "order_ids": ["2"], "next": 1})
     shop.run()
@@ -284,16 +284,16 @@ def test_what_the_service_rejected_is_sent_again_by_a_redrive_alone(shop, entrie
 
 
 def test_a_run_that_reads_anew_counts_anew(shop):
-    """A run whose extract is cleared before the run has ended counts what it reads now alone."""
+    """A run whose extract is cleared counts only the rows that it reads now."""
     shop.drop(row("1", "paid"), row("2", "paid"))
     shop.run()
-    shop.runs -= 1  # the same run, which Airflow says has started when it did
+    shop.runs -= 1  # the same run, with its first start time
     shop.drop(row("1", "done", 11), row("2", "paid"))
     assert shop.run() == {"rows": 2, "orders": 2, "accepted": 1, "unchanged": 1, "requests": 1}
 
 
 def test_requests_of_all_tries_count(shop):
-    """A load that is tried again counts the requests of its earlier tries too; another run begins at none."""
+    """A load's retry counts the requests of earlier tries too; another run starts at zero."""
     shop.drop(row("1", "paid"))
     assert shop.run(load_kills=2)["requests"] == 1
     assert "requests" not in shop.run()
@@ -304,7 +304,7 @@ GOOD, BAD = row("1", "paid"), row("2", "paid", email="no-address")
 
 @pytest.mark.parametrize(("rows", "mode"), [((GOOD, BAD), "deliver"), ((BAD,), "deliver"), ((GOOD, BAD), "plan")])
 def test_parts_stay_until_success_is_recorded(shop, rows, mode):
-    """A load killed after its work is tried again with its parts; then all go but the rejected rows."""
+    """A load that is killed after its work finds its parts in the retry; then only the rejected rows stay."""
     shop.drop(*rows)
     counts = shop.run(mode=mode, load_kills=1)
     assert counts["rows"] == counts["rejected"] + counts.get("accepted", 0) + counts.get("not_sent", 0)
@@ -312,7 +312,7 @@ def test_parts_stay_until_success_is_recorded(shop, rows, mode):
 
 
 def test_parts_of_a_red_run_stay(shop):
-    """A run that is red for its rejected rows keeps its parts: its load can be cleared alone."""
+    """A run that is red for its rejected rows keeps its parts, so that its load alone can be cleared."""
     shop.drop(*(row(order_id, "paid", email="no-address") for order_id in "123"))
     with pytest.raises(StopError, match="none_good_of"):
         shop.run()
@@ -321,7 +321,7 @@ def test_parts_of_a_red_run_stay(shop):
 
 @pytest.mark.parametrize("fate", ["rejected by transform", "rejected by the service", "held"])
 def test_a_redrive_knows_the_later_of_two_rows_of_one_time(shop, fate):
-    """A quarantined row that came after another of the very same times is still the newer one when it is redriven."""
+    """A quarantined row that followed another with the same two times is still the newer one in its redrive."""
     shop.drop(row("1", "paid"))
     shop.run()
     faults = {"rejected by the service": {"kind": "refuse_orders", "order_ids": ["1"]}, "held": {"kind": "close"}}
@@ -338,7 +338,7 @@ def test_a_redrive_knows_the_later_of_two_rows_of_one_time(shop, fate):
 
 @pytest.fixture
 def held(shop) -> Shop:
-    """A shop whose orders 1 and 2 are held."""
+    """A shop with the held orders 1 and 2."""
     shop.drop(row("1", "paid"), row("2", "paid"))
     shop.sandbox.fault({"provider": "yespo", "kind": "close", "when": "before", "next": 1})
     with pytest.raises(StopError, match="2 orders are held") as stop:
@@ -348,7 +348,7 @@ def held(shop) -> Shop:
 
 
 def test_a_decision_to_resend_sends_held_orders(held, entries, ledger):
-    """Held orders that a person says to resend are sent, the others stay; who said so is written down."""
+    """A redrive sends the held orders that a person decides to resend, and records the person; the others stay."""
     assert held.run(redrive=True, decision="resend", order_ids=["1"], user="olena") == {
         "rows": 1,
         "orders": 1,
@@ -364,7 +364,7 @@ def test_a_decision_to_resend_sends_held_orders(held, entries, ledger):
 
 
 def test_a_decision_to_accept_sends_nothing(held, entries):
-    """Held orders that a person says were taken are accepted without a request, by batch too."""
+    """Held orders that a person accepts, also by batch, are accepted without a request."""
     ((batch,),) = entries(
         "(select batch_id from orders_in_doubt o join destinations d on d.id = o.destination_id "
         "where d.name = destination limit 1)",
@@ -378,7 +378,7 @@ def test_a_decision_to_accept_sends_nothing(held, entries):
 
 
 def test_a_decision_to_resend_outlives_the_task_that_took_it(held, entries, monkeypatch):
-    """A redrive that is killed between its decision and its staging stages these orders when it is tried again."""
+    """A redrive that is killed between its decision and its staging stages these orders in its retry."""
     resend = {"redrive": True, "decision": "resend", "order_ids": ["1"], "user": "olena"}
     with monkeypatch.context() as patch:
         patch.setattr(encrypted_rows, "decrypt_rows", lambda *_: sys.exit())
@@ -393,13 +393,13 @@ def test_a_decision_to_resend_outlives_the_task_that_took_it(held, entries, monk
 
 
 def test_a_decision_that_finds_nothing_held_is_said(held):
-    """A decision about orders that are not held, or are no longer, is refused: it may have been meant for others."""
+    """A decision about orders that are not held is refused: it may have been meant for others."""
     with pytest.raises(StopError, match="No order of these is held"):
         held.run(redrive=True, decision="accept", order_ids=["no such order"])
 
 
 def test_ids_that_nobody_can_hold_are_kept_in_the_quarantine(shop, entries):
-    """An id with unprintable characters, or without end, is rejected, and brings no load down."""
+    """An id with unprintable characters, or of endless length, is rejected and fails no load."""
     shop.drop(row("a\0b", "paid"), row("9" * 5000, "paid"), row("1", "paid"))
     assert shop.run() == {"rows": 3, "orders": 3, "accepted": 1, "rejected": 2, "requests": 1}
     assert {reasons[0] for _, reasons in entries("order_id, reasons")} == {
@@ -408,13 +408,13 @@ def test_ids_that_nobody_can_hold_are_kept_in_the_quarantine(shop, entries):
 
 
 def test_a_decision_needs_its_orders(held):
-    """A decision without orders or a batch is refused: it could be about more than was meant."""
+    """A decision without orders or a batch is refused: its scope would be unclear."""
     with pytest.raises(StopError, match="order_ids"):
         held.run(redrive=True, decision="resend")
 
 
 def test_a_lost_key_is_said(shop, entries, monkeypatch, caplog):
-    """Rows encrypted with a key that is gone stay where they are, and the log says what to do."""
+    """Rows whose encryption key is lost stay in the quarantine, and the log names the cure."""
     shop.drop(row("1", "hurra"))
     old = os.environ["AIRFLOW__CORE__FERNET_KEY"]
     shop.run()
@@ -428,7 +428,7 @@ def test_a_lost_key_is_said(shop, entries, monkeypatch, caplog):
 
 
 def test_a_plan_sends_and_remembers_nothing(shop, entries):
-    """`mode: plan` counts what would be sent, and leaves service, ledger and quarantine as they were."""
+    """`mode: plan` counts the orders that it would send, and changes neither service, ledger nor quarantine."""
     shop.drop(row("1", "paid"))
     shop.run()
     shop.drop(row("1", "done", 11), row("2", "paid"), row("3", "paid", email="bad"))
@@ -439,7 +439,7 @@ def test_a_plan_sends_and_remembers_nothing(shop, entries):
 
 
 def test_maintenance_removes_what_is_old(shop, entries, ledger):
-    """Old attempts, resolved entries and staged parts go; states, open entries and what is held stay."""
+    """Maintenance removes old attempts, resolved entries and run folders; states, open entries and held orders stay."""
     shop.drop(row("1", "paid"), row("2", "hurra"), row("3", "paid", email="bad"))
     shop.run()
     shop.drop(row("3", "paid", 11), row("1", "done", 11))

@@ -1,4 +1,4 @@
-"""The three tasks around the ledger: what a run reads, and what is done with when it has ended."""
+"""The three tasks and the ledger: the window of a run, and its windows and files after its end."""
 
 import json
 import os
@@ -47,7 +47,7 @@ destinations:
 
 
 class Runs:
-    """A destination's runs, without a scheduler: its three tasks, one after the other."""
+    """A destination's runs without a scheduler: the three tasks, one after the other."""
 
     def __init__(self, destination, folder, engine):
         self.destination = destination
@@ -56,7 +56,7 @@ class Runs:
         self.count = 0
 
     def put(self, name, *ids, status="paid"):
-        """Write a file of these orders into the drop, modified shortly before noon."""
+        """Write a file with these orders into the drop, modified shortly before noon."""
         rows = [f"{order_id},{status},2026-11-21,{order_id},RR1" for order_id in ids]
         header = "order_id,status,status_changed_at,bill_id,tracking_number"
         file = self.folder / "drop" / name
@@ -64,7 +64,7 @@ class Runs:
         os.utime(file, (NOON.timestamp() - 60, NOON.timestamp() - 60))
 
     def run(self, hours=0, run_type="scheduled", *, interval=True, **params):
-        """Run the hour that begins so many after noon; return what its tasks have pushed."""
+        """Run the hour that begins this number of hours after noon; return the values that its tasks have pushed."""
         self.count += 1
         start = NOON + hours * HOUR
         pushed = {}
@@ -89,14 +89,14 @@ class Runs:
         return pushed
 
     def counts(self, *arguments, **params):
-        """Run, and return what came of it; None where there was nothing to send."""
+        """Run and return the counts; None if there was nothing to send."""
         try:
             return self.run(*arguments, **params)["load", "counts"]
         except (AirflowSkipException, DownstreamTasksSkipped):
             return None
 
     def status(self):
-        """Return how the destination stands: the hour after noon up to which it has read, its gaps and held orders."""
+        """Return the destination's state: hours after noon that are read, gaps, and held orders."""
         with schema.transaction(self.engine, "order_sync_ledger") as connection:
             found = status(connection, self.destination)
         return found.read_up_to and (found.read_up_to - NOON) / HOUR, len(found.gaps), found.held_orders
@@ -104,13 +104,13 @@ class Runs:
 
 @pytest.fixture(scope="module")
 def sandbox_address():
-    """One sandbox for all tests here."""
+    """One sandbox for this module."""
     yield from serve()
 
 
 @pytest.fixture
 def sandbox(sandbox_address, monkeypatch):
-    """That sandbox with an empty memory, and a connection to its JustClick."""
+    """The sandbox with an empty memory, and a connection to its JustClick."""
     client = Client(sandbox_address)
     client.request("POST", "/__admin/reset")
     login, secret = SERVICES["justclick"].account
@@ -122,7 +122,7 @@ def sandbox(sandbox_address, monkeypatch):
 
 @pytest.fixture
 def destinations(tmp_path, monkeypatch, ledger, sandbox):
-    """Two destinations, new to the ledger: one of a drop, one of a warehouse."""
+    """Two destinations that are new to the ledger: one of a drop, one of a warehouse."""
     (tmp_path / "drop").mkdir()
     (tmp_path / "sql").mkdir()
     columns = "order_id, status, changed_at as status_changed_at, order_id as bill_id, 'RR1' as tracking_number"
@@ -147,7 +147,7 @@ def drop(destinations):
 
 @pytest.fixture
 def warehouse(destinations, postgres, monkeypatch):
-    """The destination of a warehouse, with a change of one order at noon, and one of another a year before."""
+    """The destination of a warehouse with two changes: one at noon, and one of another order a year before."""
     fields = {"conn_type": "postgres", "host": "127.0.0.1", "port": postgres.url.port, "schema": "postgres"}
     login = {"login": postgres.url.username, "password": postgres.url.password}
     monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps(fields | login))
@@ -165,7 +165,7 @@ def fail_next(sandbox, **fault):
 
 
 def test_what_is_done_is_not_read_again(drop):
-    """A run that has ended well has read its window and taken its files."""
+    """A run that has ended well has finished its window and taken its files."""
     drop.put("a.csv", "1", "2")
     assert drop.counts(0)["accepted"] == 2
     assert drop.status() == (1, 0, 0)
@@ -174,14 +174,14 @@ def test_what_is_done_is_not_read_again(drop):
 
 
 def test_a_window_is_handed_on_as_texts(drop):
-    """The XCom `window` holds two ISO times and nothing else."""
+    """The XCom `window` holds only two ISO times."""
     drop.put("a.csv", "1")
     window = {"start": (NOON - HOUR).isoformat(), "end": (NOON + HOUR).isoformat()}
     assert drop.run(0)["extract", "window"] == window
 
 
 def test_what_a_run_has_left_the_next_takes_up(drop, sandbox):
-    """A load that failed has finished neither window nor files: the next good run reads both."""
+    """A failed load has finished neither window nor files, so the next good run reads both."""
     assert drop.counts(0) is None
     drop.put("a.csv", "1")
     fail_next(sandbox, kind="status", status=503)
@@ -195,7 +195,7 @@ def test_what_a_run_has_left_the_next_takes_up(drop, sandbox):
 
 
 def test_first_runs_that_fail_are_healed_too(drop, sandbox):
-    """A destination whose first run failed still begins with that run's window."""
+    """A destination whose first run failed still starts with that run's window."""
     drop.put("a.csv", "1")
     fail_next(sandbox, kind="status", status=503)
     with pytest.raises(TryAgainError):
@@ -206,7 +206,7 @@ def test_first_runs_that_fail_are_healed_too(drop, sandbox):
 
 
 def test_held_orders_do_not_keep_a_window_open(drop, sandbox):
-    """A held order waits for a person in the ledger: the window is read, and its file not taken again."""
+    """A held order waits in the ledger: the window is finished, and its file is not taken again."""
     drop.put("a.csv", "1", "2")
     fail_next(sandbox, kind="close", when="after")
     with pytest.raises(StopError, match="1 orders are held"):
@@ -216,7 +216,7 @@ def test_held_orders_do_not_keep_a_window_open(drop, sandbox):
 
 
 def test_a_narrowed_run_finishes_nothing(drop):
-    """A run that sends a few orders of a window has not read the window, nor taken its files."""
+    """A run that sends only some orders of a window finishes neither the window nor its files."""
     drop.put("a.csv", "1", "2")
     times = {"from_": (NOON - HOUR).isoformat(), "to": NOON.isoformat()}
     assert drop.counts(0, "manual", **times, order_ids=["2"])["accepted"] == 1
@@ -226,7 +226,7 @@ def test_a_narrowed_run_finishes_nothing(drop):
 
 @pytest.mark.parametrize("run_type", ["backfill", "manual"])
 def test_a_backfill_and_a_wide_run_take_files_again(drop, run_type):
-    """A run of a stated time reads its files whether they were taken or not; no order goes twice for that."""
+    """A run with a given window reads files that were taken before; still no order is sent twice."""
     drop.put("a.csv", "1")
     drop.run(0)
     times = {"from_": (NOON - HOUR).isoformat(), "to": NOON.isoformat()}
@@ -235,32 +235,32 @@ def test_a_backfill_and_a_wide_run_take_files_again(drop, run_type):
 
 
 def test_orders_by_their_ids(warehouse):
-    """A run with order ids alone sends these, however old, and leaves windows as they are."""
+    """A run with only order ids sends these orders, however old, and finishes no window."""
     assert warehouse.counts(0, "manual", order_ids=["7"])["accepted"] == 1
     assert warehouse.status() == (None, 0, 0)
 
 
 def test_ids_without_a_query_or_a_window_are_refused(drop):
-    """A drop can't give orders by their ids alone."""
+    """A drop can't give orders by their ids without a window."""
     with pytest.raises(StopError, match="by_ids_query"):
         drop.run(0, "manual", order_ids=["7"])
 
 
 def test_a_gap_is_open_until_it_is_read(warehouse):
-    """A wide run far ahead leaves a gap, which the next scheduled run closes."""
+    """A manual run of a later window leaves a gap, and the next scheduled run closes it."""
     assert warehouse.counts(0)["accepted"] == 1
-    ahead = {"from_": (NOON + 3 * HOUR).isoformat(), "to": (NOON + 4 * HOUR).isoformat()}
-    assert warehouse.counts(0, "manual", interval=False, **ahead) is None
+    later_window = {"from_": (NOON + 3 * HOUR).isoformat(), "to": (NOON + 4 * HOUR).isoformat()}
+    assert warehouse.counts(0, "manual", interval=False, **later_window) is None
     assert warehouse.status() == (1, 1, 0)
     assert warehouse.counts(4) is None
     assert warehouse.status() == (5, 0, 0)
 
 
 def test_status_is_a_plain_table(warehouse):
-    """Each destination of the configuration has a line: up to when it has read, gaps, held orders, batches in doubt."""
+    """Each configured destination has a line: end of the read time, gaps, held orders, batches in doubt."""
     warehouse.counts(0)
-    ahead = {"from_": (NOON + 3 * HOUR).isoformat(), "to": (NOON + 4 * HOUR).isoformat()}
-    warehouse.counts(0, "manual", interval=False, **ahead)
+    later_window = {"from_": (NOON + 3 * HOUR).isoformat(), "to": (NOON + 4 * HOUR).isoformat()}
+    warehouse.counts(0, "manual", interval=False, **later_window)
     titles, _, new, read = ledger_command.status_table().splitlines()
     gap = f"{NOON + HOUR:%Y-%m-%d %H:%M} to {NOON + 3 * HOUR:%Y-%m-%d %H:%M}"
     assert titles.startswith("destination ")
@@ -269,7 +269,7 @@ def test_status_is_a_plain_table(warehouse):
 
 
 def test_a_ledger_that_is_down(drop, monkeypatch, ledger):
-    """Without its ledger a run reads nothing, and is tried again."""
+    """If the ledger is down a run reads nothing, and is tried again."""
     down = sa.create_engine(ledger.url.set(port=1))
     monkeypatch.setattr(ledger_connection, "ledger_engine", lambda: down)
     with pytest.raises(TryAgainError, match="'order_sync_ledger'"):

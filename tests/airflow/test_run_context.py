@@ -1,4 +1,4 @@
-"""What a run is asked to read, and the window that tasks hand on."""
+"""The run request from a task's context, and the window that tasks pass on."""
 
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -15,7 +15,7 @@ TEN, ELEVEN = datetime(2026, 11, 21, 10, tzinfo=UTC), datetime(2026, 11, 21, 11,
 
 
 def context(run_type: str = "scheduled", *, interval: bool = True, **params) -> dict:
-    """Return what of a task's context counts here."""
+    """Return the parts of a task's context that a run request needs."""
     keys = {"data_interval_start": TEN, "data_interval_end": ELEVEN} if interval else {}
     names = {"from_": "from"}
     return {
@@ -35,17 +35,17 @@ def context(run_type: str = "scheduled", *, interval: bool = True, **params) -> 
     ],
 )
 def test_a_run_has_its_data_interval(run_type, by):
-    """Without params a run is asked for its data interval."""
+    """Without params the request is for the run's data interval."""
     assert run_request(context(run_type)) == RunRequest(by, Window(TEN, ELEVEN))
 
 
 def test_a_manual_run_may_have_no_data_interval():
-    """Without a logical date there is none."""
+    """Without a logical date a run has no data interval."""
     assert run_request(context("manual", interval=False)) == RunRequest("person")
 
 
 def test_params_are_read():
-    """A time without an offset is UTC; blanks around order ids are none of theirs."""
+    """A time without an offset is UTC, and order ids lose the blanks around them."""
     given = context(
         "manual", from_="2026-11-01T00:00:00+02:00", to="2026-11-02T00:00:00", order_ids=[" 007 ", "1e5", "007"]
     )
@@ -59,7 +59,7 @@ def test_params_are_read():
 
 
 def test_a_time_that_is_none_is_refused_with_one_that_is():
-    """The message shows a time in the very form that the param takes."""
+    """The message about a wrong time shows a right one in the param's form."""
     with pytest.raises(StopError, match="`from` is 'soon'") as stop:
         run_request(context("manual", from_="soon"))
     example = str(stop.value).removesuffix(".").split("as ")[-1]
@@ -69,7 +69,7 @@ def test_a_time_that_is_none_is_refused_with_one_that_is():
 
 @pytest.mark.parametrize("handed_on", [Window(TEN, ELEVEN), None], ids=["one", "none"])
 def test_a_window_is_handed_on(handed_on):
-    """What extract has pushed, load pulls."""
+    """Load pulls the same window that extract has pushed."""
     pushed = {}
     ti = SimpleNamespace(
         xcom_push=lambda key, value: pushed.update({key: value}),

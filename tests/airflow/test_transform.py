@@ -10,7 +10,7 @@ from order_sync_airflow.operators import TransformOrdersOperator
 
 
 def test_a_window_of_blank_rows_alone_skips_load(tmp_path):
-    """A file that holds nothing but blank rows has nothing staged, which is no error; load need not start for it."""
+    """A window with only blank rows stages nothing, which is no error, and skips load."""
     figures = run_figures.ZERO | {"rows": 1, "skipped": 1}
     pushed = {"counts": figures, "window": None, "read_at": "now"}
     ti = Mock(task_id="transform", **{"xcom_pull.side_effect": lambda key, **_: pushed[key]})
