@@ -26,22 +26,22 @@ MINUTES_OF_A_BACKFILL = 4
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the end-to-end tests last: the quick ones fail first, and do so without Airflow beside them."""
+    """Run the end-to-end tests last: quick tests then fail first, and run without Airflow beside them."""
     items.sort(key=lambda item: item.path.is_relative_to(Path(__file__).parent))
 
 
 @dataclass(frozen=True)
 class Backfilled:
-    """A demo whose backfills have ended, and what the sandbox held at that moment."""
+    """A demo after its backfills, and the sandbox's content at that moment."""
 
     demo: Demo
     figures: dict[str, Figures]
     stats: dict[str, dict[str, int]]
-    orders: dict[str, dict[str, dict[str, Any]]]  # by provider, then by the order's id
+    orders: dict[str, dict[str, dict[str, Any]]]  # provider -> order id -> order
 
 
 def _wait_out_the_hour() -> None:
-    """A scheduled run at the full hour would take orders from the backfill, and so from its figures: begin after it."""
+    """Wait for the next hour if it is near: its scheduled run would take orders from the backfill's figures."""
     now = datetime.now(UTC)
     left = 3600 - (now.minute * 60 + now.second)
     if left < MINUTES_OF_A_BACKFILL * 60:
@@ -50,7 +50,7 @@ def _wait_out_the_hour() -> None:
 
 @pytest.fixture(scope="session")
 def backfilled() -> Iterator[Backfilled]:
-    """The real thing with a small shop, and with the destinations of `_configuration` beside its own."""
+    """A real Airflow with a small shop, and the extra destinations of `_configuration`."""
     _wait_out_the_hour()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that a stopped test run leaves nothing behind
     with tempfile.TemporaryDirectory(prefix="order-sync-e2e-") as folder:
@@ -86,13 +86,13 @@ def backfilled() -> Iterator[Backfilled]:
 
 @pytest.fixture
 def sandbox(backfilled: Backfilled) -> Callable[[str], Any]:
-    """Ask the sandbox's admin pages, such as `stats`."""
+    """Return a function that gets an admin page of the sandbox, such as `stats`."""
     return lambda path: _ask(backfilled.demo, path)
 
 
 @pytest.fixture
 def faults(backfilled: Backfilled) -> Iterator[Callable[..., None]]:
-    """Put a fault in force at the sandbox, until the test ends."""
+    """Return a function that puts a fault in force until the test ends."""
     url = f"{backfilled.demo.sandbox_url}/__admin/faults"
 
     def add(**fault: Any) -> None:
@@ -109,9 +109,9 @@ def _ask(demo: Demo, path: str) -> Any:
 
 
 def _configuration(folder: Path) -> Path:
-    """Write the demo's configuration with a destination of a wrong secret, and two whose tasks are to be killed.
+    """Write the demo's configuration with three more destinations: one with a wrong secret, two whose tasks get killed.
 
-    The latter share an account with another destination, but not its ledger, and have no scheduled runs.
+    The latter two share an account with another destination, but not its ledger, and have no scheduled runs.
     """
     yaml = YAML(typ="safe")
     configuration = yaml.load(ROOT / "include" / "config" / "order_sync.yaml")

@@ -32,32 +32,32 @@ class Run:
         return cls(demo, dag_id, demo.api.call("POST", f"/api/v2/dags/{dag_id}/dagRuns", json=body)["dag_run_id"])
 
     def get(self, resource: str = "") -> Any:
-        """Return the run, or something of it, as Airflow's API shows it."""
+        """Return the run, or a resource of it, from Airflow's API."""
         return self.demo.api.call("GET", f"/api/v2/dags/{self.dag_id}/dagRuns/{self.run_id}{resource}")
 
     def end_state(self) -> str:
-        """Wait for the run's end; returns `success` or `failed`."""
+        """Wait for the run's end; return `success` or `failed`."""
         self.wait("to end", lambda: self.get()["state"] in ENDED)
         return str(self.get()["state"])
 
-    def wait(self, what: str, ready: Callable[[], bool]) -> None:
+    def wait(self, event: str, ready: Callable[[], bool]) -> None:
         """Wait until the run is `ready()`."""
-        wait_for(f"{self.dag_id}, {self.run_id}, {what}", TIMEOUT_S, ready, self.demo.check)
+        wait_for(f"{self.dag_id}, {self.run_id}, {event}", TIMEOUT_S, ready, self.demo.check)
 
     def clear(self, *task_ids: str) -> None:
-        """Let the run's tasks, or these alone, run again, as a person does with Clear."""
+        """Clear the run's tasks, or only these, as a person does in the UI."""
         chosen = {"task_ids": task_ids} if task_ids else {}
         body = {"dag_run_id": self.run_id, "dry_run": False, "only_failed": False, **chosen}
         self.demo.api.call("POST", f"/api/v2/dags/{self.dag_id}/clearTaskInstances", json=body)
 
     def load_tries(self) -> list[dict[str, Any]]:
-        """Return the tries of the run's load, the first one first."""
+        """Return the tries of the run's load, oldest first."""
         return sorted(self.get("/taskInstances/load/tries")["task_instances"], key=lambda each: each["try_number"])
 
     def last_load_log(self) -> str:
-        """Return what the last try of the run's load has logged."""
+        """Return the log of the last try of the run's load."""
         return str(self.get(f"/taskInstances/load/logs/{self.load_tries()[-1]['try_number']}"))
 
     def figures(self) -> dict[str, int]:
-        """Return what the run has counted."""
+        """Return the run's counts."""
         return self.demo.api.counts(self.dag_id, self.run_id)

@@ -1,4 +1,4 @@
-"""What the sandbox holds after six hours, against the sample shop as SQL and the csv module show it."""
+"""The sandbox's content after six hours, against the sample shop as read by SQL and the csv module."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from sandbox.registry import SERVICES
 
 HOUR = timedelta(hours=1)
 
-# The code tables of the services' contracts, in the words of the two sources.
+# Status label of the two sources -> code, by the services' contracts.
 REES46 = {"new": 0, "paid": 0, "processing": 0, "shipped": 0, "delivered": 1, "cancelled": 2, "returned": 2}
 YESPO = {
     "new": "INITIALIZED",
@@ -44,7 +44,7 @@ PERSONACLICK = {
 }
 JUSTCLICK = {"Оплачен": "paid", "Отправлен": "sent", "Отменён": "cancel", "Возврат": "return"}
 
-# What is wrong with the shop's orders, each once in six hours, and so what each destination has to say of them.
+# The reasons of the shop's broken orders; six hours hold each once for each destination that checks for it.
 WAREHOUSE_REASONS = [
     ["status: missing"],
     ["status: not in the status map"],
@@ -64,7 +64,7 @@ REASONS = {
     ],
     "yespo": [
         *WAREHOUSE_REASONS,
-        [  # a change without an order id finds no order, so it has nothing else either
+        [  # a change without an order id finds no order, so its other columns are missing too
             "order_id: missing",
             "customer_id: missing",
             "total_cost: missing",
@@ -130,7 +130,7 @@ def drop(backfilled) -> list[list[dict[str, str]]]:
 
 @pytest.fixture(scope="module")
 def rejected(backfilled) -> dict[str, list[dict[str, Any]]]:
-    """The rejected rows of each destination, from beside the staged parts."""
+    """The rejected rows of each destination, from its run folders."""
     staging = backfilled.demo.settings.local / "staging"
     return {
         name: [
@@ -143,7 +143,7 @@ def rejected(backfilled) -> dict[str, list[dict[str, Any]]]:
 
 
 def is_time(text: str | None) -> bool:
-    """Tell whether the text is a date and time."""
+    """Whether the text is a date and time."""
     try:
         return bool(datetime.fromisoformat(text or ""))
     except ValueError:
@@ -151,13 +151,13 @@ def is_time(text: str | None) -> bool:
 
 
 def newest(hours: list[list[dict[str, Any]]], order_id: str, status: str, at: str) -> dict[str, str]:
-    """Return the newest status of each order whose id, status and time can be read."""
+    """Return the newest status of each order with a readable id, status and time."""
     rows = [row for hour in hours for row in hour if row and row[order_id] and is_time(row[at])]
     return {row[order_id]: row[status] for row in sorted(rows, key=lambda row: row[at])}
 
 
 def held(backfilled, provider: str) -> dict[str, Any]:
-    """Return the last status that the sandbox has got of each order."""
+    """Return the last status of each order in the sandbox."""
     return {order_id: order["history"][-1]["status"] for order_id, order in backfilled.orders[provider].items()}
 
 
@@ -165,7 +165,7 @@ def held(backfilled, provider: str) -> dict[str, Any]:
 def test_a_warehouse_destination_holds_the_newest_status_of_every_order(
     backfilled, warehouse, rejected, provider, codes
 ):
-    """REES46 and Yespo hold each good order of the warehouse, and no other, with its newest status's code."""
+    """REES46 and Yespo hold exactly the good orders of the warehouse, each with its newest status's code."""
     bad = {row["order_id"] for row in rejected[provider]}
     statuses = newest(warehouse, "order_id", "status", "changed_at")
     expected = {
@@ -176,7 +176,7 @@ def test_a_warehouse_destination_holds_the_newest_status_of_every_order(
 
 
 def test_personaclick_holds_the_newest_status_of_every_order_of_the_drop(backfilled, drop):
-    """PersonaClick holds each good order of the CSV files, and no other, with its newest status's code."""
+    """PersonaClick holds exactly the good orders of the CSV files, each with its newest status's code."""
     statuses = newest(drop, "Order number", "Status", "Changed at")
     expected = {order: PERSONACLICK[status] for order, status in statuses.items() if status in PERSONACLICK}
     assert held(backfilled, "personaclick") == expected
@@ -184,7 +184,7 @@ def test_personaclick_holds_the_newest_status_of_every_order_of_the_drop(backfil
 
 
 def test_justclick_holds_every_change_in_order(backfilled, drop):
-    """JustClick gets every change of a bill that it has a word for, not just the newest, in the order of events."""
+    """JustClick gets every change of a bill that has a code there, oldest first."""
     rows = [row for hour in drop for row in hour if row and row["Order number"] and is_time(row["Changed at"])]
     good = [
         row
@@ -208,7 +208,7 @@ def test_justclick_holds_every_change_in_order(backfilled, drop):
 
 @pytest.mark.parametrize("provider", SERVICES)
 def test_no_service_gets_a_code_twice_in_a_row(backfilled, provider):
-    """An order whose code is the one already sent is not sent again: paid and shipped are one event at Yespo."""
+    """An order is not sent again with the code that was sent last: paid and shipped are one event at Yespo."""
     for order_id, order in backfilled.orders[provider].items():
         codes = [change["status"] for change in order["history"]]
         assert all(code != before for before, code in pairwise(codes)), order_id
@@ -216,7 +216,7 @@ def test_no_service_gets_a_code_twice_in_a_row(backfilled, provider):
 
 @pytest.mark.parametrize(("name", "codes"), [("rees46", REES46), ("yespo", YESPO)])
 def test_an_order_is_unchanged_where_its_code_is(backfilled, warehouse, rejected, name, codes):
-    """An hour's good order counts as unchanged where its newest status has the code of the hour before's."""
+    """A good order counts as unchanged in an hour whose newest status has the same code as the hour before."""
     bad = {row["order_id"] for row in rejected[name]}
     histories = defaultdict(list)
     for hour in warehouse:
@@ -228,7 +228,7 @@ def test_an_order_is_unchanged_where_its_code_is(backfilled, warehouse, rejected
 
 
 def test_yespo_holds_the_orders_of_the_shop_to_the_cent(backfilled):
-    """Each order at Yespo has the customer, the money and the items that the warehouse has, to the last cent."""
+    """Each order at Yespo has the warehouse's customer, money and items, to the last cent."""
     with psycopg.connect(backfilled.demo.postgres.uri("shop"), row_factory=dict_row) as connection:
         orders = {row["order_id"]: row for row in connection.execute("SELECT * FROM orders")}
         items = connection.execute("SELECT * FROM order_items ORDER BY order_id, item_id").fetchall()
@@ -245,7 +245,7 @@ def test_yespo_holds_the_orders_of_the_shop_to_the_cent(backfilled):
 
 
 def test_every_destination_lists_every_reason(backfilled, rejected):
-    """Each broken row of the shop is listed by each destination that minds, with all its reasons and no others."""
+    """Each broken row is listed by each destination that checks for it, with exactly its reasons."""
     for name, expected in REASONS.items():
         listed = Counter(tuple(row["reasons"]) for row in rejected[name])
         assert listed == Counter(map(tuple, expected)), name
@@ -254,7 +254,7 @@ def test_every_destination_lists_every_reason(backfilled, rejected):
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_the_figures_are_those_of_the_sandbox(backfilled, name):
-    """The table's accepted orders and requests are those that the sandbox has counted, and it refused nothing."""
+    """Accepted orders and requests in the table equal the sandbox's counts, and the sandbox refused nothing."""
     stats, figures = backfilled.stats[name], backfilled.figures[name]
     report.check_balance({name: figures})
     assert (stats["accepted"], stats["requests"]) == (figures["accepted"], figures["requests"])
@@ -262,7 +262,7 @@ def test_the_figures_are_those_of_the_sandbox(backfilled, name):
 
 
 def test_the_figures_are_those_of_the_warehouse(backfilled, warehouse):
-    """The table's rows, orders and superseded rows of REES46 and Yespo are those that SQL counts."""
+    """Rows, orders and superseded rows of REES46 and Yespo in the table equal the counts by SQL."""
     rows = sum(map(len, warehouse))
     orders = sum(
         len({row["order_id"] for row in hour} - {None}) + sum(row["order_id"] is None for row in hour)
@@ -279,7 +279,7 @@ def test_the_figures_are_those_of_the_warehouse(backfilled, warehouse):
 
 
 def test_the_figures_are_those_of_the_drop(backfilled, drop):
-    """The table's rows, orders and skipped rows of PersonaClick and JustClick are those in the CSV files."""
+    """Rows, orders and skipped rows of PersonaClick and JustClick in the table equal those of the CSV files."""
     rows, blank = sum(map(len, drop)), sum(not row for hour in drop for row in hour)
     orders = sum(
         len({row["Order number"] for row in hour if row} - {""}) + sum(row["Order number"] == "" for row in hour if row)
@@ -294,7 +294,7 @@ def test_the_figures_are_those_of_the_drop(backfilled, drop):
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_each_runs_note_says_its_outcome(backfilled, name):
-    """The note of each run says in one line what was read, accepted, rejected and requested; together, the figures."""
+    """Each run's note shows rows, accepted, rejected and requests in one line; together they equal the figures."""
     runs = backfilled.demo.api.runs(f"order_sync_{name}", backfilled.demo.hours)
     notes = [dict(part.split(" ") for part in run["note"].split(", ")) for run in runs]
     figures = backfilled.figures[name]
@@ -304,7 +304,7 @@ def test_each_runs_note_says_its_outcome(backfilled, name):
 
 
 def test_a_second_start_adds_only_what_is_missing(backfilled):
-    """A shop that holds the hours already is left as it is, whatever size is asked for."""
+    """A shop that already holds the hours stays unchanged, for any size in the settings."""
     settings = replace(backfilled.demo.settings, shop_orders=9999)
     story = shop.fill(settings, backfilled.demo.postgres.uri("shop"), backfilled.demo.hours)
     assert story.startswith("Sample shop: 0 of the last 6 hours added, 240 orders in six hours, seed 7 (as it was")

@@ -1,4 +1,4 @@
-"""The demo's own promises that need no Airflow."""
+"""The demo's own promises, without Airflow."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
 
 
 def settings(folder, **changes: int) -> Settings:
-    """Return settings of a demo in this folder."""
+    """Return the settings of a demo in this folder."""
     numbers = {"airflow_port": 1, "sandbox_port": 2, "shop_orders": 60, "shop_seed": 1} | changes
     return Settings(local=folder, **numbers)
 
 
 def test_an_hour_of_the_shop_depends_on_seed_and_hour_alone():
-    """The same seed makes the same hour, whatever was made before; another seed makes another one."""
+    """The same seed gives the same hour, after any other hours; another seed gives another hour."""
     first = sample.warehouse_orders(1, 300, NOON), sample.drop_rows(1, 300, NOON)
     sample.warehouse_orders(1, 300, NOON - 3 * sample.HOUR)
     sample._placed.cache_clear()
@@ -37,7 +37,7 @@ def test_an_hour_of_the_shop_depends_on_seed_and_hour_alone():
 
 @pytest.mark.parametrize("start", range(6))
 def test_any_six_hours_hold_every_defect_once(start):
-    """Whenever the demo starts, its six hours hold each kind of broken order exactly once."""
+    """Any six hours of the demo hold each kind of broken order exactly once."""
     hours = last_full_hours(NOON + start * sample.HOUR)
     broken = Counter(
         order.order["order_id"].partition("-")[2]
@@ -49,13 +49,13 @@ def test_any_six_hours_hold_every_defect_once(start):
 
 
 def test_the_hours_are_full_ones():
-    """The six hours end with the one before the present one."""
+    """The last of the six hours is the one before the present hour."""
     hours = last_full_hours(datetime(2026, 7, 1, 12, 59, 59, tzinfo=UTC))
     assert [hour.hour for hour in hours] == [6, 7, 8, 9, 10, 11]
 
 
 def test_a_file_is_named_by_its_local_hour(tmp_path):
-    """The drop's file of an hour carries the hour of the shop's own clock, also across midnight."""
+    """The name of a drop's file holds the hour of the shop's own clock, also across midnight."""
     path = shop.drop_file(tmp_path, datetime(2026, 7, 1, 22, tzinfo=UTC))
     assert str(path.relative_to(tmp_path)) == "2026-07-02/orders-01.csv"
 
@@ -64,13 +64,13 @@ def test_a_file_is_named_by_its_local_hour(tmp_path):
     ("variable", "value"), [("AIRFLOW_PORT", "http"), ("SANDBOX_PORT", "70000"), ("SHOP_ORDERS", "-1")]
 )
 def test_a_wrong_setting_is_refused(variable, value):
-    """A setting that is no number in its range is refused with its name, its value and the range."""
+    """The message about a number out of range shows the setting's name, its value and the range."""
     with pytest.raises(DemoError, match=rf"{variable} is '{value}': set it to a whole number from \d+ to \d+"):
         Settings.from_environment({variable: value})
 
 
 def test_a_taken_port_is_said_plainly(tmp_path):
-    """With a taken port `python -m demo` ends with exit code 1 and names the variable to change."""
+    """If a port is in use `python -m demo` ends with exit code 1 and names the variable to change."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         ended = subprocess.run(
@@ -88,7 +88,7 @@ def test_a_taken_port_is_said_plainly(tmp_path):
 
 
 def test_two_demos_do_not_share_a_folder(tmp_path):
-    """A second demo with the same folder is refused, and the first one's processes are left alone."""
+    """A second demo with the same folder is refused."""
     first = Demo(settings(tmp_path))
     first.lock()
     with pytest.raises(DemoError, match=r"A demo is running with .*: stop it first"):
@@ -96,7 +96,7 @@ def test_two_demos_do_not_share_a_folder(tmp_path):
 
 
 def test_what_a_killed_demo_left_is_ended(tmp_path):
-    """The next demo ends a killed one's processes, with the children whose parent is gone, and no others."""
+    """The next demo ends a killed one's processes, also children without a parent, and no others."""
     record = tmp_path / "processes.json"
     Processes(record, tmp_path).start("parent", ["/bin/sh", "-c", "sleep 100 & sleep 100 & wait"], os.environ)
     (parent,) = (child for child in psutil.Process().children() if child.name() == "sh")
@@ -115,7 +115,7 @@ def test_what_a_killed_demo_left_is_ended(tmp_path):
 
 
 def test_a_process_that_ends_by_itself_is_named(tmp_path):
-    """The demo says which process has ended, and shows the end of its log."""
+    """The message names the process that has ended, and shows the end of its log."""
     processes = Processes(tmp_path / "processes.json", tmp_path)
     processes.start("weakling", ["/bin/sh", "-c", "echo last words; exit 3"], os.environ)
     with pytest.raises(DemoError, match=r"weakling \(exit code 3\) has ended by itself.*\nlast words"):
@@ -124,7 +124,7 @@ def test_a_process_that_ends_by_itself_is_named(tmp_path):
 
 
 def test_figures_that_do_not_add_up_are_refused():
-    """Rows or orders that went missing between the columns fail the demo, by destination and column."""
+    """A difference between the sums of rows or orders fails the demo, and names destination and column."""
     good = dict.fromkeys(report.COLUMNS, 0) | {"rows": 3, "superseded": 1, "orders": 2, "accepted": 2}
     report.check_balance({"yespo": good})
     with pytest.raises(DemoError, match="yespo: 4 rows are not 2 orders"):

@@ -1,4 +1,4 @@
-"""Nothing twice and nothing lost, with a real Airflow around the ledger: repeated, cleared and killed loads."""
+"""The ledger in a real Airflow: repeated, cleared and killed loads lose nothing and send nothing twice."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.e2e.runs import Run
 
 
 def test_a_second_backfill_of_the_same_hours_sends_nothing(backfilled, sandbox):
-    """Hours that are backfilled again make no request to any service: all their orders are unchanged or stale."""
+    """A second backfill of the same hours makes no request: all orders are unchanged or stale."""
     demo = backfilled.demo
     before = sandbox("stats")
     demo.backfill(destinations())
@@ -31,7 +31,7 @@ def test_a_second_backfill_of_the_same_hours_sends_nothing(backfilled, sandbox):
 
 
 def test_a_cleared_run_plans_anew_and_sends_nothing(backfilled, sandbox):
-    """A run that a person clears after its success reads its window again, and finds nothing left to send."""
+    """A run that is cleared after its success reads its window again, and has nothing to send."""
     run = Run.start(backfilled.demo, "rees46")
     assert run.end_state() == "success"
     before = sandbox("stats")
@@ -45,7 +45,7 @@ def test_a_cleared_run_plans_anew_and_sends_nothing(backfilled, sandbox):
 
 
 def test_a_load_cleared_alone_after_its_success_says_what_to_clear(backfilled, sandbox):
-    """A load whose staged parts are deleted does not pass for one without orders: it fails, and says what to do."""
+    """A load without its staged parts fails, and its message names the task to clear."""
     run = Run.start(backfilled.demo, "rees46")
     assert run.end_state() == "success"
     before = sandbox("stats")
@@ -72,7 +72,7 @@ def test_a_load_killed_in_mid_request_at_rees46_sends_that_batch_again(backfille
 def test_a_load_killed_in_mid_request_at_yespo_holds_that_batch(backfilled, sandbox, faults):
     """After kill -9 in mid-request the next try holds that batch's orders, sends the others, and ends red."""
     before = sandbox("stats")["yespo"]["accepted"]
-    # A 400 makes two batches of one; the first of them is in flight when the task is killed.
+    # A 400 splits the batch into halves; the first half is in flight when the task is killed.
     faults(provider="yespo", kind="status", status=400, next=1)
     faults(provider="yespo", kind="slow", seconds=60, every=2)
     run = killed_in_mid_request(backfilled.demo, "yespo", sandbox)
@@ -81,7 +81,7 @@ def test_a_load_killed_in_mid_request_at_yespo_holds_that_batch(backfilled, sand
     assert run.end_state() == "failed"
     figures = run.figures()
     report.check_balance({"yespo_killed": figures})
-    # The 400, the one that was in flight, and the other one.
+    # The refused batch, the half in flight, and the other half.
     assert (figures["held"], figures["requests"]) == (in_flight, 3)
     assert figures["accepted"] > 0
     assert sandbox("stats")["yespo"]["accepted"] - before == in_flight + figures["accepted"]
@@ -89,9 +89,9 @@ def test_a_load_killed_in_mid_request_at_yespo_holds_that_batch(backfilled, sand
 
 
 def killed_in_mid_request(demo: Demo, provider: str, sandbox: Callable[[str], Any]) -> Run:
-    """Start a run, and kill its load with SIGKILL when the service has taken a batch and not answered yet.
+    """Start a run, and kill its load with SIGKILL after the service has taken a batch and before it answers.
 
-    Returns when Airflow has noticed.
+    Returns when Airflow has noticed the end.
     """
 
     def accepted() -> int:
@@ -99,14 +99,14 @@ def killed_in_mid_request(demo: Demo, provider: str, sandbox: Callable[[str], An
 
     before = accepted()
     run = Run.start(demo, f"{provider}_killed")
-    run.wait("to have a request under way", lambda: accepted() > before)
+    run.wait("to have a request in flight", lambda: accepted() > before)
     sender(demo).kill()
     run.wait("to be about to try again", lambda: run.get("/taskInstances/load")["state"] == "up_for_retry")
     return run
 
 
 def sender(demo: Demo) -> psutil.Process:
-    """Return the one process among the demo's that has a connection to the sandbox."""
+    """Return the only process of the demo that has a connection to the sandbox."""
     connected = []
     for process in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.Error):  # it has ended meanwhile

@@ -1,4 +1,4 @@
-"""What Airflow's own try history shows when a service refuses."""
+"""Airflow's own tries after a service's refusal."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_a_retry_after_is_obeyed_by_airflows_own_retry(backfilled, faults):
 
 
 def test_a_wrong_credential_ends_at_the_first_try(backfilled):
-    """A wrong secret fails the task at its first try, though it has retries, and the log says which connection."""
+    """A wrong secret fails the task at its first try, though it has retries, and the log names the connection."""
     assert backfilled.demo.api.call("GET", "/api/v2/dags/order_sync_wrong_secret/tasks/load")["retries"] > 1
     run = Run.start(backfilled.demo, "wrong_secret")
     assert run.end_state() == "failed"
