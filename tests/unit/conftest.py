@@ -1,4 +1,4 @@
-"""Raw rows as extract stages them."""
+"""Raw rows in the form that extract stages."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -14,13 +14,13 @@ Rows = Callable[..., pd.DataFrame]
 
 
 def whole(tables: Iterable[pa.Table]) -> pa.Table:
-    """Return the raw rows of tables that have few of their columns with all of them."""
+    """Return the raw rows of tables, with all columns added."""
     return pa.concat_tables([RAW_SCHEMA.empty_table(), *tables], promote_options="default")
 
 
 @pytest.fixture(scope="session")
 def raw_orders() -> Rows:
-    """Return a builder of raw rows: each a dict of what differs from a plain paid order."""
+    """Return a builder of raw rows from dicts that differ from a plain paid order."""
 
     def build(*rows: dict[str, Any]) -> pd.DataFrame:
         plain = {"order_id": "A-1", "status": "paid", "status_changed_at": "2026-11-21T10:00:00Z", "origin": "query"}
@@ -33,7 +33,7 @@ def raw_orders() -> Rows:
 
 @pytest.fixture(scope="session")
 def raw_items() -> Rows:
-    """Return a builder of the raw items that a second query gives."""
+    """Return a builder of the raw items of an items query."""
 
     def build(*rows: dict[str, Any]) -> pd.DataFrame:
         return pa.Table.from_pylist(list(rows), RAW_ITEMS_SCHEMA).to_pandas()

@@ -1,4 +1,4 @@
-"""What may be quoted in a log of texts that others wrote."""
+"""The quoting of foreign texts in a log."""
 
 import pytest
 from hypothesis import given
@@ -25,19 +25,19 @@ from include.order_sync.redact import redact
     ],
 )
 def test_redact(text: str, redacted: str) -> None:
-    """Addresses and long numbers are blanked out; words, codes and money stay; all is one line."""
+    """Addresses and long numbers are blanked out; words, codes and money stay; the result is one line."""
     assert redact(text) == redacted
 
 
 def test_length() -> None:
-    """A text that is too long is cut, and shows that it was."""
+    """A too long text is cut, with a mark."""
     assert redact("x" * 300) == "x" * 300
     assert redact("x" * 301) == "x" * 300 + "…"
     assert redact("abcdef", longest=3) == "abc…"
 
 
 def test_cut_after_blanking() -> None:
-    """A text is blanked out before it is cut, so that no half of an address or number is left."""
+    """A text is blanked out before it is cut, so no half of an address or number stays."""
     assert redact("ab ann@shop.example", longest=6) == "ab <e-…"
 
 
@@ -46,7 +46,7 @@ words = st.text(st.characters(categories=["L", "N", "Z", "P"]), max_size=20)
 
 @given(words, words, st.from_regex(r"[a-z]{1,8}@[a-z]{1,8}\.example", fullmatch=True), st.integers(10**9, 10**12))
 def test_never_shown(before: str, after: str, address: str, phone: int) -> None:
-    """Wherever an address or a phone number stands, it is not shown."""
+    """An address or a phone number is hidden at any place in a text."""
     redacted = redact(f"{before} {address} {phone} {after}")
 
     assert address not in redacted

@@ -27,14 +27,14 @@ def test_strings(values: list[str]) -> None:
 
 
 def test_strings_are_plain() -> None:
-    """Letters of any alphabet stay as they are, and what JSON must escape is escaped, in whichever row it stands."""
+    """Letters of any alphabet stay unchanged, and the characters that JSON must escape are escaped in every row."""
     objects = json_text.objects({"a": texts("Ёж", 'a"b\\c\n'), "b": texts(None, "\t")}, {})
 
     assert objects.tolist() == ['{"a":"Ёж"}', r'{"a":"a\"b\\c\n","b":"\t"}']
 
 
 def test_objects() -> None:
-    """Columns are glued in their order, numbers digit for digit; a missing field is left out of its row."""
+    """Columns are joined in their sequence, numbers digit for digit; a row omits its missing fields."""
     objects = json_text.objects(
         {"id": texts("1", "2", "3", index=[9, 4, 4]), "name": texts(None, None, "Ёж", index=[9, 4, 4])},
         {"cost": texts("19.90", None, "1e5", index=[9, 4, 4]), "none": texts(None, None, None, index=[9, 4, 4])},
@@ -46,7 +46,7 @@ def test_objects() -> None:
 
 @given(st.lists(st.tuples(any_text, *[st.none() | any_text] * 3), min_size=1, max_size=5), st.integers(0, 3))
 def test_any_object(rows: list[tuple[str | None, ...]], as_values: int) -> None:
-    """Any texts, missing ones too, make objects that are JSON and hold them, also as JSON of their own."""
+    """Any texts, missing ones and nested JSON too, make valid JSON objects that hold them."""
     columns = dict(zip("abcd", zip(*rows, strict=True), strict=True))
     plain = {key: texts(*columns[key]) for key in "abcd"[: 4 - as_values]}
     values = {
@@ -59,7 +59,7 @@ def test_any_object(rows: list[tuple[str | None, ...]], as_values: int) -> None:
 
 
 def test_nothing() -> None:
-    """No rows make no objects and no arrays; no owner wanted has any of them."""
+    """No rows give no objects and no arrays; an owner without elements has no array."""
     none = texts()
     numbers = pd.Series([], dtype="int64")
 
@@ -70,7 +70,7 @@ def test_nothing() -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 3), any_text), max_size=8))
 def test_arrays(elements: list[tuple[int, str]]) -> None:
-    """Each owner gets an array of its own elements, in their order, however owners are mixed."""
+    """Each owner gets an array of its own elements, in their sequence, for any mix of owners."""
     owners = pd.Series([owner for owner, _ in elements], dtype="int64")
     elements_json = texts(*(json.dumps(text) for _, text in elements))
     arrays = json_text.arrays(elements_json, owners, pd.Series([3, 0, 1, 2, 3], index=[7, 5, 3, 1, 0]))
@@ -93,7 +93,7 @@ def test_arrays(elements: list[tuple[int, str]]) -> None:
     ],
 )
 def test_times(time: str | None, iso: str | None, unix: str | None) -> None:
-    """Times leave to the second, in UTC with its offset or as seconds since 1970; missing stays missing."""
+    """Times are written to the second, in UTC with an offset or as seconds since 1970; missing stays missing."""
     times = pd.Series([None if time is None else pd.Timestamp(time)], dtype="datetime64[us, UTC]", index=[5])
 
     for rendered, expected in ((json_text.utc_times(times), iso), (json_text.unix_seconds(times), unix)):

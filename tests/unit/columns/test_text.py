@@ -1,4 +1,4 @@
-"""A look at all bytes of a column of text at once."""
+"""Checks over all bytes of a column of text at once."""
 
 import pyarrow as pa
 from hypothesis import given
@@ -11,12 +11,12 @@ any_texts = st.lists(st.none() | st.text(st.characters(codec="utf-8"), max_size=
 
 @given(any_texts)
 def test_what_may_not_be_there_is_not(values: list[str | None]) -> None:
-    """Where a column may not hold quotes, no text has one, nor a control character."""
+    """A column that passes the check has no quote and no control character in any text."""
     if not may_hold(pa.array(values, pa.large_string()), b'"'):
         assert not any(sign == '"' or sign < " " for value in values if value for sign in value)
 
 
 def test_plain_columns_are_known_as_such() -> None:
-    """Ids and codes are seen to hold no quote; a quote and a control character are found."""
+    """A column of ids and codes passes the check; a quote and a control character are found."""
     assert not may_hold(pa.array(["ORD-1", None, "", "~!"], pa.large_string()), b'"')
     assert all(may_hold(pa.array(["1", f"2{sign}"], pa.large_string()), b'"') for sign in '"\t\x1f')

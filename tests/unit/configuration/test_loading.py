@@ -1,4 +1,4 @@
-"""The configuration file: what is read from it, and every mistake that it can hold."""
+"""The configuration file: its values, and every possible mistake in it."""
 
 import io
 from collections.abc import Callable
@@ -58,7 +58,7 @@ Load = Callable[[str], Configuration]
 
 @pytest.fixture(autouse=True)
 def queries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of queries: a good one of each kind, one that knows nothing of windows, one with half a window."""
+    """A folder of queries: a good one of each kind, one without a window, and one with half a window."""
     folder = tmp_path / "sql"
     folder.mkdir()
     (folder / "orders.sql").write_text("select * from orders where at >= :window_start and at < :window_end")
@@ -71,7 +71,7 @@ def queries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def load(tmp_path: Path) -> Load:
-    """Write a text as the configuration and read it."""
+    """Return a function that writes a text as the configuration and loads it."""
 
     def write_and_load(text: str) -> Configuration:
         file = tmp_path / "order_sync.yaml"
@@ -82,16 +82,16 @@ def load(tmp_path: Path) -> Load:
 
 
 def with_(path: str, written: str, text: str = GOOD) -> str:
-    """Return a configuration with the YAML `written` at a key path; the empty text takes the key out."""
+    """Return a configuration with the YAML `written` at a key path; an empty text removes the key."""
     yaml = YAML(typ="safe", pure=True)
-    tree = place = yaml.load(text)
+    tree = node = yaml.load(text)
     *parents, last = path.split("/")
     for key in parents:
-        place = place[key]
+        node = node[key]
     if written:
-        place[last] = yaml.load(written)
+        node[last] = yaml.load(written)
     else:
-        del place[last]
+        del node[last]
     changed = io.StringIO()
     yaml.dump(tree, changed)
     return changed.getvalue()
@@ -120,7 +120,7 @@ def test_good_file(load: Load, queries: Path) -> None:
 
 
 def test_defaults(load: Load) -> None:
-    """What a destination leaves out is hourly, 30 retries, the provider's own status map, and UTC."""
+    """By default a destination is hourly, has 30 retries and the provider's own status map, and uses UTC."""
     shop = load(GOOD).destination("shop_1")
 
     assert (shop.schedule, shop.retries, shop.sends) == ("0 * * * *", 30, "newest")
@@ -130,7 +130,7 @@ def test_defaults(load: Load) -> None:
 
 
 def test_sample_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The file that the project ships has no mistakes, and a destination for each provider."""
+    """The project's own file has no mistakes, and has a destination for each provider."""
     monkeypatch.setattr(models, "SQL_FOLDER", PROJECT / "include" / "sql")
     for name in ("ORDER_SYNC_CONFIG", "ORDER_SYNC_STAGING", "ORDER_SYNC_DROP"):
         monkeypatch.delenv(name, raising=False)
@@ -141,17 +141,17 @@ def test_sample_file(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_file_named_by_environment(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
-    """ORDER_SYNC_CONFIG names the file that is read where no other is asked for."""
+    """ORDER_SYNC_CONFIG names the file to load by default."""
     file = load(GOOD).file
     monkeypatch.setenv("ORDER_SYNC_CONFIG", str(file))
 
     assert loading.load().file == file
 
 
-@pytest.mark.parametrize("word", ["on", "no"])
-def test_yaml_words_stay_words(load: Load, word: str) -> None:
-    """`on` and `no` are the shop's words, not true and false."""
-    assert word in load(GOOD).sources["warehouse"].statuses
+@pytest.mark.parametrize("status_label", ["on", "no"])
+def test_yaml_words_stay_status_labels(load: Load, status_label: str) -> None:
+    """`on` and `no` stay status labels, and do not become true and false."""
+    assert status_label in load(GOOD).sources["warehouse"].statuses
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_csv_path(load: Load, path: str, folder: str, pattern: str) -> None:
 
 
 def test_overrides(load: Load) -> None:
-    """A destination's own codes win over its provider's, and null takes a status from it."""
+    """A destination's own codes override its provider's, and null removes a status."""
     shop = load(with_("destinations/shop_1/statuses", "{shipped: 1, returned: null}")).destination("shop_1")
 
     assert shop.codes[OrderStatus.SHIPPED] == 1
@@ -191,7 +191,7 @@ def test_overrides(load: Load) -> None:
     ],
 )
 def test_changes(load: Load, provider: str, written: str | None, sends: str) -> None:
-    """Newest or every change is the provider's default unless the destination says otherwise."""
+    """The provider decides between newest and every change by default; the destination can override it."""
     text = with_("destinations/mails/provider", provider)
     if written:
         text = with_("destinations/mails/changes", written, text)
@@ -203,7 +203,7 @@ def test_changes(load: Load, provider: str, written: str | None, sends: str) -> 
     "written", ["2026-01-01", "2026-01-01 00:00:00", '"2026-01-01"', "${START:-2026-01-01}"], ids=str
 )
 def test_start_date_has_a_time_zone(load: Load, written: str) -> None:
-    """A start date is a moment in UTC, however it is written: Airflow refuses one without a time zone."""
+    """A start date in any form becomes a moment in UTC: Airflow refuses one without a time zone."""
     start = load(with_("destinations/mails/start_date", written)).destination("mails").start_date
 
     assert start == datetime(2026, 1, 1, tzinfo=UTC)
@@ -273,7 +273,7 @@ SHOP, DROP, WAREHOUSE = "destinations/shop_1", "sources/drop", "sources/warehous
     ],
 )
 def test_mistake(load: Load, path: str, written: str, value: Any, cure: str) -> None:
-    """A mistake is told with the file, the path of the key, the value as written, and the cure, and with no other."""
+    """A mistake shows the file, the key's path, the written value and the cure; no other mistake follows from it."""
     read = load(with_(path, written))
 
     mistake = the([mistake for mistake in read.mistakes if "that source has mistakes" not in mistake.cure])
@@ -299,15 +299,15 @@ def test_mistake(load: Load, path: str, written: str, value: Any, cure: str) -> 
     ],
 )
 def test_mistake_in_sources(load: Load, path: str, written: str, key: str, cure: str) -> None:
-    """A mistake of a source is told at its own key."""
-    told = [mistake for mistake in load(with_(path, written)).mistakes if mistake.key == key]
+    """A mistake of a source is reported at its own key."""
+    found = [mistake for mistake in load(with_(path, written)).mistakes if mistake.key == key]
 
-    assert cure in the(told).cure
+    assert cure in the(found).cure
 
 
 @pytest.mark.parametrize("name", ["config", "redrive", "maintenance", "Shop", "my-shop", "магазин", "a b", '"7.1"'])
 def test_name_of_a_destination(load: Load, name: str) -> None:
-    """A name that cannot become a DAG's id, or is another DAG's, is refused and shown."""
+    """A name that is no valid DAG id, or belongs to another DAG, is refused and shown."""
     mistake = the(load(GOOD.replace("  shop_1:", f"  {name}:")).mistakes)
 
     assert mistake.key.startswith(f"destinations.{name.strip(chr(34))}")
@@ -316,7 +316,7 @@ def test_name_of_a_destination(load: Load, name: str) -> None:
 
 
 def test_number_as_name(load: Load) -> None:
-    """A name that YAML reads as a number is to be put in quotes."""
+    """The cure for a name that YAML reads as a number is quotes."""
     mistake = the(load(GOOD.replace("  shop_1:", "  17:")).mistakes)
 
     assert (mistake.key, mistake.value) == ("destinations.17", 17)
@@ -324,7 +324,7 @@ def test_number_as_name(load: Load) -> None:
 
 
 def test_all_mistakes_at_once(load: Load) -> None:
-    """All mistakes of all sections, and of one entry, are told in one reading."""
+    """One load reports all mistakes of all sections, and of one entry."""
     text = (
         GOOD.replace("staging:", "stagin:")
         .replace("orders.sql", "none.sql")
@@ -346,7 +346,7 @@ def test_all_mistakes_at_once(load: Load) -> None:
 
 
 def test_good_ones_stay(load: Load) -> None:
-    """A bad destination does not take the good ones with it."""
+    """A bad destination does not spoil the good ones."""
     read = load(GOOD.replace("provider: rees46", "provider: rees47"))
 
     assert list(read.destinations) == ["mails"]
@@ -354,7 +354,7 @@ def test_good_ones_stay(load: Load) -> None:
 
 
 def test_destination_of_a_bad_source(load: Load) -> None:
-    """A destination whose source has mistakes is bad too and says so; others stay."""
+    """A destination with a bad source is bad too and says so; others stay."""
     read = load(GOOD.replace("orders.sql", "none.sql"))
 
     assert list(read.destinations) == ["mails"]
@@ -364,7 +364,7 @@ def test_destination_of_a_bad_source(load: Load) -> None:
 
 
 def test_asking_for_a_bad_destination(load: Load) -> None:
-    """Who asks for a destination that is not good is told all of the file's mistakes."""
+    """The request for a bad destination reports all of the file's mistakes."""
     read = load(GOOD.replace("provider: rees46", "provider: rees47"))
 
     with pytest.raises(StopError) as stop:
@@ -386,7 +386,7 @@ def test_asking_for_a_bad_destination(load: Load) -> None:
     ],
 )
 def test_no_configuration_at_all(load: Load, text: str, cure: str) -> None:
-    """A file that is no YAML of keys is one mistake, of the whole file."""
+    """A file that is not a YAML mapping is one mistake, of the whole file."""
     read = load(text)
 
     mistake = the(read.mistakes)
@@ -396,15 +396,15 @@ def test_no_configuration_at_all(load: Load, text: str, cure: str) -> None:
 
 
 def test_key_twice_names_key_and_line(load: Load) -> None:
-    """A key that comes twice is told by its name and line."""
-    told = str(the(load(GOOD + "  mails:\n    provider: yespo\n").mistakes))
+    """A repeated key is reported with its name and line."""
+    mistake = str(the(load(GOOD + "  mails:\n    provider: yespo\n").mistakes))
 
-    assert '"mails"' in told
-    assert "line 36" in told
+    assert '"mails"' in mistake
+    assert "line 36" in mistake
 
 
 def test_missing_file(tmp_path: Path) -> None:
-    """A file that is not there is a mistake that says how to name another."""
+    """The mistake of a missing file names the way to set another."""
     mistake = the(loading.load(tmp_path / "none.yaml").mistakes)
 
     assert mistake.file == tmp_path / "none.yaml"
@@ -432,7 +432,7 @@ def test_not_utf8(tmp_path: Path) -> None:
 def test_environment(
     load: Load, monkeypatch: pytest.MonkeyPatch, written: str, environment: str | None, connection: str
 ) -> None:
-    """A text may refer to environment variables, with defaults."""
+    """A text may refer to environment variables, with default values."""
     monkeypatch.delenv("SHOP", raising=False)
     if environment is not None:
         monkeypatch.setenv("SHOP", environment)
@@ -449,7 +449,7 @@ def test_environment(
     ],
 )
 def test_environment_not_set(load: Load, monkeypatch: pytest.MonkeyPatch, path: str, bad: str) -> None:
-    """A variable that is not set and has no default is one mistake, at its key; the entry is bad."""
+    """An unset variable without a default is one mistake, at its key, and makes the entry bad."""
     monkeypatch.delenv("SHOP", raising=False)
     inner = path.endswith("statuses")
     read = load(with_(path, "{paid: '${SHOP}'}" if inner else "${SHOP}"))
@@ -463,7 +463,7 @@ def test_environment_not_set(load: Load, monkeypatch: pytest.MonkeyPatch, path: 
 
 @pytest.mark.parametrize("key", ["provider", "source", "schedule", "start_date", "changes", "retries"])
 def test_environment_is_never_shown(load: Load, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
-    """A mistake shows what the file says, never what the environment holds: that may be a secret."""
+    """A mistake shows the file's text, never an environment variable's value, which may be a secret."""
     monkeypatch.setenv("SHOP", "s3cret-word")
 
     mistake = the(load(with_(f"{SHOP}/{key}", "${SHOP}")).mistakes)
@@ -473,7 +473,7 @@ def test_environment_is_never_shown(load: Load, monkeypatch: pytest.MonkeyPatch,
 
 
 def test_no_staging_no_destinations(load: Load) -> None:
-    """Without a place for their parts no destination is good."""
+    """Without a staging folder no destination is good."""
     read = load(with_("staging", ""))
 
     assert read.destinations == {}
@@ -503,7 +503,7 @@ def test_lookback(load: Load, written: str, means: timedelta) -> None:
 
 @DURATIONS
 def test_ahead(load: Load, written: str, means: timedelta) -> None:
-    """How far a time may lie in the future is minutes, hours or days; by default one hour."""
+    """`ahead` limits times in the future in minutes, hours or days; by default one hour."""
     read = load(with_(f"{DROP}/ahead", written) if written else GOOD)
 
     assert read.mistakes == []
@@ -511,7 +511,7 @@ def test_ahead(load: Load, written: str, means: timedelta) -> None:
 
 
 def test_orders_by_ids_need_their_items(load: Load) -> None:
-    """A source with a query for items must give them for orders by their ids too."""
+    """A source with an items query needs one for orders by their ids too."""
     with_items = with_(f"{WAREHOUSE}/items_query", "orders.sql", with_(f"{WAREHOUSE}/by_ids_query", "by_ids.sql"))
     read = load(with_items)
 

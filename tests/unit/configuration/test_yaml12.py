@@ -1,4 +1,4 @@
-"""YAML as YAML 1.2 has it, against another library that reads it so."""
+"""Our YAML loader against another library that follows YAML 1.2."""
 
 from datetime import date
 
@@ -18,14 +18,14 @@ from include.order_sync.configuration import yaml12
     ],
 )
 def test_plain_values(written: str) -> None:
-    """Words, numbers and dates are what YAML 1.2 says they are."""
+    """Words, numbers and dates are read by the rules of YAML 1.2."""
     text = f"key: {written}"
 
     assert repr(yaml12.load(text)) == repr(YAML(typ="safe", pure=True).load(text))
 
 
 def test_aliases_and_merged_keys() -> None:
-    """A key that comes with a merge may be given again, and an alias is the same value."""
+    """A merged key may be given again, and an alias is the same value."""
     text = "a: &a {x: 1, y: 2}\nb: {<<: *a, x: 3}\nc: *a\nd: {<<: *a}"
 
     assert yaml12.load(text) == {
@@ -37,7 +37,7 @@ def test_aliases_and_merged_keys() -> None:
 
 
 def test_an_alias_within_itself() -> None:
-    """What contains itself is read, not followed for ever."""
+    """An alias that contains itself is read without an endless loop."""
     read = yaml12.load("a: &a [*a]")
 
     assert read["a"][0] is read["a"]
@@ -57,7 +57,7 @@ def test_an_alias_within_itself() -> None:
     ],
 )
 def test_refused(text: str, line: str) -> None:
-    """A key twice, and whatever is no plain YAML, is refused with its line."""
+    """A repeated key, and anything else that is not plain YAML, is refused with its line."""
     with pytest.raises(YAMLError) as refusal:
         yaml12.load(text)
 
@@ -65,5 +65,5 @@ def test_refused(text: str, line: str) -> None:
 
 
 def test_dates() -> None:
-    """A date is a date."""
+    """A date in YAML is read as a date."""
     assert yaml12.load("start_date: 2026-01-01") == {"start_date": date(2026, 1, 1)}

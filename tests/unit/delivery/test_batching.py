@@ -1,4 +1,4 @@
-"""Batches: no order lost, none twice in a request, an order's changes one after the other."""
+"""Batches lose no order, hold no order twice, and keep an order's changes in sequence."""
 
 from collections import Counter
 
@@ -10,12 +10,12 @@ from include.order_sync import tuning
 from include.order_sync.delivery.batching import Batch, LedgerWrites, batches_of, sizes_of
 from include.order_sync.staging.partition_hash import partition_hash
 
-# Parts: for each, how many changes each of its orders has.
+# For each part, the number of changes of each of its orders.
 PARTS = st.lists(st.lists(st.integers(1, 4), max_size=12), max_size=5)
 
 
 def frames(parts: list[list[int]]) -> list[pd.DataFrame]:
-    """Return parts whose orders have so many changes, each order in one part, rows in any order of orders."""
+    """Return parts whose orders have these numbers of changes, each order in one part, in any sequence of orders."""
     made = []
     for number, part in enumerate(parts):
         rows = [
@@ -29,7 +29,7 @@ def frames(parts: list[list[int]]) -> list[pd.DataFrame]:
 
 
 def batches(parts: list[pd.DataFrame], max_orders: int) -> list[Batch]:
-    """Return the batches of all ledger writes, and see that no write is larger than it may be."""
+    """Return the batches of all ledger writes, and check that no write is too large."""
     writes = LedgerWrites(max_orders)
     made = [*[write for part in parts for write in writes.add(part)], *writes.rest()]
     assert all(len(write) <= max(tuning.LEDGER_WRITE_ORDERS, max_orders) for write in made)
@@ -38,7 +38,7 @@ def batches(parts: list[pd.DataFrame], max_orders: int) -> list[Batch]:
 
 @given(PARTS, st.integers(1, 7))
 def test_batches_keep_the_promise(parts, max_orders):
-    """Each change is in one batch; no batch is empty, too large, or has an order twice; changes keep their order."""
+    """Each change is in one batch; none is empty, too large or repeats an order; changes keep their sequence."""
     made = batches(frames(parts), max_orders)
     for batch in made:
         assert 1 <= len(batch) <= max_orders
@@ -58,13 +58,13 @@ def test_batches_keep_the_promise(parts, max_orders):
 
 @given(st.lists(st.integers(0, 30), max_size=6), st.integers(1, 7))
 def test_batches_are_full_over_parts(sizes, max_orders):
-    """Orders of one change each fill their batches across parts: no request more than needed."""
+    """Orders with one change each fill their batches across parts, so no request is wasted."""
     made = batches(frames([[1] * size for size in sizes]), max_orders)
     assert len(made) == -(-sum(sizes) // max_orders)
 
 
 def test_a_large_part_is_cut_into_ledger_writes(monkeypatch):
-    """A ledger write holds as many whole batches as it may, and at least one."""
+    """A ledger write holds as many whole batches as its limit allows, and at least one."""
     monkeypatch.setattr(tuning, "LEDGER_WRITE_ORDERS", 10)
     (part,) = frames([[1] * 30])
     assert [len(write) for write in LedgerWrites(4).add(part)] == [8, 8, 8, 4]

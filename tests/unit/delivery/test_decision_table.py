@@ -1,4 +1,4 @@
-"""The decision table: each row by an example, and every combination of facts by an independent reading of the rules."""
+"""The decision table: an example for each row, and a second reading of the rules for every combination of facts."""
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -17,14 +17,14 @@ LEDGER_TIME = {Relation.UNKNOWN: TIMES[0], Relation.NEWER: TIMES[0], Relation.SA
 
 @dataclass(frozen=True)
 class Order:
-    """One order: how it lies to the ledger, and the run's options. The defaults are an accepted order, unchanged."""
+    """One order's facts in the ledger, and the run's options. The defaults are an accepted order, unchanged."""
 
     relation: Relation = Relation.SAME
     verdict: Literal["accepted", "rejected", "in_doubt", "held"] = "accepted"
     own: Literal["accepted", "rejected"] | None = None
-    same_code: bool = True  # as the service has
-    same_payload: bool = True  # as the service has
-    same_attempt: bool = True  # payload as last attempted
+    same_code: bool = True  # equals the service's
+    same_payload: bool = True  # equals the service's
+    same_attempt: bool = True  # the payload equals the last attempt's
     send_when: Literal["status", "content"] = "status"
     resend: bool = False
     retry_rejected: bool = False
@@ -36,7 +36,7 @@ class Order:
 
 
 def frames(orders: list[Order]) -> tuple[pd.DataFrame, pd.DataFrame, pd.Series]:
-    """Return the ready orders, what the ledger knows of each, and the verdicts of the run's earlier tries."""
+    """Return the ready orders, the ledger's state of each, and the verdicts of the run's earlier tries."""
     number = range(len(orders))
     ready = pd.DataFrame(
         {
@@ -71,7 +71,7 @@ def decided(order: Order) -> Action:
 
 UNKNOWN, NEWER, SAME, OLDER = (Order(relation=relation) for relation in Relation)
 
-# For each row of the table, in its order: an order that it decides.
+# For each row of the table, in sequence: an order that the row decides.
 EXAMPLES = [
     (Order(own="accepted", verdict="in_doubt"), "what an earlier try of the run delivered is not sent again"),
     (replace(OLDER, own="rejected"), "what the run saw rejected stays rejected when a newer version is known"),
@@ -95,7 +95,7 @@ EXAMPLES = [
 
 @pytest.mark.parametrize(("row", "order"), [pytest.param(n, o, id=why) for n, (o, why) in enumerate(EXAMPLES)])
 def test_each_row_decides_its_example(row: int, order: Order, monkeypatch: pytest.MonkeyPatch):
-    """An example gets its row's action; without the row it gets another one, or none."""
+    """An example gets its row's action; without the row it gets another action or none."""
     assert decided(order) == TABLE[row].action
     monkeypatch.setattr("include.order_sync.delivery.decision_table.TABLE", TABLE[:row] + TABLE[row + 1 :])
     with suppress(IndexError):  # no other row fits
@@ -103,12 +103,12 @@ def test_each_row_decides_its_example(row: int, order: Order, monkeypatch: pytes
 
 
 def test_every_row_has_an_example():
-    """The table and its examples are one list."""
+    """Table and examples have the same rows."""
     assert len(EXAMPLES) == len(TABLE)
 
 
 def expected(order: Order) -> Action:
-    """Read the rules again, as a person would tell them."""
+    """Apply the rules a second time, as a person would explain them."""
     if order.own == "accepted":
         return Action.ACCEPTED
     is_known = order.relation is not Relation.UNKNOWN
@@ -146,7 +146,7 @@ any_orders = st.builds(
     st.lists(any_orders, min_size=1, max_size=30), st.sampled_from(["status", "content"]), st.booleans(), st.booleans()
 )
 def test_every_combination_has_one_action(orders, send_when, resend, retry_rejected):
-    """Whatever is known of an order, it has exactly one action, and the one that the rules give."""
+    """An order with any facts has exactly one action, which the rules give."""
     options = SendOptions(send_when, resend=resend, retry_rejected=retry_rejected)
     actions = decide(*frames(orders), options)
     asked = [replace(o, send_when=send_when, resend=resend, retry_rejected=retry_rejected) for o in orders]
@@ -154,7 +154,7 @@ def test_every_combination_has_one_action(orders, send_when, resend, retry_rejec
 
 
 def test_changes_of_one_order_are_compared_with_each_other():
-    """Of paid, sent, paid after an accepted paid, the first is unchanged and the others are sent."""
+    """After an accepted paid, the changes paid, sent, paid give one unchanged order and two sends."""
     ready, known, own = frames([NEWER] * 3)
     ready = ready.assign(
         partition_hash=7, order_id="A", code=["PAID", "SENT", "PAID"], status_changed_at=TIMES[1], rank=[0, 1, 2]

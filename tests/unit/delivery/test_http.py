@@ -1,4 +1,4 @@
-"""Answers: how long to wait, and what of them may be shown."""
+"""Answers: their Retry-After, and the parts that may be shown."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -16,19 +16,19 @@ from include.order_sync.providers.base import Answer, Credentials, Request
     [("7", 7), ("0", 0), ("", None), ("soon", None), ("-5", None), ("1e3", None), ("²", None), ("999999999", 86400)],
 )
 def test_retry_after_in_seconds(header, seconds):
-    """A whole number of seconds is taken, at most a day; what is none is as if nothing was said."""
+    """A whole number of seconds counts up to a day; any other text counts as absent."""
     assert Answer(429, {"Retry-After": header}, b"").retry_after_s == seconds
 
 
 def test_retry_after_as_a_date():
-    """A date is so many seconds from now; one in the past is none to wait."""
+    """A date becomes the seconds until then; a past date means no wait."""
     later = format_datetime(datetime.now(UTC) + timedelta(seconds=90), usegmt=True)
     assert 80 < Answer(503, {"Retry-After": later}, b"").retry_after_s <= 90
     assert Answer(503, {"Retry-After": "Sun, 06 Nov 1994 08:49:37 GMT"}, b"").retry_after_s == 0
 
 
 def test_nothing_shows_secrets_or_personal_data():
-    """Neither bodies, headers nor secrets are in any text form of a request, an answer or credentials."""
+    """No text form of a request, an answer or credentials shows a body, headers or a secret."""
     shown = repr(
         [
             Request("/path", b"body of anna@shop.example", {"Authorization": "Basic hush"}),
@@ -41,7 +41,7 @@ def test_nothing_shows_secrets_or_personal_data():
 
 
 def test_a_session_goes_by_the_environment_but_for_netrc(monkeypatch, tmp_path):
-    """Proxies and certificates are the machine's, as it says which hosts they are for; logins are the connection's."""
+    """A session uses the machine's proxies and certificates, but takes logins only from the connection."""
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
     monkeypatch.setenv("NO_PROXY", "inside.example")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path))
@@ -57,7 +57,7 @@ def test_a_session_goes_by_the_environment_but_for_netrc(monkeypatch, tmp_path):
 
 
 def test_an_address_that_is_none_stops(monkeypatch):
-    """A port beyond all ports is told as what it is, also where hosts are looked up in the environment."""
+    """An impossible port stops the task with a clear message, also if the environment has proxies."""
     monkeypatch.setenv("NO_PROXY", "inside.example")
     with pytest.raises(StopError, match="correct the host and the port"):
         http.open_session("https://api.example:99999")

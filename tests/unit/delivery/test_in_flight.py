@@ -1,4 +1,4 @@
-"""Batches under way: never more than allowed, of no order two, each with its own answer."""
+"""Batches in flight: never more than allowed, no order in two of them, and each with its own answer."""
 
 import threading
 import time
@@ -19,20 +19,20 @@ def batch(number: int, *order_ids: str) -> Batch:
 
 @given(st.lists(st.sets(st.sampled_from("abcdef"), min_size=1, max_size=3), min_size=1, max_size=20), st.integers(1, 4))
 @settings(max_examples=30)
-def test_an_order_is_under_way_once(sets, connections):
-    """At no moment there are more batches than connections, or two with one order; an order's batches keep theirs."""
-    lock, now_asked, most, asked = threading.Lock(), [], [0], []
+def test_an_order_is_in_flight_once(sets, connections):
+    """Batches in flight never outnumber the connections or share an order; an order's batches keep their sequence."""
+    lock, present, most, sent = threading.Lock(), [], [0], []
 
     def ask(orders: Batch) -> list[str]:
         ids = list(orders.order_ids)
         with lock:
-            assert not {order for other in now_asked for order in other} & set(ids)
-            now_asked.append(ids)
-            asked.append(ids)
-            most[0] = max(most[0], len(now_asked))
+            assert not {order for other in present for order in other} & set(ids)
+            present.append(ids)
+            sent.append(ids)
+            most[0] = max(most[0], len(present))
         time.sleep(0.001)
         with lock:
-            now_asked.remove(ids)
+            present.remove(ids)
         return ids
 
     taken = []
@@ -48,11 +48,11 @@ def test_an_order_is_under_way_once(sets, connections):
     assert sorted(orders.number for orders, _ in taken) == list(range(len(sets)))
     assert all(answer.result() == list(orders.order_ids) for orders, answer in taken)
     for order in "abcdef":
-        assert [ids for ids in asked if order in ids] == [sorted(ids) for ids in sets if order in ids]
+        assert [ids for ids in sent if order in ids] == [sorted(ids) for ids in sets if order in ids]
 
 
 def test_a_failure_belongs_to_its_batch():
-    """What a request raises comes out with its batch, and with no other."""
+    """The error of a request is raised with its own batch, and with no other."""
 
     def ask(orders: Batch) -> str:
         if orders.order_ids == ("bad",):

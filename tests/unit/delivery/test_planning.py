@@ -1,4 +1,4 @@
-"""What the ledger knows payloads by."""
+"""The payload hashes of the ledger."""
 
 import pandas as pd
 
@@ -6,6 +6,6 @@ from include.order_sync.delivery.planning import payload_hashes
 
 
 def test_payloads_hash_as_they_always_did():
-    """Other hashes than the ledger's would make every order look changed, once."""
+    """Payload hashes never change: otherwise every order would look changed once."""
     hashes = payload_hashes(pd.Series(['{"id":"1","status":0}', "Шевченко"], dtype="str"))
     assert hashes.tolist() == [2952551920460606950, 7992230073795117284]

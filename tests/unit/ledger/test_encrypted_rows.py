@@ -21,7 +21,7 @@ class Plain:
 
 @pytest.mark.parametrize("rank", [None, 0, 2])
 def test_a_row_remembers_its_rank(raw_orders: Callable[..., pd.DataFrame], rank: int | None) -> None:
-    """A row comes back with the rank that it was encrypted with; one from before ranks were kept has none."""
+    """A decrypted row has the rank that it was encrypted with; an older row has none."""
     row: dict[str, Any] = {"order_id": "007", "file_modified_at": pd.Timestamp("2026-11-21T10:00:00Z"), "rank": rank}
     rows = raw_orders(row)
     (entry,) = encrypt_rows(rows.assign(reasons=[["a reason"]]), None, "UTC", Plain())

@@ -13,7 +13,7 @@ A = FileVersion("/drop/a.csv", "fingerprint", 7, datetime(2026, 11, 21, 10, 0, 0
 
 
 def test_versions_come_back(ledger: sa.Engine) -> None:
-    """A destination knows the versions that it has taken of the files asked for, and each once."""
+    """A destination finds each taken version of the requested files, once."""
     destination = str(uuid.uuid4())
     again, other = replace(A, fingerprint="of later", content_hash="other"), replace(A, path="/drop/b.csv")
     with schema.transaction(ledger, "order_sync_ledger") as connection:

@@ -8,7 +8,7 @@ from include.order_sync.ledger import schema
 from include.order_sync.ledger.session import open_session
 
 DESTINATIONS = 20
-# Even if each hourly load used up a hundred numbers, of batches or of destinations.
+# Far more than needed: as if each hourly load used up a hundred numbers of every sequence.
 NUMBERS_IN_TEN_YEARS = 100 * DESTINATIONS * 24 * 3653
 
 IDENTITIES = """
@@ -19,7 +19,7 @@ IDENTITIES = """
 
 
 def numbers_used(connection: sa.Connection) -> Mapping[str, int]:
-    """Return how many numbers each identity column's sequence has given out."""
+    """Return the count of numbers that each identity column's sequence has given out."""
     sequences = connection.exec_driver_sql(IDENTITIES).mappings().all()
     assert len(sequences) >= 5
     state = "select case when is_called then last_value else last_value - 1 end from {}"
@@ -47,7 +47,7 @@ def test_a_load_uses_up_no_number(postgres: sa.Engine):
 
 
 def test_an_installation_of_ten_years_goes_on(postgres: sa.Engine):
-    """With every sequence as far as ten years of hourly loads could bring it, old and new destinations load."""
+    """With all sequences advanced by ten years of hourly loads, old and new destinations still load."""
     schema.upgrade(postgres)
     old = [load(postgres, f"old {number}") for number in range(DESTINATIONS)]
     with postgres.begin() as connection:

@@ -1,4 +1,4 @@
-"""A ledger of before: its states are kept when states become their attempts."""
+"""The ledger of an earlier release: the upgrade keeps its states when they become attempts."""
 
 import pytest
 import sqlalchemy as sa
@@ -26,7 +26,7 @@ BEFORE = """
 """
 
 
-# Hashes are those of before 0005.
+# Hashes have the form from before 0005.
 HASHED_OTHERWISE = """
     insert into destinations (name) values ('yespo');
     insert into batches (destination_id, run, try, orders, begun_at, concluded_at, outcome)
@@ -47,7 +47,7 @@ ALL_BUT_HASHES = """
 
 
 def migrate(postgres: sa.Engine, revision: str, then: str) -> None:
-    """Bring the tables up to an old revision, and fill them."""
+    """Upgrade the tables to an old revision, and fill them."""
     config = Config()
     config.set_main_option("script_location", str(schema.MIGRATIONS))
     with postgres.begin() as connection:
@@ -57,7 +57,7 @@ def migrate(postgres: sa.Engine, revision: str, then: str) -> None:
 
 
 def test_states_of_before_are_kept(postgres: sa.Engine):
-    """Version, verdict and code of each state are the same after the upgrade; what a killed sender left is settled."""
+    """The upgrade keeps the version, verdict and code of each state, and settles a killed sender's batches."""
     migrate(postgres, "0003", BEFORE)
     schema.upgrade(postgres)
     with postgres.connect() as connection:
@@ -94,7 +94,7 @@ def test_states_of_before_are_kept(postgres: sa.Engine):
 
 
 def test_orders_get_their_new_hash(postgres: sa.Engine):
-    """Each attempt and each entry has its order's hash after the upgrade, and all else as it was, by batch."""
+    """The upgrade gives each attempt and each entry its order's new hash, and keeps everything else, by batch."""
     migrate(postgres, "0004", HASHED_OTHERWISE)
     with postgres.connect() as connection:
         before = connection.exec_driver_sql(ALL_BUT_HASHES).all()
@@ -125,7 +125,7 @@ def test_orders_get_their_new_hash(postgres: sa.Engine):
 )
 @pytest.mark.parametrize("column", ["order_hash", "order_place"])  # of 0004 and of 0005
 def test_a_load_of_an_earlier_release_finds_and_writes_nothing(postgres: sa.Engine, statement: str, column: str):
-    """One that has checked the schema, and waited for its lock since, must not look for orders where they lay."""
+    """A load that checked the schema before the upgrade can't find or write orders under their old hash."""
     schema.upgrade(postgres)
     with postgres.connect() as connection, pytest.raises(ProgrammingError, match=f'"{column}".* does not exist'):
         connection.exec_driver_sql(statement.format(column=column))

@@ -10,7 +10,7 @@ from include.order_sync.ledger import schema
 
 
 def test_the_needed_version_is_the_last_migrations() -> None:
-    """The constant that tasks compare is the head of the migrations."""
+    """The constant that tasks compare equals the newest migration."""
     config = Config()
     config.set_main_option("script_location", str(schema.MIGRATIONS))
 
@@ -19,7 +19,7 @@ def test_the_needed_version_is_the_last_migrations() -> None:
 
 @pytest.mark.parametrize("version", ["none", "0002"])
 def test_another_schema_is_refused(ledger: sa.Engine, monkeypatch: pytest.MonkeyPatch, version: str) -> None:
-    """Tables that are not there, or of another release, are told with both versions and what to run."""
+    """The message about missing or other tables names both versions and the command to run."""
     with ledger.connect() as connection:
         connection.exec_driver_sql("set search_path = pg_temp")
         if version != "none":

@@ -1,4 +1,4 @@
-"""An order's state: Python reads it from attempts as the database's view does."""
+"""The state of an order: Python and the database's view read it alike from attempts."""
 
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -14,7 +14,7 @@ NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 FATES = ("answered", "rejected", "not_taken", "in_doubt", "held", "unchanged", "accept", "resend", "open")
 OUTCOME_OF = {"rejected": "answered", "held": "in_doubt", "accept": "in_doubt", "resend": "in_doubt"}
 
-# For each attempt: the order, its version, its code and payload, and the fate of its batch.
+# An attempt: its order, version, code and payload, and the fate of its batch.
 any_attempts = st.lists(
     st.tuples(
         st.sampled_from("abc"),
@@ -28,7 +28,7 @@ any_attempts = st.lists(
 
 
 def write(connection: sa.Connection, destination: str, made: list) -> int:
-    """Write attempts, each in a batch of its own; return the destination's number."""
+    """Write attempts, each in its own batch; return the destination's number."""
     number = connection.execute(
         sa.text("insert into destinations (name) values (:name) returning id"), {"name": destination}
     ).scalar_one()
@@ -79,7 +79,7 @@ def write(connection: sa.Connection, destination: str, made: list) -> int:
 @settings(max_examples=60)
 @given(any_attempts)
 def test_states_are_those_of_the_view(ledger: sa.Engine, made: list):
-    """Version and verdict of each order are those of the view `order_states`, whatever became of its attempts."""
+    """Version and verdict of each order equal those of the view `order_states`, for any outcomes of its attempts."""
     with ledger.connect() as connection:
         connection.exec_driver_sql("set local datestyle = 'ISO'; set local timezone = 'UTC'")
         number = write(connection, uuid.uuid4().hex, made)

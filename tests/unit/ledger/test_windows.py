@@ -1,4 +1,4 @@
-"""Windows that a destination's runs have finished, in PostgreSQL."""
+"""The finished windows of a destination, in PostgreSQL."""
 
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -23,7 +23,7 @@ def hours(start: int, end: int) -> Window:
 
 
 def after(ledger: sa.Engine, *finished: Window, begun: Window | None = None) -> tuple[Window | None, list[Window]]:
-    """Return what is gapless and where gaps are, after these windows have been finished in this order."""
+    """Return the gapless window and the gaps after these windows have been finished in this sequence."""
     destination = str(uuid.uuid4())
     with schema.transaction(ledger, "order_sync_ledger") as connection:
         if begun:
@@ -52,12 +52,12 @@ def after(ledger: sa.Engine, *finished: Window, begun: Window | None = None) -> 
     ],
 )
 def test_gapless(ledger: sa.Engine, finished: list[Window], gapless: Window | None, gaps: list[Window]) -> None:
-    """What is read without a hole begins with the first window that was finished, and ends at the first hole."""
+    """The gapless time starts with the first finished window, and ends at the first gap."""
     assert after(ledger, *finished) == (gapless, gaps)
 
 
 def test_a_first_window_that_failed_counts(ledger: sa.Engine) -> None:
-    """Where the first runs fail, what they should have read is missing until it is read."""
+    """If the first runs fail, their windows are a gap until they are read."""
     assert after(ledger, begun=hours(9, 10)) == (hours(9, 9), [])
     assert after(ledger, hours(12, 13), begun=hours(9, 10)) == (hours(9, 9), [hours(9, 12)])
     assert after(ledger, hours(9, 13), begun=hours(9, 10)) == (hours(9, 13), [])
@@ -65,7 +65,7 @@ def test_a_first_window_that_failed_counts(ledger: sa.Engine) -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 12), st.integers(1, 4)), min_size=1, max_size=12))
 def test_gapless_as_counted_by_hand(ledger: sa.Engine, finished: list[tuple[int, int]]) -> None:
-    """Every hour from the first window's start is either read, in a gap, or later than all that was read."""
+    """Every hour since the first window's start is read, in a gap, or later than all that was read."""
     read = {hour for start, length in finished for hour in range(start, start + length)}
     gapless, gaps = after(ledger, *(hours(start, start + length) for start, length in finished))
 
@@ -80,7 +80,7 @@ def test_gapless_as_counted_by_hand(ledger: sa.Engine, finished: list[tuple[int,
 
 
 def test_destinations_know_nothing_of_each_other(ledger: sa.Engine) -> None:
-    """Each destination has windows of its own."""
+    """Each destination has its own windows."""
     after(ledger, hours(9, 10))
 
     assert after(ledger) == (None, [])
@@ -88,7 +88,7 @@ def test_destinations_know_nothing_of_each_other(ledger: sa.Engine) -> None:
 
 @pytest.mark.parametrize("fault", ["down", "old"])
 def test_a_ledger_that_can_t_be_used(postgres: sa.Engine, fault: str) -> None:
-    """A ledger that is down or without this release's tables is said with its connection, and tried again."""
+    """If the ledger is down, or without this release's tables, a retry follows; the message names the connection."""
     engine: Any = postgres
     if fault == "down":
         engine = sa.create_engine(postgres.url.set(port=1))
@@ -104,7 +104,7 @@ AGE = "update windows set finished_at = now() - interval '91 days' where destina
 
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(1, 3)), min_size=1, max_size=20), st.integers(0, 32))
 def test_old_windows_are_merged(ledger: sa.Engine, starts: list[tuple[int, int]], aged_before: int) -> None:
-    """Ten years of hourly windows take a row for each stretch; what is gapless and where gaps are stays the same."""
+    """Ten years of hourly windows become one row for each stretch; the gapless time and the gaps stay the same."""
     destination = str(uuid.uuid4())
     with schema.transaction(ledger, "order_sync_ledger") as connection:
         for start, length in starts:

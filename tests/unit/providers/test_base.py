@@ -1,4 +1,4 @@
-"""What all providers share: their facts, and the reading of HTTP statuses."""
+"""The shared part of all providers: their facts, and the reading of HTTP statuses."""
 
 from dataclasses import replace
 
@@ -14,7 +14,7 @@ NUMBERS = replace(rees46.PROVIDER, statuses={OrderStatus.CREATED: 1, OrderStatus
 
 
 def test_held_codes_may_be_numbers():
-    """Columns hold codes as text, and a provider names the codes that it holds as the service writes them."""
+    """A provider names its held codes in the service's own type; columns hold codes as text."""
     codes = pd.Series(["1", "2", "2"], dtype="str")
     assert replace(NUMBERS, held_codes=frozenset({2})).holds(codes).tolist() == [False, True, True]
     assert replace(NUMBERS, held_codes=frozenset()).holds(codes).tolist() == [False, False, False]
@@ -22,14 +22,14 @@ def test_held_codes_may_be_numbers():
 
 @pytest.mark.parametrize("code", ["2", 3])
 def test_held_codes_are_codes(code):
-    """A held code that is none, or the text of a number, is refused: its sends in doubt would be repeated."""
+    """A held code of no status, or the text of a number, is refused: its sends in doubt would be repeated."""
     with pytest.raises(ValueError, match=rf"held_codes has .*{code!r}.*the codes are \[1, 2\]"):
         replace(NUMBERS, held_codes=frozenset({code}))
 
 
 @pytest.mark.parametrize("forgotten", ["held_codes", "try_again"])
 def test_the_rule_of_doubt_has_no_default(forgotten):
-    """Who adds a provider has to say which codes are held, and when nothing was taken."""
+    """A new provider must name its held codes, and the statuses that mean nothing was taken."""
     facts = {name: getattr(NUMBERS, name) for name in Provider.__dataclass_fields__ if name != forgotten}
     with pytest.raises(TypeError, match=forgotten):
         Provider(**facts)
@@ -37,7 +37,7 @@ def test_the_rule_of_doubt_has_no_default(forgotten):
 
 @pytest.mark.parametrize(("header", "seconds"), [({"Retry-After": "60"}, 60), ({}, None)])
 def test_a_doubt_says_how_long_to_wait(header, seconds):
-    """A 5xx that may have taken the orders carries the service's Retry-After."""
+    """The error of a 5xx that leaves orders in doubt carries the service's Retry-After."""
     with pytest.raises(InDoubtError) as doubt:
         refuse_unless_success("A service", Answer(502, header, b""), frozenset({503}))
     assert doubt.value.after_s == seconds

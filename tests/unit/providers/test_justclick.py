@@ -1,4 +1,4 @@
-"""JustClick's signatures, against vectors that PHP itself has made, and its payloads."""
+"""JustClick's signatures against vectors from PHP itself, and its payloads."""
 
 import json
 from pathlib import Path
@@ -16,13 +16,13 @@ HERE = Path(__file__).parent
 
 
 def vectors(name: str) -> list[dict]:
-    """Return the vectors of a file beside this one."""
+    """Return the vectors in a file of this folder."""
     return [json.loads(line) for line in (HERE / name).read_text("utf-8").splitlines()]
 
 
 @pytest.mark.parametrize("vector", vectors("justclick_requests.jsonl"), ids=lambda vector: vector["note"])
 def test_request_is_signed_as_php_does(vector):
-    """Query and hash of a request are those that http_build_query and md5 of PHP give."""
+    """Query and hash of a request equal those of PHP's http_build_query and md5."""
     query = justclick.php_query(vector["params"])
     assert query == vector["query"]
     assert justclick.sign(query, vector["user"], vector["key"]) == vector["hash"]
@@ -30,13 +30,13 @@ def test_request_is_signed_as_php_does(vector):
 
 @pytest.mark.parametrize("vector", vectors("justclick_answers.jsonl"))
 def test_answer_is_verified_as_php_does(vector):
-    """The hash of an answer, whatever the type of its code, is the one that PHP gives."""
+    """The hash of an answer equals PHP's, for a code of any type."""
     assert justclick.answer_hash(vector["error_code"], vector["error_text"], vector["key"]) == vector["hash"]
 
 
 @given(st.dictionaries(st.text(min_size=1), st.text(), min_size=1))
 def test_query_loses_nothing(fields):
-    """What is encoded is decoded to the same fields, in the same order."""
+    """The query decodes to the same fields, in the same sequence."""
     query = justclick.php_query(fields)
     assert parse_qsl(query, keep_blank_values=True, strict_parsing=True) == list(fields.items())
     assert query.isascii()
@@ -45,28 +45,28 @@ def test_query_loses_nothing(fields):
 
 @given(st.text(), st.text(min_size=1), st.sampled_from([0, "0"]))
 def test_only_a_rightly_signed_answer_is_a_success(text, key, code):
-    """An answer is believed with the right hash, and with no other."""
+    """Only an answer with the right hash is a success."""
     credentials = Credentials("https://shop.justclick.ru", "shop", key)
-    said = {"error_code": code, "error_text": text, "hash": justclick.answer_hash(code, text, key)}
-    assert justclick.read_answer(_answer(said), ["1"], credentials) == [ACCEPTED]
-    for wrong in (said["hash"].upper() + "0", "", None):
+    content = {"error_code": code, "error_text": text, "hash": justclick.answer_hash(code, text, key)}
+    assert justclick.read_answer(_answer(content), ["1"], credentials) == [ACCEPTED]
+    for wrong in (content["hash"].upper() + "0", "", None):
         with pytest.raises(InDoubtError, match="hash"):
-            justclick.read_answer(_answer({**said, "hash": wrong}), ["1"], credentials)
+            justclick.read_answer(_answer({**content, "hash": wrong}), ["1"], credentials)
 
 
 def test_unknown_login_stops_without_a_right_hash():
-    """The service can't sign with a key that it does not have, so code 5 is believed without."""
-    said = {"error_code": 5, "error_text": "invalid user name", "hash": "0" * 32}
+    """Code 5 needs no right hash: the service can't sign with a key that it does not have."""
+    content = {"error_code": 5, "error_text": "invalid user name", "hash": "0" * 32}
     with pytest.raises(StopError, match="login is unknown"):
-        justclick.read_answer(_answer(said), ["1"], Credentials("https://x", "l", "k"))
+        justclick.read_answer(_answer(content), ["1"], Credentials("https://x", "l", "k"))
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"null", b'{"error_code": 0}', b"<html>", b'"ok"', b"\xff"])
 def test_what_is_no_answer_is_in_doubt(body):
-    """A 200 without code and text is no answer of JustClick."""
+    """A 200 without code and text is not JustClick's answer, so its order is in doubt."""
     with pytest.raises(InDoubtError):
         justclick.read_answer(Answer(200, {}, body), ["1"], Credentials("https://x", "l", "k"))
 
 
-def _answer(said: dict) -> Answer:
-    return Answer(200, {}, json.dumps(said).encode())
+def _answer(content: dict) -> Answer:
+    return Answer(200, {}, json.dumps(content).encode())

@@ -1,4 +1,4 @@
-"""A CSV drop: which files a window takes, and what is read of them."""
+"""A CSV drop: the files of a window, and the rows of a file."""
 
 import logging
 import os
@@ -39,7 +39,7 @@ class Drop:
         self.required: tuple[Any, ...] = ()
 
     def put(self, name: str, content: str | bytes, modified_at: datetime = START) -> Path:
-        """Write a file, modified within the window unless told otherwise."""
+        """Write a file, by default modified within the window."""
         file = self.folder / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content.encode() if isinstance(content, str) else content)
@@ -48,7 +48,7 @@ class Drop:
         return file
 
     def reader(self, window: Window = WINDOW, pattern: str = "**/*.csv", **source: Any) -> CsvDropReader:
-        """Return a reader of one window; `source` changes keys of the configuration."""
+        """Return a reader of one window; `source` overrides keys of the configuration."""
         configured = CsvSource.model_validate({**self.source, "path": f"{self.folder}/{pattern}", **source})
         return CsvDropReader(UPath(configured.folder), configured, window, self.required)
 
@@ -58,7 +58,7 @@ class Drop:
 
 
 def rows_of(reader: CsvDropReader) -> list[dict[str, Any]]:
-    """Return all raw rows of a reader, as extract takes them."""
+    """Return all raw rows of a reader, as extract reads them."""
     with reader.open() as (orders, items):
         tables = list(orders)
         assert list(items) == []
@@ -83,7 +83,7 @@ def drop(tmp_path: Path) -> Drop:
     return Drop(folder)
 
 
-# What a window takes
+# The files of a window
 
 
 def test_window_by_modified_time(drop: Drop) -> None:
@@ -95,7 +95,7 @@ def test_window_by_modified_time(drop: Drop) -> None:
 
 
 def test_every_file_belongs_to_one_window(drop: Drop) -> None:
-    """Windows that follow each other take each file once, to the microsecond."""
+    """Consecutive windows take each file once, to the microsecond."""
     for microseconds in (-1, 0, 1):
         drop.put(f"{microseconds}.csv", GOOD, WINDOW.end + timedelta(microseconds=microseconds))
     following = Window(WINDOW.end, WINDOW.end + timedelta(hours=1))
@@ -105,14 +105,14 @@ def test_every_file_belongs_to_one_window(drop: Drop) -> None:
 
 
 def test_rows_are_never_filtered_by_time(drop: Drop) -> None:
-    """The file decides: its rows are read whatever times they carry."""
+    """The file's time decides: all its rows are read, with any times of their own."""
     drop.put("a.csv", HEADER + "1,paid,1999-01-01 00:00:00,\n2,paid,2099-01-01 00:00:00,\n3,paid,,\n")
 
     assert ids(drop.rows()) == ["1", "2", "3"]
 
 
 def test_order_of_files(drop: Drop) -> None:
-    """Files come oldest first, then by name, and positions go on through all of them."""
+    """Files come oldest first, then by name, and positions count through all of them."""
     drop.put("a.csv", GOOD, START + timedelta(minutes=2))
     drop.put("c.csv", GOOD, START + timedelta(minutes=1))
     drop.put("b.csv", GOOD, START + timedelta(minutes=1))
@@ -135,14 +135,14 @@ def test_unfinished_files(drop: Drop, name: str) -> None:
 
 
 def test_folder_that_looks_like_a_file(drop: Drop) -> None:
-    """A folder whose name matches is no file."""
+    """A folder with a matching name is not read."""
     (drop.folder / "orders.csv").mkdir()
 
     assert drop.rows() == []
 
 
 def test_missing_folder(tmp_path: Path) -> None:
-    """A drop whose folder is not there stops the run and names source and folder."""
+    """A drop without its folder stops the run; the message names source and folder."""
     with pytest.raises(StopError, match=r"Source 'drop': there is no folder .*/nowhere.*`path`"):
         Drop(tmp_path / "nowhere").rows(pattern="*.csv")
 
@@ -171,7 +171,7 @@ def kyiv(*window: str) -> Window:
     ],
 )
 def test_window_by_path(drop: Drop, name: str, window: Window) -> None:
-    """The hour in a file's path, by the source's clock, decides its window, whenever it was modified."""
+    """The hour in a file's path, by the source's clock, decides its window; its modified time does not."""
     drop.put(name, GOOD, datetime(2020, 1, 1, tzinfo=UTC))
     configured = {"path_time": "%Y-%m-%d/orders-%H.csv", "timezone": "Europe/Kyiv"}
     an_hour = timedelta(hours=1)
@@ -183,7 +183,7 @@ def test_window_by_path(drop: Drop, name: str, window: Window) -> None:
 
 @pytest.mark.parametrize("day", ["2026-03-29", "2026-10-25"], ids=["clocks go forward", "clocks go back"])
 def test_no_hour_is_lost(day: str) -> None:
-    """On the days when clocks change, every hour that a path can name has a time, none before the hour before."""
+    """On days of a clock change, every hour in a path has a time, and none is before the hour before."""
     times = [path_time(f"{day}/{hour:02}.csv", "%Y-%m-%d/%H", "Europe/Kyiv") for hour in range(24)]
 
     assert None not in times
@@ -191,13 +191,13 @@ def test_no_hour_is_lost(day: str) -> None:
 
 
 def test_path_time_by_day() -> None:
-    """A path with a day alone stands for the day's first hour."""
+    """A path with only a day stands for the day's first hour."""
     assert path_time("orders_20261121.csv", "%Y%m%d", "Europe/Kyiv") == datetime(2026, 11, 20, 22, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("name", ["orders.csv", "2026-13-01/orders-10.csv", "2026-11-21/orders-24.csv"])
 def test_file_without_its_time(drop: Drop, name: str, caplog: pytest.LogCaptureFixture) -> None:
-    """A file whose path names no date and hour is never read, and each run warns about it."""
+    """A file without date and hour in its path is never read, and each run warns about it."""
     file = drop.put(name, GOOD)
 
     assert drop.rows(path_time="%Y-%m-%d/orders-%H.csv") == []
@@ -206,7 +206,7 @@ def test_file_without_its_time(drop: Drop, name: str, caplog: pytest.LogCaptureF
     assert "`path_time`" in warning
 
 
-# What is read of a file
+# The rows of a file
 
 
 @pytest.mark.parametrize(
@@ -222,7 +222,7 @@ def test_file_without_its_time(drop: Drop, name: str, caplog: pytest.LogCaptureF
     ],
 )
 def test_dialects(drop: Drop, content: bytes) -> None:
-    """UTF-8 with or without byte order mark, comma or semicolon, either line end: the same row."""
+    """UTF-8 with or without byte order mark, comma or semicolon, and both line ends give the same row."""
     drop.put("a.csv", content)
     reader = drop.reader()
     (row,) = rows_of(reader)
@@ -232,7 +232,7 @@ def test_dialects(drop: Drop, content: bytes) -> None:
 
 
 def test_values_stay_text(drop: Drop) -> None:
-    """No value is read as a number, a date or a word for nothing: each stays the text it is."""
+    """No value is read as a number, a date or a null: each stays unchanged text."""
     values = ["007", "1e5", "19.90", "NULL", "null", "NaN", "N/A", "true", " 1 ", "0x1F", "-0", "١"]
     drop.put("a.csv", HEADER + "".join(f"{value},{value},{value},{value}\n" for value in values))
 
@@ -251,7 +251,7 @@ def test_empty_values_are_missing(drop: Drop) -> None:
 
 
 def test_quotes(drop: Drop) -> None:
-    """Quoted fields hold delimiters, quotes and line breaks; a row is a row, whatever lines it takes."""
+    """Quoted fields may hold delimiters, quotes and line breaks; a row may take several lines."""
     drop.put("a.csv", HEADER + '1,"a, ""b""\nc;d",x,y\n2,paid,x,y\n')
     rows = drop.rows()
 
@@ -260,7 +260,7 @@ def test_quotes(drop: Drop) -> None:
 
 
 def test_quote_within_an_unquoted_field(drop: Drop) -> None:
-    """A quote in the middle of a field, as of inches, is a letter like others: nothing is wrong with the file."""
+    """A quote in the middle of a field, as for inches, is an ordinary character, and the file is good."""
     drop.put("a.csv", HEADER + '1,paid,x,5" pipe\n2,paid,x,y\n')
 
     assert [(row["order_id"], row["email"], row["problem"]) for row in drop.rows()] == [
@@ -270,7 +270,7 @@ def test_quote_within_an_unquoted_field(drop: Drop) -> None:
 
 
 def test_columns_by_the_shops_names(drop: Drop) -> None:
-    """Columns are found by the shop's names in any order; what is no canonical column is left aside."""
+    """Columns are found by the shop's names in any sequence; columns without a canonical name are ignored."""
     drop.put("a.csv", "Изменён;прочее;Заказ;status\n2026-11-21;x;1;paid\n")
     (row,) = drop.rows(columns={"order_id": "Заказ", "status_changed_at": "Изменён"})
 
@@ -278,7 +278,7 @@ def test_columns_by_the_shops_names(drop: Drop) -> None:
 
 
 def test_blank_lines_and_repeated_headers(drop: Drop) -> None:
-    """Blank lines and repeated headers are no orders: they are skipped and counted, and lines stay true."""
+    """Blank lines and repeated headers are skipped and counted, and line numbers stay right."""
     drop.put("a.csv", f"{HEADER}1,paid,x,y\n\n , ,,\n   \n{HEADER}2,paid,x,y\n\n")
     reader = drop.reader()
     rows = rows_of(reader)
@@ -297,7 +297,7 @@ def test_blank_lines_before_the_header(drop: Drop, start: str) -> None:
 
 
 def test_empty_fields_before_the_header(drop: Drop) -> None:
-    """A first line of delimiters alone is taken for the header, so that the file is rejected and listed."""
+    """A first line of only delimiters counts as the header, so the file is rejected and listed."""
     drop.put("a.csv", ",,,\n" + GOOD)
     drop.put("b.csv", GOOD.replace("1,", "2,"), START + timedelta(minutes=1))
     first, second = drop.rows()
@@ -307,7 +307,7 @@ def test_empty_fields_before_the_header(drop: Drop) -> None:
 
 
 def test_ragged_rows(drop: Drop) -> None:
-    """A row with too few or too many fields is rejected, with its line; the others are read."""
+    """A row with too few or too many fields is rejected with its line; the others are read."""
     drop.put("a.csv", HEADER + "1,paid,x,y\n2,paid\n3,paid,x,y\n4,paid,x,y,z\n\n5,paid,x,y\n")
     reader = drop.reader()
     rows = rows_of(reader)
@@ -321,7 +321,7 @@ def test_ragged_rows(drop: Drop) -> None:
 
 
 def test_lines_of_a_file_of_many_blocks(drop: Drop) -> None:
-    """Lines are true beyond the first block that is read, wherever ragged and blank ones stand."""
+    """Line numbers are right beyond the first block, with ragged and blank lines anywhere."""
     lines = [f"{number},paid,2026-11-21,{'x' * 60}" for number in range(2, 120_000)]
     for number, line in {50: "50,paid", 70_000: "", 70_001: "70001,a,b,c,d", 119_000: "119000"}.items():
         lines[number - 2] = line
@@ -347,7 +347,7 @@ def test_lines_of_a_file_of_many_blocks(drop: Drop) -> None:
     ],
 )
 def test_quote_that_is_never_closed(drop: Drop, tail: str) -> None:
-    """A quote that is never closed must not swallow the orders behind it: the rows or the file are rejected."""
+    """A quote that is never closed hides no orders behind it: the rows or the file are rejected."""
     drop.put("a.csv", GOOD + tail)
     drop.put("good.csv", GOOD.replace("1,", "9,"))
     rows = [row for row in drop.rows() if Path(row["origin"]).name == "a.csv"]
@@ -357,7 +357,7 @@ def test_quote_that_is_never_closed(drop: Drop, tail: str) -> None:
 
 
 def test_row_that_is_too_long(drop: Drop, caplog: pytest.LogCaptureFixture) -> None:
-    """What comes before such a row is read, and the file is listed: nothing in it is dropped silently."""
+    """Rows before a too long row are read, and the file is listed: nothing is dropped silently."""
     drop.put("a.csv", f"{GOOD}2,paid,x,{'y' * 2 * tuning.CSV_BLOCK_BYTES}\n3,paid,x,y\n")
     rows = drop.rows()
 
@@ -367,7 +367,7 @@ def test_row_that_is_too_long(drop: Drop, caplog: pytest.LogCaptureFixture) -> N
 
 @pytest.mark.parametrize("content", ["", "\n", "\ufeff", HEADER, HEADER.strip()], ids=repr)
 def test_empty_file(drop: Drop, content: str) -> None:
-    """A file without rows gives none and spoils nothing."""
+    """A file without rows gives none and causes no error."""
     drop.put("a.csv", content)
     drop.put("b.csv", GOOD)
 
@@ -388,7 +388,7 @@ BAD_FILES = [
 
 @pytest.mark.parametrize(("content", "fault"), BAD_FILES)
 def test_bad_file_among_good_ones(drop: Drop, content: bytes, fault: str, caplog: pytest.LogCaptureFixture) -> None:
-    """A file that cannot be read is rejected as one row, and told in the log; the window's other files are read."""
+    """An unreadable file is rejected as one row and logged; the window's other files are read."""
     drop.put("a.csv", GOOD)
     bad = drop.put("b.csv", content, START + timedelta(minutes=1))
     drop.put("c.csv", GOOD.replace("1,", "2,"), START + timedelta(minutes=2))
@@ -405,7 +405,7 @@ def test_bad_file_among_good_ones(drop: Drop, content: bytes, fault: str, caplog
 
 
 def test_old_macintosh_line_ends(drop: Drop) -> None:
-    """A file whose lines end in carriage returns alone is rejected and listed; others are read."""
+    """A file with carriage returns as its only line ends is rejected and listed; others are read."""
     drop.put("a.csv", GOOD.replace("\n", "\r"))
     drop.put("b.csv", GOOD.replace("1,", "2,"), START + timedelta(minutes=1))
     first, second = drop.rows()
@@ -415,7 +415,7 @@ def test_old_macintosh_line_ends(drop: Drop) -> None:
 
 
 def test_file_that_turns_bad(drop: Drop) -> None:
-    """Of a file that turns unreadable after a good beginning, what was read goes on, and the rest is rejected."""
+    """If a file becomes unreadable after a good start, its first rows are kept and the rest is rejected."""
     beginning = HEADER + "".join(f"{number},paid,x,{'y' * 90}\n" for number in range(50_000))
     drop.put("a.csv", beginning.encode() + "x,Оплачен,x,y\n".encode("cp1251"))
     drop.put("b.csv", GOOD.replace("1,", "last,"), START + timedelta(minutes=1))
@@ -428,7 +428,7 @@ def test_file_that_turns_bad(drop: Drop) -> None:
 
 
 def test_all_files_bad(drop: Drop) -> None:
-    """A window none of whose files can be read stops the run, with the reason of each."""
+    """A window with only unreadable files stops the run, with the reason of each."""
     drop.put("a.csv", b"order_id\n1\n")
     drop.put("b.csv", b"\xff\xfe")
 
@@ -440,7 +440,7 @@ def test_all_files_bad(drop: Drop) -> None:
 
 
 def test_configured_column_is_missing(drop: Drop) -> None:
-    """A column that the configuration names and the file lacks is told with the nearest that is there."""
+    """The message about a missing configured column names the nearest column of the file."""
     drop.put("a.csv", "Order nr,status,status_changed_at\n1,paid,x\n")
 
     with pytest.raises(StopError, match=r"order_id from 'Order number', which is not there, did you mean 'Order nr'\?"):
@@ -472,7 +472,7 @@ texts = st.text(st.characters(codec="utf-8", exclude_characters="\x00\r\ufeff"),
 
 @given(st.lists(st.tuples(texts.map("id".__add__), texts, texts), max_size=8), st.sampled_from(",;"))
 def test_any_text_survives(tmp_path_factory: pytest.TempPathFactory, rows: list[Any], delimiter: str) -> None:
-    """Whatever stands in quoted fields arrives as it is."""
+    """Any text in quoted fields arrives unchanged."""
     drop = Drop(tmp_path_factory.mktemp("drop"))
     quote = '"{}"'.format
     lines = [delimiter.join(quote(text.replace('"', '""')) for text in row) for row in rows]

@@ -1,4 +1,4 @@
-"""Which files of a drop a destination takes, and that each version is taken once and none is lost."""
+"""The files that a destination takes from a drop: each version once, and none lost."""
 
 import os
 import shutil
@@ -27,7 +27,7 @@ HEADER = "order_id,status,status_changed_at\n"
 
 
 class Drop:
-    """A drop, and a destination that takes its files."""
+    """A drop, and a destination with its files."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -35,7 +35,7 @@ class Drop:
         self.source = CsvSource(name="drop", type="csv", path=f"{folder}/*", timezone="UTC", statuses={"paid": "paid"})
 
     def put(self, name: str, *ids: str, age: timedelta = timedelta(0), content: bytes | None = None) -> Path:
-        """Write a file of these orders, modified so long before now."""
+        """Write a file of these orders, modified this long before now."""
         file = self.folder / name
         rows = "".join(f"{order_id},paid,2026-11-21\n" for order_id in ids)
         file.write_bytes((HEADER + rows).encode() if content is None else content)
@@ -49,11 +49,11 @@ class Drop:
         return CsvDropReader(UPath(self.folder), self.source, window, (), self.known)
 
     def known(self, paths: Sequence[str]) -> list[FileVersion]:
-        """Answer as the ledger does."""
+        """Return the taken versions, as the ledger does."""
         return [version for version in self.taken if version.path in paths]
 
     def run(self, window: Window = WINDOW, *, succeeds: bool = True) -> list[str | None]:
-        """Return the order ids that a run reads; one that succeeds has taken their files."""
+        """Return the order ids that a run reads; a run that succeeds has taken its files."""
         reader = self.reader(window)
         ids = [order_id for table in reader.tables() for order_id in table["order_id"].to_pylist()]
         if succeeds:
@@ -68,7 +68,7 @@ def drop(tmp_path: Path) -> Drop:
 
 
 def test_a_file_is_taken_once(drop: Drop) -> None:
-    """The next run takes only what is new."""
+    """The next run takes only new files."""
     drop.put("a.csv", "1")
     assert drop.run() == ["1"]
     drop.put("b.csv", "2")
@@ -77,7 +77,7 @@ def test_a_file_is_taken_once(drop: Drop) -> None:
 
 
 def test_a_run_that_failed_takes_its_files_again(drop: Drop) -> None:
-    """Only the run that is done has taken them."""
+    """A run takes its files only when it succeeds."""
     drop.put("a.csv", "1")
 
     assert [drop.run(succeeds=False), drop.run(), drop.run()] == [["1"], ["1"], []]
@@ -85,7 +85,7 @@ def test_a_run_that_failed_takes_its_files_again(drop: Drop) -> None:
 
 @pytest.mark.parametrize("age", [timedelta(hours=3), timedelta(days=400)], ids=["late", "years old"])
 def test_old_modified_times(drop: Drop, age: timedelta) -> None:
-    """A file that comes late, or with its old modified time (`cp -p`, `rsync -t`), is taken whatever its time."""
+    """A file that comes late, or with an old modified time (`cp -p`, `rsync -t`), is still taken."""
     drop.put("a.csv", "1")
     drop.run()
     drop.put("b.csv", "2", age=age)
@@ -94,7 +94,7 @@ def test_old_modified_times(drop: Drop, age: timedelta) -> None:
 
 
 def test_a_file_from_after_the_window_is_left(drop: Drop) -> None:
-    """What is modified at the window's end or later is a later run's."""
+    """A file that was modified at the window's end or later belongs to a later run."""
     drop.put("a.csv", "1", age=timedelta(hours=-2))
 
     assert drop.run() == []
@@ -102,7 +102,7 @@ def test_a_file_from_after_the_window_is_left(drop: Drop) -> None:
 
 
 def test_a_replaced_file_is_taken_again(drop: Drop) -> None:
-    """A new version of a file is taken, also if it is older than the one before."""
+    """A new version of a file is taken, also if its time is older than the last version's."""
     drop.put("a.csv", "1")
     drop.run()
     drop.put("a.csv", "1", "2")
@@ -113,7 +113,7 @@ def test_a_replaced_file_is_taken_again(drop: Drop) -> None:
 
 @pytest.mark.parametrize("how", ["in place", "by another file"])
 def test_a_replacement_that_keeps_size_and_time(drop: Drop, how: str) -> None:
-    """The content tells versions apart where size and modified time do not."""
+    """The content identifies a version if size and modified time are equal."""
     file = drop.put("a.csv", "1", age=timedelta(hours=3))
     drop.run()
     modified = file.stat().st_mtime_ns
@@ -129,7 +129,7 @@ def test_a_replacement_that_keeps_size_and_time(drop: Drop, how: str) -> None:
 
 @pytest.mark.parametrize("touch", ["chmod", "copied and moved back"])
 def test_the_same_version_is_not_taken_again(drop: Drop, touch: str) -> None:
-    """A file that was only touched is no other version; it is compared once, and known from then on."""
+    """A file that was only touched is the same version; its content is compared once."""
     file = drop.put("a.csv", "1", age=timedelta(hours=3))
     drop.run()
     if touch == "chmod":
@@ -147,7 +147,7 @@ def test_the_same_version_is_not_taken_again(drop: Drop, touch: str) -> None:
 
 @pytest.mark.parametrize("when", ["at its beginning", "at its end"])
 def test_a_file_that_is_still_being_written(drop: Drop, monkeypatch: pytest.MonkeyPatch, when: str) -> None:
-    """What a writer adds after a run has listed the file is another version, which the next run takes."""
+    """Rows that are written after a run's listing belong to another version, which the next run takes."""
     file = drop.put("a.csv", "1", "2")
     rest = ["last,paid,2026-11-21\n"]
 
@@ -172,7 +172,7 @@ def test_a_file_that_is_still_being_written(drop: Drop, monkeypatch: pytest.Monk
 
 
 def test_a_file_that_is_cut_short_while_it_is_written(drop: Drop) -> None:
-    """A writer that has not come to the end of a row costs that row one rejection; whole, it is read."""
+    """A row that is still half written is rejected once; when the file is whole, the row is read."""
     whole = drop.put("a.csv", "1", "2").read_bytes()
     drop.put("a.csv", content=whole[:-12])
     assert drop.run() == ["1", None]
@@ -181,7 +181,7 @@ def test_a_file_that_is_cut_short_while_it_is_written(drop: Drop) -> None:
 
 
 def test_a_file_that_has_gone_is_taken_when_it_comes_again(drop: Drop) -> None:
-    """A file that goes between listing and reading is rejected, and not remembered as taken."""
+    """A file that vanishes between listing and reading is rejected, and not recorded as taken."""
     file = drop.put("a.csv", "1")
     reader = drop.reader()
     listed = reader.files()
@@ -198,7 +198,7 @@ def test_a_file_that_has_gone_is_taken_when_it_comes_again(drop: Drop) -> None:
 
 @pytest.mark.parametrize("among_good_ones", [True, False])
 def test_an_unreadable_file_is_listed_once(drop: Drop, among_good_ones: bool) -> None:
-    """It is rejected in the run that takes it, and again only when it has changed."""
+    """An unreadable file is rejected in the run that takes it, and again only after a change."""
     if among_good_ones:
         drop.put("good.csv", "1")
     drop.put("bad.csv", content=b"\xff\xfe\x00")
@@ -209,7 +209,7 @@ def test_an_unreadable_file_is_listed_once(drop: Drop, among_good_ones: bool) ->
 
 
 def test_a_wrong_configuration_takes_nothing(drop: Drop) -> None:
-    """Where every file lacks a column the run stops, so that the files are still there when the source is mended."""
+    """If every file lacks a column the run stops and takes no file, so they wait for the corrected source."""
     drop.put("a.csv", content=b"id,status,status_changed_at\n1,paid,2026-11-21\n")
     with pytest.raises(StopError, match="no column order_id"):
         drop.run()
@@ -219,7 +219,7 @@ def test_a_wrong_configuration_takes_nothing(drop: Drop) -> None:
 
 
 def test_a_backfill_takes_what_was_taken(drop: Drop) -> None:
-    """Without the register a run reads the files of its window, whether they were taken or not."""
+    """Without the register a run reads all files of its window, also those taken before."""
     drop.put("old.csv", "1", age=timedelta(hours=5))
     drop.put("new.csv", "2")
     drop.run()
@@ -242,7 +242,7 @@ ACTIONS = st.lists(
 def test_every_version_is_taken_once(
     tmp_path_factory: pytest.TempPathFactory, actions: list[tuple[str, str, int]]
 ) -> None:
-    """Whatever becomes of the files, a good run takes exactly the contents that stand there and are new."""
+    """Under any sequence of changes, a good run takes exactly the contents that exist and are new."""
     drop = Drop(tmp_path_factory.mktemp("drop"))
     fresh: Counter[str] = Counter()
     for number, (action, name, hours) in enumerate([*actions, ("run", "", 0), ("run", "", 0)]):

@@ -1,4 +1,4 @@
-"""Which orders a run reads."""
+"""The window that a run reads."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -21,9 +21,9 @@ HEALING = HealingRule(lookback=HOUR, reconcile=3 * DAY)
 IDS = frozenset({"007"})
 
 
-def read(asked: RunRequest, healing: HealingRule = HEALING, *, has_ids_query: bool = False) -> RunWindow:
-    """Return what a run reads."""
-    return run_window(asked, healing, has_ids_query=has_ids_query)
+def read(run_request: RunRequest, healing: HealingRule = HEALING, *, has_ids_query: bool = False) -> RunWindow:
+    """Return the window and order ids that a run reads."""
+    return run_window(run_request, healing, has_ids_query=has_ids_query)
 
 
 @pytest.mark.parametrize("by", ["schedule", "person"])
@@ -38,7 +38,7 @@ def read(asked: RunRequest, healing: HealingRule = HEALING, *, has_ids_query: bo
     ],
 )
 def test_a_scheduled_run_heals(by: Any, gapless: Window | None, start: datetime) -> None:
-    """It reads from the end of what was read without a hole, at least the lookback, up to its interval's end."""
+    """A scheduled run reads from the end of the gapless time, at least the lookback, to its interval's end."""
     expected = RunWindow(Window(start, INTERVAL.end), heals=True)
 
     assert read(RunRequest(by, INTERVAL), replace(HEALING, gapless=gapless)) == expected
@@ -57,7 +57,7 @@ def test_a_scheduled_run_heals(by: Any, gapless: Window | None, start: datetime)
     ],
 )
 def test_once_a_day_rows_committed_late_are_read(interval: Window, start: datetime) -> None:
-    """The run whose interval is the first to end on a UTC day reaches back `reconcile` days, whatever zone it is in."""
+    """The first run whose interval ends on a UTC day reaches back `reconcile` days, in any time zone."""
     healing = replace(HEALING, gapless=Window(MIDNIGHT - 30 * DAY, interval.start))
     kyiv = ZoneInfo("Europe/Kyiv")
 
@@ -67,7 +67,7 @@ def test_once_a_day_rows_committed_late_are_read(interval: Window, start: dateti
 
 
 def test_nothing_before_the_first_window_is_read_by_itself() -> None:
-    """A destination that began yesterday does not send the orders of three days."""
+    """A destination that began yesterday does not read three days back."""
     began = Window(MIDNIGHT - 9 * HOUR, MIDNIGHT - HOUR)
     window = read(RunRequest("schedule", Window(MIDNIGHT - HOUR, MIDNIGHT)), replace(HEALING, gapless=began)).window
 
@@ -75,7 +75,7 @@ def test_nothing_before_the_first_window_is_read_by_itself() -> None:
 
 
 def test_a_backfill_reads_its_own_interval() -> None:
-    """It heals nothing; with order ids it sends these alone."""
+    """A backfill reads its own interval and heals nothing; with order ids it sends only these."""
     healing = replace(HEALING, gapless=Window(TEN - DAY, TEN - 5 * HOUR))
 
     assert read(RunRequest("backfill", INTERVAL), healing) == RunWindow(INTERVAL)
@@ -86,25 +86,25 @@ def test_a_backfill_reads_its_own_interval() -> None:
 
 @pytest.mark.parametrize("interval", [INTERVAL, None], ids=["with", "without"])
 def test_a_person_names_the_window(interval: Window | None) -> None:
-    """`from` and `to` win over the data interval, and order ids narrow them, also where a query could give them."""
-    asked = RunRequest("person", interval, TEN - DAY, TEN)
+    """`from` and `to` override the data interval, and order ids narrow them, also if a query reads by ids."""
+    run_request = RunRequest("person", interval, TEN - DAY, TEN)
 
-    assert read(asked) == RunWindow(Window(TEN - DAY, TEN))
-    assert read(replace(asked, order_ids=IDS), has_ids_query=True) == RunWindow(Window(TEN - DAY, TEN), IDS)
+    assert read(run_request) == RunWindow(Window(TEN - DAY, TEN))
+    assert read(replace(run_request, order_ids=IDS), has_ids_query=True) == RunWindow(Window(TEN - DAY, TEN), IDS)
 
 
 @pytest.mark.parametrize("interval", [INTERVAL, None], ids=["with", "without"])
 def test_orders_by_their_ids(interval: Window | None) -> None:
-    """Order ids alone are read by the source's query for that, and refused where it has none."""
-    asked = RunRequest("person", interval, order_ids=IDS)
+    """The source's query for ids reads order ids without a window; without that query they are refused."""
+    run_request = RunRequest("person", interval, order_ids=IDS)
 
-    assert read(asked, has_ids_query=True) == RunWindow(None, IDS)
+    assert read(run_request, has_ids_query=True) == RunWindow(None, IDS)
     with pytest.raises(StopError, match=r"no `by_ids_query`.*`from` and `to`"):
-        read(asked)
+        read(run_request)
 
 
 @pytest.mark.parametrize(
-    ("asked", "said"),
+    ("run_request", "message"),
     [
         (RunRequest("person"), "no data interval.*`from` and `to`"),
         (RunRequest("person", start=TEN), "both params"),
@@ -115,15 +115,15 @@ def test_orders_by_their_ids(interval: Window | None) -> None:
     ],
     ids=["none", "no to", "no from", "empty", "backfill", "scheduled"],
 )
-def test_a_window_that_is_none_is_refused(asked: RunRequest, said: str) -> None:
-    """A run that does not know what to read stops, and says what to give."""
-    with pytest.raises(StopError, match=said):
-        read(asked)
+def test_a_window_that_is_none_is_refused(run_request: RunRequest, message: str) -> None:
+    """A run without a valid window stops, and the message names the params to give."""
+    with pytest.raises(StopError, match=message):
+        read(run_request)
 
 
 @given(st.lists(st.booleans(), max_size=100), st.integers(0, 100))
 def test_whatever_fails_the_next_good_run_reads_it(good: list[bool], lookback_minutes: int) -> None:
-    """Hourly runs of which any may fail: after each good one, nothing since the first run's start is unread."""
+    """After each good run, nothing since the first run's start is unread, whichever hourly runs have failed."""
     healing = HealingRule(timedelta(minutes=lookback_minutes), 3 * DAY)
     begin = end = None
     for hour, succeeds in enumerate(good):

@@ -1,4 +1,4 @@
-"""A warehouse: the same rows by PostgreSQL's COPY and through SQLAlchemy's own cursor, here on SQLite."""
+"""A warehouse gives the same rows by PostgreSQL's COPY and through SQLAlchemy's cursor, here on SQLite."""
 
 import contextlib
 import logging
@@ -24,7 +24,7 @@ from tests.unit.conftest import whole
 
 WINDOW = Window(datetime(2026, 11, 21, 10, tzinfo=UTC), datetime(2026, 11, 21, 11, tzinfo=UTC))
 IN_WINDOW = "2026-11-21 10:30:00+00:00"
-# A plain order, to which a test adds columns of its own.
+# A plain order; a test may add its own columns.
 ORDER = "'1' as order_id, 'paid' as status, '2026-11-21' as status_changed_at"
 WINDOWED = "where :window_start < :window_end"
 TABLE = "create table orders (at {time}, order_id text, status text, total_cost {money}, email text)"
@@ -46,7 +46,7 @@ order by at, order_id;
 
 
 class Warehouse:
-    """A database, and queries of its own."""
+    """A database with its own queries."""
 
     def __init__(self, engine: sa.Engine, folder: Path) -> None:
         self.engine = engine
@@ -75,7 +75,7 @@ class Warehouse:
             return whole(orders).to_pylist()
 
     def value(self, expression: str) -> str | None:
-        """Return an SQL expression as the source gives it."""
+        """Return an SQL expression's value as the source gives it."""
         (row,) = self.rows(f"select {ORDER}, {expression} as email {WINDOWED}")
         return row["email"]
 
@@ -86,7 +86,7 @@ class Warehouse:
             return pa.concat_tables(items).to_pylist()
 
     def execute(self, *statements: str, rows: list[dict[str, Any]] | None = None) -> None:
-        """Run statements; the last with rows, if given."""
+        """Run statements; the last one with rows, if given."""
         with self.engine.begin() as connection:
             for statement in statements[: len(statements) - bool(rows)]:
                 connection.execute(sa.text(statement))
@@ -103,19 +103,19 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def copied(postgres: sa.Engine, folder: Path) -> Warehouse:
-    """A PostgreSQL warehouse, read by COPY."""
+    """A PostgreSQL warehouse, which is read by COPY."""
     return Warehouse(postgres, folder)
 
 
 @pytest.fixture
 def fetched(folder: Path) -> Warehouse:
-    """A warehouse of another kind, read through its cursor."""
+    """A warehouse of another kind, which is read through its cursor."""
     return Warehouse(sa.create_engine(f"sqlite:///{folder}/warehouse.db"), folder)
 
 
 @pytest.fixture(params=["copied", "fetched"])
 def warehouse(request: pytest.FixtureRequest) -> Warehouse:
-    """Both, one after the other."""
+    """Both kinds, one after the other."""
     return request.getfixturevalue(request.param)
 
 
@@ -137,7 +137,7 @@ def filled(warehouse: Warehouse) -> tuple[Warehouse, str]:
 
 
 def test_rows(filled: tuple[Warehouse, str]) -> None:
-    """Both ways give the rows of the window, start inside and end not, every value as the text it is."""
+    """Both kinds give the rows of the window, with its start and without its end, every value unchanged as text."""
     warehouse, query = filled
     rows = warehouse.rows(query)
 
@@ -151,7 +151,7 @@ def test_rows(filled: tuple[Warehouse, str]) -> None:
 
 
 def test_origin(filled: tuple[Warehouse, str]) -> None:
-    """Each row knows its query, its line and its place; a query has no file's time and no problems."""
+    """Each row has its query, line and position; a query has no file time and no problems."""
     warehouse, query = filled
     rows = warehouse.rows(query)
 
@@ -164,18 +164,18 @@ def test_origin(filled: tuple[Warehouse, str]) -> None:
 
 
 def test_empty_result(warehouse: Warehouse) -> None:
-    """A window without orders has none, and no error."""
+    """A window without orders gives no rows and no error."""
     assert warehouse.rows(f"select {ORDER} where :window_start > :window_end") == []
 
 
 def test_empty_result_without_a_column(warehouse: Warehouse) -> None:
-    """A missing column is told even where the window has no orders."""
+    """A missing column is reported even if the window has no orders."""
     with pytest.raises(StopError, match="no column status_changed_at"):
         warehouse.rows("select 1 as order_id, 2 as status where :window_start > :window_end")
 
 
 def test_windows_are_bound(copied: Warehouse) -> None:
-    """The window reaches PostgreSQL as two moments with a time zone, at every place that names them."""
+    """Each use of the window in a query is bound as a moment with a time zone."""
     (row,) = copied.rows(
         "select '1' as order_id, cast(:window_start as timestamptz) as status_changed_at, "
         "cast(:window_end as timestamptz) as updated_at, :window_start < cast(:window_end as timestamptz) as status"
@@ -216,7 +216,7 @@ def test_query_with_a_common_table(copied: Warehouse) -> None:
     ],
 )
 def test_types_of_postgresql(copied: Warehouse, expression: str, text: str | None) -> None:
-    """Every type arrives as exact text; times are ISO 8601 in UTC, whatever the server's own settings."""
+    """Every type arrives as exact text; times are ISO 8601 in UTC, under any settings of the server."""
     copied.execute("create type mood as enum ('ok')")
 
     assert copied.value(expression) == text
@@ -238,7 +238,7 @@ def test_types_of_postgresql(copied: Warehouse, expression: str, text: str | Non
     ],
 )
 def test_types_of_other_drivers(folder: Path, value: Any, text: str | None) -> None:
-    """Whatever a driver gives becomes text: numbers with their own digits, as a person writes them."""
+    """Any type of a driver becomes text: numbers with their own digits, as a person writes them."""
 
     class Connection(sqlite3.Connection):
         def cursor(self, *_: Any) -> Any:
@@ -254,7 +254,7 @@ def test_types_of_other_drivers(folder: Path, value: Any, text: str | None) -> N
 
 
 def test_columns_by_the_shops_names(warehouse: Warehouse) -> None:
-    """Columns are found by the configuration's names; those of no canonical column are left aside."""
+    """Columns are found by the configuration's names; columns without a canonical name are ignored."""
     query = f"select 1 as x, '2' as nr, 'paid' as \"Статус\", '2026-11-21' as status_changed_at {WINDOWED}"
     (row,) = warehouse.rows(query, columns={"order_id": "nr", "status": "Статус"})
 
@@ -280,7 +280,7 @@ def test_columns_by_the_shops_names(warehouse: Warehouse) -> None:
     ],
 )
 def test_columns_that_are_wrong(warehouse: Warehouse, query: str, source: dict[str, Any], fault: str) -> None:
-    """A column that is missing or there twice is told with the source, the query's file and all columns."""
+    """The message about a missing or repeated column names the source, the query's file and all columns."""
     with pytest.raises(StopError) as stop:
         warehouse.rows(query, **source)
 
@@ -293,7 +293,7 @@ def test_columns_that_are_wrong(warehouse: Warehouse, query: str, source: dict[s
 
 
 def test_items(warehouse: Warehouse) -> None:
-    """Items come from the second query, by the configuration's names; what it lacks is missing."""
+    """Items come from the items query, by the configuration's names; absent columns are missing values."""
     (item,) = warehouse.items(
         f"select '1' as order_id, 'sku-7' as sku, 'Лампа' as name, '2' as quantity {WINDOWED}",
         item_columns={"item_id": "sku"},
@@ -310,19 +310,19 @@ def test_items(warehouse: Warehouse) -> None:
     ],
 )
 def test_items_without_a_column(warehouse: Warehouse, query: str, source: dict[str, Any], fault: str) -> None:
-    """Items without a needed column stop the run, with the source and the query's file."""
+    """Items without a required column stop the run; the message names the source and the query's file."""
     with pytest.raises(StopError, match=rf"Source 'shop', items\.sql: {fault}.*item_columns"):
         warehouse.items(f"{query} {WINDOWED}", **source)
 
 
 def test_no_items_query(warehouse: Warehouse) -> None:
-    """Without a second query there are no items."""
+    """Without an items query there are no items."""
     with warehouse.reader(f"select {ORDER} {WINDOWED}").open() as (orders, items):
         assert (len(list(orders)), list(items)) == (2, [])
 
 
 def test_orders_and_items_see_one_state(copied: Warehouse) -> None:
-    """What is committed between the two queries is seen by neither."""
+    """Neither query sees a commit between the two."""
     copied.execute("create table items (order_id text)", "insert into items values ('1')")
     reader = copied.reader(f"select {ORDER} {WINDOWED}", f"select order_id from items {WINDOWED}")
     with reader.open() as (orders, items):
@@ -333,7 +333,7 @@ def test_orders_and_items_see_one_state(copied: Warehouse) -> None:
 
 
 def test_a_query_cannot_write(copied: Warehouse) -> None:
-    """The transaction is read-only: a query that writes is refused."""
+    """The transaction is read-only, so a query that writes is refused."""
     copied.execute("create table items (order_id text)")
     changing = f"with new as (insert into items values ('1') returning 1) select {ORDER} from new {WINDOWED}"
 
@@ -341,7 +341,7 @@ def test_a_query_cannot_write(copied: Warehouse) -> None:
         copied.rows(changing)
 
 
-# Much
+# Large results
 
 
 MANY = {
@@ -354,7 +354,7 @@ MANY = {
 
 @pytest.mark.parametrize("warehouse", MANY, indirect=True)
 def test_large_result(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A large result comes in several tables, in the query's order, with positions and lines right through."""
+    """A large result comes in several tables, in the query's sequence, with continuous positions and lines."""
     monkeypatch.setattr(tuning, "COPY_ROW_MAX_BYTES", 256 * 1024)
     query = MANY["copied" if warehouse.engine.dialect.name == "postgresql" else "fetched"]
     with warehouse.reader(query).open() as (orders, _):
@@ -368,7 +368,7 @@ def test_large_result(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_what_arrow_refuses_elsewhere_is_no_fault_of_the_query(copied: Warehouse) -> None:
-    """An error of whoever stages the rows is told as it is, and not as a row that is too large."""
+    """An error of the staging keeps its own message, and is not reported as a too large row."""
 
     def stage() -> None:
         with copied.reader(MANY["copied"]).open() as (orders, _):
@@ -380,7 +380,7 @@ def test_what_arrow_refuses_elsewhere_is_no_fault_of_the_query(copied: Warehouse
 
 
 def test_reader_that_stops_half_way(copied: Warehouse) -> None:
-    """Who stops in the middle of a large result (a full disk, say) neither hangs nor spoils the connection."""
+    """A reader that stops within a large result (on a full disk, say) neither hangs nor spoils the connection."""
     done = threading.Event()
 
     def stop_half_way() -> None:
@@ -396,7 +396,7 @@ def test_reader_that_stops_half_way(copied: Warehouse) -> None:
     assert len(copied.rows(f"select {ORDER} {WINDOWED}")) == 1
 
 
-# What fails
+# Failures
 
 
 @pytest.mark.parametrize(
@@ -409,7 +409,7 @@ def test_reader_that_stops_half_way(copied: Warehouse) -> None:
     ],
 )
 def test_failing_query(warehouse: Warehouse, query: str) -> None:
-    """A query that fails stops the run, and tells source, connection and the query's file."""
+    """A query that fails stops the run; the message names source, connection and the query's file."""
     with pytest.raises(StopError) as stop:
         warehouse.rows(query)
 
@@ -419,7 +419,7 @@ def test_failing_query(warehouse: Warehouse, query: str) -> None:
 
 @pytest.mark.parametrize("row", [1, 59_000], ids=["first row", "late row"])
 def test_failing_row(copied: Warehouse, row: int, caplog: pytest.LogCaptureFixture) -> None:
-    """A row at which the query fails stops the run, without a word of the row's data."""
+    """A row at which the query fails stops the run, and the message shows none of the row's data."""
     caplog.set_level(logging.DEBUG)
     query = (
         "select n as order_id, 'paid' as status, n as status_changed_at, repeat('x', 100) as email, "
@@ -438,7 +438,7 @@ def test_failing_row(copied: Warehouse, row: int, caplog: pytest.LogCaptureFixtu
 
 
 def test_query_that_takes_too_long(copied: Warehouse) -> None:
-    """A query that the server breaks off for taking too long is the query's fault."""
+    """A query that the server cancels for its time is reported as the query's fault."""
     slow = Warehouse(
         sa.create_engine(copied.engine.url, connect_args={"options": "-c statement_timeout=50"}), copied.folder
     )
@@ -448,14 +448,14 @@ def test_query_that_takes_too_long(copied: Warehouse) -> None:
 
 
 def test_connection_lost_half_way(copied: Warehouse) -> None:
-    """A connection that the server ends in the middle is tried again."""
+    """A run whose connection the server ends in the middle is tried again."""
     with pytest.raises(TryAgainError, match="connection 'my_warehouse'"):
         copied.rows(f"select {ORDER}, pg_terminate_backend(pg_backend_pid()) {WINDOWED}")
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "no-such-host.invalid"], ids=["port closed", "unknown host"])
 def test_unreachable(copied: Warehouse, host: str) -> None:
-    """A database that cannot be reached is tried again, and the message names the connection."""
+    """A run with an unreachable database is tried again, and the message names the connection."""
     gone = Warehouse(sa.create_engine(copied.engine.url.set(host=host, port=1)), copied.folder)
 
     with pytest.raises(TryAgainError, match="Source 'shop', connection 'my_warehouse': the database can't be reached"):
@@ -466,7 +466,7 @@ def test_unreachable(copied: Warehouse, host: str) -> None:
     "wrong", [{"password": "s3cret-word"}, {"username": "nobody"}, {"database": "nowhere"}], ids=lambda w: next(iter(w))
 )
 def test_wrong_connection(copied: Warehouse, wrong: dict[str, str]) -> None:
-    """A wrong login, password or database stops the run and is told, without the password."""
+    """A wrong login, password or database stops the run, and the message shows no password."""
     refused = Warehouse(sa.create_engine(copied.engine.url.set(**wrong)), copied.folder)
 
     with pytest.raises(StopError, match=r"connection 'my_warehouse'.*login, password or database") as stop:
@@ -476,7 +476,7 @@ def test_wrong_connection(copied: Warehouse, wrong: dict[str, str]) -> None:
 
 
 def test_unreachable_sqlite(folder: Path) -> None:
-    """A database file that cannot be opened is tried again."""
+    """A run with a database file that can't be opened is tried again."""
     gone = Warehouse(sa.create_engine(f"sqlite:///{folder}/no/such/folder/warehouse.db"), folder)
 
     with pytest.raises(TryAgainError, match="connection 'my_warehouse'"):
@@ -485,7 +485,7 @@ def test_unreachable_sqlite(folder: Path) -> None:
 
 @pytest.mark.parametrize(("zone", "local"), [("America/New_York", "05:30"), ("Asia/Tokyo", "19:30"), ("UTC", "10:30")])
 def test_a_time_without_an_offset_is_the_shops(copied: Warehouse, zone: str, local: str) -> None:
-    """A column without a time zone holds the shop's own clock, also where the query compares it with the window."""
+    """A column without a time zone holds the shop's local time, also in a comparison with the window."""
     copied.execute(
         "create table naive (order_id text, at timestamp)",
         f"insert into naive values ('in', '2026-11-21 {local}'), ('out', '2026-11-21 {local}'::timestamp + '1 h')",
@@ -505,7 +505,7 @@ BY_IDS = "from numbered where id in :order_ids"
 
 @pytest.mark.parametrize("column", ["integer", "text"])
 def test_orders_by_their_ids(warehouse: Warehouse, column: str) -> None:
-    """Orders are read by their ids whatever their time, whether the warehouse keeps them as text or as numbers."""
+    """Orders are read by their ids regardless of their time, from a column of text or of numbers."""
     warehouse.execute(f"create table numbered (id {column})", "insert into numbered values ('1'), ('2'), ('3')")
     (warehouse.folder / "orders_by_ids.sql").write_text(
         f"select id as order_id, 'paid' as status, '2026-11-21' as status_changed_at {BY_IDS}"
@@ -520,7 +520,7 @@ def test_orders_by_their_ids(warehouse: Warehouse, column: str) -> None:
 
 
 def test_ids_are_bound(warehouse: Warehouse) -> None:
-    """An id that is SQL is an id."""
+    """An id that looks like SQL is only an id."""
     warehouse.execute("create table numbered (id text)", "insert into numbered values ('1'), ('O''Hara')")
     (warehouse.folder / "orders_by_ids.sql").write_text(
         f"select id as order_id, 'paid' as status, '2026-11-21' as status_changed_at {BY_IDS}"

@@ -1,4 +1,4 @@
-"""A run's staged parts: which row lies where, and what comes back."""
+"""The run folder: the partition of each row, and the rows that come back."""
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -27,12 +27,12 @@ from include.order_sync.staging.run_folder import RAW, READY, Staging
 
 @pytest.fixture
 def staging(tmp_path: Path) -> Staging:
-    """The staging of one run, in a folder that is not there yet."""
+    """The staging of one run, in a folder that does not exist yet."""
     return Staging(UPath(tmp_path / "run"))
 
 
 def orders(*ids: str | None, start: int = 0) -> pa.Table:
-    """Return raw rows of these ids, in this order."""
+    """Return raw rows with these ids, in this sequence."""
     position = range(start, start + len(ids))
     columns = {"order_id": pa.array(ids, pa.string()), "position": pa.array(position, pa.int64())}
     nothing = {field.name: pa.nulls(len(ids), field.type) for field in RAW_SCHEMA}
@@ -40,7 +40,7 @@ def orders(*ids: str | None, start: int = 0) -> pa.Table:
 
 
 def items(*ids: str | None) -> pa.Table:
-    """Return one raw item of each of these orders."""
+    """Return one raw item for each of these orders."""
     nothing = {field.name: pa.nulls(len(ids), field.type) for field in RAW_ITEMS_SCHEMA}
     numbered = [f"item {number}" for number in range(len(ids))]
     return pa.table({**nothing, "order_id": pa.array(ids, pa.string()), "item_id": numbered}, schema=RAW_ITEMS_SCHEMA)
@@ -64,7 +64,7 @@ def parts_in(group: pd.DataFrame) -> list[pd.DataFrame]:
     ]
 
 
-# Which part
+# The partition of a row
 
 
 any_ids = st.lists(st.none() | st.text(st.characters(codec="utf-8"), max_size=6), max_size=20)
@@ -72,7 +72,7 @@ any_ids = st.lists(st.none() | st.text(st.characters(codec="utf-8"), max_size=6)
 
 @given(any_ids, st.integers(1, 64))
 def test_part_numbers(ids: list[str | None], number: int) -> None:
-    """Each row has one of the parts, and equal ids have the same, whatever stands around and between them."""
+    """Each row has one partition, and equal ids have the same one, with any rows around and between them."""
     column = pa.chunked_array([pa.array(ids, pa.string()), pa.array(ids[::-1], pa.string())])
     numbers = part_numbers(partition_hashes(column), number).tolist()
     alone = [int(part_numbers(partition_hashes(pa.chunked_array([[id_]], pa.string())), number)[0]) for id_ in ids]
@@ -83,14 +83,14 @@ def test_part_numbers(ids: list[str | None], number: int) -> None:
 
 @given(st.text(st.characters(codec="utf-8"), max_size=6), st.sampled_from([" ", "\t", "\n", "\u00a0", "\u2003"]))
 def test_blanks_do_not_part_an_order(id_: str, blank: str) -> None:
-    """An id lies where it lies with blanks around it: they are no part of it."""
+    """Blanks around an id do not change its partition."""
     first, second, third = partition_hashes(pa.chunked_array([[id_, blank + id_, id_ + blank]]))
 
     assert first == second == third
 
 
 def test_parts_are_stable() -> None:
-    """An id's hash is the same in every process, release and language, and parts are ranges of it."""
+    """An id's hash is the same in every process, release and language, and partitions are ranges of it."""
     ids = ["123456789" + "042", "007", "А-7", None]
     hashes = partition_hashes(pa.chunked_array([ids[:2], ids[2:]]))
     checksum, tail = 0xCBF43926, ord("0") * 100 + ord("4") * 10 + ord("2")  # CRC-32's own check value
@@ -104,7 +104,7 @@ def test_parts_are_stable() -> None:
 
 @pytest.mark.parametrize("form", ["{}", "ORD-{:09d}", "2026/{:06d}", "{:x}"])
 def test_orders_that_were_counted_lie_together(form: str) -> None:
-    """Thousands of ids lie on neighbouring numbers, no two on one where they are digits; and each thousand anywhere."""
+    """Consecutive ids have hashes in few ranges, which spread over the partitions; numeric ids never collide."""
     hashes = partition_hashes(pa.chunked_array([[form.format(number) for number in range(100_000, 200_000)]]))
 
     assert len(np.unique(hashes >> 10)) <= 100
@@ -113,13 +113,13 @@ def test_orders_that_were_counted_lie_together(form: str) -> None:
 
 
 def test_small_window(staging: Staging) -> None:
-    """A window of up to 50,000 rows is one part, in source order."""
+    """A window of up to 50,000 rows is one partition, in source order."""
     assert staging.stage_raw(many(tuning.ONE_PART_ROWS), []) == (50_000, 1)
     assert parts(staging)["part-00000"]["position"].tolist() == list(range(50_000))
 
 
 def test_large_window(staging: Staging) -> None:
-    """A larger window is 128 parts, and none of them large; no row is lost or doubled, each part is in source order."""
+    """A larger window has 128 partitions, none of them large; no row is lost or doubled; each keeps source order."""
     assert staging.stage_raw(many(tuning.ONE_PART_ROWS + 1), []) == (50_001, tuning.LARGE_WINDOW_PARTS)
     frames = list(parts(staging).values())
     sizes = [len(rows) for frame in frames for rows in parts_in(frame)]
@@ -131,7 +131,7 @@ def test_large_window(staging: Staging) -> None:
 
 
 def test_empty_parts_take_no_room(staging: Staging) -> None:
-    """Where a window's orders all lie in few parts, the others take next to nothing of the file."""
+    """If a window's orders are all in a few partitions, the others take almost no space in the file."""
     ids = ["1000" + str(number % 10) for number in range(60_000)]
     staging.stage_raw([orders(*ids)], [])
     (file,) = (staging.folder / RAW).iterdir()
@@ -140,7 +140,7 @@ def test_empty_parts_take_no_room(staging: Staging) -> None:
 
 
 def test_groups_of_parts(staging: Staging, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Parts are read in groups of up to so many rows, the lowest hashes first, named by the first of them."""
+    """Partitions are read in groups up to a number of rows, lowest hashes first; the first one names the group."""
     monkeypatch.setattr(tuning, "GROUP_ROWS", 50_000)
     staging.stage_raw(many(120_000), [])
     groups = parts(staging)
@@ -152,7 +152,7 @@ def test_groups_of_parts(staging: Staging, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_groups_of_large_rows(staging: Staging) -> None:
-    """Where rows, or their items, are large, fewer of them make a group."""
+    """A group of large rows, or of rows with large items, holds fewer of them."""
     staging.stage_raw(many(60_000), [])
     alone = len(parts(staging))
     staging.clear()
@@ -164,7 +164,7 @@ def test_groups_of_large_rows(staging: Staging) -> None:
 
 @pytest.mark.parametrize("bytes_a_file", [0, 1000], ids=["each table its file", "all tables in one file"])
 def test_columns_that_come_later(staging: Staging, monkeypatch: pytest.MonkeyPatch, bytes_a_file: int) -> None:
-    """A file of a drop may have columns that others lack: each row keeps what it was given, in source order."""
+    """Files of a drop may have different columns: each row keeps its own values, in source order."""
     monkeypatch.setattr(tuning, "PARTITION_FILE_BYTES", bytes_a_file)
     plain = orders("1").select(["order_id", "position"])
     tables = [
@@ -182,7 +182,7 @@ def test_columns_that_come_later(staging: Staging, monkeypatch: pytest.MonkeyPat
 
 
 def test_files_of_a_drop(staging: Staging, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rows of several files of a drop say of which they are, in whichever staged file they lie."""
+    """Each row of a drop names its file, in any staged file."""
     tables = [
         orders(*"123", start=3 * number).set_column(
             RAW_SCHEMA.get_field_index("origin"), "origin", constant(f"{number}.csv", 3)
@@ -199,7 +199,7 @@ def test_files_of_a_drop(staging: Staging, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_very_large_window(staging: Staging, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A window that is written in several files keeps all its rows, each part in source order."""
+    """A window in several staged files keeps all its rows, each partition in source order."""
     monkeypatch.setattr(tuning, "PARTITION_FILE_BYTES", 1_000_000)
     assert staging.stage_raw(many(230_000), []) == (230_000, tuning.LARGE_WINDOW_PARTS)
     assert len(list((staging.folder / RAW).iterdir())) > 3
@@ -210,7 +210,7 @@ def test_very_large_window(staging: Staging, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_one_order_in_the_first_and_last_line_of_a_file(staging: Staging, tmp_path: Path) -> None:
-    """An order in the first and the last line of a large CSV file lies in one part, the first line first."""
+    """An order in the first and last line of a large CSV file is in one partition, the first line first."""
     rows = [f"{number},paid,2026-11-21 10:00:00\n" for number in range(60_000)]
     rows[0], rows[-1] = "A-1,new,2026-11-21 09:00:00\n", " A-1 ,paid,2026-11-21 10:00:00\n"
     (tmp_path / "orders.csv").write_text("order_id,status,status_changed_at\n" + "".join(rows))
@@ -227,11 +227,11 @@ def test_one_order_in_the_first_and_last_line_of_a_file(staging: Staging, tmp_pa
     assert [statuses for statuses in found.values() if statuses] == [["new", "paid"]]
 
 
-# What comes back
+# The rows that come back
 
 
 def test_object_storage(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An object storage keeps what a folder keeps."""
+    """An object storage keeps the same rows as a folder."""
     monkeypatch.setattr(tuning, "PARTITION_FILE_BYTES", 1_000_000)
     staging = Staging(UPath("memory://run"))
     staging.stage_raw(many(60_000), [items("7")])
@@ -247,7 +247,7 @@ def test_object_storage(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @given(ids=st.lists(st.none() | st.text(st.characters(codec="utf-8"), max_size=4), min_size=1, max_size=8))
 def test_rows_come_back(tmp_path_factory: pytest.TempPathFactory, ids: list[str | None]) -> None:
-    """Raw rows come back as they were given, missing ones missing and empty ones empty."""
+    """Raw rows come back unchanged: missing values stay missing, and empty ones stay empty."""
     staging = Staging(UPath(tmp_path_factory.mktemp("run")))
     staging.stage_raw([orders(*ids[:1]), orders(), orders(*ids[1:], start=1)], [])
     (raw,) = parts(staging).values()
@@ -257,13 +257,13 @@ def test_rows_come_back(tmp_path_factory: pytest.TempPathFactory, ids: list[str 
 
 
 def test_no_rows(staging: Staging) -> None:
-    """A window without rows is no part, and leaves no folder."""
+    """A window without rows has no partition and leaves no folder."""
     assert staging.stage_raw([orders()], [items()]) == (0, 0)
     assert not staging.folder.exists()
 
 
 def test_items_lie_with_their_orders(staging: Staging) -> None:
-    """A part's items are those of its orders, in their order; a part without items has none, but a table."""
+    """A partition has the items of its orders, in their sequence; without items it has an empty table."""
     ids = [str(number) for number in range(0, 60_000, 1000)]
     staging.stage_raw(many(60_000), [items(*ids[:30]), items(), items(*ids[30:])])
     found = []
@@ -277,14 +277,14 @@ def test_items_lie_with_their_orders(staging: Staging) -> None:
 
 @pytest.mark.parametrize("none", [[], [items()]], ids=["no second query", "no items in the window"])
 def test_no_items(staging: Staging, none: list[pa.Table]) -> None:
-    """Where no query gave items, parts say so."""
+    """If no query gave items, partitions say so."""
     staging.stage_raw([orders("1")], none)
 
     assert [raw_items for _, _, raw_items in staging.raw_parts(ORDER_COLUMNS)] == [None]
 
 
 def test_raw_rows_of_some_orders(staging: Staging, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The raw rows and items of orders come in the orders' order, and no part is read but theirs."""
+    """The raw rows and items of given orders come in the orders' sequence, and only their partitions are read."""
     staging.stage_raw(many(60_000), [items("7", " 59999 ", "8", None)])
     wanted = ["59999", "7", "58000"]
     hashes = partition_hashes(pa.chunked_array([wanted]))
@@ -302,7 +302,7 @@ def test_raw_rows_of_some_orders(staging: Staging, monkeypatch: pytest.MonkeyPat
 
 
 def test_orders_are_read_before_items(staging: Staging) -> None:
-    """A source gives all its orders before the first item is asked for."""
+    """Staging reads all orders of a source before its first item."""
     asked: list[str] = []
 
     def tables(kind: str, *given: pa.Table) -> Iterator[pa.Table]:
@@ -316,7 +316,7 @@ def test_orders_are_read_before_items(staging: Staging) -> None:
 
 
 def test_source_that_fails(staging: Staging) -> None:
-    """A source that fails half-way fails the staging with its own error."""
+    """The error of a source that fails half-way is raised unchanged."""
 
     def failing() -> Iterator[pa.Table]:
         yield from many(60_000)
@@ -327,12 +327,12 @@ def test_source_that_fails(staging: Staging) -> None:
 
 
 def frame(**columns: list[Any]) -> pd.DataFrame:
-    """Return a frame of a part."""
+    """Return a frame of one partition."""
     return pd.DataFrame(columns)
 
 
 def test_ready_and_rejected(staging: Staging) -> None:
-    """What transform writes comes back by part, lists of reasons too; empty parts are left out."""
+    """Transform's output comes back by partition, with lists of reasons; empty partitions are omitted."""
     staging.write_ready("part-00001", frame(order_id=["2"]))
     staging.write_ready("part-00000", frame(order_id=["1", "007"]))
     staging.write_ready("part-00002", frame(order_id=[]))
@@ -344,7 +344,7 @@ def test_ready_and_rejected(staging: Staging) -> None:
 
 
 def test_parts_that_only_leave_rejected_rows_are_gone(staging: Staging) -> None:
-    """Rejected rows outlive a run; they are no reason to take its other parts for there."""
+    """Rejected rows that outlive a run do not count as its staged partitions."""
     staging.write_rejected("part-00000", frame(order_id=["3"], reasons=[["a: missing"]]))
 
     with pytest.raises(StopError, match="are gone"):
@@ -354,7 +354,7 @@ def test_parts_that_only_leave_rejected_rows_are_gone(staging: Staging) -> None:
 
 
 def test_columns_that_nobody_looks_at_are_not_read(staging: Staging) -> None:
-    """A part's rows come with the columns that are asked for, and where they stood; single rows with all."""
+    """A partition's rows have only the requested columns and their origin; single rows have all columns."""
     staging.stage_raw([orders("1", "2")], [])
     ((_, raw, _),) = staging.raw_parts(["order_id", "bill_id"])
 
@@ -366,7 +366,7 @@ def test_columns_that_nobody_looks_at_are_not_read(staging: Staging) -> None:
 
 @pytest.mark.parametrize("read", [lambda staging: staging.raw_parts(ORDER_COLUMNS), Staging.ready_parts])
 def test_gone(staging: Staging, read: Callable[[Staging], Iterator[Any]]) -> None:
-    """Parts that were deleted stop the task, with what to do, also where rejected ones are left."""
+    """Deleted partitions stop the task, and the message names the cure, also if rejected rows are left."""
     staging.write_rejected("part-00000", frame(order_id=["3"]))
     with pytest.raises(StopError, match=rf"{staging.folder} are gone.*Clear the run from its extract task on"):
         list(read(staging))
@@ -375,7 +375,7 @@ def test_gone(staging: Staging, read: Callable[[Staging], Iterator[Any]]) -> Non
 
 
 def test_clear(staging: Staging) -> None:
-    """Clearing removes what is named, or all; what is not there is no error."""
+    """Clearing removes the named files, or all; a missing file is no error."""
     staging.clear()
     staging.stage_raw([orders("1")], [])
     staging.write_ready("part-00000", frame(order_id=["1"]))

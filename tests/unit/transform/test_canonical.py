@@ -1,4 +1,4 @@
-"""Raw text into canonical values: times, trimmed text, JSON."""
+"""From raw text to canonical values: times, trimmed text, JSON."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ KYIV = "Europe/Kyiv"
 
 
 def read(text: str, timezone: str = KYIV) -> str | None:
-    """Return one time as UTC text, None if it could not be read."""
+    """Return one time as UTC text, or None if it can't be read."""
     (time,) = read_times(pd.Series([text], dtype="str"), timezone)
     return None if pd.isna(time) else time.isoformat().removesuffix("+00:00")
 
@@ -47,7 +47,7 @@ def read(text: str, timezone: str = KYIV) -> str | None:
     ],
 )
 def test_times(text: str, utc: str) -> None:
-    """ISO 8601 times become UTC; without an offset they are the shop's, and its odd hours have one reading."""
+    """ISO 8601 times become UTC; without an offset they are the shop's, and ambiguous local hours have one reading."""
     assert read(text) == utc
 
 
@@ -60,25 +60,25 @@ def test_times(text: str, utc: str) -> None:
     ],
 )
 def test_what_is_no_time(text: str) -> None:
-    """What is no ISO 8601 date and time, or no such moment, is not guessed."""
+    """A text that is not an ISO 8601 date and time, or not a real moment, is not guessed."""
     assert read(text) is None
 
 
 def test_missing_times() -> None:
-    """Where nothing is given there is no time."""
+    """A missing text gives a missing time."""
     assert read_times(pd.Series([None, None], dtype="str"), KYIV).isna().all()
 
 
 @pytest.mark.parametrize("far", ["9999-12-31 23:59:59", "9999-12-31 23:59:59-12:00", "9900-01-01", "1899-12-31"])
 @pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Tokyo"])
 def test_a_year_that_not_all_can_hold_is_no_time(far: str, zone: str) -> None:
-    """A far year, as some shops write for "never", is unreadable, and brings no run down."""
+    """A far year, which some shops write for "never", is unreadable and fails no run."""
     assert read_times(pd.Series([far], dtype="str"), zone).isna().all()
 
 
 @pytest.mark.parametrize("far", ["9899-12-31T23:59:59Z", "9899-12-31 00:00:00", "1900-01-01"])
 def test_a_time_does_not_depend_on_others(far: str) -> None:
-    """A row's time is read alike whatever stands in other rows: digits of one must not cost another its date."""
+    """The reading of a row's time does not depend on the digits in other rows."""
     texts = pd.Series([far, "2026-11-21T13:45:00.123456789Z", "2026-11-21 13:45:00.123456789", "junk"], dtype="str")
 
     assert read_times(texts, KYIV)[0] == read_times(texts[:1], KYIV)[0]
@@ -94,7 +94,7 @@ def test_any_time_with_an_offset(at: Any, minutes: int) -> None:
 
 
 def test_columns(raw_orders: Any) -> None:
-    """Every column of the model is there, in the rows' order and by their index, even where the source has few."""
+    """Every column of the model exists, with the rows' sequence and index, even if the source has few columns."""
     raw = raw_orders({"order_id": "2"}, {"order_id": "1"})[["order_id", *ORIGIN_COLUMNS]].set_axis([7, 5])
     orders = canonical_orders(raw, "UTC")
 
@@ -121,14 +121,14 @@ def test_columns(raw_orders: Any) -> None:
     ],
 )
 def test_trimming(raw_orders: Any, text: str | None, trimmed: str | None) -> None:
-    """Text loses the blanks around it and nothing else; what is empty is missing."""
+    """Text loses only the blanks around it; empty text is missing."""
     (value,) = canonical_orders(raw_orders({"customer_id": text}), "UTC")["customer_id"]
 
     assert (None if pd.isna(value) else value) == trimmed
 
 
 def test_unreadable_times(raw_orders: Any) -> None:
-    """A time that could not be read is flagged; one that is not given is not."""
+    """A time that can't be read is flagged; a missing time is not."""
     orders = canonical_orders(
         raw_orders({"created_at": "soon"}, {"created_at": None}, {"created_at": " "}, {"created_at": "2026-11-21"}),
         "UTC",
@@ -139,7 +139,7 @@ def test_unreadable_times(raw_orders: Any) -> None:
 
 
 def test_updated_at_of_a_file(raw_orders: Any) -> None:
-    """A row without a change time of its own has its file's; of a query it has none."""
+    """A row without its own change time has its file's; a query's row has none."""
     modified = pd.Timestamp("2026-11-21T12:00:00Z")
     orders = canonical_orders(
         raw_orders(
@@ -169,7 +169,7 @@ def test_updated_at_of_a_file(raw_orders: Any) -> None:
     ],
 )
 def test_additional_info(raw_orders: Any, text: str, good: bool) -> None:
-    """additional_info is a JSON object, left digit for digit as it is written; else it is missing and flagged."""
+    """additional_info that is a JSON object stays digit for digit; any other text is missing and flagged."""
     (order,) = canonical_orders(raw_orders({"additional_info": text}), "UTC").to_dict("records")
 
     assert order["additional_info_unreadable"] is not good
@@ -177,7 +177,7 @@ def test_additional_info(raw_orders: Any, text: str, good: bool) -> None:
 
 
 def items_of(raw_orders: Any, text: str | None, **columns: str) -> tuple[list[dict[str, Any]], bool]:
-    """Return the items in one order's JSON column, missing ones left out, and whether it could not be read."""
+    """Return the items in one order's JSON column without missing fields, and whether it is unreadable."""
     orders = canonical_orders(raw_orders({"order_id": "before"}, {"items": text}), "UTC")
     items, unreadable = json_items(orders, columns)
     assert set(items.columns) == {"position", *ITEM_COLUMNS}
@@ -201,12 +201,12 @@ def items_of(raw_orders: Any, text: str | None, **columns: str) -> tuple[list[di
     ],
 )
 def test_items_in_json(raw_orders: Any, text: str | None, items: list[dict[str, str]]) -> None:
-    """Items in a JSON column are read in their order, numbers digit for digit as text."""
+    """Items in a JSON column keep their sequence, and numbers keep their digits as text."""
     assert items_of(raw_orders, text) == (items, False)
 
 
 def test_items_by_the_shops_keys(raw_orders: Any) -> None:
-    """Keys in the items' JSON go by the configuration's names."""
+    """Keys in the items' JSON are found by the configuration's names."""
     assert items_of(raw_orders, '[{"sku": 7, "item_id": 8}]', item_id="sku") == ([{"item_id": "7"}], False)
 
 
@@ -223,12 +223,12 @@ def test_items_by_the_shops_keys(raw_orders: Any) -> None:
     ],
 )
 def test_items_unreadable(raw_orders: Any, text: str) -> None:
-    """A JSON column that is no array of objects is flagged, and gives no items."""
+    """A JSON column that is not an array of objects is flagged, and gives no items."""
     assert items_of(raw_orders, text) == ([], True)
 
 
 def test_items_with_half_a_character(raw_orders: Any) -> None:
-    """Half of an emoji, as a text cut in the middle leaves it in JSON, does not stop the other orders."""
+    """Half an emoji in JSON, from a cut text, does not stop the other orders."""
     items, unreadable = items_of(raw_orders, r'[{"item_id": "7", "name": "Lamp \ud83d"}]')
 
     assert [(item["item_id"], item["name"]) for item in items] == [("7", "Lamp ?")]
@@ -236,7 +236,7 @@ def test_items_with_half_a_character(raw_orders: Any) -> None:
 
 
 def test_items_of_a_query(raw_orders: Any, raw_items: Any) -> None:
-    """A second query's items go to every row of their order, in their order; those of no order are left out."""
+    """Every row of an order gets the items query's items, in their sequence; items without an order are ignored."""
     orders = canonical_orders(
         raw_orders({"order_id": " 1"}, {"order_id": "2"}, {"order_id": "1"}, {"order_id": None}), "UTC"
     )

@@ -1,4 +1,4 @@
-"""One staged part: what is chosen, what is rejected and why, and the sums."""
+"""One partition: the chosen rows, the rejected rows with their reasons, and the balances."""
 
 import json
 from collections import Counter
@@ -46,7 +46,7 @@ Run = Callable[..., Transformed]
 
 @pytest.fixture(scope="session")
 def run(raw_orders: Any, raw_items: Any) -> Run:
-    """Transform rows for a provider; `items` are those of a second query."""
+    """Transform rows for a provider; `items` come from an items query."""
 
     def transform_rows(
         *rows: dict[str, Any], provider: str = "rees46", items: list[dict[str, Any]] | None = None, **rules: Any
@@ -69,7 +69,7 @@ def run(raw_orders: Any, raw_items: Any) -> Run:
 
 
 def payloads(transformed: Transformed) -> list[Any]:
-    """Return what is sent, read as JSON with its numbers left as text."""
+    """Return the payloads, parsed as JSON with numbers as text."""
     return [json.loads(text, parse_int=str, parse_float=str) for text in transformed.ready["payload"]]
 
 
@@ -128,15 +128,15 @@ def reasons(transformed: Transformed) -> dict[str | None, list[str]]:
     ],
 )
 def test_newest(run: Run, rows: list[dict[str, Any]], sent: str) -> None:
-    """The newest version by the whole version is sent; the others are superseded."""
+    """The row with the greatest version is sent; the others are superseded."""
     transformed = run(*rows)
 
-    assert [rows[place]["status"] for place in transformed.ready["position"]] == [sent]
+    assert [rows[position]["status"] for position in transformed.ready["position"]] == [sent]
     assert transformed.counts == {"superseded": 1, "orders": 1, "rejected": 0, "not_for_provider": 0}
 
 
 def test_a_remembered_rank_goes_before_the_place_in_the_window(run: Run) -> None:
-    """A row that brings its rank along keeps it, and is newer or older by it; the others are counted."""
+    """A row with a remembered rank keeps it and is compared by it; the other rows are counted."""
     transformed = run({"status": "done", "rank": 2}, {"status": "paid"}, {"status": "new", "rank": 0}, changes="every")
 
     assert transformed.ready[["position", "rank"]].to_numpy().tolist() == [[2, 0], [1, 1], [0, 2]]
@@ -144,19 +144,19 @@ def test_a_remembered_rank_goes_before_the_place_in_the_window(run: Run) -> None
 
 
 def test_a_rejected_row_has_its_rank(run: Run) -> None:
-    """A row that can't be sent carries its rank, so that the quarantine can remember it."""
+    """A rejected row has its rank, so that the quarantine can store it."""
     assert run({"status": "paid"}, {"status": "lost"}).rejected["rank"].tolist() == [1]
 
 
 def test_ids_that_look_alike(run: Run) -> None:
-    """Ids are text: what a number would make equal are orders of their own."""
+    """Ids are text: ids that are equal as numbers are different orders."""
     ids = ["7", "007", "7.0", "1e1", "10", "А-1", "A-1"]
 
     assert sorted(run(*({"order_id": id_} for id_ in ids)).ready["order_id"]) == sorted(ids)
 
 
 def test_newest_is_not_sent_though_an_older_could_be(run: Run) -> None:
-    """Where the newest version cannot be sent, an older one is not sent in its place."""
+    """If the newest version can't be sent, no older one replaces it."""
     transformed = run({"status": "paid"}, {"status": "lost", "status_changed_at": LATE})
 
     assert transformed.ready.empty
@@ -164,7 +164,7 @@ def test_newest_is_not_sent_though_an_older_could_be(run: Run) -> None:
 
 
 def test_every_change(run: Run) -> None:
-    """Every change is sent, an order's in the order of its versions."""
+    """Every change is sent, and an order's changes are in the sequence of their versions."""
     transformed = run(
         {"order_id": "1", "status": "done", "status_changed_at": LATE},
         {"order_id": "2", "status": "paid", "status_changed_at": NOON},
@@ -180,7 +180,7 @@ def test_every_change(run: Run) -> None:
 
 @pytest.mark.parametrize("changes", ["newest", "every"])
 def test_rows_without_a_place(run: Run, changes: str) -> None:
-    """A row without a readable id or version is an order of its own: it supersedes nothing and is rejected."""
+    """A row without a readable id or version supersedes no other row, and is rejected."""
     transformed = run(
         {"order_id": None},
         {"order_id": " "},
@@ -193,7 +193,7 @@ def test_rows_without_a_place(run: Run, changes: str) -> None:
 
     assert transformed.counts == {"superseded": 0, "orders": 6, "rejected": 5, "not_for_provider": 0}
     assert transformed.ready[["order_id", "position"]].to_numpy().tolist() == [["1", 5]]
-    assert transformed.ready["rank"].dtype == "int64"  # as the ledger keeps it
+    assert transformed.ready["rank"].dtype == "int64"  # the ledger's type
     assert transformed.reasons == {
         "order_id: missing": 2,
         "status_changed_at: missing": 1,
@@ -202,11 +202,11 @@ def test_rows_without_a_place(run: Run, changes: str) -> None:
     }
 
 
-# What is rejected
+# Rejected rows
 
 
 def test_all_reasons_at_once(run: Run) -> None:
-    """A row is rejected with all that is wrong with it, by the general checks and the provider's."""
+    """A rejected row has all its reasons, from the general checks and the provider's."""
     transformed = run(
         {**YESPO_ORDER, "order_id": None, "status_changed_at": "soon", "email": "ann", "currency": "uah"},
         {**YESPO_ORDER, "order_id": "2", "email": None, "total_cost": "19,90", "items": "[{}]"},
@@ -237,7 +237,7 @@ def test_all_reasons_at_once(run: Run) -> None:
 
 
 def test_rejected_rows_are_raw(run: Run) -> None:
-    """A rejected row is kept as the source gave it, with where it stood there."""
+    """A rejected row is kept unchanged, with its origin."""
     transformed = run(
         {}, {"order_id": " 2 ", "status": " Lost ", "status_changed_at": "soon", "line": 77, "origin": "a.csv"}
     )
@@ -247,8 +247,8 @@ def test_rejected_rows_are_raw(run: Run) -> None:
     assert (row["origin"], row["line"]) == ("a.csv", 77)
 
 
-def test_unknown_status_words(run: Run) -> None:
-    """A word that the map lacks is rejected, not guessed, and counted as it is; a missing word is another matter."""
+def test_unknown_status_labels(run: Run) -> None:
+    """A label outside the map is rejected, not guessed, and counted by itself; a missing label has another reason."""
     transformed = run(
         {"order_id": "1", "status": "lost"},
         {"order_id": "2", "status": " lost "},
@@ -262,7 +262,7 @@ def test_unknown_status_words(run: Run) -> None:
 
 
 def test_a_version_in_the_future_keeps_nothing_back(run: Run) -> None:
-    """A wrong year is rejected with that reason, and the order's other rows are sent."""
+    """A wrong year is rejected for that reason, and the order's other rows are sent."""
     transformed = run(
         {"order_id": "1", "status": "paid", "status_changed_at": NOON},
         {"order_id": "1", "status": "done", "status_changed_at": "2926-11-21T12:00:00Z"},
@@ -274,7 +274,7 @@ def test_a_version_in_the_future_keeps_nothing_back(run: Run) -> None:
 
 
 def test_problem_rows(run: Run) -> None:
-    """A row that could not be read as one has that reason alone, and no others that follow from it."""
+    """An unreadable row has only that reason, and none that follows from it."""
     nothing = {"order_id": None, "status": None, "status_changed_at": None, "problem": ONE_BAD}
     transformed = run(nothing, {"order_id": "1"}, nothing)
 
@@ -284,7 +284,7 @@ def test_problem_rows(run: Run) -> None:
 
 
 def test_nothing_rejected(run: Run) -> None:
-    """Where all is well there are no reasons."""
+    """Good rows have no reasons."""
     transformed = run({})
 
     assert transformed.rejected.empty
@@ -295,7 +295,7 @@ def test_nothing_rejected(run: Run) -> None:
 
 
 def test_not_for_the_provider(run: Run) -> None:
-    """A status that the provider has no code for is counted apart, and the provider's checks do not see it."""
+    """A status without a code at the provider is counted separately, and skips the provider's checks."""
     transformed = run(
         {"order_id": "1", "status": "new"},
         {"order_id": "2", "status": "done", "bill_id": "not a number"},
@@ -311,7 +311,7 @@ def test_not_for_the_provider(run: Run) -> None:
 
 
 def test_newest_not_for_the_provider(run: Run) -> None:
-    """Where the newest version is not for the provider, an older one is not sent in its place."""
+    """If the newest version is not for the provider, no older one replaces it."""
     transformed = run(
         {"status": "paid", "bill_id": "7"},
         {"status": "done", "bill_id": "7", "status_changed_at": LATE},
@@ -323,7 +323,7 @@ def test_newest_not_for_the_provider(run: Run) -> None:
 
 
 def test_overridden_codes(run: Run) -> None:
-    """The destination's codes are sent; null takes a status from it."""
+    """The destination's codes are sent; null removes a status."""
     codes = {**PROVIDERS["rees46"].statuses, OrderStatus.SHIPPED: 1, OrderStatus.PAID: None}
     transformed = run({"order_id": "1", "status": "sent"}, {"order_id": "2", "status": "paid"}, codes=codes)
 
@@ -333,7 +333,7 @@ def test_overridden_codes(run: Run) -> None:
 
 
 def test_ready_columns(run: Run) -> None:
-    """A ready order carries identity, version, code, payload and its raw row's place, and nothing else of the row."""
+    """A ready order has only identity, version, code, payload and its raw row's position."""
     transformed = run({"order_id": " 1 ", "email": "ann@shop.example", "position": 9})
     (order,) = transformed.ready.to_dict("records")
 
@@ -348,7 +348,7 @@ ALIKE = ("plumless042", "buckeroo042")
 @settings(max_examples=40)
 @given(st.lists(st.tuples(st.sampled_from([*ALIKE, "1", "2"]), st.sampled_from([EARLY, NOON, LATE]))))
 def test_order_of_what_is_ready(run: Run, rows: list[tuple[str, str]]) -> None:
-    """Orders come by their hash, and an order's changes one after the other by version, also where hashes are equal."""
+    """Orders are sorted by hash, and an order's changes by version, also if hashes are equal."""
     transformed = run(*({"order_id": id_, "status_changed_at": at} for id_, at in rows), changes="every")
     ready = transformed.ready
 
@@ -362,7 +362,7 @@ def test_order_of_what_is_ready(run: Run, rows: list[tuple[str, str]]) -> None:
 @pytest.mark.parametrize("provider", PROVIDERS)
 @pytest.mark.parametrize("rows", [[], [{"order_id": None}], [{"status": "lost"}]], ids=["none", "no id", "no status"])
 def test_nothing_to_send(run: Run, provider: str, rows: list[dict[str, Any]]) -> None:
-    """A part of which nothing can be sent gives no payloads and no error, for every provider."""
+    """A partition with nothing to send gives no payloads and no error, for every provider."""
     transformed = run(*rows, provider=provider)
 
     assert list(transformed.ready.columns) == READY_COLUMNS
@@ -373,7 +373,7 @@ def test_nothing_to_send(run: Run, provider: str, rows: list[dict[str, Any]]) ->
 
 
 def test_items_of_a_query(run: Run) -> None:
-    """A second query's items go to every change of their order."""
+    """Every change of an order gets the items of the items query."""
     transformed = run(
         {**YESPO_ORDER, "order_id": "1", "status": "new", "status_changed_at": EARLY},
         {**YESPO_ORDER, "order_id": "1", "status": "paid"},
@@ -391,7 +391,7 @@ def test_items_of_a_query(run: Run) -> None:
 
 
 def test_items_in_json(run: Run) -> None:
-    """Items in a JSON column go to their order, by the configuration's keys."""
+    """An order gets the items in its JSON column, by the configuration's keys."""
     transformed = run(
         {**YESPO_ORDER, "items": json.dumps([{**ITEM, "sku": 7}, {**ITEM, "sku": "8"}])},
         {**YESPO_ORDER, "order_id": "B", "items": None},
@@ -417,7 +417,7 @@ def test_items_in_json(run: Run) -> None:
     ],
 )
 def test_items_required_fields(run: Run, by_query: bool, column: str, reason: str) -> None:
-    """One item without a field that the provider requires rejects its order, and no other."""
+    """An item without a field that the provider requires rejects only its own order."""
     items = [{**ITEM, "order_id": "1"}, {**ITEM, "order_id": "1", column: None}, {**ITEM, "order_id": "2"}]
     rows = [
         {**YESPO_ORDER, "order_id": id_, "items": json.dumps([item for item in items if item["order_id"] == id_])}
@@ -430,7 +430,7 @@ def test_items_required_fields(run: Run, by_query: bool, column: str, reason: st
 
 
 def test_unreadable_items(run: Run) -> None:
-    """Items that cannot be read reject an order of a provider that wants items, and are nothing to others."""
+    """Unreadable items reject an order only for a provider that needs items."""
     row = {**YESPO_ORDER, "items": "{not JSON"}
 
     assert run(row, provider="yespo").reasons == {"items: not a JSON array of objects": 1}
@@ -446,7 +446,7 @@ decimals = st.from_regex(r"-?(0|[1-9][0-9]{0,20})(\.[0-9]{1,12})?", fullmatch=Tr
 @settings(max_examples=25)
 @given(st.lists(decimals, min_size=4, max_size=4))
 def test_money_leaves_as_it_came(run: Run, amounts: list[str]) -> None:
-    """Any decimal number leaves digit for digit as the source wrote it, of orders and items."""
+    """Any decimal number of an order or item is sent digit for digit as in the source."""
     total, shipping, cost, cost_in_json = amounts
     order = {**YESPO_ORDER, "total_cost": total, "shipping": shipping}
     items = json.dumps([{**ITEM, "cost": "@"}]).replace('"@"', cost_in_json)
@@ -464,13 +464,13 @@ ids = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Z"]), min_
 @settings(max_examples=25)
 @given(st.lists(ids | decimals, unique=True, max_size=8))
 def test_ids_leave_as_they_came(run: Run, order_ids: list[str]) -> None:
-    """Any ids leave as the texts they are, none taken for another."""
+    """Ids are sent as unchanged text, and none is confused with another."""
     sent = payloads(run(*({"order_id": id_} for id_ in order_ids)))
 
     assert sorted(payload["id"] for payload in sent) == sorted(order_ids)
 
 
-# Sums
+# Balances
 
 
 times = st.sampled_from([EARLY, NOON, LATE, None, "soon"])
@@ -491,8 +491,8 @@ some_rows = st.lists(
 
 @settings(max_examples=60)
 @given(some_rows, st.sampled_from(sorted(PROVIDERS)), st.sampled_from(["newest", "every"]))
-def test_sums(run: Run, rows: list[dict[str, Any]], provider: str, changes: str) -> None:
-    """Whatever the rows: rows = orders + superseded, orders = ready + rejected + not for the provider."""
+def test_balances(run: Run, rows: list[dict[str, Any]], provider: str, changes: str) -> None:
+    """For any rows: rows = orders + superseded, and orders = ready + rejected + not for the provider."""
     transformed = run(*rows, provider=provider, changes=changes)
     counts = transformed.counts
 
@@ -510,7 +510,7 @@ def test_sums(run: Run, rows: list[dict[str, Any]], provider: str, changes: str)
 @settings(max_examples=60)
 @given(some_rows)
 def test_newest_of_any_rows(run: Run, rows: list[dict[str, Any]]) -> None:
-    """Whatever the rows, what is sent of an order is the greatest of its versions that can be told."""
+    """For any rows, an order's sent row has the greatest of its readable versions."""
     transformed = run(*rows)
     newest: dict[str, Any] = {}
     for position, row in enumerate(rows):

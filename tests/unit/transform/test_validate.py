@@ -1,4 +1,4 @@
-"""Faults: found, put together, and told for each row."""
+"""Faults are found, combined, and listed for each row."""
 
 import pandas as pd
 
@@ -15,7 +15,7 @@ CHECKS = (
 
 
 def test_find_faults() -> None:
-    """Each reason that occurs is given with where it does; one that does not is left out."""
+    """Each reason that occurs comes with its rows; a reason that does not occur is omitted."""
     faults = find_faults(ORDERS, pd.DataFrame(), CHECKS)
 
     assert {reason: wrong[wrong].index.tolist() for reason, wrong in faults.items()} == {
@@ -26,7 +26,7 @@ def test_find_faults() -> None:
 
 
 def test_any_of() -> None:
-    """An order is wrong where it has at least one fault; without faults none is."""
+    """An order is wrong if it has at least one fault; without faults no order is wrong."""
     faults = find_faults(ORDERS, pd.DataFrame(), CHECKS[2:])
 
     assert any_of(faults, ORDERS.index).to_dict() == {5: False, 3: False, 9: True}
@@ -34,7 +34,7 @@ def test_any_of() -> None:
 
 
 def test_reasons_of() -> None:
-    """Each row of an index gets all its reasons, in the order of the checks, and an empty list if it has none."""
+    """Each row has all its reasons, in the sequence of the checks, or an empty list."""
     faults = find_faults(ORDERS, pd.DataFrame(), CHECKS)
 
     assert reasons_of(faults, pd.Index([9, 3])).to_dict() == {9: ["a: not a number"], 3: ["a: missing", "b: missing"]}
