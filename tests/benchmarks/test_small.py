@@ -117,7 +117,7 @@ def test_a_full_ledger_is_of_the_same_destination_and_of_other_orders(shop, sink
 
 
 def test_orders_of_a_table_made_anew_were_never_seen_before(shop, sink):
-    """A new table is sent as a whole in each round of a benchmark, whatever the ledger holds."""
+    """A new table is sent as a whole in each round of a benchmark, with any orders in the ledger."""
     shop.fill_ledger(1, ORDERS)
     shop.fill(ORDERS)
     run = {"DSN": shop.dsn, "URL": sink, "PROVIDER": "rees46", "ORDERS": str(ORDERS)}

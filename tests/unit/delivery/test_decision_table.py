@@ -73,14 +73,14 @@ UNKNOWN, NEWER, SAME, OLDER = (Order(relation=relation) for relation in Relation
 
 # For each row of the table, in sequence: an order that the row decides.
 EXAMPLES = [
-    (Order(own="accepted", verdict="in_doubt"), "what an earlier try of the run delivered is not sent again"),
-    (replace(OLDER, own="rejected"), "what the run saw rejected stays rejected when a newer version is known"),
+    (Order(own="accepted", verdict="in_doubt"), "an order that an earlier try of the run delivered is not sent again"),
+    (replace(OLDER, own="rejected"), "an order that the run saw rejected stays rejected when a newer version is known"),
     (
         Order(own="rejected", verdict="rejected", retry_rejected=True),
         "what the run saw rejected stays rejected with the same payload",
     ),
     (OLDER, "an older version than the last attempt is stale"),
-    (Order(verdict="held", resend=True), "a held order waits for a person, whatever the run was asked"),
+    (Order(verdict="held", resend=True), "a held order waits for a person, under any options of the run"),
     (replace(NEWER, verdict="held"), "a newer version with the code of a held send waits too"),
     (replace(SAME, resend=True), "resend sends an unchanged order"),
     (Order(verdict="in_doubt"), "a send in doubt that may be repeated is repeated"),
