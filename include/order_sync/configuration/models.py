@@ -5,6 +5,7 @@ config_file.py reads it. Both are imported while Airflow parses DAG files, so ne
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
@@ -213,6 +214,24 @@ class Retention(BaseModel):
     staged_parts: int = Field(7, ge=1, description="days that the parts of red runs, and rejected rows, are kept")
     attempts: int = Field(90, ge=1, description="days that attempts are kept")
     quarantine: int = Field(90, ge=1, description="days that resolved entries of the quarantine are kept")
+
+
+# Slower than one request in 100 s is no pace but a mistake, such as a number of seconds put for a number of requests.
+SLOWEST_REQUESTS_A_SECOND = 0.01
+
+
+def requests_a_second(written: Any) -> float:
+    """Return the pace that `written` gives, a number or its text; ValueError if it gives none."""
+    try:
+        rate = math.nan if isinstance(written, bool) else float(written)
+    except (TypeError, ValueError):
+        rate = math.nan
+    if not SLOWEST_REQUESTS_A_SECOND <= rate < math.inf:
+        raise ValueError(
+            f"give a number of requests a second, from {SLOWEST_REQUESTS_A_SECOND} on: 0.5 is one request in two "
+            "seconds; without the key the provider's documented pace is kept"
+        )
+    return rate
 
 
 class Destination(_Strict):

@@ -110,6 +110,8 @@ class Provider:
         title: as people write it.
         documentation: where the facts come from.
         max_orders: how many orders one request may hold.
+        requests_a_second: how many requests it takes from one account, as it documents; None where it documents
+            nothing. `pace` in the configuration overrides it.
         statuses: the service's code for each status; a status that is absent is not for this provider.
         changes: by default, send the newest version of an order in a window, or every one of its changes.
         required: columns that a source must have for this provider; of a tuple in it, at least one.
@@ -132,6 +134,7 @@ class Provider:
     title: str
     documentation: str
     max_orders: int
+    requests_a_second: float | None
     statuses: Mapping[OrderStatus, Code]
     changes: Literal["newest", "every"]
     required: tuple[str | tuple[str, ...], ...]
