@@ -136,6 +136,7 @@ def delivery(
     ledger: LedgerSession,
     encryptor: RowEncryptor,
     send_options: SendOptions,
+    requests_a_second: float | None,
 ) -> Delivery:
     """Return the delivery of a destination's ready orders, for one try of a run.
 
@@ -146,8 +147,10 @@ def delivery(
         ledger: the session that holds its lock.
         encryptor: of the run's staged rows.
         send_options: of the destination and the run.
+        requests_a_second: the pace of its account; None for any pace.
     """
     from include.order_sync.delivery.loop import Delivery
+    from include.order_sync.delivery.pacing import Pace
     from include.order_sync.delivery.result import DeliveryResult
 
     return Delivery(
@@ -159,6 +162,7 @@ def delivery(
         send_options,
         DeliveryResult(requests=ledger.count_batches()),
         destination.connections,
+        Pace(destination.connection, requests_a_second) if requests_a_second else None,
     )
 
 

@@ -75,7 +75,15 @@ class LoadOrdersOperator(DestinationOperator):
                 check_thresholds(before, destination)
                 raise AirflowSkipException("No orders to send in this window.")
             with hook.get_conn() as session:
-                delivery = pipeline.delivery(destination, hook.credentials, session, ledger, encryptor, send_options)
+                delivery = pipeline.delivery(
+                    destination,
+                    hook.credentials,
+                    session,
+                    ledger,
+                    encryptor,
+                    send_options,
+                    configuration.requests_a_second(destination),
+                )
                 try:
                     delivery.run(staging.ready_parts())
                 finally:
