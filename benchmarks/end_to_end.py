@@ -8,6 +8,8 @@ was there before, only what has changed since is sent. It takes from the environ
     URL       the service's address, with or without its path
     PROVIDER  rees46, yespo or justclick
     ORDERS    how many orders the table holds
+    WORKER    a name for one of several workers: each has a destination of its own, and all have one account
+    PACE      how many requests a second that account takes; any pace if it is not set
 """
 
 from __future__ import annotations
@@ -80,12 +82,12 @@ class NoCipher:
         return msg
 
 
-def configured(provider: str, shop: int) -> tuple[SqlSource, Destination]:
+def configured(provider: str, shop: str) -> tuple[SqlSource, Destination]:
     """Return source and destination, as the configuration file would give them.
 
     Args:
         provider: of the destination.
-        shop: a number that tells this shop from others.
+        shop: what tells this shop, and worker, from others.
     """
     source = SqlSource.model_validate(
         {"name": "bench", "type": "sql", "connection": "bench", "timezone": "UTC", **SOURCES[provider]}
@@ -104,12 +106,12 @@ def configured(provider: str, shop: int) -> tuple[SqlSource, Destination]:
     return source, destination
 
 
-def run(dsn: str, url: str, provider: str) -> dict[str, Any]:
+def run(dsn: str, url: str, provider: str, worker: str, pace: float | None) -> dict[str, Any]:
     """Extract, transform and load the hour. Return its counts, and seconds of each step, on the clock and of CPU."""
     seconds: dict[str, float] = {}
     engine = sa.create_engine(sa.make_url(dsn).set(drivername="postgresql+psycopg"))
     with _timed(seconds, "prepare"):
-        source, destination = configured(provider, _prepare(engine))
+        source, destination = configured(provider, f"{_prepare(engine)}{worker}")
     with tempfile.TemporaryDirectory(prefix="order-sync-benchmark-") as folder:
         staging = Staging(UPath(folder))
         with _timed(seconds, "extract"):
@@ -118,7 +120,7 @@ def run(dsn: str, url: str, provider: str) -> dict[str, Any]:
             transformed = pipeline.transform_parts(staging, source, destination)
         counts = {"rows": extracted.rows, "skipped": extracted.skipped, **transformed.counts}
         with _timed(seconds, "load"):
-            counts |= _load(engine, url, source, destination, staging, counts)
+            counts |= _load(engine, url, source, destination, staging, counts, pace)
     return {**counts, **{f"{step}_s": round(took, 2) for step, took in seconds.items()}}
 
 
@@ -135,7 +137,13 @@ def _prepare(engine: sa.Engine) -> int:
 
 
 def _load(
-    engine: sa.Engine, url: str, source: SqlSource, destination: Destination, staging: Staging, before: dict[str, int]
+    engine: sa.Engine,
+    url: str,
+    source: SqlSource,
+    destination: Destination,
+    staging: Staging,
+    before: dict[str, int],
+    pace: float | None,
 ) -> dict[str, int]:
     address = urlsplit(url)
     credentials = Credentials(f"{address.scheme}://{address.netloc}", "bench", SECRET)
@@ -146,7 +154,7 @@ def _load(
     ):
         encryptor = RowEncryptor(staging, source.timezone, NoCipher())
         delivery = pipeline.delivery(
-            destination, credentials, session, ledger, encryptor, pipeline.send_options(destination)
+            destination, credentials, session, ledger, encryptor, pipeline.send_options(destination), pace
         )
         delivery.run(staging.ready_parts())
         counts = {name: delivery.result.orders[name] for name in ("accepted", "unchanged", "stale", "held")}
@@ -166,7 +174,8 @@ def _timed(seconds: dict[str, float], step: str) -> Iterator[None]:
 def main() -> int:
     """Measure one run; return 1 if it has not read all orders."""
     started = time.monotonic()
-    figures = run(os.environ["DSN"], os.environ["URL"], os.environ["PROVIDER"])
+    worker, pace = os.environ.get("WORKER", ""), os.environ.get("PACE")
+    figures = run(os.environ["DSN"], os.environ["URL"], os.environ["PROVIDER"], worker, float(pace) if pace else None)
     peak_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print(json.dumps({**figures, "seconds": round(time.monotonic() - started, 2), "peak_mb": peak_kb // 1024}))
     expected = int(os.environ["ORDERS"])

@@ -2,8 +2,8 @@
 
 `python -m benchmarks.sink --port 9000 [--latency-ms 50]`. A JSON body holds orders as REES46's and Yespo's do, a form
 one order, as JustClick's does, whose answer is signed with SECRET of end_to_end.py. GET /stats tells what came since it
-was asked last: `requests`; `orders`, and how many of them were `different` ones; `late`, those that came after a newer
-change of their own.
+was asked last: `requests`, and the seconds between the first and the last of them (`span_s`); `orders`, and how many of
+them were `different` ones; `late`, those that came after a newer change of their own.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import asyncio
 import hashlib
 import json
 import re
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import parse_qs
@@ -38,6 +39,7 @@ class Sink:
     def __init__(self, latency_s: float) -> None:
         self._latency_s = latency_s
         self._requests = 0
+        self._first_at = self._last_at = 0.0
         self._ids: list[bytes] = []
         self._forms: list[bytes] = []
 
@@ -59,6 +61,8 @@ class Sink:
         await send({"type": "http.response.body", "body": answer})
 
     def _take(self, scope: Any, body: bytes) -> bytes:
+        self._last_at = time.monotonic()
+        self._first_at = self._first_at if self._requests else self._last_at
         self._requests += 1
         if b"application/x-www-form-urlencoded" in dict(scope["headers"]).get(b"content-type", b""):
             self._forms.append(body)
@@ -66,7 +70,7 @@ class Sink:
         self._ids.append(b"\n".join(ORDER_ID.findall(body)))
         return TAKEN
 
-    def _stats(self) -> dict[str, int]:
+    def _stats(self) -> dict[str, float]:
         ids = [order_id for body in self._ids for order_id in body.split(b"\n")]
         newest: dict[str, int] = {}
         late = 0
@@ -78,11 +82,12 @@ class Sink:
                 newest[number] = changed_at
         stats = {
             "requests": self._requests,
+            "span_s": self._last_at - self._first_at,
             "orders": len(ids) + len(self._forms),
             "different": len(set(ids)) + len(set(self._forms)),
             "late": late,
         }
-        self._requests = 0
+        self._requests, self._first_at, self._last_at = 0, 0.0, 0.0
         self._ids, self._forms = [], []
         return stats
 
