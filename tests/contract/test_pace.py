@@ -22,21 +22,16 @@ from include.order_sync.errors import TryAgainError
 from include.order_sync.ledger.session import LedgerSession, open_session
 from include.order_sync.providers import PROVIDERS
 from include.order_sync.providers.base import Credentials
-from tests.contract.conftest import ACCOUNTS, encrypted, orders, ready
+from tests.contract.conftest import encrypted, orders, providers_with, ready, several_codes
 from tests.contract.test_ledger import two_codes
 from tests.contract.test_providers import taken
 
-ANY = next(iter(PROVIDERS))
-HALVING = next(name for name, provider in PROVIDERS.items() if provider.halve_refused)
 QUICK = 50.0
 # Who waits at this pace waits for ten minutes: a test ends such a wait.
 ENDLESS = 1 / 600
 DEADLINE_S = 60
 
-
-def one_of(name: str):
-    """Let a test know this provider alone."""
-    return pytest.mark.parametrize("provider", [PROVIDERS[name]], ids=[name])
+one_provider = providers_with(lambda provider: provider is next(iter(PROVIDERS.values())))
 
 
 @pytest.fixture
@@ -109,19 +104,20 @@ def test_two_loads_share_a_pace(provider, sandbox, ledger, credentials, account,
     assert all(at >= slot for at, slot in zip(left, reserved, strict=True))
 
 
-@one_of(HALVING)
+@providers_with(lambda provider: provider.halve_refused)
 @pytest.mark.parametrize("connections", [1, 3])
 def test_halves_of_a_refused_batch_are_requests_too(provider, deliver, sandbox, account, slots, connections):
-    """The requests that look for the order which spoils a batch have their slots like all others."""
-    part = ready(provider, orders([str(number) for number in range(1, 9)]))
-    part.loc[part["order_id"] == "5", "payload"] = '{"externalOrderId":"5"}'
+    """The halves of a batch that is refused as a whole have their slots like all other requests."""
+    sandbox.fault({"provider": provider.name, "kind": "status", "status": 400, "next": 1}).raise_for_status()
     few = replace(provider, max_orders=4)
+    part = ready(provider, orders([str(number) for number in range(1, 9)]))
     result = deliver(part, provider=few, connections=connections, pace=Pace(account, QUICK))
 
-    assert result.orders == {"accepted": 7, "rejected": 1}
-    assert len(slots) == result.requests == sandbox.admin("stats")[provider.name]["requests"] == 6
+    assert result.orders == {"accepted": 8}
+    assert len(slots) == result.requests == sandbox.admin("stats")[provider.name]["requests"] == 4
 
 
+@several_codes
 def test_an_orders_changes_keep_their_order(provider, deliver, sandbox, account):
     """With several connections, a pace, and refusals heard in the waits, each order's changes still arrive in order."""
     first, second = two_codes(provider)
@@ -136,7 +132,7 @@ def test_an_orders_changes_keep_their_order(provider, deliver, sandbox, account)
     assert all(codes in (changes, changes[:1], changes[1:]) for codes in taken(sandbox, provider).values())
 
 
-@one_of(ANY)
+@one_provider
 def test_without_a_pace_nothing_is_asked_for(provider, deliver, sandbox, ledger, slots):
     """A load of an account without a pace makes no statement for it."""
     few = replace(provider, max_orders=1)
@@ -144,7 +140,7 @@ def test_without_a_pace_nothing_is_asked_for(provider, deliver, sandbox, ledger,
     assert slots == []
 
 
-@one_of(ANY)
+@one_provider
 def test_a_failure_in_a_wait_ends_the_load_before_the_next_request(provider, deliver, sandbox, ledger, account):
     """An answer that ends the load is heard while the next request waits; that one is never begun."""
     few = replace(provider, max_orders=1)
@@ -157,7 +153,7 @@ def test_a_failure_in_a_wait_ends_the_load_before_the_next_request(provider, del
     assert deliver(part, provider=few).orders == {"accepted": 2}
 
 
-@one_of(ANY)
+@one_provider
 def test_what_interrupts_a_wait_leaves_nothing_in_doubt(provider, deliver, sandbox, ledger, account, monkeypatch):
     """Airflow's request to end, raised in a wait, ends the load; the request that waited is not begun."""
 
@@ -201,13 +197,13 @@ def load_as_a_worker(ledger: str, credentials: Credentials, provider: str, desti
         ).run([ready(few, orders(["1", "2", "3"]))])
 
 
-@one_of(ANY)
+@one_provider
 @pytest.mark.parametrize("connections", [1, 3])
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
-def test_a_worker_that_ends_in_a_wait_leaves_nothing_in_doubt(provider, deliver, sandbox, ledger, connections, end):
+def test_a_worker_that_ends_in_a_wait_leaves_nothing_in_doubt(
+    provider, deliver, sandbox, ledger, credentials, connections, end
+):
     """What was answered is written before and during the wait, what waits is not begun, and the next try goes on."""
-    login, secret = ACCOUNTS[provider.name]
-    credentials = Credentials(f"{sandbox.url}/{provider.name}", login, secret)
     # With several connections the answer comes while the next request waits.
     sandbox.fault({"provider": provider.name, "kind": "slow", "seconds": 0.5, "when": "after", "next": 1})
     worker = multiprocessing.get_context("spawn").Process(
