@@ -34,6 +34,7 @@ from include.order_sync import pipeline
 from include.order_sync.configuration.models import Destination, SqlSource
 from include.order_sync.delivery import http
 from include.order_sync.delivery.accounting import check_balance
+from include.order_sync.delivery.result import DeliveryResult
 from include.order_sync.ledger.encrypted_rows import RowEncryptor
 from include.order_sync.ledger.session import open_session
 from include.order_sync.model import Window
@@ -117,7 +118,7 @@ def run(dsn: str, url: str, provider: str, worker: str, pace: float | None) -> d
         with _timed(seconds, "extract"):
             extracted = pipeline.extract(WarehouseReader(engine, source, HOUR, destination.service.required), staging)
         with _timed(seconds, "transform"):
-            transformed = pipeline.transform_parts(staging, source, destination)
+            transformed = pipeline.transform(staging, source, destination)
         counts = {"rows": extracted.rows, "skipped": extracted.skipped, **transformed.counts}
         with _timed(seconds, "load"):
             counts |= _load(engine, url, source, destination, staging, counts, pace)
@@ -153,14 +154,12 @@ def _load(
         open_session(engine, "the ledger", destination=destination.name, run=this_run, try_number=1) as ledger,
     ):
         encryptor = RowEncryptor(staging, source.timezone, NoCipher())
-        delivery = pipeline.delivery(
-            destination, credentials, session, ledger, encryptor, pipeline.send_options(destination), pace
-        )
-        delivery.run(staging.ready_parts())
-        counts = {name: delivery.result.orders[name] for name in ("accepted", "unchanged", "stale", "held")}
-        counts["rejected"] = before["rejected"] + delivery.result.orders["rejected"]
+        options, result = pipeline.send_options(destination), DeliveryResult()
+        pipeline.load(staging, destination, credentials, session, ledger, encryptor, options, pace, result)
+        counts = {name: result.orders[name] for name in ("accepted", "unchanged", "stale", "held")}
+        counts["rejected"] = before["rejected"] + result.orders["rejected"]
         check_balance({"not_sent": 0, **before, **counts}, ledger.own_accepted())
-    return counts | {"requests": delivery.result.requests}
+    return counts | {"requests": result.requests}
 
 
 @contextmanager

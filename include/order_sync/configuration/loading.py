@@ -1,4 +1,4 @@
-"""Reads the configuration file: what is good in it, and all its mistakes at once."""
+"""Reads the configuration file: its good entries, and all its mistakes at once."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 @dataclass(frozen=True)
 class Mistake:
-    """One mistake: where it is, what stands there (as written, before environment variables), and the cure."""
+    """One mistake: file, key, the value as written (before environment variables), and the cure."""
 
     file: Path
     key: str
@@ -47,7 +47,7 @@ class Mistake:
 
 @dataclass
 class Configuration:
-    """What is good in the file, by name, and what is not."""
+    """The good entries of the file, by name, and its mistakes."""
 
     file: Path
     staging: str = ""
@@ -58,7 +58,7 @@ class Configuration:
     mistakes: list[Mistake] = field(default_factory=list)
 
     def destination(self, name: str) -> Destination:
-        """Return a good destination; StopError, with the file's mistakes, if there is none of that name."""
+        """Return a good destination; raise StopError with the file's mistakes if none has that name."""
         if name not in self.destinations:
             mistakes = "".join(f"\n{mistake}" for mistake in self.mistakes)
             raise StopError(f"{self.file} has no good destination {name!r}.{mistakes}")
@@ -237,7 +237,7 @@ class _Reader:
 
 
 def _at(body: Any, path: list[str]) -> Any:
-    """Return what stands at `path`, as written; None where nothing does."""
+    """Return the value at `path` as written; None if there is none."""
     for step in path:
         if not isinstance(body, dict):
             return None
@@ -246,7 +246,7 @@ def _at(body: Any, path: list[str]) -> Any:
 
 
 def _cure(model: type[BaseModel], fault: Any, path: list[str]) -> str:
-    """Say what to do about a fault that pydantic has found."""
+    """Return the cure of a fault that pydantic has found."""
     if fault["type"] == "extra_forbidden":
         try:
             known_key("key", path[-1], [name for name in model.model_fields if name != "name"])
