@@ -1,4 +1,4 @@
-# The front door of Order Sync. `make help` lists what can be done here.
+# The front door of Order Sync. `make help` lists the commands.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -21,19 +21,19 @@ help: ## List the commands
 run: $(INSTALLED) ## Run the demo: a sample shop, Airflow and a sandbox of the services (ONCE=1: run, check, stop)
 	@exec $(PYTHON) -u -m demo $(if $(filter-out 0,$(ONCE)),--once)
 
-status: $(INSTALLED) ## Show how each destination stands, while `make run` is up: read up to when, gaps, orders in doubt
+status: $(INSTALLED) ## Show the state of each destination while `make run` is up: how far it has read, gaps, orders in doubt
 	@exec $(PYTHON) -m demo --status
 
 test: $(INSTALLED) ## Run every test
 	@$(PYTHON) -m pytest
 
-golden: $(INSTALLED) ## Write a provider's golden requests, for a person to read (NAME=yespo)
+golden: $(INSTALLED) ## Write a provider's golden requests, which a person then reads (NAME=yespo)
 	@$(PYTHON) -m tests.contract.golden $(NAME)
 
-chaos: $(INSTALLED) ## Prove the promise under faults and kills, in some minutes (SEED=7: that seed, SHORT=1: a small form)
+chaos: $(INSTALLED) ## Prove the promise under faults and kills, in some minutes (SEED=7: that seed, SHORT=1: one minute)
 	@$(PYTHON) -m chaos $(if $(SEED),--seed $(SEED)) $(if $(filter-out 0,$(SHORT)),--short)
 
-bench: $(INSTALLED) $(PEERS_INSTALLED) ## Measure all that has a bound, in some 40 minutes (ONLY=rees46,csv: those, RUNS=3, SHORT=1: a small form)
+bench: $(INSTALLED) $(PEERS_INSTALLED) ## Measure every figure that has a bound, in some 40 minutes (ONLY=rees46,csv: those, RUNS=3, SHORT=1: few orders)
 	@exec $(PYTHON) -m benchmarks
 
 lint: $(INSTALLED) ## Check style, formatting and types
@@ -41,7 +41,7 @@ lint: $(INSTALLED) ## Check style, formatting and types
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy
 
-clean: ## Remove the virtual environments and everything that the demo keeps
+clean: ## Remove the virtual environments and the demo's state
 	@if [ -x $(PYTHON) ] && [ -d .local ]; then $(PYTHON) -m demo --stop; fi
 	rm -rf $(VENV) $(PEERS) .local
 
@@ -58,34 +58,34 @@ $(INSTALLED): requirements-dev.txt
 	    if $$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; then break; fi
 	done
 	if [ $$python = none ]; then
-	    echo "Order Sync needs Python 3.11, 3.12 or 3.13, and finds none on PATH: apt install python3 python3-venv" >&2
+	    echo "Order Sync needs Python 3.11, 3.12 or 3.13; PATH has none. Install it: apt install python3 python3-venv" >&2
 	    exit 1
 	fi
 	echo "Installing the requirements into $(VENV) with $$($$python --version), once"
 	rm -rf $(VENV)
-	# Bytecode is compiled here, once: where PYTHONDONTWRITEBYTECODE is set, each process would compile all of pandas anew.
+	# Compile bytecode here, once: with PYTHONDONTWRITEBYTECODE set, each process would compile all of pandas again.
 	if command -v uv >/dev/null; then
 	    uv venv --quiet --python "$$(command -v $$python)" $(VENV)
 	    uv pip install --quiet --compile-bytecode --python $(PYTHON) --requirement $<
 	elif ! $$python -c 'import ensurepip' 2>/dev/null; then
-	    echo "$$($$python --version) comes without ensurepip, so it cannot make $(VENV): apt install python3-venv" >&2
+	    echo "$$($$python --version) has no ensurepip, so it cannot make $(VENV): apt install python3-venv" >&2
 	    exit 1
 	else
 	    $$python -m venv $(VENV)
 	    pip="$(PYTHON) -m pip --quiet --disable-pip-version-check"
-	    # uv takes seconds where pip takes a minute; where there is none, or it trusts no proxy, pip is as good.
+	    # uv takes seconds where pip takes a minute. If uv is missing or refuses the proxy, pip gives the same result.
 	    $$pip install "$$(grep '^uv==' $<)" \
 	        && $(VENV)/bin/uv pip install --quiet --compile-bytecode --python $(PYTHON) --requirement $< \
-	        || { echo "Going on with pip instead of uv"; $$pip install --requirement $<; }
+	        || { echo "Continuing with pip instead of uv"; $$pip install --requirement $<; }
 	fi
 	touch $@
 
 $(PEERS_INSTALLED): benchmarks/requirements-peers.txt $(INSTALLED)
-	@echo "Installing what Order Sync is compared with into $(PEERS), once"
+	@echo "Installing the peers of the benchmarks into $(PEERS), once"
 	rm -rf $(PEERS)
 	if ! { $(VENV)/bin/uv venv --quiet --python $(PYTHON) $(PEERS) \
 	        && $(VENV)/bin/uv pip install --quiet --compile-bytecode --python $(PEERS)/bin/python --requirement $<; }; then
-	    echo "Going on with pip instead of uv"
+	    echo "Continuing with pip instead of uv"
 	    rm -rf $(PEERS)
 	    $(PYTHON) -m venv $(PEERS)
 	    $(PEERS)/bin/python -m pip --quiet --disable-pip-version-check install --requirement $<

@@ -1,1 +1,1 @@
-"""The speed of Order Sync: each module measures one thing, and returns figures. docs/performance.md tells of them."""
+"""The benchmarks of Order Sync: each module measures one thing and returns figures; docs/performance.md shows them."""

@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: measure all that has a bound, and print one table and one line of JSON."""
+"""`python -m benchmarks`: measure everything that has a bound; print one table and one line of JSON."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ from demo.settings import ROOT, DemoError
 
 @dataclass(frozen=True)
 class Row:
-    """One bound.
+    """One figure and its bound.
 
     Args:
-        figure: the name of what is held against it.
-        group: that measures it.
-        what: it is.
-        bound: it must keep.
-        reach: what would be good.
-        form: how each of the three is written.
-        at_least: whether more is better.
+        figure: its name.
+        group: the group that measures it.
+        title: its description in the table.
+        bound: that the figure must keep.
+        reach: a good value.
+        form: format of figure, bound and reach.
+        at_least: whether a greater figure is better.
     """
 
     figure: str
     group: str
-    what: str
+    title: str
     bound: float
     reach: float
     form: str = "{:.3g}"
     at_least: bool = False
 
     def holds(self, measured: float) -> bool:
-        """Tell whether the bound does."""
+        """Whether the measured figure keeps the bound."""
         return measured >= self.bound if self.at_least else measured <= self.bound
 
 
@@ -123,13 +123,13 @@ ROWS = (
 
 
 def main() -> int:
-    """Measure the groups of ONLY, each median of RUNS; return 0 if every bound of theirs holds, else 1."""
+    """Measure the groups of ONLY, with medians of RUNS; return 0 if every bound holds, else 1."""
     only = [name for name in os.environ.get("ONLY", "").split(",") if name] or list(GROUPS)
     runs = os.environ.get("RUNS") or "3"
     size = WHOLE if os.environ.get("SHORT", "0") in ("", "0") else SHORT
     unknown = [name for name in only if name not in GROUPS]
     if unknown or not runs.isdecimal() or int(runs) == 0:
-        print(f"ONLY takes {','.join(GROUPS)}, and RUNS a number from 1", file=sys.stderr)
+        print(f"Set ONLY to some of {','.join(GROUPS)}, and RUNS to a whole number from 1", file=sys.stderr)
         return 2
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)  # so that a stopped benchmark leaves nothing behind
@@ -145,12 +145,14 @@ def main() -> int:
         print("\nStopped before its end", file=sys.stderr)
         return 130
     if size is SHORT:
-        print("With few orders most of the time is Python's start: the bounds are for the whole form", file=sys.stderr)
-    return tell([row for row in ROWS if row.group in only], figures)
+        print(
+            "The bounds are for the whole form: with few orders Python's start takes most of the time", file=sys.stderr
+        )
+    return print_result([row for row in ROWS if row.group in only], figures)
 
 
 def _figures(measure: Measure, world: World, size: Size, runs: int) -> Figures:
-    """Return what a group has measured: nothing if it failed, as the others may still tell something."""
+    """Return the figures of a group, or none if it fails: the other groups go on."""
     print(f"{measure.__name__} ...", file=sys.stderr, flush=True)
     started = time.monotonic()
     try:
@@ -162,20 +164,22 @@ def _figures(measure: Measure, world: World, size: Size, runs: int) -> Figures:
     return figures
 
 
-def tell(rows: Sequence[Row], figures: Figures) -> int:
-    """Print the table, and all of it as one line of JSON; return the exit code."""
-    table, told = [], []
+def print_result(rows: Sequence[Row], figures: Figures) -> int:
+    """Print the table, then all of it as one line of JSON; return the exit code."""
+    table, entries = [], []
     for row in rows:
         measured = figures.get(row.figure)
         holds = measured is not None and row.holds(measured)
         shown = "failed" if measured is None else row.form.format(measured) + ("" if holds else " (!)")
-        table.append([row.what, row.form.format(row.bound), row.form.format(row.reach), shown])
-        what = row.what.replace("\n", " ")
-        told.append({"what": what, "bound": row.bound, "reach_for": row.reach, "measured": measured, "holds": holds})
-    print(tabulate(table, ["what", "bound", "reach for", "measured"], tablefmt="grid", disable_numparse=True))
-    every = all(row["holds"] for row in told)
-    print(json.dumps({"holds": every, "rows": told, "figures": figures}))
-    return 0 if every else 1
+        table.append([row.title, row.form.format(row.bound), row.form.format(row.reach), shown])
+        title = row.title.replace("\n", " ")
+        entries.append(
+            {"figure": title, "bound": row.bound, "reach_for": row.reach, "measured": measured, "holds": holds}
+        )
+    print(tabulate(table, ["figure", "bound", "reach for", "measured"], tablefmt="grid", disable_numparse=True))
+    every_bound_holds = all(entry["holds"] for entry in entries)
+    print(json.dumps({"holds": every_bound_holds, "rows": entries, "figures": figures}))
+    return 0 if every_bound_holds else 1
 
 
 if __name__ == "__main__":

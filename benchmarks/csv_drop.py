@@ -1,7 +1,7 @@
-"""A CSV drop of plain rows: extract and transform of it in one process, or what pandas needs to read it alone.
+"""A CSV drop of plain rows: ours extracts and transforms it in one process; pandas only reads it.
 
-`python -m benchmarks.csv_drop ours` (or `pandas`) prints one line of JSON; imports are not on its clock. It takes from
-the environment DROP, a folder that holds the file of `file_in`.
+`python -m benchmarks.csv_drop ours` (or `pandas`) prints one line of JSON. The time excludes imports. The environment
+variable DROP names a folder that holds the file of `file_in`.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ def file_in(folder: Path) -> Path:
 
 
 def run_ours(folder: Path) -> tuple[int, float]:
-    """Extract and transform the drop for REES46; return its ready orders, and the seconds."""
+    """Extract and transform the drop for REES46; return the number of ready orders, and the seconds."""
     from include.order_sync import pipeline
     from include.order_sync.configuration.models import CsvSource
-    from include.order_sync.delivery import http  # noqa: F401 - what a task has imported by then
+    from include.order_sync.delivery import http  # noqa: F401 - a task has imported it already
     from include.order_sync.sources.csv_drop import CsvDropReader
     from include.order_sync.staging.run_folder import Staging
-    from include.order_sync.transform import transform  # noqa: F401 - what a task has imported by then
+    from include.order_sync.transform import transform  # noqa: F401 - a task has imported it already
 
     source = CsvSource.model_validate(
         {
@@ -58,9 +58,9 @@ def run_ours(folder: Path) -> tuple[int, float]:
 
 
 def run_pandas(folder: Path) -> tuple[int, float]:
-    """Read the file with pandas; return its rows, and the seconds."""
+    """Read the file with pandas; return the number of rows, and the seconds."""
     import pandas as pd
-    import pyarrow.csv  # noqa: F401 - what read_csv would import
+    import pyarrow.csv  # noqa: F401 - read_csv would import it
 
     started = time.monotonic()
     rows = len(pd.read_csv(file_in(folder), engine="pyarrow"))
@@ -68,10 +68,10 @@ def run_pandas(folder: Path) -> tuple[int, float]:
 
 
 def main() -> int:
-    """Measure one of the two."""
+    """Measure one of the two readers."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.csv_drop", description=__doc__)
-    parser.add_argument("who", choices=("ours", "pandas"))
-    measure = run_ours if parser.parse_args().who == "ours" else run_pandas
+    parser.add_argument("reader", choices=("ours", "pandas"))
+    measure = run_ours if parser.parse_args().reader == "ours" else run_pandas
     orders, seconds = measure(Path(os.environ["DROP"]))
     peak_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print(json.dumps({"orders": orders, "seconds": round(seconds, 3), "peak_mb": peak_kb // 1024}))

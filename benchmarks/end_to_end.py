@@ -1,15 +1,15 @@
-"""One run of one destination, from the warehouse to the service: what its three Airflow tasks do, in one process.
+"""One run of one destination, from the warehouse to the service: its three tasks in one process, without Airflow.
 
 `python -m benchmarks.end_to_end` reads the table `bench_orders` (and `bench_order_items`), keeps its ledger in the same
-database, and prints one line of JSON. A table that was made anew is a shop that was never seen before; of a table that
-was there before, only what has changed since is sent. It takes from the environment:
+database, and prints one line of JSON. A new table is a new shop for the ledger, so the run sends all its orders. From a
+known table it sends only the orders that have changed. Its environment variables:
 
     DSN       postgresql://user[:password]@host:port/database
     URL       the service's address, with or without its path
     PROVIDER  rees46, yespo or justclick
-    ORDERS    how many orders the table holds
+    ORDERS    the number of orders in the table
     WORKER    a name for one of several workers: each has a destination of its own, and all have one account
-    PACE      how many requests a second that account takes; any pace if it is not set
+    PACE      the requests a second of that account; any pace if it is not set
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ STATUSES = {
     "cancelled": "cancelled",
     "returned": "returned",
 }
-# What a shop would configure for each provider. JustClick knows four states, and here each order has one of them.
+# A shop's configuration for each provider. JustClick has four codes; here each order's status has one of them.
 SOURCES: dict[str, dict[str, Any]] = {
     "rees46": {"query": QUERIES / "orders.sql", "statuses": STATUSES},
     "yespo": {
@@ -72,7 +72,7 @@ SECRET = "bench-key"  # noqa: S105
 
 
 class NoCipher:
-    """Seals nothing: no order of the benchmark is rejected."""
+    """Encrypts nothing: no order of the benchmark is rejected."""
 
     def encrypt(self, msg: bytes) -> bytes:
         """Return the text itself."""
@@ -84,11 +84,11 @@ class NoCipher:
 
 
 def configured(provider: str, shop: str) -> tuple[SqlSource, Destination]:
-    """Return source and destination, as the configuration file would give them.
+    """Return a source and a destination, as read from a configuration file.
 
     Args:
         provider: of the destination.
-        shop: what tells this shop, and worker, from others.
+        shop: unique to this shop and worker.
     """
     source = SqlSource.model_validate(
         {"name": "bench", "type": "sql", "connection": "bench", "timezone": "UTC", **SOURCES[provider]}
@@ -108,7 +108,7 @@ def configured(provider: str, shop: str) -> tuple[SqlSource, Destination]:
 
 
 def run(dsn: str, url: str, provider: str, worker: str, pace: float | None) -> dict[str, Any]:
-    """Extract, transform and load the hour. Return its counts, and seconds of each step, on the clock and of CPU."""
+    """Extract, transform and load the hour; return its counts, and the elapsed and CPU seconds of each step."""
     seconds: dict[str, float] = {}
     engine = sa.create_engine(sa.make_url(dsn).set(drivername="postgresql+psycopg"))
     with _timed(seconds, "prepare"):
@@ -126,11 +126,11 @@ def run(dsn: str, url: str, provider: str, worker: str, pace: float | None) -> d
 
 
 def _prepare(engine: sa.Engine) -> int:
-    """Bring the ledger's tables up to date, and return the number of the table of orders, which no other one gets."""
+    """Create the ledger's tables if they are missing; return the unique number of the table of orders."""
     with engine.connect() as connection:
-        there = connection.execute(sa.text("select to_regclass('attempts')")).scalar()
+        existing = connection.execute(sa.text("select to_regclass('attempts')")).scalar()
         shop = connection.execute(sa.text("select 'bench_orders'::regclass::oid")).scalar_one()
-    if there is None:
+    if existing is None:
         from include.order_sync.ledger import schema
 
         schema.upgrade(engine)
@@ -171,7 +171,7 @@ def _timed(seconds: dict[str, float], step: str) -> Iterator[None]:
 
 
 def main() -> int:
-    """Measure one run; return 1 if it has not read all orders."""
+    """Measure one run; return 0 if it has read all orders, else 1."""
     started = time.monotonic()
     worker, pace = os.environ.get("WORKER", ""), os.environ.get("PACE")
     figures = run(os.environ["DSN"], os.environ["URL"], os.environ["PROVIDER"], worker, float(pace) if pace else None)
@@ -179,7 +179,7 @@ def main() -> int:
     print(json.dumps({**figures, "seconds": round(time.monotonic() - started, 2), "peak_mb": peak_kb // 1024}))
     expected = int(os.environ["ORDERS"])
     if figures["orders"] != expected:
-        print(f"The run has read {figures['orders']} orders, and the table should hold {expected}", file=sys.stderr)
+        print(f"The run has read {figures['orders']} orders; the table should hold {expected}", file=sys.stderr)
         return 1
     return 0
 

@@ -1,4 +1,4 @@
-"""What `make bench` measures, one function a group of rows: each returns the figures of its rows, by their names."""
+"""The measurements of `make bench`: one function for each group of rows returns figures by name."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ Figures = dict[str, float]
 
 @dataclass(frozen=True)
 class Size:
-    """How many orders there are to send.
+    """Numbers of orders.
 
     Args:
-        orders: to REES46, and in the drop.
-        many: for what must not grow with the orders.
-        yespo: with two items each.
-        run: of a run of which the ledger knows nothing.
-        in_ledger: of other orders that it knows.
-        bills: to JustClick, some with two changes.
+        orders: for REES46, and in the drop.
+        many: for the test that memory does not grow with the orders.
+        yespo: for Yespo, with two items each.
+        run: in a run whose orders are new to the ledger.
+        in_ledger: other orders that the ledger holds.
+        bills: for JustClick, some with two changes.
     """
 
     orders: int
@@ -48,7 +48,7 @@ SHORT = Size(orders=20_000, many=100_000, yespo=4000, run=1000, in_ledger=200_00
 
 
 def rees46(world: World, size: Size, runs: int) -> Figures:
-    """Measure orders never seen before, and the same ones again, against those who send them all each time."""
+    """Measure new orders, then the same orders again, against peers that send all of them each time."""
     url = world.start_sink()
     seconds: dict[str, list[float]] = defaultdict(list)
     for _ in range(runs):
@@ -61,7 +61,7 @@ def rees46(world: World, size: Size, runs: int) -> Figures:
             again = world.ours(shop, url, "rees46", size.orders, sent=changed)
             seconds["again"].append(again.seconds)
             if again.received["requests"] > -(-changed // MAX_ORDERS):
-                raise BenchmarkError(f"{changed} changed orders went in {again.received['requests']} requests")
+                raise BenchmarkError(f"{changed} changed orders took {again.received['requests']} requests")
     medians = _medians(seconds)
     rival = _fastest(medians, "dlt", "drt")
     return {
@@ -72,7 +72,7 @@ def rees46(world: World, size: Size, runs: int) -> Figures:
 
 
 def yespo(world: World, size: Size, runs: int) -> Figures:
-    """Measure orders with items against pandas by hand."""
+    """Measure orders with items against hand-written pandas code."""
     url = world.start_sink()
     seconds: dict[str, list[float]] = defaultdict(list)
     with world.new_shop() as shop:
@@ -88,7 +88,7 @@ def yespo(world: World, size: Size, runs: int) -> Figures:
 
 
 def memory(world: World, size: Size, _runs: int) -> Figures:
-    """Measure how much memory whole runs take, each in one process where Airflow's tasks are three."""
+    """Measure the memory of whole runs, each in one process; in Airflow three tasks would share the work."""
     url = world.start_sink()
     peaks = {}
     with world.new_shop() as shop:
@@ -109,7 +109,7 @@ def memory(world: World, size: Size, _runs: int) -> Figures:
 
 
 def ledger(world: World, size: Size, _runs: int) -> Figures:
-    """Measure orders that the ledger does not know, when it knows none and when it knows many others."""
+    """Measure orders that are new to the ledger, with an empty ledger and with one that holds many others."""
     url = world.start_sink()
     seconds: dict[str, list[float]] = defaultdict(list)
     with world.new_shop() as new, world.new_shop() as old:
@@ -129,7 +129,7 @@ def ledger(world: World, size: Size, _runs: int) -> Figures:
 
 
 def justclick(world: World, size: Size, runs: int) -> Figures:
-    """Measure the load of orders that go one by one, to a service that takes its time."""
+    """Measure the load of one order a request to a slow service."""
     url = world.start_sink(LATENCY_MS)
     rates = []
     with world.new_shop() as shop:
@@ -138,7 +138,7 @@ def justclick(world: World, size: Size, runs: int) -> Figures:
             changes = size.bills + shop.add_second_changes()
             ran = world.ours(shop, url, "justclick", changes)
             if ran.received["late"]:
-                raise BenchmarkError(f"{ran.received['late']} changes came after newer ones of their orders")
+                raise BenchmarkError(f"{ran.received['late']} changes came after newer changes of their orders")
             rates.append(changes / ran.figures["load_s"])
     return {"justclick": statistics.median(rates)}
 
@@ -164,15 +164,15 @@ def pace(world: World, _size: Size, runs: int) -> Figures:
 
 
 def csv(world: World, size: Size, runs: int) -> Figures:
-    """Measure a drop against reading its file alone."""
+    """Measure a drop against pandas, which only reads its file."""
     seconds: dict[str, list[float]] = defaultdict(list)
     with tempfile.TemporaryDirectory(dir=world.folder) as name:
         with world.new_shop() as shop:
             shop.fill(size.orders)
             shop.write_csv(csv_drop.file_in(Path(name)))
         for _ in range(runs):
-            for who in ("pandas", "ours"):
-                seconds[who].append(_read_drop(world, who, Path(name), size.orders).figures["seconds"])
+            for reader in ("pandas", "ours"):
+                seconds[reader].append(_read_drop(world, reader, Path(name), size.orders).figures["seconds"])
     medians = _medians(seconds)
     return {
         **{f"csv_{name}_s": median for name, median in medians.items()},
@@ -207,19 +207,20 @@ GROUPS: dict[str, Measure] = {
 }
 
 
-def _read_drop(world: World, who: str, folder: Path, orders: int) -> Ran:
-    ran = world.run(f"{who} from the drop", [sys.executable, "-m", "benchmarks.csv_drop", who], {"DROP": str(folder)})
+def _read_drop(world: World, reader: str, folder: Path, orders: int) -> Ran:
+    command = [sys.executable, "-m", "benchmarks.csv_drop", reader]
+    ran = world.run(f"{reader} from the drop", command, {"DROP": str(folder)})
     if ran.figures["orders"] != orders:
-        raise BenchmarkError(f"{who} has read {ran.figures['orders']} of {orders} rows of the drop")
+        raise BenchmarkError(f"{reader} has read {ran.figures['orders']} of {orders} rows of the drop")
     return ran
 
 
 def _count_peer(seconds: dict[str, list[float]], name: str, ran: Ran, orders: int) -> None:
-    """Add a run to a peer's, if the sink has received each order, and once."""
+    """Add the seconds of a peer's run, if the sink has received each order exactly once."""
     if ran.sent_once(orders):
         seconds[name].append(ran.seconds)
     else:
-        print(f"    which does not count: of {orders} orders the sink has {ran.received}", file=sys.stderr)
+        print(f"    this run does not count: the sink has {ran.received} of {orders} orders", file=sys.stderr)
 
 
 def _medians(seconds: dict[str, list[float]]) -> Figures:
@@ -227,8 +228,8 @@ def _medians(seconds: dict[str, list[float]]) -> Figures:
 
 
 def _fastest(medians: Figures, *names: str) -> float:
-    """Return the least median of those peers that have any run which counts."""
+    """Return the least median among the peers with at least one run that counts."""
     counting = [medians[name] for name in names if name in medians]
     if not counting:
-        raise BenchmarkError(f"No run counts of {', '.join(names)}")
+        raise BenchmarkError(f"No run of {', '.join(names)} counts")
     return min(counting)

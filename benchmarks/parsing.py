@@ -1,4 +1,4 @@
-"""How long Airflow takes to parse `dags/order_sync.py` with 50 destinations, and an empty DAG file beside it.
+"""The time in which Airflow parses `dags/order_sync.py` with 50 destinations, against an empty DAG file.
 
 `python -m benchmarks.parsing` prints the figures as one line of JSON.
 """
@@ -25,8 +25,8 @@ ROUNDS = 15
 
 EMPTY_DAG = 'from airflow.sdk import DAG\n\ndag = DAG("empty")\n'
 
-# What the DAG processor does: before it forks the process that parses a file and serializes its DAGs, it has imported
-# Airflow and the modules of Airflow that the file names, and has put them out of the garbage collector's sight.
+# The steps of Airflow's DAG processor. Before it forks a process that parses a file and serializes its DAGs, it imports
+# Airflow and the Airflow modules that the file names, and freezes them for the garbage collector.
 PARSE = """
 import gc, sys, time
 from pathlib import Path
@@ -48,13 +48,13 @@ print(seconds)
 
 
 def measure() -> dict[str, float]:
-    """Return the seconds (medians of fresh processes, run in turn) of both files, and how many ours takes more."""
+    """Return the seconds of both files and their difference, as medians over fresh processes that take turns."""
     with tempfile.TemporaryDirectory(prefix="order-sync-parsing-") as folder:
         configuration = Path(folder) / "order_sync.yaml"
         configuration.write_text(yaml.safe_dump(_configuration()), "utf-8")
         empty = Path(folder) / "empty.py"
         empty.write_text(EMPTY_DAG)
-        # Python's own cache is on, as in every installation: else each process would compile our modules anew.
+        # Python's cache is on, as in every installation: without it each process would compile our modules again.
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         environment |= {
             "PYTHONPATH": str(ROOT),
@@ -65,7 +65,7 @@ def measure() -> dict[str, float]:
         }
         files = {empty: 1, ROOT / "dags" / "order_sync.py": DESTINATIONS}
         for file, dags in files.items():
-            _parse(file, dags, environment)  # once without a clock, to fill that cache
+            _parse(file, dags, environment)  # untimed, to fill the cache
         rounds = [[_parse(file, dags, environment) for file, dags in files.items()] for _ in range(ROUNDS)]
     empty_s, ours_s = (statistics.median(column) for column in zip(*rounds, strict=True))
     extra_s = statistics.median(ours - empty for empty, ours in rounds)
@@ -73,7 +73,7 @@ def measure() -> dict[str, float]:
 
 
 def _parse(file: Path, dags: int, environment: Mapping[str, str]) -> float:
-    """Parse a file that holds so many DAGs, in a fresh process; return the seconds that it took."""
+    """Parse a file with this number of DAGs in a fresh process; return the seconds."""
     done = subprocess.run(
         [sys.executable, "-c", PARSE, str(file), str(dags)],
         cwd=ROOT,
@@ -87,7 +87,7 @@ def _parse(file: Path, dags: int, environment: Mapping[str, str]) -> float:
 
 
 def _configuration() -> dict[str, Any]:
-    """Return a configuration as of an agency with 50 accounts: of all providers, most with settings of their own."""
+    """Return the configuration of an agency with 50 accounts at all providers, each with its own settings."""
     sample = yaml.safe_load((ROOT / "include" / "config" / "order_sync.yaml").read_text("utf-8"))
     kinds = list(sample["sources"].values())
     sources = {f"shop_{number}": kinds[number % len(kinds)] for number in range(SOURCES)}

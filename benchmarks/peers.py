@@ -1,8 +1,8 @@
-"""What Order Sync is compared with, on the same orders, hour and sink.
+"""The peers of Order Sync in the comparison, with the same orders, hour and sink.
 
-`.venv-peers/bin/python -P benchmarks/peers.py dlt`: that environment knows nothing of Order Sync, and none of these
-keeps a ledger, checks an order or goes on where it stopped. They take DSN, URL and TMP, an empty folder, from the
-environment.
+`.venv-peers/bin/python -P benchmarks/peers.py dlt` runs one of them, in an environment without Order Sync. No peer
+keeps a ledger, checks an order or resumes where it stopped. The environment variables are DSN, URL and TMP, an empty
+folder.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ REES46_CODES = {
     "cancelled": 2,
     "returned": 2,
 }
-YESPO_WORDS = {
+YESPO_CODES = {
     "new": "INITIALIZED",
     "paid": "IN_PROGRESS",
     "processing": "IN_PROGRESS",
@@ -51,7 +51,7 @@ YESPO_WORDS = {
 
 
 def dlt() -> None:
-    """Send the orders by dlt, in the form its documentation gives as the fastest: Arrow tables, no normalizing."""
+    """Send the orders with dlt, in the form that its documentation calls the fastest: Arrow tables, not normalized."""
     import dlt as library
     import requests
     import sqlalchemy as sa
@@ -66,7 +66,7 @@ def dlt() -> None:
         session.post(f"{URL}/import/sync_orders", json={**ACCOUNT, "orders": orders}).raise_for_status()
 
     def of_the_hour(query: Any, _table: Any) -> Any:
-        # As text: so it need not take a column along that it does not send.
+        # As text: a condition on a column object would need that column, which is not sent.
         return query.where(sa.text(IN_HOUR))
 
     orders = sql_table(
@@ -81,11 +81,11 @@ def dlt() -> None:
 
 
 def drt() -> None:
-    """Become drt, which sends the orders by its REST destination, in batches."""
+    """Replace this process by drt, which sends the orders in batches with its REST destination."""
     import sqlalchemy as sa
 
     address = sa.make_url(DSN)
-    codes = " ".join(f"when '{word}' then {code}" for word, code in REES46_CODES.items())
+    codes = " ".join(f"when '{label}' then {code}" for label, code in REES46_CODES.items())
     no_limit = {"requests_per_second": 1_000_000}
     account = json.dumps(ACCOUNT)[:-1]
     files = {
@@ -127,7 +127,7 @@ def drt() -> None:
 
 
 def pandas() -> None:
-    """Send orders with their items to Yespo, as one writes it by hand with pandas."""
+    """Send orders with their items to Yespo, with hand-written pandas code."""
     import pandas as library
     import requests
     import sqlalchemy as sa
@@ -146,7 +146,7 @@ def pandas() -> None:
         {
             "externalOrderId": orders["order_id"],
             "externalCustomerId": orders["customer_id"],
-            "status": orders["status"].map(YESPO_WORDS),
+            "status": orders["status"].map(YESPO_CODES),
             "date": orders["created_at"].dt.strftime("%Y-%m-%dT%H:%M:%S+00:00"),
             "currency": orders["currency"],
             "email": orders["email"],

@@ -1,4 +1,4 @@
-"""How long a destination's runs take in a real Airflow, and those of a DAG of three empty tasks beside it.
+"""The time of a destination's runs in a real Airflow, against the runs of a DAG of three empty tasks.
 
 `python -m benchmarks.scheduler` prints the figures as one line of JSON.
 """
@@ -35,7 +35,7 @@ BACKFILL_TIMEOUT_S = 3600
 OURS = "order_sync_shop"
 EMPTY = "empty_tasks"
 
-# Two days without an order, and then those with them. All lie before the hours that scheduled runs read by themselves.
+# Two days without orders, then days with orders. All are before the hours that scheduled runs read.
 QUIET = datetime(2026, 1, 10, tzinfo=UTC)
 BUSY = datetime(2026, 1, 12, tzinfo=UTC)
 
@@ -71,16 +71,16 @@ create index on benchmark_orders (changed_at)
 
 
 def measure() -> dict[str, float]:
-    """Return seconds of runs and tasks, and how many times as long as the empty tasks' they are.
+    """Return the seconds of runs and tasks, and their ratios to those of the empty tasks.
 
     Raises:
-        DemoError: something did not start, or took too long.
-        RuntimeError: a run failed, or the sandbox has taken other orders than those of the hours.
+        DemoError: a process did not start, or took too long.
+        RuntimeError: a run failed, or the sandbox has not taken exactly the orders of the hours.
     """
     with _airflow() as demo:
         for dag_id in (EMPTY, OURS):
             demo.api.unpause(dag_id)
-        # The scheduler begins with the last hour by itself; and the first run of all finds cold caches.
+        # The scheduler starts a run of the last hour by itself. And each DAG's first run finds cold caches.
         for dag_id in (EMPTY, OURS):
             _wait_until_idle(demo, dag_id)
             _run(demo, dag_id, QUIET)
@@ -100,7 +100,7 @@ def measure() -> dict[str, float]:
 
 @contextmanager
 def _airflow() -> Iterator[Demo]:
-    """Give a running Airflow with both DAGs, a sandbox, and a warehouse with orders; all of it ends after."""
+    """Yield a running Airflow with both DAGs, a sandbox, and a warehouse with orders; end them afterwards."""
     with tempfile.TemporaryDirectory(prefix="order-sync-benchmark-") as name:
         folder = Path(name)
         dags = folder / "dags"
@@ -118,10 +118,10 @@ def _airflow() -> Iterator[Demo]:
         )
         demo.lock()
         try:
-            with redirect_stdout(sys.stderr):  # what it says is no figure
+            with redirect_stdout(sys.stderr):  # its messages are no figures
                 demo.start()
             with psycopg.connect(demo.postgres.uri("shop")) as warehouse:
-                # Bound by the client: the server binds no parameters of a CREATE TABLE.
+                # The client binds the parameters: the server binds none in a CREATE TABLE.
                 psycopg.ClientCursor(warehouse).execute(FILL, {"busy": BUSY, "orders": ORDERS_AN_HOUR, "hours": HOURS})
             yield demo
         finally:
@@ -129,7 +129,7 @@ def _airflow() -> Iterator[Demo]:
 
 
 def _run(demo: Demo, dag_id: str, hour: datetime) -> dict[str, float]:
-    """Run one hour by hand; return the seconds of the whole run, and of each of its tasks."""
+    """Run one hour by hand; return the seconds of the whole run and of each task."""
     body = {"logical_date": hour.isoformat()}
     run_id = demo.api.call("POST", f"/api/v2/dags/{dag_id}/dagRuns", json=body)["dag_run_id"]
     _wait_until_idle(demo, dag_id)
@@ -139,7 +139,7 @@ def _run(demo: Demo, dag_id: str, hour: datetime) -> dict[str, float]:
 
 
 def _figures_of_quiet_hours(runs: list[dict[str, dict[str, float]]]) -> dict[str, float]:
-    """Return the medians of runs and tasks, and of the ratios of each pair of runs."""
+    """Return the medians of runs and tasks, and the median ratio of paired runs."""
     figures = {}
     for dag_id, label in ((EMPTY, "empty"), (OURS, "ours")):
         for name in runs[0][dag_id]:
@@ -149,7 +149,7 @@ def _figures_of_quiet_hours(runs: list[dict[str, dict[str, float]]]) -> dict[str
 
 
 def _backfill(demo: Demo, dag_id: str, hours: list[datetime]) -> float:
-    """Backfill the hours, one run at a time; return the seconds from the first run's start to the last one's end."""
+    """Backfill the hours, one run at a time; return the seconds from the first start to the last end."""
     demo.api.backfill(dag_id, hours)
     wait_for(
         f"the backfill of {dag_id}",
@@ -191,7 +191,7 @@ def _check_orders(demo: Demo) -> None:
     taken = answer.json()["rees46"]
     expected = HOURS * ORDERS_AN_HOUR
     if (taken["orders"], taken["accepted"]) != (expected, expected):
-        raise RuntimeError(f"The sandbox has taken {taken}, and should have {expected} orders, each once")
+        raise RuntimeError(f"The sandbox has taken {taken}; it should have taken {expected} orders, each once")
 
 
 def _seconds(entry: dict[str, Any]) -> float:

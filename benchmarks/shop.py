@@ -1,4 +1,4 @@
-"""A shop for one comparison: its orders, and the ledger beside them, in a database of its own."""
+"""A shop for one comparison: its own database holds its orders and the ledger."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ SQL = Path(__file__).with_name("sql")
 
 
 class Shop:
-    """Orders that were changed in one hour.
+    """Orders that changed in one hour.
 
     Args:
-        dsn: of the database.
+        dsn: address of the database.
     """
 
     def __init__(self, dsn: str) -> None:
@@ -34,10 +34,10 @@ class Shop:
     @classmethod
     @contextmanager
     def create(cls, uri: Callable[[str], str]) -> Iterator[Shop]:
-        """Give a shop with a ledger that holds nothing; its database goes in the end.
+        """Yield a shop with an empty ledger; drop its database afterwards.
 
         Args:
-            uri: gives the address of a server's database of a name.
+            uri: returns the address of a database of the server, by name.
         """
         name = f"bench_{uuid4().hex}"
         with psycopg.connect(uri("postgres"), autocommit=True) as server:
@@ -50,7 +50,7 @@ class Shop:
                 server.execute(f"drop database {name} with (force)")
 
     def fill(self, orders: int, *, items: bool = False) -> None:
-        """Make the tables anew, so that none of the orders was seen before."""
+        """Create the tables again, so that all orders are new."""
         self._execute("orders_table")
         self.add(1, orders)
         if items:
@@ -60,31 +60,31 @@ class Shop:
         self.calm()
 
     def add(self, first: int, orders: int) -> None:
-        """Add so many orders, whose ids go up from this number."""
+        """Add this number of orders, with ids that start at `first`."""
         self._execute("orders_fill", first=first, count=orders)
 
     def replace(self, first: int, orders: int) -> None:
-        """Put other orders in the place of those that are there: to the same destination, as the table is the same."""
+        """Replace the orders by others; the table stays, and so does the destination."""
         self._sql("truncate bench_orders")
         self.add(first, orders)
         self.calm()
 
     def change(self) -> int:
-        """Change one order in a hundred; return how many."""
+        """Change one order in a hundred; return the number of changes."""
         changed = self._execute("change")
         self.calm()
         return changed
 
     def add_second_changes(self) -> int:
-        """Give some orders a second change within the hour; return how many."""
+        """Give some orders a second change within the hour; return their number."""
         added = self._execute("second_changes")
         self.calm()
         return added
 
     def fill_ledger(self, first: int, orders: int) -> None:
-        """Let the ledger hold orders that were sent long ago to the destination of the present table.
+        """Fill the ledger with orders that were sent long ago to the present table's destination.
 
-        The primary key is made after, which takes a fraction of the time.
+        The primary key is created afterwards, which takes a fraction of the time.
         """
         with self.engine.connect() as connection:
             number = connection.scalar(sa.text("select 'bench_orders'::regclass::oid"))
@@ -97,7 +97,7 @@ class Shop:
         self.calm()
 
     def empty_ledger(self) -> None:
-        """Forget all that was sent."""
+        """Delete all attempts."""
         self._sql("truncate attempts, batches")
 
     def write_csv(self, file: Path) -> None:
@@ -110,7 +110,7 @@ class Shop:
                     output.write(block)
 
     def calm(self) -> None:
-        """Let the server do now what it would else do while a contender is on the clock."""
+        """Let the server do its housekeeping now, and not while a contender is timed."""
         self._sql("vacuum analyze")
         self._sql("checkpoint")
 
@@ -118,7 +118,7 @@ class Shop:
         return self._sql((SQL / f"{name}.sql").read_text(), **values)
 
     def _sql(self, script: str, **values: Any) -> int:
-        """Run statements; return how many rows the last of them has changed."""
+        """Run statements; return the number of rows that the last one has changed."""
         with self.engine.connect() as connection:
             for statement in script.split(";\n"):
                 changed = connection.execute(sa.text(statement), values).rowcount

@@ -1,9 +1,13 @@
-"""A service that takes all it gets, at once: what every contender sends to.
+"""The sink: a service that accepts every request at once. All contenders send to it.
 
-`python -m benchmarks.sink --port 9000 [--latency-ms 50]`. A JSON body holds orders as REES46's and Yespo's do, a form
-one order, as JustClick's does, whose answer is signed with SECRET of end_to_end.py. GET /stats tells what came since it
-was asked last: `requests`, and the seconds between the first and the last of them (`span_s`); `orders`, and how many of
-them were `different` ones; `late`, those that came after a newer change of their own.
+Start it with `python -m benchmarks.sink --port 9000 [--latency-ms 50]`. A JSON body holds orders in the form of REES46
+or Yespo. A form holds one order for JustClick, and its answer is signed with SECRET of end_to_end.py. GET /stats counts
+since the last GET:
+
+- `requests`, and `span_s`, the seconds between the first and the last of them.
+- `orders`: all of them.
+- `different`: orders without repetitions.
+- `late`: orders that came after a newer change of the same order.
 """
 
 from __future__ import annotations
@@ -30,10 +34,10 @@ ORDER_ID = re.compile(rb'"(?:id|externalOrderId)": ?"([^"]*)"')
 
 
 class Sink:
-    """The ASGI application. It keeps bodies' ids alone, and counts them when it is asked: that is off the clock.
+    """The ASGI application. It stores only ids and forms, and counts them later, when no contender is timed.
 
     Args:
-        latency_s: how long an answer is held back.
+        latency_s: delay of each answer.
     """
 
     def __init__(self, latency_s: float) -> None:
@@ -76,7 +80,7 @@ class Sink:
         late = 0
         for form in self._forms:
             bill = parse_qs(form.decode())
-            if "date" in bill:  # JustClick takes one of some statuses alone
+            if "date" in bill:  # only some statuses have one
                 (number,), changed_at = bill["bill_id"], int(bill["date"][0])
                 late += changed_at < newest.get(number, 0)
                 newest[number] = changed_at

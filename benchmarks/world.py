@@ -1,4 +1,4 @@
-"""What the contenders meet, in one folder: a PostgreSQL server with its defaults, and a sink; and how they are run."""
+"""The surroundings of the contenders, in one folder: a PostgreSQL server with its defaults, and a sink."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ START_TIMEOUT_S = 30
 RUN_TIMEOUT_S = 1800
 PEERS_PYTHON = ROOT / ".venv-peers" / "bin" / "python"
 
-# A contender that uses bytecode, as every installation does, and tells nobody of its runs.
+# A contender uses cached bytecode, as in every installation, and sends no telemetry.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"} | {
     "RUNTIME__DLTHUB_TELEMETRY": "false",
     "DO_NOT_TRACK": "1",
@@ -37,7 +37,7 @@ ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYT
 
 
 class BenchmarkError(Exception):
-    """A contender, or what it needs, has failed: its text says which and how."""
+    """A contender, or a server that it needs, has failed; the message names it and the failure."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +45,10 @@ class Ran:
     """One run of a process.
 
     Args:
-        seconds: of the whole process.
-        peak_mb: of its memory.
-        figures: what it has printed as its last line, as JSON; empty if it has printed none.
-        received: what the sink has counted meanwhile.
+        seconds: time of the whole process.
+        peak_mb: peak of its memory.
+        figures: the JSON of its last line; empty if that line is no JSON object.
+        received: the sink's counts for this run.
     """
 
     seconds: float
@@ -57,12 +57,12 @@ class Ran:
     received: dict[str, float] = field(default_factory=dict)
 
     def sent_once(self, orders: int) -> bool:
-        """Tell whether the sink has received so many orders, each once."""
+        """Whether the sink has received this number of orders, each once."""
         return self.received["orders"] == self.received["different"] == orders
 
 
 class World:
-    """A running server and sinks, each on a port of its own."""
+    """A running server and sinks, each on its own port."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -70,7 +70,7 @@ class World:
         self._processes = Processes(folder / "processes.json", folder / "logs")
 
     def start(self) -> None:
-        """Start the server anew: of what was there before nothing is left, even if it runs as its owner was killed."""
+        """Stop a server that a killed benchmark has left, empty the folder, and start a new server."""
         self._processes.stop_leftovers()
         self.postgres.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -78,7 +78,7 @@ class World:
         self.postgres.start()
 
     def stop(self) -> None:
-        """End all that was started."""
+        """End all processes."""
         self._processes.stop()
         self.postgres.stop()
 
@@ -93,7 +93,7 @@ class World:
 
     @contextmanager
     def new_shop(self) -> Iterator[Shop]:
-        """Give a shop with a database of its own, that goes in the end."""
+        """Yield a shop with its own database; drop it afterwards."""
         with Shop.create(self.postgres.uri) as shop:
             yield shop
 
@@ -101,20 +101,20 @@ class World:
         """Run one hour of ours.
 
         Args:
-            shop: whose hour.
-            url: of a sink.
-            provider: whose client sends.
-            orders: that it must read.
-            sent: how many of them it must send, once; by default all.
+            shop: with the orders.
+            url: address of a sink.
+            provider: of the destination.
+            orders: the number that the run must read.
+            sent: the number that the run must send, each once; by default all.
 
         Raises:
-            BenchmarkError: it has not.
+            BenchmarkError: the run has sent other numbers.
         """
         environment = {"DSN": shop.dsn, "URL": url, "PROVIDER": provider, "ORDERS": str(orders)}
         ran = self._watched(f"ours to {provider}", [sys.executable, "-m", "benchmarks.end_to_end"], environment, url)
         sent = orders if sent is None else sent
         if not ran.sent_once(sent) or ran.figures["accepted"] != sent:
-            raise BenchmarkError(f"Of {sent} orders to send, ours says {ran.figures}, and the sink {ran.received}")
+            raise BenchmarkError(f"Ours must send {sent} orders: it counts {ran.figures}, and the sink {ran.received}")
         return ran
 
     def paced(self, shop: Shop, url: str, orders: int, workers: int, pace: float) -> dict[str, float]:
@@ -147,7 +147,7 @@ class World:
         return received
 
     def peer(self, name: str, shop: Shop, url: str) -> Ran:
-        """Run one of peers.py, in a folder of its own."""
+        """Run one peer of peers.py in its own folder."""
         with tempfile.TemporaryDirectory(dir=self.folder) as temporary:
             environment = {"DSN": shop.dsn, "URL": url, "TMP": temporary}
             return self._watched(name, [str(PEERS_PYTHON), "-P", "benchmarks/peers.py", name], environment, url)
@@ -158,15 +158,15 @@ class World:
         return replace(ran, received=_stats(url))
 
     def run(self, name: str, command: Sequence[str], environment: dict[str, str]) -> Ran:
-        """Run a process to its end, on the clock.
+        """Run a process to its end and time it.
 
         Args:
-            name: for the one who waits.
-            command: runs in the project's folder.
-            environment: on top of ENVIRONMENT.
+            name: of the contender, for messages.
+            command: to run in the project's folder.
+            environment: variables that override those of ENVIRONMENT.
 
         Raises:
-            BenchmarkError: it has failed, with the end of what it has said.
+            BenchmarkError: the process failed; the message shows the end of its errors.
         """
         with tempfile.TemporaryFile("w+", dir=self.folder) as errors:
             started = time.monotonic()
@@ -176,8 +176,8 @@ class World:
             overdue = Timer(RUN_TIMEOUT_S, process.kill)
             overdue.start()
             try:
-                said = process.stdout.read().splitlines() if process.stdout else []
-                # Popen itself would not tell how much memory it took.
+                lines = process.stdout.read().splitlines() if process.stdout else []
+                # Popen itself does not report the memory of the process.
                 _, status, usage = os.wait4(process.pid, 0)
                 process.returncode = os.waitstatus_to_exitcode(status)
             finally:
@@ -191,13 +191,13 @@ class World:
                 raise BenchmarkError(f"{name} has ended with {process.returncode}:\n{errors.read()[-2000:]}")
         peak_mb = usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
         print(f"    {name}: {seconds:.2f} s, {peak_mb:.0f} MB", file=sys.stderr, flush=True)
-        last = said[-1] if said else ""
+        last = lines[-1] if lines else ""
         return Ran(seconds, peak_mb, json.loads(last) if last.startswith("{") else {})
 
 
 @contextmanager
 def open_world(folder: Path) -> Iterator[World]:
-    """Give a world in `folder`, which is emptied; all of it ends after."""
+    """Empty `folder` and yield a world in it; stop its servers afterwards."""
     world = World(folder)
     try:
         world.start()

@@ -1,1 +1,1 @@
-"""`make chaos`: the promise of the ledger, under faults and kills; `verdict.py` judges it from outside."""
+"""`make chaos` tests the ledger's promise under faults and kills; `verdict.py` judges the result from outside."""

@@ -1,4 +1,4 @@
-"""`python -m chaos`: the storm, the verdict, the decisions about what is held, and the verdict again."""
+"""`python -m chaos`: a storm of faults, a verdict, the decisions about held orders, and a second verdict."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ HOUR = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class Size:
-    """How much there is to do.
+    """The amount of work.
 
     Args:
-        orders: of the services that take many orders a request.
-        singles: how many of them go to the services too that take one order a request.
-        hours: the shop's; the first half is backfilled from its end to its beginning, the second comes hour by hour.
-        kill_every_s: how long until the next SIGKILL, on average.
-        kills: fewer prove too little; up to twice as many are sent.
+        orders: for the services that take many orders a request.
+        singles: how many of the orders also go to the services that take one order a request.
+        hours: of the shop; backfills load the first half, last hour first, and hourly runs load the second half.
+        kill_every_s: average time between two SIGKILLs.
+        kills: the fewest SIGKILLs that prove enough; up to twice as many are sent.
     """
 
     orders: int
@@ -59,9 +59,11 @@ SHORT = Size(orders=6000, singles=300, hours=14, kill_every_s=1, kills=5)
 def main() -> int:
     """Return 0 if the promise holds, else 1."""
     parser = argparse.ArgumentParser(prog="python -m chaos", description=__doc__)
-    parser.add_argument("--seed", type=int, default=None, help="of the orders and the faults; by default any")
-    parser.add_argument("--short", action="store_true", help="the form of one minute")
-    parser.add_argument("--folder", type=Path, default=ROOT / ".local" / "chaos", help="is emptied first")
+    parser.add_argument("--seed", type=int, default=None, help="seed of the orders and the faults; random by default")
+    parser.add_argument("--short", action="store_true", help="take one minute only")
+    parser.add_argument(
+        "--folder", type=Path, default=ROOT / ".local" / "chaos", help="folder of the proof, which is emptied first"
+    )
     options = parser.parse_args()
     seed = random.randrange(100_000) if options.seed is None else options.seed
     with open_world(options.folder.resolve()) as world:
@@ -76,7 +78,7 @@ def main() -> int:
 
 
 def prove(world: World, size: Size, seed: int) -> int:
-    """Let the storm pass, judge, decide about what is held, send that, judge again, and print it all."""
+    """Run the storm, judge, decide about held orders, send them, judge again, and print the result."""
     dice = random.Random(seed)
     started = time.monotonic()
     changes = shop.fill(world.source, size.orders, size.singles, size.hours, dice)
@@ -86,20 +88,20 @@ def prove(world: World, size: Size, seed: int) -> int:
     world.admin("POST", "faults", faults(seed))
     lanes = [Lane(world, runs(name, size.hours)) for name in PROVIDERS for runs in (backfill, hourly)]
     drive(lanes, dice, kills=2 * size.kills, kill_every_s=size.kill_every_s)
-    struck = sum(fault["fired"] for fault in world.admin("GET", "faults")["faults"])
+    faults_fired = sum(fault["fired"] for fault in world.admin("GET", "faults")["faults"])
     finished = [run for lane in lanes for run in lane.finished]
     report = write_report(world, finished)
-    stormy = judge(world.source, world.sandbox, report)
+    after_storm = judge(world.source, world.sandbox, report)
 
     world.admin("DELETE", "faults")
     decided = decide_all(world, json.loads(report.read_text())["held"])
-    after = [Lane(world, whole(name, size.hours)) for name in PROVIDERS]
-    drive(after, dice)
-    report = write_report(world, [*finished, *(run for lane in after for run in lane.finished)])
-    calm = judge(world.source, world.sandbox, report)
-    for judgement in calm:
+    final_lanes = [Lane(world, whole(name, size.hours)) for name in PROVIDERS]
+    drive(final_lanes, dice)
+    report = write_report(world, [*finished, *(run for lane in final_lanes for run in lane.finished)])
+    after_decisions = judge(world.source, world.sandbox, report)
+    for judgement in after_decisions:
         if judgement.held:
-            judgement.differences.append(f"{judgement.service}: {judgement.held} orders are held after all")
+            judgement.differences.append(f"{judgement.service}: {judgement.held} orders are still held")
 
     killed = sum(lane.killed for lane in lanes)
     figures = {
@@ -108,22 +110,22 @@ def prove(world: World, size: Size, seed: int) -> int:
         "changes": changes,
         "tries": sum(lane.tries for lane in lanes),
         "killed": killed,
-        "faults": struck,
+        "faults": faults_fired,
         "decided": decided,
     }
-    few = [f"Only {killed} senders were killed, and it takes {size.kills}"] if killed < size.kills else []
-    return tell(figures, {"storm": stormy, "decided": calm}, few)
+    too_few = [f"Only {killed} senders were killed; the proof takes {size.kills}"] if killed < size.kills else []
+    return print_result(figures, {"storm": after_storm, "decided": after_decisions}, too_few)
 
 
 def backfill(destination: str, hours: int) -> Iterator[Run]:
-    """Yield the runs of the first half of the hours, the last of them first."""
+    """Yield the runs of the first half of the hours, last hour first."""
     for hour in reversed(range(hours // 2)):
         start = shop.FIRST_HOUR + hour * HOUR
         yield Run(destination, f"backfill-{hour:03d}", Window(start, start + HOUR))
 
 
 def hourly(destination: str, hours: int) -> Iterator[Run]:
-    """Yield the runs of the second half, one after the other; each looks back an hour."""
+    """Yield the runs of the second half of the hours, in order; each looks back an hour."""
     for hour in range(hours // 2, hours):
         start = shop.FIRST_HOUR + hour * HOUR
         yield Run(destination, f"hourly-{hour:03d}", Window(start - HOUR, start + HOUR))
@@ -134,10 +136,16 @@ def whole(destination: str, hours: int) -> Iterator[Run]:
     yield Run(destination, "manual", Window(shop.FIRST_HOUR, shop.FIRST_HOUR + hours * HOUR))
 
 
-def tell(figures: dict[str, int], phases: dict[str, list[Judgement]], few: list[str]) -> int:
-    """Print the table, the differences, and all of it as one line of JSON; return the exit code."""
+def print_result(figures: dict[str, int], phases: dict[str, list[Judgement]], too_few: list[str]) -> int:
+    """Print the table and the differences, then all of it as one line of JSON; return the exit code.
+
+    Args:
+        figures: of the whole proof.
+        phases: phase -> its judgements.
+        too_few: a difference if too few senders were killed, else nothing.
+    """
     rows = [{"after": phase, **asdict(judgement)} for phase, found in phases.items() for judgement in found]
-    differences = [*few, *(difference for row in rows for difference in row["differences"])]
+    differences = [*too_few, *(difference for row in rows for difference in row["differences"])]
     print(tabulate([row | {"differences": len(row["differences"])} for row in rows], headers="keys"))
     print(", ".join(f"{name} {number}" for name, number in figures.items()))
     for difference in differences[:DIFFERENCES_SHOWN]:

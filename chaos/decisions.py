@@ -1,4 +1,4 @@
-"""Plays the person who decides about held orders: looks each up at the service, and says accept or resend."""
+"""Plays the person who decides about held orders: looks up each order at the service, then accepts or resends it."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from chaos import verdict
 from chaos.world import World
 from include.order_sync.ledger import quarantine
 
-WHO = "chaos"
+DECIDED_BY = "chaos"
 
 
 def decide_all(world: World, held: dict[str, dict[str, str]]) -> int:
-    """Decide about all that is held: accept what the service shows, else resend; return how many orders.
+    """Accept each held order whose code the service shows, resend the others; return how many orders were held.
 
     Args:
-        world: where.
-        held: destination -> order id -> the code that is held.
+        world: with the service and the ledger.
+        held: destination -> order id -> the held code.
     """
     for destination, orders in held.items():
         taken = verdict.taken_by(world.sandbox, destination)
@@ -31,4 +31,4 @@ def decide_all(world: World, held: dict[str, dict[str, str]]) -> int:
 def _decide(world: World, destination: str, order_ids: list[str], decision: Literal["accept", "resend"]) -> None:
     if order_ids:
         with psycopg.connect(world.ledger) as connection, connection.cursor() as cursor:
-            quarantine.decide(cursor, destination, decision, WHO, order_ids=order_ids)
+            quarantine.decide(cursor, destination, decision, DECIDED_BY, order_ids=order_ids)

@@ -1,4 +1,4 @@
-"""Plays Airflow: lanes of runs, each task's try a process; what ends with TRY_AGAIN, or is killed, is tried again."""
+"""Plays Airflow: it runs each try of a task in a process, and retries one that ends with TRY_AGAIN or is killed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 
-# The tasks would each import these on first use; they are forked from here.
+# Each task would import these on first use. Tasks are forked from this process, so it imports them once.
 import pyarrow.dataset  # noqa: F401
 import upath.implementations.local  # noqa: F401
 
@@ -18,29 +18,29 @@ import include.order_sync.columns.json_text  # noqa: F401
 from chaos.sender import STOPPED, TASKS, TRY_AGAIN, Run, perform
 from chaos.world import World
 
-# Airflow would wait a minute and longer; what counts here is that there is a pause in which others run.
+# Airflow would wait a minute or longer. Here any pause in which other lanes run is enough.
 PAUSE_S = 0.1
 TICK_S = 0.05
 TRIES = 31
 
-# Forked, as Airflow forks its tasks: a process that starts from nothing spends its time on imports.
+# Forked, as Airflow forks its tasks: a spawned process would spend its time on imports.
 _processes = multiprocessing.get_context("fork")
 
 
 class ChaosError(Exception):
-    """A run that no fault explains has failed."""
+    """A run has failed, and no fault explains it."""
 
 
 @dataclass
 class Lane:
-    """Runs that go one after the other, as the hourly runs of a DAG or the runs of a backfill.
+    """Runs that follow one another, like the hourly runs of a DAG or the runs of a backfill.
 
     Args:
-        world: where.
-        runs: what is still to come.
-        finished: the runs that have ended, and whether all was well.
+        world: of the runs.
+        runs: that are still to start.
+        finished: the runs that have ended.
         tries: how many processes were started.
-        killed: how many of them SIGKILL has ended.
+        killed: how many of them were ended by SIGKILL.
     """
 
     world: World
@@ -54,8 +54,8 @@ class Lane:
     _try_number: int = 0
     _not_before: float = 0
 
-    def go_on(self) -> bool:
-        """Note how a process has ended, and start the next; False when there is nothing left to do."""
+    def advance(self) -> bool:
+        """Note the end of a process and start the next one; return False when nothing is left to do."""
         if self.process is not None:
             if self.process.is_alive():
                 return True
@@ -86,7 +86,7 @@ class Lane:
         if code != 0 and (code, task) != (STOPPED, "load"):
             raise ChaosError(
                 f"The {task} of {self._run.destination} {self._run.name} ended with exit code {code} at try "
-                f"{self._try_number}: see above, and {self.world.folder}/logs/sender.log for what came before"
+                f"{self._try_number}: see the traceback above, and earlier tries in {self.world.folder}/logs/sender.log"
             )
         self._to_do = [] if code == STOPPED else self._to_do[1:]
         self._try_number = 0
@@ -99,15 +99,15 @@ def drive(lanes: Iterable[Lane], dice: random.Random, *, kills: int = 0, kill_ev
     """Run all lanes side by side to their ends.
 
     Args:
-        lanes: what to run.
-        dice: choose when to kill, and which process.
-        kills: how many times to send SIGKILL at most; who has ended just before is not killed by it.
-        kill_every_s: how long, on average, until the next one.
+        lanes: to run.
+        dice: choose the time of a kill, and its process.
+        kills: the most SIGKILLs to send; a process that ends just before its SIGKILL does not count as killed.
+        kill_every_s: average time between two SIGKILLs.
     """
     lanes = list(lanes)
     next_kill = time.monotonic() + kill_every_s
     try:
-        while sum(lane.go_on() for lane in lanes):
+        while sum(lane.advance() for lane in lanes):
             running = [lane.process for lane in lanes if lane.process is not None]
             wait([process.sentinel for process in running], TICK_S)
             if kills and running and time.monotonic() >= next_kill:

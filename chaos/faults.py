@@ -1,4 +1,4 @@
-"""Which faults the sandbox commits, and how often."""
+"""The faults that the sandbox commits, and their frequency."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SLOW: tuple[dict[str, Any], ...] = (
 
 
 def faults(seed: int) -> list[dict[str, Any]]:
-    """Return the faults as the sandbox's admin takes them; equal seeds throw equal dice."""
+    """Return the faults in the form of the sandbox's admin; equal seeds give equal faults."""
     made = []
     for name, service in SERVICES.items():
         for group, share in zip((BEFORE, IN_DOUBT, SLOW), _shares(service), strict=True):
@@ -36,15 +36,15 @@ def faults(seed: int) -> list[dict[str, Any]]:
 
 
 def _shares(service: Service) -> tuple[float, float, float]:
-    """Return how often each fault of BEFORE, IN_DOUBT and SLOW strikes."""
-    if service.max_orders == 1:  # as many requests as orders
+    """Return the probabilities of each fault of BEFORE, IN_DOUBT and SLOW."""
+    if service.max_orders == 1:  # each order is a request, so there are many
         return 0.002, 0.001, 0.01
     # Where no code may be repeated, each send in doubt holds a whole batch.
     return 0.05, 0.03 if service.repeatable_codes else 0.02, 0.3
 
 
 def _fits(service: Service, fault: dict[str, Any]) -> bool:
-    """Whether the service's contract leaves the sender a way to tell what has happened."""
+    """Whether the sender can recognise the fault's outcome by the service's contract."""
     if fault["when"] == "after":
         return fault.get("status") not in service.not_taken
-    return fault["kind"] != "garbage" or service.body_tells
+    return fault["kind"] != "garbage" or service.body_confirms

@@ -1,4 +1,4 @@
-"""What the sender itself says: the figures of its runs, what is held, what was in doubt and sent again; as JSON."""
+"""The sender's own report, as JSON: the figures of its runs, the held orders, and repeated sends in doubt."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HELD = """
     select d.name, o.order_id, o.code from orders_in_doubt o join destinations d on d.id = o.destination_id
     where o.held order by 1, 2
 """
-# How often an order was in doubt with a code that is sent again by rule, and was then sent again with that code.
+# How often an order was in doubt with a code that may be repeated by rule, and a later attempt had the same code.
 SENT_AGAIN = """
     select d.name, a.order_id, a.code, count(*)
     from attempts a
@@ -31,10 +31,12 @@ SENT_AGAIN = """
 
 
 def write_report(world: World, runs: Iterable[Run]) -> Path:
-    """Write the report and return where it is.
+    """Write the report and return its path.
 
-    Its keys: `runs`, each with destination, start, end and figures; `held`, destination -> order id -> code;
-    `sent_again`, destination -> order id -> code -> how often.
+    Its keys:
+    - `runs`: for each run its destination, name, start, end and figures.
+    - `held`: destination -> order id -> code.
+    - `sent_again`: destination -> order id -> code -> how often.
     """
     with psycopg.connect(world.ledger) as connection:
         held: dict[str, dict[str, str]] = {}
@@ -45,12 +47,12 @@ def write_report(world: World, runs: Iterable[Run]) -> Path:
             sent_again.setdefault(destination, {}).setdefault(order_id, {})[code] = times
     path = world.folder / "report.json"
     path.write_text(
-        json.dumps({"runs": [_told(world, run) for run in runs], "held": held, "sent_again": sent_again}, indent=1)
+        json.dumps({"runs": [_run_entry(world, run) for run in runs], "held": held, "sent_again": sent_again}, indent=1)
     )
     return path
 
 
-def _told(world: World, run: Run) -> dict[str, object]:
+def _run_entry(world: World, run: Run) -> dict[str, object]:
     figures: dict[str, int] = {}
     for task in TASKS:
         figures |= pull(world, run, task)

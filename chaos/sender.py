@@ -1,4 +1,4 @@
-"""What a run's three tasks do, with the functions of include/ called as the operators of plugins/ call them."""
+"""The three tasks of a run; they call the functions of include/ as the operators of plugins/ do."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from sandbox.registry import SERVICES
 
 log = logging.getLogger(__name__)
 
-# Exit codes of a task's process, for what OrderSyncRetryPolicy makes of the errors.
+# Exit codes of a task's process. They stand for the decisions of OrderSyncRetryPolicy.
 TRY_AGAIN, STOPPED = 75, 76
 
 STATUSES = {
@@ -54,9 +54,9 @@ class Run:
     """One run of a destination.
 
     Args:
-        destination: its name, which is its provider's.
-        name: unlike that of any other run of the destination.
-        window: what it reads.
+        destination: its name, which is also its provider's name.
+        name: unique among the runs of the destination.
+        window: the time that the run reads.
     """
 
     destination: str
@@ -65,12 +65,12 @@ class Run:
 
     @property
     def folder(self) -> Path:
-        """Where its staged parts lie, below the world's folder."""
+        """The run folder, below the world's folder."""
         return Path("staging") / self.destination / self.name
 
 
 def configured(name: str) -> tuple[Destination, SqlSource]:
-    """Return a destination and its source, as a configuration file would give them."""
+    """Return a destination and its source, as read from a configuration file."""
     query = Path(__file__).with_name("singles.sql" if PROVIDERS[name].max_orders == 1 else "orders.sql")
     source = SqlSource.model_validate(
         {"name": "changes", "type": "sql", "connection": "chaos", "query": query, "timezone": "UTC"}
@@ -101,7 +101,7 @@ def transform(world: World, run: Run, _try_number: int) -> None:
 
 
 def load(world: World, run: Run, try_number: int) -> None:
-    """Send what is ready. Staged parts stay: the driver may kill this process after its last line as well."""
+    """Send the ready orders. The run folder stays: a kill can still follow the last line, and then a retry needs it."""
     before = pull(world, run, "transform")
     if before["orders"] == before["rejected"] + before["not_for_provider"]:
         _push(world, run, "load", dict.fromkeys(OUTCOMES, 0) | {"rejected": before["rejected"]})
@@ -138,7 +138,7 @@ TASKS: dict[str, Callable[[World, Run, int], None]] = {
 
 
 def perform(world: World, run: Run, task: str, try_number: int) -> None:
-    """Do one try of a task, in a process of its own, which ends with TRY_AGAIN, STOPPED or 0."""
+    """Do one try of a task. Its process ends with the exit code TRY_AGAIN, STOPPED or 0."""
     try:
         TASKS[task](world, run, try_number)
     except TryAgainError as error:
@@ -150,7 +150,7 @@ def perform(world: World, run: Run, task: str, try_number: int) -> None:
 
 
 def pull(world: World, run: Run, task: str) -> dict[str, int]:
-    """Return the figures that a task of the run has left; they stand where Airflow has its XComs."""
+    """Return the figures that a task of the run has stored. A file stands for Airflow's XCom."""
     figures: dict[str, int] = json.loads((world.folder / run.folder).with_suffix(f".{task}").read_text())
     return figures
 
@@ -158,12 +158,12 @@ def pull(world: World, run: Run, task: str) -> dict[str, int]:
 def _push(world: World, run: Run, task: str, figures: dict[str, int]) -> None:
     path = (world.folder / run.folder).with_suffix(f".{task}")
     path.parent.mkdir(parents=True, exist_ok=True)
-    half = path.with_suffix(f".{task}-{os.getpid()}")
-    half.write_text(json.dumps(figures))
-    half.replace(path)
+    temporary = path.with_suffix(f".{task}-{os.getpid()}")
+    temporary.write_text(json.dumps(figures))
+    temporary.replace(path)
 
 
 def _engine(address: str) -> sa.Engine:
-    """Return an engine whose sessions can be told by this process's id."""
+    """Return an engine whose sessions carry this process's id in their name."""
     url = sa.make_url(address).set(drivername="postgresql+psycopg")
     return sa.create_engine(url, connect_args={"application_name": f"sender {os.getpid()}"})

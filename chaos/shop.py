@@ -1,4 +1,4 @@
-"""The source: one PostgreSQL table of order changes, over some days."""
+"""The source: one PostgreSQL table with the order changes of some days."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import psycopg
 FIRST_HOUR = datetime(2026, 1, 5, tzinfo=UTC)
 FIRST_ORDER = 100_000
 
-# No way leads back to a status whose code a service has had: so a code taken twice is a change taken twice.
-WAYS = (
+# No path returns to a code that a service already has. So a code taken twice is a change taken twice.
+PATHS = (
     ("new", "paid", "packing", "shipped", "delivered"),
     ("new", "paid", "shipped", "returned"),
     ("new", "paid", "packing", "shipped", "delivered", "returned"),
@@ -24,14 +24,14 @@ Change = tuple[str, bool, str, datetime]
 
 
 def fill(address: str, orders: int, singles: int, hours: int, dice: random.Random) -> int:
-    """Create and fill the table; return how many changes it has.
+    """Create and fill the table; return the number of its changes.
 
     Args:
         address: of the database.
-        orders: how many.
-        singles: how many of them the services know too that take one order a request.
-        hours: over how many hours, from FIRST_HOUR on.
-        dice: what chance throws.
+        orders: their number.
+        singles: how many of them also go to the services that take one order a request.
+        hours: the number of hours that the changes cover, from FIRST_HOUR on.
+        dice: choose paths and times.
     """
     with psycopg.connect(address) as connection:
         connection.execute(
@@ -49,9 +49,9 @@ def fill(address: str, orders: int, singles: int, hours: int, dice: random.Rando
 
 
 def _changes(order_id: str, single: bool, hours: int, dice: random.Random) -> Iterator[Change]:
-    """Yield an order's changes that fall into the hours; some rows are written again with nothing new in them."""
+    """Yield an order's changes within the hours; some statuses come twice in a row."""
     at = FIRST_HOUR + timedelta(hours=dice.uniform(0, hours))
-    for status in dice.choice(WAYS):
+    for status in dice.choice(PATHS):
         for _ in range(1 + (dice.random() < 0.1)):
             if at >= FIRST_HOUR + timedelta(hours=hours):
                 return
@@ -60,7 +60,7 @@ def _changes(order_id: str, single: bool, hours: int, dice: random.Random) -> It
 
 
 def _pause(dice: random.Random, hours: int) -> timedelta:
-    """Return how long an order rests: not at all, less than an hour, or a good part of all the hours."""
+    """Return the time between two changes: none, less than an hour, or a good part of all hours."""
     kind = dice.random()
     if kind < 0.03:
         return timedelta(0)

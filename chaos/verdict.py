@@ -1,7 +1,7 @@
-"""The verdict: reads the source's table, the sandbox's admin and the sender's report, and nothing of include/.
+"""The verdict: it reads the source's table, the sandbox's admin and the sender's report, and imports nothing of ours.
 
-What each service must show is no table of the sender's: the sandbox says it, whose modules are written anew from the
-services' documentation. So a mistake in the sender's own tables shows as a difference.
+The codes that each service must show come from the sandbox, and not from the sender's own tables. The sandbox follows
+the services' documentation, so a mistake in the sender's tables shows as a difference.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 import psycopg
 import requests
 
-# The shop's word -> the status that it means, where the two differ.
+# Status label of the shop -> its status, where the two differ.
 MEANINGS = {"new": "created", "packing": "in_progress"}
 
 ROWS = ("orders", "superseded", "skipped")
@@ -31,36 +31,36 @@ Codes = Mapping[str, Sequence[Code]]
 
 @dataclass(frozen=True)
 class Facts:
-    """What the sandbox says of a service.
+    """The facts of a service, as the sandbox shows them.
 
     Args:
-        max_orders: of one request.
-        codes: status -> its code; a status that is absent is not for this service.
-        repeatable_codes: may be sent again while they are in doubt: they set a state, and mail nobody.
+        max_orders: the most orders in one request.
+        codes: status -> its code; an absent status is not for this service.
+        repeatable_codes: may be sent again when they are in doubt: they set a state and mail nobody.
     """
 
     max_orders: int
     codes: Mapping[str, Code]
     repeatable_codes: Collection[Code]
 
-    def code(self, word: str) -> Code | None:
-        """Return the code of the shop's word for a status, or None if it is not for this service."""
-        return self.codes.get(MEANINGS.get(word, word))
+    def code(self, status_label: str) -> Code | None:
+        """Return the code of a status label, or None if its status is not for this service."""
+        return self.codes.get(MEANINGS.get(status_label, status_label))
 
 
 @dataclass
 class Judgement:
-    """What was found at one service.
+    """The findings at one service.
 
     Args:
         service: its name.
-        orders: how many it must know.
-        requests: how many it was asked.
+        orders: how many orders it must know.
+        requests: how many requests it received.
         taken: how many changes it took.
         held: how many orders the sender lists as held.
-        sent_again: how many repetitions are listed as in doubt and sent again by rule, and were taken.
-        runs: of the sender.
-        differences: what does not hold, with the order's number.
+        sent_again: how many repetitions it took.
+        runs: the number of the sender's runs.
+        differences: the breaches of the promise, each with its order's number.
     """
 
     service: str
@@ -74,41 +74,41 @@ class Judgement:
 
 
 def judge(source: str, sandbox: str, report: Path) -> list[Judgement]:
-    """Return what was found at each service.
+    """Return a judgement for each service.
 
     Args:
         source: address of the source's database.
         sandbox: address of the sandbox.
-        report: the sender's.
+        report: path of the sender's report.
     """
     with psycopg.connect(source) as connection:
         query = "select order_id, single, status, changed_at from order_changes order by changed_at, id"
         changes: Changes = connection.execute(query).fetchall()
-    said = json.loads(report.read_text())
+    reported = json.loads(report.read_text())
     stats = requests.get(f"{sandbox}/__admin/stats", timeout=60).json()
     services = requests.get(f"{sandbox}/__admin/services", timeout=60).json()
-    found = []
-    for service, known in services.items():
-        facts = Facts(**known)
-        its = [change for change in changes if change[1] or facts.max_orders > 1]
+    judgements = []
+    for service, shown_facts in services.items():
+        facts = Facts(**shown_facts)
+        service_changes = [change for change in changes if change[1] or facts.max_orders > 1]
         judgement = judge_orders(
             service,
             facts,
-            its,
+            service_changes,
             taken_by(sandbox, service),
-            said["held"].get(service, {}),
-            said["sent_again"].get(service, {}),
+            reported["held"].get(service, {}),
+            reported["sent_again"].get(service, {}),
         )
         judgement.requests = stats[service]["requests"]
-        runs = [run for run in said["runs"] if run["destination"] == service]
+        runs = [run for run in reported["runs"] if run["destination"] == service]
         judgement.runs = len(runs)
-        judgement.differences += judge_sums(its, runs)
-        found.append(judgement)
-    return found
+        judgement.differences += judge_balances(service_changes, runs)
+        judgements.append(judgement)
+    return judgements
 
 
 def taken_by(sandbox: str, service: str) -> dict[str, list[Code]]:
-    """Return the codes that the service has taken of each order, in order."""
+    """Return, for each order, the codes that the service took, oldest first."""
     answer = requests.get(f"{sandbox}/__admin/orders", params={"provider": service}, timeout=120)
     return {order["id"]: [change["status"] for change in order["history"]] for order in answer.json()["orders"]}
 
@@ -121,30 +121,34 @@ def judge_orders(
     held: Mapping[str, str],
     sent_again: Mapping[str, Mapping[str, int]],
 ) -> Judgement:
-    """Return what does not hold of the orders.
+    """Judge the orders of one service by three rules; a breach is a difference.
+
+    - An order has its newest code, unless it is held.
+    - An older code never follows a newer one.
+    - A code is taken once; a repeatable code may be taken again as often as the sender lists it.
 
     Args:
         service: its name.
-        facts: of it.
-        changes: of the source, in the order of their versions.
-        taken: order -> the codes that the service took, in order.
+        facts: of the service.
+        changes: of the source, by version.
+        taken: order -> the codes that the service took, oldest first.
         held: orders that the sender lists as held.
-        sent_again: order -> code -> how often it was in doubt and sent again, as the sender lists it.
+        sent_again: order -> code -> how often it was in doubt and sent again, by the sender's own list.
     """
-    shown: dict[str, list[Code]] = {}
-    for order_id, _, word, _ in changes:
-        code = facts.code(word)
+    in_source: dict[str, list[Code]] = {}
+    for order_id, _, status_label, _ in changes:
+        code = facts.code(status_label)
         if code is not None:
-            shown.setdefault(order_id, []).append(code)
-    judgement = Judgement(service, orders=len(shown), taken=sum(map(len, taken.values())), held=len(held))
-    for order_id in sorted(shown.keys() | taken.keys()):
-        expected, got = shown.get(order_id, []), taken.get(order_id, [])
+            in_source.setdefault(order_id, []).append(code)
+    judgement = Judgement(service, orders=len(in_source), taken=sum(map(len, taken.values())), held=len(held))
+    for order_id in sorted(in_source.keys() | taken.keys()):
+        expected, got = in_source.get(order_id, []), taken.get(order_id, [])
         if order_id not in held and got[-1:] != expected[-1:]:
             newest = expected[-1] if expected else "nothing"
             judgement.differences.append(f"{service} {order_id}: it has {got}, and the newest is {newest}")
-        # The shop's orders never go back to a code, so each code has one place.
-        places = [expected.index(code) if code in expected else -1 for code in got]
-        if places != sorted(places):
+        # The shop's orders never return to a code, so each code has one index.
+        indices = [expected.index(code) if code in expected else -1 for code in got]
+        if indices != sorted(indices):
             judgement.differences.append(f"{service} {order_id}: an older state over a newer one: {got} of {expected}")
         for code, times in Counter(got).items():
             listed = sent_again.get(order_id, {}).get(str(code), 0) if code in facts.repeatable_codes else 0
@@ -156,17 +160,17 @@ def judge_orders(
     return judgement
 
 
-def judge_sums(changes: Changes, runs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the runs whose two sums are off, or who have not read what the source has in their window."""
+def judge_balances(changes: Changes, runs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return a difference for each run whose figures do not balance, or that missed rows of its window."""
     times = [change[3] for change in changes]
     differences = []
     for run in runs:
         figures = run["figures"]
         start, end = (datetime.fromisoformat(run[name]) for name in ("start", "end"))
         rows = bisect_left(times, end) - bisect_left(times, start)
-        used, outcomes = sum(figures[name] for name in ROWS), sum(figures[name] for name in OUTCOMES)
-        if figures["rows"] != rows or used != rows or outcomes != figures["orders"]:
+        counted, outcomes = sum(figures[name] for name in ROWS), sum(figures[name] for name in OUTCOMES)
+        if figures["rows"] != rows or counted != rows or outcomes != figures["orders"]:
             differences.append(
-                f"{run['destination']} {run['run']}: the source has {rows} rows in its window, it counts {figures}"
+                f"{run['destination']} {run['run']}: the source has {rows} rows in its window, the run counts {figures}"
             )
     return differences

@@ -1,4 +1,4 @@
-"""What the senders meet: a real PostgreSQL server and the sandbox as a process of its own, in one folder."""
+"""The surroundings of the senders: a real PostgreSQL server, and the sandbox in its own process, in one folder."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ START_TIMEOUT_S = 30
 
 @dataclass(frozen=True)
 class World:
-    """Where everything is.
+    """The addresses of the servers, and the folder of the runs.
 
     Args:
         source: address of the database with the order changes.
@@ -38,7 +38,7 @@ class World:
     folder: Path
 
     def admin(self, method: str, path: str, body: Any = None) -> Any:
-        """Ask the sandbox's admin."""
+        """Call the sandbox's admin."""
         answer = requests.request(method, f"{self.sandbox}/__admin/{path}", json=body, timeout=120)
         answer.raise_for_status()
         return answer.json()
@@ -46,7 +46,7 @@ class World:
 
 @contextmanager
 def open_world(folder: Path) -> Iterator[World]:
-    """Start both servers anew in `folder`, which is emptied, and stop them in the end."""
+    """Empty `folder`, start both servers in it, and stop them in the end."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     port = free_port()
@@ -57,7 +57,7 @@ def open_world(folder: Path) -> Iterator[World]:
         with psycopg.connect(postgres.uri("postgres"), autocommit=True) as connection:
             for name in ("chaos_source", "chaos_ledger"):
                 connection.execute(f"create database {name}")
-            # A killed sender loses nothing of PostgreSQL's: only a killed server would, and this one is not killed.
+            # A killed sender loses no commit; only a killed server would, and this server is not killed.
             connection.execute("alter system set synchronous_commit = off")
             connection.execute("select pg_reload_conf()")
         world = World(postgres.uri("chaos_source"), postgres.uri("chaos_ledger"), f"http://127.0.0.1:{port}", folder)

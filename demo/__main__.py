@@ -1,4 +1,4 @@
-"""`python -m demo`: start everything, backfill six hours, show what reached whom, stay up until Ctrl-C."""
+"""`python -m demo`: start everything, backfill six hours, show the result of each destination, stay up until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -18,11 +18,13 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the demo; returns the exit code: 0 if all went well, 1 if not, 130 if stopped before its end."""
+    """Run the demo; return the exit code: 0 if all went well, 1 if not, 130 if stopped before its end."""
     parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__)
     parser.add_argument("--once", action="store_true", help="stop everything after the table, then print JSON")
-    parser.add_argument("--stop", action="store_true", help="only end what a killed demo has left running")
-    parser.add_argument("--status", action="store_true", help="only show how each destination of a running demo stands")
+    parser.add_argument("--stop", action="store_true", help="only end the processes that a killed demo has left")
+    parser.add_argument(
+        "--status", action="store_true", help="only show the state of each destination of a running demo"
+    )
     options = parser.parse_args(arguments)
     for number in STOP_SIGNALS:
         signal.signal(number, _interrupt)
@@ -44,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(demo: Demo, *, once: bool) -> int:
-    """Tell the story from start to end; everything that was started has ended on return."""
+    """Run the demo from start to end; all its processes have ended on return."""
     started = time.monotonic()
     try:
         demo.start()
@@ -58,7 +60,7 @@ def _run(demo: Demo, *, once: bool) -> int:
             _stay_up(demo)
     finally:
         for number in STOP_SIGNALS:
-            signal.signal(number, signal.SIG_IGN)  # stopping is bounded, and must not be cut short
+            signal.signal(number, signal.SIG_IGN)  # stopping takes limited time, and must complete
         print("Stopping")
         demo.stop()
     if once:

@@ -1,4 +1,4 @@
-"""A client of Airflow's REST API: what the demo asks of it, in the demo's words."""
+"""A client of Airflow's REST API, with one method for each need of the demo."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ENDED = ("success", "failed")
 
 
 class AirflowApi:
-    """Speaks to one Airflow as one user; a refusal becomes a DemoError with Airflow's own words."""
+    """Calls one Airflow as one user; a refusal becomes a DemoError with Airflow's own message."""
 
     def __init__(self, url: str, user: str, password: str) -> None:
         self._url = url
@@ -25,12 +25,12 @@ class AirflowApi:
         self._session.trust_env = False  # Airflow is on this machine: no proxy
 
     def log_in(self) -> None:
-        """Get the token that the other calls carry."""
+        """Get the token for the other calls."""
         answer = self.call("POST", "/auth/token", json={"username": self._user, "password": self._password})
         self._session.headers["Authorization"] = f"Bearer {answer['access_token']}"
 
     def is_healthy(self) -> bool:
-        """Tell whether the database, scheduler, triggerer and DAG processor all report to be well."""
+        """Whether the database, scheduler, triggerer and DAG processor all report to be healthy."""
         try:
             answer = self.call("GET", "/api/v2/monitor/health")
         except DemoError:
@@ -39,7 +39,7 @@ class AirflowApi:
         return all(answer[part]["status"] == "healthy" for part in parts)
 
     def import_errors(self) -> list[str]:
-        """Return why DAG files could not be imported, one text a file."""
+        """Return the import errors of DAG files, one text a file."""
         answer = self.call("GET", "/api/v2/importErrors")
         return [f"{error['filename']}:\n{error['stack_trace']}" for error in answer["import_errors"]]
 
@@ -52,7 +52,7 @@ class AirflowApi:
         self.call("PATCH", f"/api/v2/dags/{dag_id}", json={"is_paused": False})
 
     def runs(self, dag_id: str, hours: list[datetime]) -> list[dict[str, Any]]:
-        """Return the DAG's runs of these hours, of whatever type."""
+        """Return the DAG's runs of these hours, of any type."""
         params = {
             "logical_date_gte": hours[0].isoformat(),
             "logical_date_lte": hours[-1].isoformat(),
@@ -72,18 +72,18 @@ class AirflowApi:
                 self.call("PATCH", f"/api/v2/dags/{dag_id}/dagRuns/{run['dag_run_id']}", json={"state": "failed"})
 
     def would_backfill(self, dag_id: str, hours: list[datetime]) -> int:
-        """Return how many of the hours a backfill would run now: not those whose run is still active."""
+        """Return how many of the hours a backfill would run now; it leaves out hours whose run is still active."""
         answer = self.call("POST", "/api/v2/backfills/dry_run", json=_backfill(dag_id, hours))
         return int(answer["total_entries"])
 
     def backfill(self, dag_id: str, hours: list[datetime]) -> None:
-        """Create the backfill of these hours, also of those that have run before."""
+        """Create the backfill of these hours; hours that have run before run again."""
         self.call("POST", "/api/v2/backfills", json=_backfill(dag_id, hours))
 
     def counts(self, dag_id: str, run_id: str) -> dict[str, int]:
         """Return a run's figures: its load's, or its transform's if there was nothing to load."""
         tasks = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances"
-        # A load that was skipped may still have the figures of an earlier time.
+        # A skipped load may still have the figures of an earlier try.
         skipped = self.call("GET", f"{tasks}/load")["state"] == "skipped"
         for task in ("transform",) if skipped else ("load", "transform"):
             answer = self.call(
@@ -94,7 +94,7 @@ class AirflowApi:
         raise DemoError(f"Neither load nor transform of {dag_id}, run {run_id}, has left its `counts` as an XCom")
 
     def unfinished_tasks(self, dag_id: str, run_id: str) -> Iterator[str]:
-        """Yield a run's tasks that did not succeed, each with its state and try."""
+        """Yield the tasks of a run that did not succeed, each with its state and try."""
         answer = self.call("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances")
         for task in answer["task_instances"]:
             if task["state"] not in ("success", "skipped"):

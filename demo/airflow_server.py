@@ -1,4 +1,4 @@
-"""The environment of `airflow standalone`: on the demo's PostgreSQL and connections, on loopback."""
+"""The environment of `airflow standalone`: it uses the demo's PostgreSQL and connections, and listens on loopback."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def base_url(settings: Settings) -> str:
 def environment(settings: Settings, postgres: Postgres, extra: Mapping[str, str]) -> dict[str, str]:
     """Return the whole environment for Airflow's processes.
 
-    Airflow's settings of the caller's own environment are left out: a demo never meets another installation's
-    database, and its connections are those of the sandbox.
+    It leaves out the Airflow settings of the caller's environment: a demo never uses another installation's database,
+    and its connections lead to the sandbox.
 
-    :param extra: variables that come on top.
+    :param extra: variables that override the demo's own.
     """
     url = base_url(settings)
     home = settings.local / "airflow"
@@ -44,7 +44,7 @@ def environment(settings: Settings, postgres: Postgres, extra: Mapping[str, str]
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("AIRFLOW__", "AIRFLOW_CONN_", "AIRFLOW_VAR_", "AIRFLOW_HOME", "AIRFLOW_CONFIG"))
-        # Each task is a process of its own: without Python's cache it would compile anew all that it imports.
+        # Each task is a process: without Python's cache it would compile every import again.
         and name != "PYTHONDONTWRITEBYTECODE"
     }
     return (
@@ -67,7 +67,7 @@ def environment(settings: Settings, postgres: Postgres, extra: Mapping[str, str]
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{UI_USER}:admin",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
-            # psycopg2 for Airflow's own work; its asynchronous half takes asyncpg by itself
+            # Airflow's synchronous part uses psycopg2; the asynchronous part uses asyncpg by default.
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": postgres.uri("airflow", driver="postgresql+psycopg2"),
             "AIRFLOW__API__HOST": "127.0.0.1",
             "AIRFLOW__API__PORT": str(settings.airflow_port),
@@ -85,9 +85,10 @@ def environment(settings: Settings, postgres: Postgres, extra: Mapping[str, str]
 
 
 def _airflow_without_log_servers(home: Path) -> Path:
-    """Return a folder with the `airflow` that standalone starts its parts by, which leaves out their log servers.
+    """Return a folder with an `airflow` command that starts standalone's parts without their log servers.
 
-    Those listen on every address of the machine, whatever is configured; here the logs are read from the disk.
+    A log server listens on every address of the machine, and no setting changes this. Here Airflow reads the logs from
+    the disk.
     """
     command = home / "bin" / "airflow"
     command.parent.mkdir(exist_ok=True)
@@ -101,7 +102,7 @@ def _airflow_without_log_servers(home: Path) -> Path:
 
 
 def _connections(settings: Settings, postgres: Postgres) -> dict[str, str]:
-    """Return the AIRFLOW_CONN_* variables: each service's has its name, and the account that the sandbox knows."""
+    """Return the AIRFLOW_CONN_* variables; each service's connection has its name and its account in the sandbox."""
 
     def database(name: str) -> dict[str, Any]:
         return {

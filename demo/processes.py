@@ -1,4 +1,4 @@
-"""The processes that the demo starts: each in a session of its own, with a log, and none left behind."""
+"""The processes of the demo: each has its own session and log, and none stays behind."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ STOP_TIMEOUT_S = 20
 
 
 class OverdueError(DemoError):
-    """What was waited for did not come in time."""
+    """A wait has taken too long."""
 
 
 def free_port() -> int:
-    """Return a TCP port of 127.0.0.1 that nobody listens on right now."""
+    """Return a TCP port of 127.0.0.1 that is free at present."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -33,14 +33,14 @@ def free_port() -> int:
 
 
 def check_port_is_free(port: int, variable: str) -> None:
-    """Raise a DemoError that names the variable to change if someone listens on this port already."""
+    """Raise a DemoError if this port is in use; it names the variable to change."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
             raise DemoError(
-                f"Port {port} cannot be had ({error.strerror}): choose another one, "
+                f"Port {port} is not free ({error.strerror}): choose another one, "
                 f"for example `make run {variable}={free_port()}`"
             ) from error
 
@@ -53,17 +53,17 @@ def tail(path: Path, lines: int = 20) -> str:
         return "".join(deque(file, maxlen=lines)).rstrip()
 
 
-def wait_for(what: str, seconds: float, ready: Callable[[], bool], check: Callable[[], None]) -> None:
-    """Wait until `ready()`; raises OverdueError if that takes too long.
+def wait_for(event: str, seconds: float, ready: Callable[[], bool], check: Callable[[], None]) -> None:
+    """Wait until `ready()`; raise OverdueError if that takes too long.
 
-    :param what: what is waited for, as it reads in "Waited 60 s in vain for ...".
-    :param check: called in between; raises if waiting is in vain.
+    :param event: the end of the message "Waited 60 s in vain for ...".
+    :param check: called in between; it raises if waiting is in vain.
     """
     deadline = time.monotonic() + seconds
     check()
     while not ready():
         if time.monotonic() > deadline:
-            raise OverdueError(f"Waited {seconds:.0f} s in vain for {what}")
+            raise OverdueError(f"Waited {seconds:.0f} s in vain for {event}")
         time.sleep(0.5)
         check()
 
@@ -79,8 +79,8 @@ class _Started:
 class Processes:
     """Starts processes, notices when one ends by itself, and ends them all.
 
-    Each leads a session, so everything that it starts in turn can be told by its session id, even when the
-    leader is gone. The leaders are recorded in a file: the next demo ends what a killed one has left.
+    Each process leads a session. Its descendants carry the session's id, also after the leader has ended. A file
+    records the leaders, so the next demo can end the processes that a killed one has left.
     """
 
     def __init__(self, record: Path, logs: Path) -> None:
@@ -89,7 +89,7 @@ class Processes:
         self._started: list[_Started] = []
 
     def start(self, name: str, command: Sequence[str], environment: Mapping[str, str]) -> Path:
-        """Start a command in the project's folder; returns the path of its log."""
+        """Start a command in the project's folder; return the path of its log."""
         self._logs.mkdir(parents=True, exist_ok=True)
         log = self._logs / f"{name}.log"
         with log.open("wb") as output:
@@ -107,7 +107,7 @@ class Processes:
         return log
 
     def check(self) -> None:
-        """Raise a DemoError with the end of its log if a process, or a child of it, has ended by itself."""
+        """Raise a DemoError if a process or a watched child has ended by itself; it shows the end of the log."""
         for started in self._started:
             ended = [command for child, command in started.children.items() if not is_alive(child)]
             if started.popen.poll() is not None:
@@ -119,13 +119,13 @@ class Processes:
                 )
 
     def watch_children(self, name: str) -> None:
-        """From now on, check() takes the present direct children of this process to be part of it."""
+        """Let check() also watch the present direct children of this process."""
         started = next(started for started in self._started if started.name == name)
         for child in psutil.Process(started.popen.pid).children():
             started.children[child.pid] = " ".join(filter(None, child.cmdline()))
 
     def stop(self) -> None:
-        """End every process that was started, the last one first, with all of their descendants."""
+        """End every started process, the last one first, with all descendants."""
         for started in reversed(self._started):
             _end_session(started.popen.pid)
             started.popen.wait()
@@ -133,7 +133,7 @@ class Processes:
         self._record.unlink(missing_ok=True)
 
     def stop_leftovers(self) -> int:
-        """End what a killed demo has left running; returns how many processes that were."""
+        """End the processes that a killed demo has left; return their number."""
         leaders = json.loads(self._record.read_text()) if self._record.exists() else []
         ended = sum(_end_session(leader) for leader in leaders)
         self._record.unlink(missing_ok=True)
@@ -141,7 +141,7 @@ class Processes:
 
 
 def is_alive(pid: int) -> bool:
-    """Tell whether a process runs: one that has ended does not, even if no one has taken note of it yet."""
+    """Whether a process runs; a zombie does not."""
     try:
         return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
@@ -151,8 +151,7 @@ def is_alive(pid: int) -> bool:
 def _session(leader: int) -> list[psutil.Process]:
     """Return the living processes of a session that work in the project's folder.
 
-    The kernel gives a session's number to no other process while a member lives; the folder guards against a
-    number that was used anew after all members had ended.
+    The kernel reuses a session's number only after all its members have ended. The folder guards against such a number.
     """
     members = []
     for process in psutil.process_iter():
@@ -165,7 +164,7 @@ def _session(leader: int) -> list[psutil.Process]:
 
 
 def _end_session(leader: int) -> int:
-    """Terminate a session's processes, wait, and kill those that are left; returns how many there were."""
+    """Terminate a session's processes, wait, and kill the rest; return the number of processes."""
     members = _session(leader)
     for process in members:
         _send(process, signal.SIGTERM)
@@ -178,6 +177,6 @@ def _end_session(leader: int) -> int:
 
 def _send(process: psutil.Process, number: signal.Signals) -> None:
     try:
-        process.send_signal(number)  # psutil makes sure that the process id has not been used anew
+        process.send_signal(number)  # psutil checks that the process id was not reused
     except psutil.NoSuchProcess:
         return

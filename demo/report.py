@@ -1,4 +1,4 @@
-"""What the demo has moved, as a table for people and as JSON for programs."""
+"""The demo's figures, as a table for people and as JSON for programs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tabulate import tabulate
 
 from demo.settings import DemoError
 
-# What can become of a row, and of an order.
+# The possible outcomes of a row, and of an order.
 ROWS = ("orders", "superseded", "skipped")
 ORDERS = ("accepted", "rejected", "not_for_provider", "unchanged", "stale", "held")
 COLUMNS = ("rows", "superseded", "skipped", "orders", *ORDERS, "requests")
@@ -18,7 +18,7 @@ Figures = dict[str, int]
 
 
 def add(runs: Iterable[Mapping[str, int]]) -> Figures:
-    """Return the sums of the runs' figures, by column."""
+    """Return the sum of each column over the runs."""
     sums = dict.fromkeys(COLUMNS, 0)
     for run in runs:
         for column in COLUMNS:
@@ -27,7 +27,7 @@ def add(runs: Iterable[Mapping[str, int]]) -> Figures:
 
 
 def check_balance(by_destination: Mapping[str, Figures]) -> None:
-    """Raise a DemoError if a destination's figures do not add up: then rows were lost, or counted twice."""
+    """Raise a DemoError if a destination's figures do not balance: rows were lost, or counted twice."""
     for name, figures in by_destination.items():
         for whole, parts in (("rows", ROWS), ("orders", ORDERS)):
             if figures[whole] != sum(figures[part] for part in parts):
@@ -36,7 +36,7 @@ def check_balance(by_destination: Mapping[str, Figures]) -> None:
 
 
 def as_table(by_destination: Mapping[str, Figures]) -> str:
-    """Return the table by destination."""
+    """Return a table with one row a destination."""
     rows = [[name, *(figures[column] for column in COLUMNS)] for name, figures in by_destination.items()]
     return tabulate(rows, headers=["destination", *COLUMNS])
 

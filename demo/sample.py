@@ -1,7 +1,7 @@
-"""What happens in the sample shop: made up from a seed, hour by hour, with everything that can be wrong.
+"""The orders of the sample shop, generated from a seed hour by hour, with every possible defect.
 
-An hour's content depends on the seed, the shop's size and the hour alone. An order is placed in one hour and
-moves on over the next ones, so an hour also holds changes of the orders placed in the `LIFE_HOURS` before it.
+An hour's content depends only on the seed, the shop's size and the hour. An order is placed in one hour and changes
+during the next ones, so an hour also holds changes of orders from the `LIFE_HOURS` before it.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 LIFE_HOURS = 6
-DROP_SHARE = 0.1  # of all orders; JustClick takes one order a request, so these cost the most
+DROP_SHARE = 0.1  # of all orders; JustClick takes one order a request, so its orders take the most time
 HOUR = timedelta(hours=1)
 
 Row = dict[str, Any]
 Path = list[tuple[str, int]]
 
-# A shop's life of an order: each status and at most how many minutes after the one before it comes.
+# The statuses of an order's life, each with the most minutes since the status before it.
 _DELIVERED: Path = [("new", 0), ("paid", 40), ("processing", 30), ("shipped", 60), ("delivered", 80)]
 _PATHS: list[tuple[Path, int]] = [
     (_DELIVERED, 65),
@@ -29,7 +29,7 @@ _PATHS: list[tuple[Path, int]] = [
     ([("new", 0), ("paid", 40), ("cancelled", 60)], 8),
     ([("abandoned", 0)], 5),
 ]
-DROP_WORDS = {
+DROP_STATUS_LABELS = {
     "new": "Новый",
     "paid": "Оплачен",
     "processing": "В работе",
@@ -40,7 +40,7 @@ DROP_WORDS = {
     "abandoned": "Новый",
 }
 
-# Order ids that software likes to take for numbers, or to mangle. Their orders change once in every hour.
+# Order ids that software often mistakes for numbers, or mangles. Their orders change once in every hour.
 WAREHOUSE_IDS = ("007", "00123", "1e5", "msk-2", "Київ 15")
 DROP_IDS = ("0042", "3e7", "spb-9", "№ 16/б")
 _ROUND = ("new", "paid", "processing", "shipped", "delivered", "returned")
@@ -61,7 +61,7 @@ _PEOPLE = [
     ("Łukasz", "Nowak"),
 ]
 
-# What can be wrong with an order: the reason to expect, and the fields of the order, change or items for it.
+# The defects of an order: the expected reason, and the fields of the order, change or items that cause it.
 WAREHOUSE_DEFECTS: list[tuple[str, Row]] = [
     ("order_id: missing", {"change": {"order_id": None}}),
     ("status: missing", {"change": {"status": None}}),
@@ -107,7 +107,7 @@ DROP_DEFECTS: list[tuple[str, Row]] = [
 
 @dataclass(frozen=True)
 class Order:
-    """An order with its items and all the changes of its life, in time order."""
+    """An order with its items and its changes, oldest first."""
 
     order: Row
     items: list[Row]
@@ -115,9 +115,9 @@ class Order:
 
 
 def warehouse_orders(seed: int, size: int, hour: datetime) -> list[Order]:
-    """Return the warehouse's orders that have a change in the hour, each with its changes of that hour alone.
+    """Return the warehouse's orders that change in the hour, each with the changes of that hour only.
 
-    :param size: how many orders the shop gets in six hours.
+    :param size: the number of orders that the shop gets in six hours.
     """
     orders = [order for placed in _lives(hour) for order in _placed(seed, size, placed)]
     orders += [_eternal(seed, order_id, number, hour) for number, order_id in enumerate(WAREHOUSE_IDS)]
@@ -130,7 +130,7 @@ def warehouse_orders(seed: int, size: int, hour: datetime) -> list[Order]:
 
 
 def drop_rows(seed: int, size: int, hour: datetime) -> list[Row]:
-    """Return the rows of an hour's CSV file, by column name and in time order; `at` is when it happened."""
+    """Return the rows of an hour's CSV file by column name, oldest first; `at` is the time of the change."""
     rows = [
         _drop_row(order_id, bill, status, at)
         for placed in _lives(hour)
@@ -149,7 +149,7 @@ def drop_rows(seed: int, size: int, hour: datetime) -> list[Row]:
 
 
 def _lives(hour: datetime) -> Iterator[datetime]:
-    """Yield the hours in which the orders that may change in this hour were placed."""
+    """Yield the hours whose orders may change in this hour."""
     return (hour - age * HOUR for age in range(LIFE_HOURS - 1, -1, -1))
 
 
@@ -173,7 +173,7 @@ def _drop_changes(seed: int, size: int, hour: datetime) -> Iterator[tuple[str, i
 
 
 def _life(dice: random.Random, hour: datetime) -> list[tuple[str, datetime]]:
-    """Draw the changes of an order placed in this hour."""
+    """Draw the changes of an order that is placed in this hour."""
     path = dice.choices([path for path, _ in _PATHS], [weight for _, weight in _PATHS])[0]
     at = hour + timedelta(seconds=dice.randrange(3600))
     life = []
@@ -185,7 +185,7 @@ def _life(dice: random.Random, hour: datetime) -> list[tuple[str, datetime]]:
 
 
 def _eternal(seed: int, order_id: str, position: int, hour: datetime) -> Order:
-    """Return the order of a troublesome id, which goes round through the statuses, one an hour."""
+    """Return the order of a troublesome id, which cycles through the statuses, one an hour."""
     dice = random.Random(f"eternal {seed} {order_id}")
     status = _ROUND[(_number(hour) + position) % len(_ROUND)]
     order = _order(dice, order_id, [(status, hour + timedelta(minutes=5, seconds=position))])
@@ -226,7 +226,7 @@ def _order(dice: random.Random, order_id: str, life: list[tuple[str, datetime]])
                 "description": dice.choice([None, f"{name}, boxed"]),
             }
         )
-    # In cents: money that goes through floating point would come out as 19.989999.
+    # In cents: floating point would turn money into 19.989999.
     cents = sum(int(item["quantity"]) * int(item["cost"].replace(".", "")) for item in items)
     shipping, discount = dice.choice([0, 350, 1990]), dice.choice([0, 0, cents // 10])
     online = dice.random() < 0.9
@@ -271,7 +271,7 @@ def _drop_row(order_id: str, bill: int, status: str, at: datetime) -> Row:
     return {
         "at": at,
         "Order number": order_id,
-        "Status": DROP_WORDS[status],
+        "Status": DROP_STATUS_LABELS[status],
         "JustClick bill": str(bill),
         "Tracking number": f"RA{bill:09d}UA" if shipped else "",
     }

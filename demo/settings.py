@@ -1,4 +1,4 @@
-"""What a user may set, and where everything that the demo keeps lies."""
+"""The settings of the demo, and the folders of its state."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# A deployment setting: of Arrow's allocators jemalloc gives the most memory back (20 to 60 MB a task), for no time.
-# Arrow reads it when it is imported. https://arrow.apache.org/docs/cpp/env_vars.html
+# A deployment setting: among Arrow's allocators jemalloc returns the most memory (20 to 60 MB a task) and costs no
+# time. Arrow reads the setting on import. https://arrow.apache.org/docs/cpp/env_vars.html
 ARROW_ALLOCATOR = {"ARROW_DEFAULT_MEMORY_POOL": "jemalloc"} if sys.platform == "linux" else {}
 
 
 class DemoError(Exception):
-    """Something that the demo cannot go on with; its text tells the user what, which value and what to do."""
+    """An error that ends the demo; its message names the setting, the value and the cure."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Settings:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that was never readable by anyone but its owner."""
+    """Write a file that only its owner can read, from its first byte on."""
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(text)

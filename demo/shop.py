@@ -1,4 +1,4 @@
-"""The sample shop: a warehouse in PostgreSQL and a drop of CSV files, filled with what sample.py makes up."""
+"""The sample shop: a warehouse in PostgreSQL and a drop of CSV files, filled with the orders of sample.py."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ DROP_COLUMNS = [
     "Manager",
 ]
 
-# Money, numbers and the shop's own times are text, as in many a warehouse's landing tables: they hold what
-# came, junk included. recorded_at is the warehouse's own clock, and what a window is cut by.
+# Money, numbers and the shop's own times are text, as in many landing tables of warehouses, which also keep junk.
+# recorded_at is the time of the warehouse's own clock; windows use this column.
 TABLES = """
 CREATE TABLE IF NOT EXISTS orders (
     order_id text PRIMARY KEY, customer_id text, email text, phone text, first_name text, last_name text,
@@ -49,9 +49,9 @@ CREATE INDEX IF NOT EXISTS order_changes_recorded_at ON order_changes (recorded_
 
 
 def fill(settings: Settings, warehouse_uri: str, hours: list[datetime]) -> str:
-    """Add those of the hours that the shop does not hold yet; returns one line that says what was done.
+    """Add the hours that the shop does not hold yet; return a message with their number.
 
-    A shop keeps the seed and the size that it was made with.
+    A shop keeps its first seed and size.
     """
     seed, size = _kept_seed_and_size(settings)
     added = 0
@@ -61,10 +61,10 @@ def fill(settings: Settings, warehouse_uri: str, hours: list[datetime]) -> str:
             is_new = _fill_warehouse(warehouse, seed, size, hour)
             is_new |= _fill_drop(settings.drop, seed, size, hour)
             added += is_new
-    story = f"Sample shop: {added} of the last {len(hours)} hours added, {size} orders in six hours, seed {seed}"
+    message = f"Sample shop: {added} of the last {len(hours)} hours added, {size} orders in six hours, seed {seed}"
     if (seed, size) != (settings.shop_seed, settings.shop_orders):
-        story += " (as it was first made; `make clean` before another SHOP_SEED or SHOP_ORDERS)"
-    return story
+        message += " (the first settings stay; run `make clean` before another SHOP_SEED or SHOP_ORDERS)"
+    return message
 
 
 def _kept_seed_and_size(settings: Settings) -> tuple[int, int]:
@@ -76,12 +76,12 @@ def _kept_seed_and_size(settings: Settings) -> tuple[int, int]:
 
 
 def _fill_warehouse(warehouse: psycopg.Connection, seed: int, size: int, hour: datetime) -> bool:
-    """Write an hour in one transaction; False if it is there already."""
-    there = warehouse.execute(
+    """Write an hour in one transaction; return False if it exists already."""
+    existing = warehouse.execute(
         "SELECT 1 FROM order_changes WHERE recorded_at >= %s AND recorded_at < %s LIMIT 1",
         (hour, hour + HOUR),
     ).fetchone()
-    if there:
+    if existing:
         return False
     orders = warehouse_orders(seed, size, hour)
     known = {order_id for (order_id,) in warehouse.execute("SELECT order_id FROM orders")}
@@ -104,12 +104,12 @@ def _copy(warehouse: psycopg.Connection, table: str, rows: list[Row]) -> None:
 
 
 def drop_file(drop: Path, hour: datetime) -> Path:
-    """Return the path of an hour's file; its name says the hour in the shop's local time."""
+    """Return the path of an hour's file; its name holds the hour in the shop's local time."""
     return drop / f"{hour.astimezone(DROP_ZONE):%Y-%m-%d/orders-%H.csv}"
 
 
 def _fill_drop(drop: Path, seed: int, size: int, hour: datetime) -> bool:
-    """Write an hour's file; False if it is there already (or if it is the hour that the clocks repeat)."""
+    """Write an hour's file; return False if it exists already, also for the hour that the clocks repeat."""
     path = drop_file(drop, hour)
     if path.exists():
         return False

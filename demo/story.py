@@ -1,4 +1,4 @@
-"""The demo's steps, for `python -m demo` and for the end-to-end tests."""
+"""The demo's steps, for `python -m demo`, the benchmarks and the end-to-end tests."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ BACKFILL_TIMEOUT_S = 1200
 
 
 def last_full_hours(now: datetime) -> list[datetime]:
-    """Return the starts of the last six hours that are over."""
+    """Return the starts of the last six full hours."""
     this_hour = now.replace(minute=0, second=0, microsecond=0)
     return [this_hour - age * HOUR for age in range(HOURS, 0, -1)]
 
@@ -44,8 +44,8 @@ def destinations() -> list[str]:
 class Demo:
     """A sample shop, a sandbox and an Airflow, from lock() and start() to stop().
 
-    :param extra_environment: variables for Airflow's processes that come on top of the demo's own.
-    :param dag_ids: the DAGs that start() waits for: by default those of the sample's destinations.
+    :param extra_environment: variables for Airflow's processes that override the demo's own.
+    :param dag_ids: the DAGs that start() waits for; by default those of the sample's destinations.
     """
 
     def __init__(
@@ -68,18 +68,18 @@ class Demo:
         self._dag_ids = set(dag_ids or (f"order_sync_{name}" for name in destinations()))
 
     def lock(self) -> None:
-        """Keep other demos out of the same folder; the kernel lets go when this process ends."""
+        """Keep other demos out of this folder; the kernel releases the lock when this process ends."""
         self.settings.local.mkdir(parents=True, exist_ok=True)
         self._locked = (self.settings.local / "demo.lock").open("w")
         try:
             fcntl.flock(self._locked, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise DemoError(
-                f"A demo is running with {self.settings.local}: stop it first, with Ctrl-C in its terminal"
+                f"A demo is running with {self.settings.local}: stop it first with Ctrl-C in its terminal"
             ) from error
 
     def start(self) -> None:
-        """Start everything, and return when Airflow is well and knows the DAGs."""
+        """Start everything; return when Airflow is healthy and lists the DAGs."""
         if count := self._processes.stop_leftovers():
             print(f"Ended {count} processes that an earlier demo had left running")
         check_port_is_free(self.settings.airflow_port, "AIRFLOW_PORT")
@@ -98,7 +98,7 @@ class Demo:
         self._processes.check()
 
     def stop(self) -> None:
-        """End every process that was started here, or that a killed demo has left."""
+        """End every process of this demo, and those that a killed demo has left."""
         try:
             self._processes.stop()
             self._processes.stop_leftovers()
@@ -106,17 +106,17 @@ class Demo:
             self.postgres.stop()
 
     def backfill(self, names: list[str]) -> None:
-        """Backfill the hours for these destinations, and return when every run has succeeded."""
+        """Backfill the hours for these destinations; return when every run has succeeded."""
         dag_ids = {name: f"order_sync_{name}" for name in names}
         for dag_id in dag_ids.values():
             self.api.cancel_backfills(dag_id, self.hours)
             wait_for(
-                f"the runs of {dag_id} since {self.hours[0]:%H:%M} UTC to end, before they are run again",
+                f"the runs of {dag_id} since {self.hours[0]:%H:%M} UTC to end before a new backfill",
                 READY_TIMEOUT_S,
                 functools.partial(self._can_backfill, dag_id),
                 self.check,
             )
-            # Created while a new DAG is still paused, so that no scheduled run takes one of the hours first.
+            # A new DAG is still paused here, so no scheduled run takes one of the hours first.
             self.api.backfill(dag_id, self.hours)
             self.api.unpause(dag_id)
         print(f"Backfilling {HOURS} hours from {self.hours[0]:%Y-%m-%d %H:%M} UTC for each destination")
@@ -131,17 +131,17 @@ class Demo:
                 shown = progress
             return all(count == HOURS for count in ended.values())
 
-        with contextlib.suppress(OverdueError):  # then the runs below say more than that it took too long
+        with contextlib.suppress(OverdueError):  # the message about the runs below says more
             wait_for("the backfills to end", BACKFILL_TIMEOUT_S, all_ended, self.check)
         self._refuse_unfinished(list(dag_ids.values()))
 
     def figures(self, name: str) -> Figures:
-        """Return the sums of what the backfill's runs of a destination counted."""
+        """Return the sums of the figures of a destination's backfill runs."""
         dag_id = f"order_sync_{name}"
         return add(self.api.counts(dag_id, run["dag_run_id"]) for run in self._runs(dag_id, ("success",)))
 
     def show_status(self) -> int:
-        """Print how each destination of a demo that is up stands; return the exit code."""
+        """Print the state of each destination of a running demo; return the exit code."""
         if not self.postgres.is_running():
             raise DemoError(f"No demo is up with {self.settings.local}: start one with `make run`")
         environment = airflow_server.environment(self.settings, self.postgres, self._extra_environment)
@@ -153,7 +153,7 @@ class Demo:
         return self.api.would_backfill(dag_id, self.hours) == HOURS
 
     def _upgrade_ledger(self, environment: dict[str, str]) -> None:
-        """Bring the ledger's tables up to date, by the command that every installation has for it."""
+        """Upgrade the ledger's tables with the command that every installation uses."""
         ended = subprocess.run(
             [sys.executable, "-m", "order_sync_airflow.ledger", "upgrade"],
             cwd=ROOT,
@@ -163,7 +163,7 @@ class Demo:
             check=False,
         )
         if ended.returncode:
-            raise DemoError(f"The ledger's tables cannot be brought up to date:\n{ended.stdout}{ended.stderr}".rstrip())
+            raise DemoError(f"The upgrade of the ledger's tables has failed:\n{ended.stdout}{ended.stderr}".rstrip())
         print(ended.stdout.splitlines()[-1])
 
     def _start_sandbox(self) -> None:
@@ -188,24 +188,24 @@ class Demo:
         self._processes.watch_children("airflow")
         self.api.log_in()
 
-        def dags_are_there() -> bool:
+        def dags_are_listed() -> bool:
             return self._dag_ids <= self.api.dag_ids() and not self.api.import_errors()
 
         try:
-            wait_for(f"Airflow to list {', '.join(sorted(self._dag_ids))}", DAGS_TIMEOUT_S, dags_are_there, self.check)
+            wait_for(f"Airflow to list {', '.join(sorted(self._dag_ids))}", DAGS_TIMEOUT_S, dags_are_listed, self.check)
         except OverdueError as error:
             raise DemoError("\n".join([str(error), *self.api.import_errors()])) from error
 
     def _runs(self, dag_id: str, states: tuple[str, ...]) -> list[dict[str, Any]]:
         """Return the backfill's runs in these states.
 
-        They are told by type: a run that is run again keeps its id, and a scheduled one may come meanwhile.
+        The type identifies them: a repeated run keeps its id, and a scheduled run may start meanwhile.
         """
         runs = self.api.runs(dag_id, self.hours)
         return [run for run in runs if run["run_type"] == "backfill" and run["state"] in states]
 
     def _refuse_unfinished(self, dag_ids: list[str]) -> None:
-        """Unless each backfill holds six runs that succeeded, raise a DemoError with what is not well."""
+        """Raise a DemoError unless each backfill has six runs that succeeded; it names the other runs and tasks."""
         complaints = []
         for dag_id in dag_ids:
             succeeded = self._runs(dag_id, ("success",))

@@ -1,4 +1,4 @@
-"""A server that behaves as the services that Order Sync sends to, and remembers every order it was sent.
+"""A server that imitates the services that Order Sync sends to, and remembers every order it receives.
 
-It is written from the services' own documentation and imports nothing of the project: it judges that code.
+It follows the services' own documentation and imports nothing of the project, because it judges that code.
 """

@@ -18,14 +18,14 @@ BACKLOG = 2048
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until stopped; return the exit code, which is 1 if the address can't be had."""
+    """Serve until stopped; return the exit code, which is 1 if the address is not available."""
     options = _parser().parse_args(arguments)
     credentials = {name: getattr(options, name) for name in DEFAULT_CREDENTIALS}
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
     try:
         listener = socket.create_server((options.host, options.port), family=family, backlog=BACKLOG)
     except (OSError, OverflowError) as error:
-        print(_why_not(error, options.host, options.port), file=sys.stderr)
+        print(_explain(error, options.host, options.port), file=sys.stderr)
         return 1
     config = uvicorn.Config(
         create_app(new_services(credentials)),
@@ -50,11 +50,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=8900, help="port to listen on; 0 takes a free one")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     for name, default in DEFAULT_CREDENTIALS.items():
-        parser.add_argument(f"--{name.replace('_', '-')}", default=default, help=f"the {name} that is right")
+        parser.add_argument(f"--{name.replace('_', '-')}", default=default, help=f"the only {name} that is accepted")
     return parser
 
 
-def _why_not(error: Exception, host: str, port: int) -> str:
+def _explain(error: Exception, host: str, port: int) -> str:
     if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
         return f"sandbox: port {port} on {host} is taken; give another one with --port"
     return f"sandbox: can't listen on {host} port {port}: {error}"

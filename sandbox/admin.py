@@ -1,4 +1,4 @@
-"""The admin pages under /__admin: what was remembered, and which faults to commit."""
+"""The admin pages under /__admin show the sandbox's memory and control its faults."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -40,7 +40,7 @@ def admin_router(services: Sequence[Service], memory: Memory, faults: Faults) ->
 
     @router.get("/services")
     async def facts() -> dict[str, dict[str, Any]]:
-        """Return the facts of each service by which a judge tells whether it holds the right orders."""
+        """Return the facts of each service that a judge needs to check its orders."""
         return {
             service.name: {
                 "max_orders": service.max_orders,
@@ -52,24 +52,24 @@ def admin_router(services: Sequence[Service], memory: Memory, faults: Faults) ->
 
     @router.get("/orders")
     async def orders(provider: str = "", id: str = "") -> Response:
-        """Return the orders taken, with their last payload and each change in the order of taking."""
+        """Return the orders taken, each with its last payload and its changes, oldest first."""
         return _json({"orders": [order for book in books(provider) for order in book.orders(id or None)]})
 
     @router.get("/events")
     async def events(provider: str = "") -> Response:
-        """Return the mails, the requests refused whole, and the orders rejected one by one."""
-        asked = books(provider)
+        """Return the mails, the requests refused as a whole, and the orders rejected one by one."""
+        selected = books(provider)
         return _json(
             {
-                "events": [mail for book in asked for mail in book.mails],
-                "refused": [refusal for book in asked for refusal in book.refused],
-                "rejected": [rejection for book in asked for rejection in book.rejected],
+                "events": [mail for book in selected for mail in book.mails],
+                "refused": [refusal for book in selected for refusal in book.refused],
+                "rejected": [rejection for book in selected for rejection in book.rejected],
             }
         )
 
     @router.post("/reset")
     async def reset() -> dict[str, bool]:
-        """Forget all orders, mails, refusals, counts and faults, and all that requests have left in a service."""
+        """Forget all orders, mails, refusals, counts and faults, and clear the state of every service."""
         memory.reset()
         for service in services:
             service.reset()
@@ -78,7 +78,7 @@ def admin_router(services: Sequence[Service], memory: Memory, faults: Faults) ->
 
     @router.get("/faults")
     async def list_faults() -> dict[str, list[dict[str, Any]]]:
-        """Return the faults in force, with how many requests each has seen and hit."""
+        """Return the faults in force, each with the number of requests it has seen and hit."""
         return {"faults": faults.listing()}
 
     @router.post("/faults")
@@ -94,7 +94,7 @@ def admin_router(services: Sequence[Service], memory: Memory, faults: Faults) ->
 
     @router.delete("/faults")
     async def clear_faults() -> dict[str, list[dict[str, Any]]]:
-        """Call off all faults."""
+        """Remove all faults."""
         faults.clear()
         return {"faults": faults.listing()}
 

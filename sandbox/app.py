@@ -16,17 +16,17 @@ METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
 class Sandbox(FastAPI):
-    """FastAPI that hands on the connection's transport, so that a fault can close it without an answer."""
+    """FastAPI that passes on the connection's transport, so that a fault can close it without an answer."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Note the transport, then go on as usual."""
-        # ASGI does not offer it; in uvicorn (0.54) send is a method of an object that holds it.
+        """Add the transport to the scope, then proceed as usual."""
+        # ASGI does not offer the transport. In uvicorn (0.54) `send` is a method of an object that holds it.
         scope[TRANSPORT_KEY] = getattr(getattr(send, "__self__", None), "transport", None)
         await super().__call__(scope, receive, send)
 
 
 def create_app(services: Sequence[Service]) -> FastAPI:
-    """Return a sandbox of these services, with nothing in its memory."""
+    """Return a sandbox of these services with an empty memory."""
     memory = Memory(service.name for service in services)
     faults = Faults()
     reception = Reception(memory, faults)
@@ -45,7 +45,7 @@ def create_app(services: Sequence[Service]) -> FastAPI:
 
 
 def _mount(app: FastAPI, service: Service, reception: Reception) -> None:
-    """Send all that comes under a service's prefix to the reception: wrong paths and methods count too."""
+    """Route every request under a service's prefix to the reception; wrong paths and methods count too."""
 
     async def receive(path: str, request: Request) -> Response:
         return await reception.receive(service, f"/{path}", request)

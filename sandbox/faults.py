@@ -1,4 +1,4 @@
-"""Faults that the sandbox commits when told to: a client must neither lose nor repeat an order."""
+"""Faults that the sandbox commits on request: a client must neither lose nor repeat an order through them."""
 
 import random
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from sandbox.service import Service
 
 Kind = Literal["status", "slow", "close", "garbage", "bad_signature", "refuse_orders"]
 
-# What each kind must say, and what it may say. A field that a kind does not use is a mistake and is refused.
+# The fields that each kind requires, and those that it allows. A field that a kind does not use is refused.
 REQUIRED_FIELDS: dict[str, set[str]] = {"status": {"status"}, "slow": {"seconds"}}
 OPTIONAL_FIELDS: dict[str, set[str]] = {
     "status": {"retry_after", "message", "when"},
@@ -24,14 +24,14 @@ OPTIONAL_FIELDS: dict[str, set[str]] = {
 FREQUENCY_FIELDS = {"next", "every", "probability"}
 COMMON_FIELDS = {"provider", "kind", "seed"} | FREQUENCY_FIELDS
 
-# These two are about the answer to a processed request. The others come before processing, unless told.
+# These two spoil the answer to a processed request. The others strike before processing by default.
 AFTER_BY_DEFAULT = {"slow", "bad_signature"}
 
 
 class Fault(BaseModel):
-    """One fault, as it is posted. Without ``next``, ``every`` or ``probability`` it hits every request.
+    """One fault, as posted. Without ``next``, ``every`` or ``probability`` it hits every request.
 
-    ``refuse_orders`` sees only requests with a listed order; without ``order_ids`` it refuses every order.
+    ``refuse_orders`` counts only requests that hold a listed order; without ``order_ids`` it refuses every order.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -41,8 +41,8 @@ class Fault(BaseModel):
     when: Literal["before", "after"] | None = Field(None, description="before or after processing")
     status: Annotated[int, Field(ge=200, le=599)] | None = Field(None, description="HTTP status")
     retry_after: Annotated[int, Field(ge=0)] | None = Field(None, description="Retry-After, in seconds")
-    seconds: Annotated[float, Field(ge=0, le=3600)] | None = Field(None, description="how long the wait is")
-    message: str | None = Field(None, description="words of the refusal; of garbage: the whole body")
+    seconds: Annotated[float, Field(ge=0, le=3600)] | None = Field(None, description="length of the wait")
+    message: str | None = Field(None, description="text of the refusal; for garbage, the whole body")
     order_ids: Annotated[frozenset[str], Field(min_length=1)] | None = None
     code: Annotated[int, Field(ge=1)] = Field(302, description="JustClick's error code; 302: no such order")
     shape: Literal["list", "object", "unknown"] = Field("list", description="how Yespo lists refused orders")
@@ -81,7 +81,7 @@ class Fault(BaseModel):
 
 @dataclass
 class Armed:
-    """A fault with what has become of it: requests it was asked about, and requests it hit."""
+    """A fault in force, with the number of requests it has seen and hit."""
 
     fault: Fault
     seen: int = 0
@@ -89,11 +89,11 @@ class Armed:
     dice: random.Random = field(init=False)
 
     def __post_init__(self) -> None:
-        """Set up the dice."""
+        """Seed the dice."""
         self.dice = random.Random(self.fault.seed)
 
     def fires(self) -> bool:
-        """Decide for one more request."""
+        """Count one more request and decide whether the fault hits it."""
         fault = self.fault
         self.seen += 1
         if fault.next is not None:
@@ -110,7 +110,7 @@ class Armed:
 
 @dataclass
 class Plan:
-    """What happens to one request: waits in seconds, and at most one fault that spoils its answer."""
+    """The plan for one request: waits in seconds, and at most one fault that spoils its answer."""
 
     wait_before_s: float = 0.0
     wait_after_s: float = 0.0
@@ -124,15 +124,15 @@ class Faults:
         self._armed: list[Armed] = []
 
     def add(self, faults: Iterable[Fault]) -> None:
-        """Put faults in force, after those that are."""
+        """Put faults in force, behind the present ones."""
         self._armed.extend(Armed(fault) for fault in faults)
 
     def clear(self) -> None:
-        """Call off all faults."""
+        """Remove all faults."""
         self._armed.clear()
 
     def listing(self) -> list[dict[str, Any]]:
-        """Return each fault as it was posted, with the requests it was asked about and those it hit."""
+        """Return each fault as posted, with the number of requests it has seen and hit."""
         return [
             {
                 **armed.fault.model_dump(mode="json", exclude_unset=True),
@@ -143,9 +143,9 @@ class Faults:
         ]
 
     def plan(self, service: Service) -> Plan:
-        """Decide about one request. Waits add up; of the other faults the first that fires wins.
+        """Decide about one request. Waits add up; among the other faults the first that fires wins.
 
-        Those behind it are not asked, so two faults posted for the next request strike one after the other.
+        Faults behind it do not see the request, so two faults posted for the next request strike one after the other.
         """
         plan = Plan()
         for armed in self._armed:
@@ -161,7 +161,7 @@ class Faults:
         return plan
 
     def refused_orders(self, service: Service, order_ids: Iterable[str]) -> dict[str, Fault]:
-        """Return which of these orders of one request are to be refused, each with the fault that says so."""
+        """Return the orders of one request that a fault refuses, each with its fault."""
         refused: dict[str, Fault] = {}
         for armed in self._armed:
             fault = armed.fault

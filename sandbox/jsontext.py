@@ -1,4 +1,4 @@
-"""JSON in and out without changing a number: 19.90 stays 19.90, and 19.899999999999999 is seen as such."""
+"""JSON read and written with every number unchanged: 19.90 stays 19.90, and 19.899999999999999 stays visible."""
 
 import json
 import re
@@ -6,22 +6,22 @@ import secrets
 from decimal import Decimal
 from typing import Any, NoReturn
 
-# The json module can't write a Decimal as a number, so it writes marked text, and the marks are taken off
-# afterwards. The mark is random: no text in an order can look like one.
+# The json module can't write a Decimal as a number. So write_json writes marked text and removes the marks afterwards.
+# The mark is random: no text in an order can contain it.
 _MARK = secrets.token_hex(16)
 _MARKED_NUMBER = re.compile(rf'"{_MARK}([^"]+)"')
 
 
 def read_json(body: bytes) -> Any:
-    """Return the document in UTF-8 bytes, fractions as Decimal; raise ValueError if it is none."""
+    """Parse UTF-8 bytes, with fractions as Decimal; raise ValueError if they are not JSON."""
     try:
         return json.loads(body.decode("utf-8"), parse_float=Decimal, parse_constant=_refuse_constant)
     except (RecursionError, ArithmeticError) as error:
-        raise ValueError("nested too deeply, or a number beyond all bounds") from error
+        raise ValueError("the document is nested too deeply, or a number is too large") from error
 
 
 def write_json(document: Any) -> bytes:
-    """Return the document as ASCII bytes of JSON, with every Decimal as the number it is."""
+    """Return the document as JSON in ASCII bytes, with every Decimal as a number."""
     text = json.dumps(document, default=_mark, separators=(",", ":"))
     return _MARKED_NUMBER.sub(r"\1", text).encode("ascii")
 

@@ -1,4 +1,4 @@
-"""JustClick: UpdateOrderStatus, one signed order a request, a signed answer.
+"""JustClick: the call UpdateOrderStatus, with one signed order a request and a signed answer.
 
 Facts: https://help.justclick.io/archives/592 (call, parameters, signature) and
 https://help.justclick.io/archives/511 (answers and their codes).
@@ -29,7 +29,7 @@ WRONG_STATUS = 201
 EMPTY_BILL = 203
 
 POSITIVE_NUMBER = re.compile(r"0*[1-9][0-9]*")
-# Ten digits of seconds last until the year 2286; thirteen are milliseconds, a mistake.
+# Ten digits of seconds last until the year 2286. Thirteen digits would be milliseconds, which is a mistake.
 UNIX_SECONDS = re.compile(r"[0-9]{1,10}")
 
 
@@ -39,13 +39,13 @@ def services(credentials: Mapping[str, str]) -> list[Service]:
 
 
 class JustClick(Service):
-    """One account, which has every positive bill number. An error is an HTTP 200 with a code."""
+    """One account, in which every positive bill number exists. An error is an HTTP 200 with a code."""
 
     name = "justclick"
     path = "/api/UpdateOrderStatus"
     max_orders = 1
     codes: Mapping[str, str] = {"paid": "paid", "shipped": "sent", "cancelled": "cancel", "returned": "return"}
-    # What a second `paid` does is documented nowhere, so it may mail.
+    # No page documents the effect of a second `paid`, so it may send a mail.
     repeatable_codes = frozenset({"sent", "cancel", "return"})
     signs = True
 
@@ -53,7 +53,7 @@ class JustClick(Service):
         self.account = account
 
     def read(self, incoming: Incoming) -> list[Update]:
-        """Return the one order, or refuse: no form data, no signature, or a signature that does not fit."""
+        """Return the one order, or refuse: no form data, no signature, or a wrong signature."""
         is_form = incoming.media_type == "application/x-www-form-urlencoded"
         parameters = parse_form(incoming.body) if is_form else {}
         signature = parameters.pop(b"hash", b"")
@@ -68,7 +68,7 @@ class JustClick(Service):
         return [Update(payload.get("bill_id", ""), payload.get("status", ""), payload)]
 
     def examine(self, update: Update) -> Rejection | None:
-        """Return what is wrong with the order: its bill number, its status, or what that status needs."""
+        """Return the first fault of the order: in its bill number, its status, or a field that the status needs."""
         bill_id, status, payload = update
         if not bill_id:
             return Rejection(bill_id, "the bill number is empty", EMPTY_BILL)
@@ -90,11 +90,11 @@ class JustClick(Service):
         return self._signed(DONE, "ok")
 
     def refusal(self, error: RefusalError) -> Answer:
-        """Return the signed code; a refusal without one comes from the web server, which signs nothing."""
+        """Return the signed code; a refusal without a code comes from the web server, which signs nothing."""
         return super().refusal(error) if error.code is None else self._signed(error.code, error.reason)
 
     def with_bad_signature(self, answer: Answer) -> Answer:
-        """Return the answer as somebody would forge it who does not know the key."""
+        """Return the answer with a signature made without the key."""
         content = json.loads(answer.body)
         content["hash"] = _md5(f"{content.get('error_code')}::{content.get('error_text')}::forged")
         return Answer(answer.status, write_json(content))
@@ -105,7 +105,7 @@ class JustClick(Service):
 
 
 def parse_form(body: bytes) -> dict[bytes, bytes]:
-    """Return a form's parameters in the order sent; of a name sent twice the last value counts, as in PHP."""
+    """Return a form's parameters in the order sent; for a repeated name the last value counts, as in PHP."""
     parameters = {}
     for pair in body.split(b"&"):
         name, _, value = pair.partition(b"=")
@@ -117,10 +117,10 @@ def parse_form(body: bytes) -> dict[bytes, bytes]:
 def php_query(parameters: Mapping[bytes, bytes]) -> str:
     """Return the parameters as PHP's http_build_query writes them, in their order.
 
-    The service signs what it builds from the data it received, so a client that encodes otherwise is refused.
+    The service rebuilds and signs this query from the data received, so it refuses a client that encodes otherwise.
     """
     query = "&".join(f"{quote_plus(name)}={quote_plus(value)}" for name, value in parameters.items())
-    # The one letter on which Python and PHP differ.
+    # Python and PHP differ in this one character.
     return query.replace("~", "%7E")
 
 

@@ -1,4 +1,4 @@
-"""What the sandbox remembers: every order with its history, every mail, every refusal. Never a credential."""
+"""The sandbox's memory: every order with its history, every mail and every refusal, but never a credential."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from sandbox.service import Rejection, Update
 
 @dataclass
 class Book:
-    """What one service remembers. Its lists hold entries as the admin pages show them, oldest first."""
+    """The memory of one service. Its lists hold the entries of the admin pages, oldest first."""
 
     provider: str
     requests: int = 0
@@ -21,7 +21,7 @@ class Book:
     rejected: list[dict[str, Any]] = field(default_factory=list)
 
     def count_request(self) -> int:
-        """Count a request that came in and return its number, from 1."""
+        """Count an incoming request and return its number, from 1."""
         self.requests += 1
         return self.requests
 
@@ -34,7 +34,7 @@ class Book:
             self.accepted += 1
 
     def reject(self, rejections: Iterable[Rejection]) -> None:
-        """Remember orders that were not taken though their request was."""
+        """Remember orders that the service did not take from a request that it took."""
         at = _now()
         for rejection in rejections:
             self.rejected.append(
@@ -47,11 +47,11 @@ class Book:
             )
 
     def refuse(self, status: int | None, reason: str) -> None:
-        """Remember a request of which nothing was taken; status is None if it was not answered at all."""
+        """Remember a request that was refused as a whole; status is None if it got no answer."""
         self.refused.append({"provider": self.provider, "at": _now(), "status": status, "reason": reason})
 
     def mail(self, kind: str, name: str, order_id: str | None = None) -> None:
-        """Remember a mail: an ``event`` that can reach a customer, or an ``error_mail`` to the staff."""
+        """Remember a mail: an ``event`` can reach a customer, an ``error_mail`` goes to the shop's staff."""
         self.mails.append({"provider": self.provider, "kind": kind, "name": name, "order_id": order_id, "at": _now()})
 
     def stats(self) -> dict[str, int]:
@@ -66,7 +66,7 @@ class Book:
         }
 
     def orders(self, order_id: str | None = None) -> Iterator[dict[str, Any]]:
-        """Yield every order, or the one with this id, with its last payload and its whole history."""
+        """Yield every order, or only the one with this id, with its last payload and its whole history."""
         ids = self.history if order_id is None else [order_id] if order_id in self.history else []
         for known_id in ids:
             changes = self.history[known_id]

@@ -1,4 +1,4 @@
-"""The way of a request through the sandbox: counted, spoiled or processed, remembered, answered."""
+"""The path of a request through the sandbox: it is counted, spoiled or processed, remembered and answered."""
 
 import asyncio
 
@@ -12,15 +12,15 @@ from sandbox.service import Answer, Incoming, RefusalError, Rejection, Service
 
 GARBAGE = b'\xff\xfe<html>{"status": '
 
-# Where the app leaves the connection's transport for HangUp.
+# The app stores the connection's transport under this key of the scope, for HangUp.
 TRANSPORT_KEY = "sandbox.transport"
 
 
 class HangUp(Response):
-    """No answer at all: the connection is closed without a byte."""
+    """No answer: the connection is closed without a byte."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Close the connection, and wait until the server has noticed: else it would answer with a 500."""
+        """Close the connection, and wait until the server notices: otherwise it would answer with a 500."""
         transport = scope[TRANSPORT_KEY]
         if transport is None:
             raise RuntimeError("hanging up needs a real connection: run the sandbox under uvicorn")
@@ -30,14 +30,14 @@ class HangUp(Response):
 
 
 class Reception:
-    """Takes in the requests of all services."""
+    """Receives the requests to all services."""
 
     def __init__(self, memory: Memory, faults: Faults) -> None:
         self._memory = memory
         self._faults = faults
 
     async def receive(self, service: Service, path: str, request: Request) -> Response:
-        """Answer a request that came in under a service's prefix; path is what follows the prefix."""
+        """Answer a request to a service; path is the part of the address after the service's prefix."""
         book = self._memory.books[service.name]
         number = book.count_request()
         if path != service.path:
@@ -63,7 +63,7 @@ class Reception:
         return _response(answer)
 
     def _process(self, service: Service, book: Book, number: int, incoming: Incoming) -> Answer:
-        """Do what the service would do. Nothing is awaited here, so no other request comes in between."""
+        """Act as the service would. Nothing is awaited here, so no other request comes in between."""
         try:
             updates = service.read(incoming)
         except RefusalError as error:
@@ -103,7 +103,7 @@ def _status_shown(fault: Fault) -> int | None:
 
 
 def _spoiled(service: Service, fault: Fault, answer: Answer | None) -> Response:
-    """Return what the client gets instead of the true answer, which is None if there is none yet."""
+    """Return the response that replaces the true answer; `answer` is None before processing."""
     if fault.kind == "close":
         return HangUp()
     if fault.kind == "bad_signature" and answer is not None:

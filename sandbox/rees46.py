@@ -3,7 +3,7 @@
 Facts: https://docs.rees46.com/display/en/Synchronize+Your+Order+Statuses and
 https://docs.personaclick.com/display/en/Synchronize+Order+Statuses (address, header, body, three statuses, at
 most 1000 orders, a mail about an empty or badly formed array). The JSON answers and the codes 400, 401, 403
-and 406 are those of the platform's current documentation.
+and 406 come from the platform's current documentation.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ def services(credentials: Mapping[str, str]) -> list[Service]:
 
 
 class Rees46(Service):
-    """The platform under one name. A bad order of a well-formed request is never in its answer: it mails."""
+    """The platform under one name. Its answer never names a bad order of a well-formed request; a mail does."""
 
     path = "/import/sync_orders"
     codes: Mapping[str, int] = {
@@ -47,7 +47,7 @@ class Rees46(Service):
         "returned": CANCELLED,
     }
     repeatable_codes = frozenset(codes.values())
-    body_tells = False
+    body_confirms = False
     mails_rejections = True
 
     def __init__(self, name: str, account: Account) -> None:
@@ -55,7 +55,7 @@ class Rees46(Service):
         self.account = account
 
     def read(self, incoming: Incoming) -> list[Update]:
-        """Return the orders, or refuse: 406 (no JSON), 401, 403 (shop), or 400 and a mail (badly formed)."""
+        """Return the orders, or refuse: 406 (not JSON), 401 or 403 (credentials), 400 and a mail (badly formed)."""
         if incoming.media_type != "application/json":
             raise RefusalError(406, "the content type must be application/json")
         try:
@@ -71,7 +71,7 @@ class Rees46(Service):
         return _orders(document.get("orders"))
 
     def answer(self, request_number: int, rejections: Sequence[Rejection]) -> Answer:
-        """Return success: the platform validates later and tells of bad orders by mail only."""
+        """Return success: the platform validates later and reports bad orders by mail only."""
         return Answer(200, write_json({"status": "success"}))
 
     def refusal(self, error: RefusalError) -> Answer:
@@ -107,5 +107,5 @@ def _malformed(reason: str) -> RefusalError:
 
 
 def _same(sent: Any, known: str) -> bool:
-    # surrogatepass: JSON can escape half a character, which is simply a wrong credential.
+    # surrogatepass: JSON can escape half a character. That is a wrong credential, not a crash.
     return isinstance(sent, str) and compare_digest(sent.encode("utf-8", "surrogatepass"), known.encode())

@@ -1,6 +1,6 @@
-"""The registry of the sandbox's services, with the facts of each and the account that it knows.
+"""The registry of the sandbox's services, with the facts and the account of each.
 
-Tests, `make chaos` and the demo read accounts and facts here. It imports no server, so that they may do so cheaply.
+Tests, `make chaos` and the demo read accounts and facts here. It imports no server, so importing it is cheap.
 """
 
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from sandbox import justclick, rees46, yespo
 from sandbox.service import Service
 
-# A further service is one more module here. It has CREDENTIALS, with defaults, and services() of them.
+# A further service is one more module here. The module has CREDENTIALS, with defaults, and a function services().
 SERVICE_MODULES = (rees46, yespo, justclick)
 
 DEFAULT_CREDENTIALS: dict[str, str] = {
@@ -17,9 +17,9 @@ DEFAULT_CREDENTIALS: dict[str, str] = {
 
 
 def new_services(credentials: Mapping[str, str] | None = None) -> list[Service]:
-    """Return the services of one sandbox, none of which has taken anything yet.
+    """Return the services of one sandbox, all with empty state.
 
-    :param credentials: the ones that differ from DEFAULT_CREDENTIALS.
+    :param credentials: only those that differ from DEFAULT_CREDENTIALS.
     """
     given = dict(credentials or {})
     if unknown := sorted(given.keys() - DEFAULT_CREDENTIALS.keys()):
@@ -29,5 +29,5 @@ def new_services(credentials: Mapping[str, str] | None = None) -> list[Service]:
     return [service for module in SERVICE_MODULES for service in module.services(in_force)]
 
 
-# Service name -> the service with its default account, for its facts alone: a sandbox serves new ones of its own.
+# Service name -> the service with its default account. These give facts only: each sandbox serves its own new ones.
 SERVICES: dict[str, Service] = {service.name: service for service in new_services()}

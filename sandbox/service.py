@@ -1,4 +1,4 @@
-"""What every service of the sandbox shares: a request in, its orders or a refusal, and an answer out."""
+"""The interface of the sandbox's services: a request comes in, orders or a refusal follow, an answer goes out."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from sandbox.jsontext import write_json
 
 
 class Account(NamedTuple):
-    """An account at a service: the login and the secret that a client's connection must hold."""
+    """An account at a service: the login and the secret that a client must send."""
 
     login: str
     secret: str
@@ -17,7 +17,7 @@ class Account(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """A POST as it came: its headers (by lower-case name) and its body."""
+    """A POST as received: its headers (by lower-case name) and its body."""
 
     headers: Mapping[str, str]
     body: bytes
@@ -30,7 +30,7 @@ class Incoming:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What goes back to the client."""
+    """The answer to the client."""
 
     status: int
     body: bytes
@@ -39,7 +39,7 @@ class Answer:
 
 
 class Update(NamedTuple):
-    """One order of a request: its id, its status in the service's own code, and all that was sent of it."""
+    """One order of a request: its id, its status in the service's own code, and its whole payload."""
 
     order_id: str
     status: str | int
@@ -47,9 +47,9 @@ class Update(NamedTuple):
 
 
 class Rejection(NamedTuple):
-    """One order that is not taken, though its request is.
+    """One order that the service does not take from a request that it takes.
 
-    ``code`` is for services that answer with codes, ``shape`` is how a service that lists such orders does.
+    ``code`` is for services that answer with codes; ``shape`` is the form of a list of such orders in the answer.
     """
 
     order_id: str
@@ -59,10 +59,10 @@ class Rejection(NamedTuple):
 
 
 class RefusalError(Exception):
-    """A request of which nothing is taken.
+    """A request that is refused as a whole.
 
     :param status: HTTP status of the answer.
-    :param reason: what is wrong, in words that show no credentials and no customer.
+    :param reason: the fault, in words that show no credentials and no customer.
     :param mail: whether the service also mails the shop's staff about it.
     :param code: the service's own error code, if it has one.
     """
@@ -78,18 +78,20 @@ class RefusalError(Exception):
 class Service(ABC):
     """One service, as its documentation describes it.
 
-    Its facts are written here from the documentation alone: contract tests compare the product's own with them, and
-    `make chaos` judges by them.
+    Its facts come from the documentation alone: contract tests compare the product's facts with them, and `make chaos`
+    judges by them.
 
-    ``name`` is also its prefix in the sandbox; ``path`` is its own path after that prefix.
-    ``account``: the one account that it knows.
-    ``max_orders``: of one request.
-    ``codes``: status of an order (as the product's model names it) -> the service's code; a status that is absent
-    means nothing to it.
-    ``repeatable_codes``: a second request with one of these does no harm: it sets a state and mails nobody.
-    ``not_taken``: HTTP statuses that promise that nothing of the request was taken.
-    ``body_tells``: the body of a 2xx says that the request was taken; else the HTTP status alone says so.
-    ``signs``: its answers carry a signature. ``mails_rejections``: only a mail tells of a bad order.
+    ``name``: of the service, and its prefix in the sandbox.
+    ``path``: the service's own path, after that prefix.
+    ``account``: the only account at the service.
+    ``max_orders``: the most orders in one request.
+    ``codes``: status of an order (as the product's model names it) -> the service's code; an absent status means
+    nothing to the service.
+    ``repeatable_codes``: codes that a second request may safely repeat: they set a state and mail nobody.
+    ``not_taken``: HTTP statuses that promise that the service took nothing of the request.
+    ``body_confirms``: the body of a 2xx says that the request was taken; otherwise the HTTP status alone says so.
+    ``signs``: answers carry a signature.
+    ``mails_rejections``: only a mail reports a bad order.
     """
 
     name: str
@@ -99,31 +101,31 @@ class Service(ABC):
     codes: Mapping[str, str | int]
     repeatable_codes: frozenset[str | int] = frozenset()
     not_taken: frozenset[int] = frozenset({429, 503})
-    body_tells = True
+    body_confirms = True
     signs = False
     mails_rejections = False
 
     @abstractmethod
     def read(self, incoming: Incoming) -> list[Update]:
-        """Return the orders of a request, or raise RefusalError if the service takes nothing of it."""
+        """Return the orders of a request, or raise RefusalError to refuse it as a whole."""
 
     @abstractmethod
     def answer(self, request_number: int, rejections: Sequence[Rejection]) -> Answer:
-        """Return the answer to a request that was taken, except for these orders."""
+        """Return the answer to a request that was taken except for these orders."""
 
     # Most services keep no state, so these two need not be overridden.
     def taken(self, updates: Sequence[Update]) -> None:  # noqa: B027
-        """Note the orders of a request that were taken."""
+        """Note the orders that were taken from one request."""
 
     def reset(self) -> None:  # noqa: B027
-        """Forget all that requests have left in the service, such as a rate limit or keys of requests seen."""
+        """Clear the state that requests have left, such as a rate limit or idempotency keys."""
 
     def examine(self, update: Update) -> Rejection | None:
-        """Return why this one order can't be taken, or None. By default every order that was read can."""
+        """Return the rejection of this order, or None to take it. By default every order that `read` gives is taken."""
         return None
 
     def event(self, update: Update) -> str | None:
-        """Return the name of the event that this order raises and that can mail the customer, or None."""
+        """Return the name of the event that this order raises, or None. An event can mail the customer."""
         return None
 
     def refusal(self, error: RefusalError) -> Answer:
@@ -131,7 +133,7 @@ class Service(ABC):
         return Answer(error.status, write_json({"message": error.reason}))
 
     def with_bad_signature(self, answer: Answer) -> Answer:
-        """Return the answer with a signature that does not fit it. Only asked of a service that signs."""
+        """Return the answer with a wrong signature. Called only for a service that signs."""
         raise NotImplementedError(f"{self.name} signs nothing")
 
 

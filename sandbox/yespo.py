@@ -1,8 +1,8 @@
-"""Yespo (eSputnik): the call that adds orders, each of which raises an event that can mail the customer.
+"""Yespo (eSputnik): the call that adds orders. Each order raises an event that can mail the customer.
 
 Facts: https://yespo.io/support/orders-automation (call, 1000 orders, events, required fields) and
-https://esputnik.com/api/ns1_order.html (field types, required currency, statuses). Where descriptions differ
-on what is required, all of it is asked for: externalCustomerId, and email or phone, and currency.
+https://esputnik.com/api/ns1_order.html (field types, required currency, statuses). The descriptions differ on the
+required fields, so the sandbox requires them all: externalCustomerId, email or phone, and currency.
 """
 
 import base64
@@ -49,7 +49,7 @@ MAX_NAME_CHARACTERS = 40
 REQUIRED_ITEM_TEXTS = ("externalItemId", "name", "url", "imageUrl")
 OPTIONAL_ITEM_TEXTS = ("category", "description")
 
-# Without an offset the service would read a date in the time zone of whoever owns the account.
+# Without an offset the service would read a date in the time zone of the account's owner.
 DATE_WITH_OFFSET = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
 CURRENCY = re.compile(r"[A-Z]{3}")
 PHONE = re.compile(r"[0-9]+")
@@ -57,7 +57,7 @@ PHONE = re.compile(r"[0-9]+")
 
 def services(credentials: Mapping[str, str]) -> list[Service]:
     """Return the service."""
-    return [Yespo(Account("order-sync", credentials["yespo_key"]))]  # any user name will do
+    return [Yespo(Account("order-sync", credentials["yespo_key"]))]  # any user name is right
 
 
 class Yespo(Service):
@@ -81,7 +81,7 @@ class Yespo(Service):
         self.account = account
 
     def read(self, incoming: Incoming) -> list[Update]:
-        """Return the orders, or refuse with 401 (key), 415 (no JSON) or 400 (anything badly formed)."""
+        """Return the orders, or refuse: 401 (key), 415 (not JSON) or 400 (badly formed)."""
         if not self._knows(incoming.headers.get("authorization", "")):
             raise RefusalError(401, "the API key is missing or wrong")
         if incoming.media_type != "application/json":
@@ -115,14 +115,14 @@ class Yespo(Service):
         return Answer(200, write_json(content))
 
     def refusal(self, error: RefusalError) -> Answer:
-        """Return the refusal; one for want of a key says which way to log in."""
+        """Return the refusal; a 401 also names the way to log in."""
         answer = super().refusal(error)
         if error.status == 401:
             answer.headers["WWW-Authenticate"] = 'Basic realm="yespo"'
         return answer
 
     def _knows(self, authorization: str) -> bool:
-        """Whether the header is HTTP Basic with the API key as password; the user name may be anything."""
+        """Whether the header is HTTP Basic with the API key as password; any user name is right."""
         scheme, _, encoded = authorization.partition(" ")
         try:
             _, colon, password = base64.b64decode(encoded.strip(), validate=True).partition(b":")
@@ -132,17 +132,17 @@ class Yespo(Service):
 
 
 def _failed_orders(rejections: Sequence[Rejection]) -> Any:
-    """Return the failed orders in the shape that is asked for: nobody documents what one looks like."""
+    """Return the failed orders in the shape that the rejection names: no page documents the true one."""
     shape = rejections[0].shape
     if shape == "unknown":
         return [{"reason": rejection.reason} for rejection in rejections]
     failed = [{"externalOrderId": order_id, "message": reason} for order_id, reason, *_ in rejections]
-    # One object stands for one order; more than that need the array.
+    # One object stands for one order; several orders need the array.
     return failed[0] if shape == "object" and len(failed) == 1 else failed
 
 
 def _problem_of_order(order: Any) -> str | None:
-    """Return the first thing wrong with an order, or None."""
+    """Return the first fault of an order, or None."""
     if not isinstance(order, dict):
         return "is no object"
     if problem := _problem_of_texts(order, REQUIRED_TEXTS, OPTIONAL_TEXTS):

@@ -1,4 +1,4 @@
-"""What the scheduler needs for three tasks that do nothing: a destination's DAG is measured against it."""
+"""A DAG of three tasks that do nothing: the benchmark measures a destination's DAG against it."""
 
 from datetime import UTC, datetime, timedelta
 

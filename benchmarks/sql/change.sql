@@ -1,4 +1,4 @@
--- One order in a hundred, to a status with another code at REES46: 0 to 1, 1 to 2, 2 to 1. Still in its hour.
+-- Moves one order in a hundred to a status with another code at REES46 (0 to 1, 1 to 2, 2 to 1), in the same hour.
 update bench_orders
 set status = case
         when status in ('new', 'paid', 'processing', 'shipped') then 'delivered'

@@ -1,4 +1,4 @@
--- What a ledger holds after years: each of these orders was sent once, and taken.
+-- The ledger after years: each of these orders was sent and accepted once.
 with destination as (
     insert into destinations (name) values (:destination) returning id
 ),
@@ -14,7 +14,7 @@ past_orders as (
 insert into attempts (batch_id, destination_id, partition_hash, order_id, status_changed_at, updated_at, rank, code,
                       payload_hash, held_if_in_doubt)
 select b.id, b.destination_id,
-       -- As partition_hash.py has it, for ids of three digits or more at their end.
+       -- The hash of partition_hash.py, for ids that end in three digits or more.
        ((head >> 10 << 10)
         + (head + 100 * ascii(right(order_id, 3)) + 10 * ascii(right(order_id, 2)) + ascii(right(order_id, 1))) % 1024
         - 2147483648)::integer,

@@ -1,4 +1,4 @@
--- Every contender reads these. Each order was changed last in one and the same hour.
+-- Every contender reads these orders. All changed last in the same hour.
 drop table if exists bench_order_items, bench_orders;
 create table bench_orders (
     order_id text not null,

@@ -1,4 +1,4 @@
--- A newer change of orders that JustClick hears are paid: now that they are sent. It may not overtake the first.
+-- A newer change, to `sent`, of orders that JustClick gets as `paid`. It must not overtake the first change.
 insert into bench_orders
 select order_id, customer_id, 'shipped', updated_at + interval '10 minutes', created_at, total_cost, currency, email,
        phone, first_name, last_name

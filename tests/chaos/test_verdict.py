@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from chaos.verdict import Facts, judge_orders, judge_sums
+from chaos.verdict import Facts, judge_balances, judge_orders
 from sandbox.registry import SERVICES
 
 ROOT = Path(__file__).parents[2]
@@ -64,7 +64,7 @@ def test_both_sums_are_counted_against_the_source(rows, orders, accepted, holds)
     figures = {**FIGURES, "rows": rows, "orders": orders, "accepted": accepted}
     window = {"start": "2026-11-21T12:00:00+00:00", "end": "2026-11-21T13:00:00+00:00"}
     run = {"destination": "rees46", "run": "hourly", **window, "figures": figures}
-    assert (judge_sums(CHANGES, [run]) == []) is holds
+    assert (judge_balances(CHANGES, [run]) == []) is holds
 
 
 def test_the_verdict_knows_nothing_of_what_it_judges():

@@ -208,7 +208,7 @@ def test_a_service_that_is_down_is_left_alone_as_long_as_it_asks(provider, deliv
     assert (again.value.after_s, len(again.value.result.held)) == (60, 3)
 
 
-@providers_with(lambda provider: SERVICES[provider.name].body_tells)
+@providers_with(lambda provider: SERVICES[provider.name].body_confirms)
 def test_a_success_that_says_nothing_is_in_doubt(provider, deliver, sandbox):
     """A 2xx whose body is no answer of the service leaves the orders in doubt."""
     sandbox.fault({"provider": provider.name, "kind": "garbage", "next": 1}).raise_for_status()
@@ -216,7 +216,7 @@ def test_a_success_that_says_nothing_is_in_doubt(provider, deliver, sandbox):
         deliver(ready(provider, orders(["1"])), resend_in_doubt=True)
 
 
-@providers_with(lambda provider: not SERVICES[provider.name].body_tells)
+@providers_with(lambda provider: not SERVICES[provider.name].body_confirms)
 def test_a_success_is_its_status_alone(provider, deliver, sandbox):
     """Where the service promises nothing of the body, any 2xx means that the orders were taken."""
     sandbox.fault({"provider": provider.name, "kind": "garbage", "when": "after", "next": 1}).raise_for_status()

@@ -83,7 +83,7 @@ def test_a_taken_port_is_said_plainly(tmp_path):
             check=False,
         )
     assert ended.returncode == 1
-    assert f"Port {port} cannot be had (Address already in use)" in ended.stderr
+    assert f"Port {port} is not free (Address already in use)" in ended.stderr
     assert "make run AIRFLOW_PORT=" in ended.stderr
 
 
