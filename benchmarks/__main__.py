@@ -81,6 +81,15 @@ ROWS = (
         at_least=True,
     ),
     Row(
+        "pace",
+        "pace",
+        "20 requests at 5 a second to one account, from one worker and from two:\n"
+        "how far from 4 s they take, by the clock of the sink",
+        0.2,
+        0.05,
+        "{:.2g} s",
+    ),
+    Row(
         "csv",
         "csv",
         "CSV drop of 1,000,000 plain rows, extract + transform,\nover `pandas.read_csv` (pyarrow engine) of it",

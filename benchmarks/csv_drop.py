@@ -52,7 +52,7 @@ def run_ours(folder: Path) -> tuple[int, float]:
         staging = Staging(UPath(name))
         started = time.monotonic()
         pipeline.extract(CsvDropReader(UPath(source.folder), source, HOUR, destination.service.required), staging)
-        counts = pipeline.transform_parts(staging, source, destination).counts
+        counts = pipeline.transform(staging, source, destination).counts
         seconds = time.monotonic() - started
     return counts["orders"] - counts["rejected"], seconds
 

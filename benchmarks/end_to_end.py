@@ -8,6 +8,8 @@ known table it sends only the orders that have changed. Its environment variable
     URL       the service's address, with or without its path
     PROVIDER  rees46, yespo or justclick
     ORDERS    the number of orders in the table
+    WORKER    a name for one of several workers: each has a destination of its own, and all have one account
+    PACE      the requests a second of that account; any pace if it is not set
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ from include.order_sync import pipeline
 from include.order_sync.configuration.models import Destination, SqlSource
 from include.order_sync.delivery import http
 from include.order_sync.delivery.accounting import check_balance
+from include.order_sync.delivery.result import DeliveryResult
 from include.order_sync.ledger.encrypted_rows import RowEncryptor
 from include.order_sync.ledger.session import open_session
 from include.order_sync.model import Window
@@ -80,12 +83,12 @@ class NoCipher:
         return msg
 
 
-def configured(provider: str, shop: int) -> tuple[SqlSource, Destination]:
+def configured(provider: str, shop: str) -> tuple[SqlSource, Destination]:
     """Return a source and a destination, as read from a configuration file.
 
     Args:
         provider: of the destination.
-        shop: a number that is unique to this shop.
+        shop: unique to this shop and worker.
     """
     source = SqlSource.model_validate(
         {"name": "bench", "type": "sql", "connection": "bench", "timezone": "UTC", **SOURCES[provider]}
@@ -104,21 +107,21 @@ def configured(provider: str, shop: int) -> tuple[SqlSource, Destination]:
     return source, destination
 
 
-def run(dsn: str, url: str, provider: str) -> dict[str, Any]:
+def run(dsn: str, url: str, provider: str, worker: str, pace: float | None) -> dict[str, Any]:
     """Extract, transform and load the hour; return its counts, and the elapsed and CPU seconds of each step."""
     seconds: dict[str, float] = {}
     engine = sa.create_engine(sa.make_url(dsn).set(drivername="postgresql+psycopg"))
     with _timed(seconds, "prepare"):
-        source, destination = configured(provider, _prepare(engine))
+        source, destination = configured(provider, f"{_prepare(engine)}{worker}")
     with tempfile.TemporaryDirectory(prefix="order-sync-benchmark-") as folder:
         staging = Staging(UPath(folder))
         with _timed(seconds, "extract"):
             extracted = pipeline.extract(WarehouseReader(engine, source, HOUR, destination.service.required), staging)
         with _timed(seconds, "transform"):
-            transformed = pipeline.transform_parts(staging, source, destination)
+            transformed = pipeline.transform(staging, source, destination)
         counts = {"rows": extracted.rows, "skipped": extracted.skipped, **transformed.counts}
         with _timed(seconds, "load"):
-            counts |= _load(engine, url, source, destination, staging, counts)
+            counts |= _load(engine, url, source, destination, staging, counts, pace)
     return {**counts, **{f"{step}_s": round(took, 2) for step, took in seconds.items()}}
 
 
@@ -135,7 +138,13 @@ def _prepare(engine: sa.Engine) -> int:
 
 
 def _load(
-    engine: sa.Engine, url: str, source: SqlSource, destination: Destination, staging: Staging, before: dict[str, int]
+    engine: sa.Engine,
+    url: str,
+    source: SqlSource,
+    destination: Destination,
+    staging: Staging,
+    before: dict[str, int],
+    pace: float | None,
 ) -> dict[str, int]:
     address = urlsplit(url)
     credentials = Credentials(f"{address.scheme}://{address.netloc}", "bench", SECRET)
@@ -145,14 +154,12 @@ def _load(
         open_session(engine, "the ledger", destination=destination.name, run=this_run, try_number=1) as ledger,
     ):
         encryptor = RowEncryptor(staging, source.timezone, NoCipher())
-        delivery = pipeline.delivery(
-            destination, credentials, session, ledger, encryptor, pipeline.send_options(destination)
-        )
-        delivery.run(staging.ready_parts())
-        counts = {name: delivery.result.orders[name] for name in ("accepted", "unchanged", "stale", "held")}
-        counts["rejected"] = before["rejected"] + delivery.result.orders["rejected"]
+        options, result = pipeline.send_options(destination), DeliveryResult()
+        pipeline.load(staging, destination, credentials, session, ledger, encryptor, options, pace, result)
+        counts = {name: result.orders[name] for name in ("accepted", "unchanged", "stale", "held")}
+        counts["rejected"] = before["rejected"] + result.orders["rejected"]
         check_balance({"not_sent": 0, **before, **counts}, ledger.own_accepted())
-    return counts | {"requests": delivery.result.requests}
+    return counts | {"requests": result.requests}
 
 
 @contextmanager
@@ -166,7 +173,8 @@ def _timed(seconds: dict[str, float], step: str) -> Iterator[None]:
 def main() -> int:
     """Measure one run; return 0 if it has read all orders, else 1."""
     started = time.monotonic()
-    figures = run(os.environ["DSN"], os.environ["URL"], os.environ["PROVIDER"])
+    worker, pace = os.environ.get("WORKER", ""), os.environ.get("PACE")
+    figures = run(os.environ["DSN"], os.environ["URL"], os.environ["PROVIDER"], worker, float(pace) if pace else None)
     peak_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print(json.dumps({**figures, "seconds": round(time.monotonic() - started, 2), "peak_mb": peak_kb // 1024}))
     expected = int(os.environ["ORDERS"])

@@ -16,6 +16,8 @@ from benchmarks.world import BenchmarkError, Ran, World
 LEDGER_RUNS = 5
 LATENCY_MS = 50
 MAX_ORDERS = 1000
+PACED_REQUESTS = 20
+PACE = 5.0
 
 Figures = dict[str, float]
 
@@ -141,6 +143,26 @@ def justclick(world: World, size: Size, runs: int) -> Figures:
     return {"justclick": statistics.median(rates)}
 
 
+def pace(world: World, _size: Size, runs: int) -> Figures:
+    """Measure how long requests to one account of a pace take by the sink's clock, from one worker and from two."""
+    url = world.start_sink()
+    seconds: dict[str, list[float]] = defaultdict(list)
+    with world.new_shop() as shop:
+        for _ in range(runs):
+            for workers in (1, 2):
+                orders = PACED_REQUESTS // workers
+                shop.fill(orders)
+                received = world.paced(shop, url, orders, workers, PACE)
+                # Between the first and the last of 20 requests lie 19 gaps.
+                seconds[f"pace_{workers}"].append(received["span_s"] * PACED_REQUESTS / (PACED_REQUESTS - 1))
+    medians = _medians(seconds)
+    due = PACED_REQUESTS / PACE
+    return {
+        **{f"{name}_s": median for name, median in medians.items()},
+        "pace": max(abs(median - due) for median in medians.values()),
+    }
+
+
 def csv(world: World, size: Size, runs: int) -> Figures:
     """Measure a drop against pandas, which only reads its file."""
     seconds: dict[str, list[float]] = defaultdict(list)
@@ -178,6 +200,7 @@ GROUPS: dict[str, Measure] = {
     "memory": memory,
     "ledger": ledger,
     "justclick": justclick,
+    "pace": pace,
     "csv": csv,
     "parsing": parse,
     "scheduler": schedule,

@@ -4,7 +4,7 @@ Start it with `python -m benchmarks.sink --port 9000 [--latency-ms 50]`. A JSON 
 or Yespo. A form holds one order for JustClick, and its answer is signed with SECRET of end_to_end.py. GET /stats counts
 since the last GET:
 
-- `requests`
+- `requests`, and `span_s`, the seconds between the first and the last of them.
 - `orders`: all of them.
 - `different`: orders without repetitions.
 - `late`: orders that came after a newer change of the same order.
@@ -17,6 +17,7 @@ import asyncio
 import hashlib
 import json
 import re
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import parse_qs
@@ -42,6 +43,7 @@ class Sink:
     def __init__(self, latency_s: float) -> None:
         self._latency_s = latency_s
         self._requests = 0
+        self._first_at = self._last_at = 0.0
         self._ids: list[bytes] = []
         self._forms: list[bytes] = []
 
@@ -63,6 +65,8 @@ class Sink:
         await send({"type": "http.response.body", "body": answer})
 
     def _take(self, scope: Any, body: bytes) -> bytes:
+        self._last_at = time.monotonic()
+        self._first_at = self._first_at if self._requests else self._last_at
         self._requests += 1
         if b"application/x-www-form-urlencoded" in dict(scope["headers"]).get(b"content-type", b""):
             self._forms.append(body)
@@ -70,7 +74,7 @@ class Sink:
         self._ids.append(b"\n".join(ORDER_ID.findall(body)))
         return TAKEN
 
-    def _stats(self) -> dict[str, int]:
+    def _stats(self) -> dict[str, float]:
         ids = [order_id for body in self._ids for order_id in body.split(b"\n")]
         newest: dict[str, int] = {}
         late = 0
@@ -82,11 +86,12 @@ class Sink:
                 newest[number] = changed_at
         stats = {
             "requests": self._requests,
+            "span_s": self._last_at - self._first_at,
             "orders": len(ids) + len(self._forms),
             "different": len(set(ids)) + len(set(self._forms)),
             "late": late,
         }
-        self._requests = 0
+        self._requests, self._first_at, self._last_at = 0, 0.0, 0.0
         self._ids, self._forms = [], []
         return stats
 

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -53,7 +54,7 @@ class Ran:
     seconds: float
     peak_mb: float
     figures: dict[str, Any] = field(default_factory=dict)
-    received: dict[str, int] = field(default_factory=dict)
+    received: dict[str, float] = field(default_factory=dict)
 
     def sent_once(self, orders: int) -> bool:
         """Whether the sink has received this number of orders, each once."""
@@ -116,6 +117,35 @@ class World:
             raise BenchmarkError(f"Ours must send {sent} orders: it counts {ran.figures}, and the sink {ran.received}")
         return ran
 
+    def paced(self, shop: Shop, url: str, orders: int, workers: int, pace: float) -> dict[str, float]:
+        """Let workers run an hour of JustClick's at once, all to one account; return what the sink has counted.
+
+        Args:
+            shop: whose hour.
+            url: of a sink.
+            orders: that each of them sends, one a request.
+            workers: how many processes, each with a destination of its own.
+            pace: how many requests a second the account takes.
+
+        Raises:
+            BenchmarkError: not all were sent.
+        """
+
+        def work(number: int) -> Ran:
+            environment = {"DSN": shop.dsn, "URL": url, "PROVIDER": "justclick", "ORDERS": str(orders)}
+            environment |= {"WORKER": f"_{number}", "PACE": str(pace)}
+            return self.run(
+                f"worker {number} of {workers}", [sys.executable, "-m", "benchmarks.end_to_end"], environment
+            )
+
+        _stats(url)
+        with ThreadPoolExecutor(workers) as threads:
+            list(threads.map(work, range(workers)))
+        received = _stats(url)
+        if received["requests"] != orders * workers:
+            raise BenchmarkError(f"Of {orders * workers} requests the sink has received {received}")
+        return received
+
     def peer(self, name: str, shop: Shop, url: str) -> Ran:
         """Run one peer of peers.py in its own folder."""
         with tempfile.TemporaryDirectory(dir=self.folder) as temporary:
@@ -138,7 +168,7 @@ class World:
         Raises:
             BenchmarkError: the process failed; the message shows the end of its errors.
         """
-        with (self.folder / "logs" / "contender.log").open("w+") as errors:
+        with tempfile.TemporaryFile("w+", dir=self.folder) as errors:
             started = time.monotonic()
             process = subprocess.Popen(
                 command, cwd=ROOT, env=ENVIRONMENT | environment, stdout=subprocess.PIPE, stderr=errors, text=True
@@ -176,7 +206,7 @@ def open_world(folder: Path) -> Iterator[World]:
         world.stop()
 
 
-def _stats(url: str) -> dict[str, int]:
+def _stats(url: str) -> dict[str, float]:
     answer = requests.get(f"{url}/stats", timeout=300)
     answer.raise_for_status()
     return dict(answer.json())

@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # a task imports only the modules that it needs
 
     from include.order_sync.configuration.models import Destination, Source
     from include.order_sync.delivery.decision_table import SendOptions
-    from include.order_sync.delivery.loop import Delivery
+    from include.order_sync.delivery.result import DeliveryResult
     from include.order_sync.ledger.encrypted_rows import RowEncryptor
     from include.order_sync.ledger.session import LedgerSession
     from include.order_sync.providers.base import Credentials
@@ -77,7 +77,7 @@ def extract(
     return ExtractResult(rows + reader.skipped, reader.skipped, parts)
 
 
-def transform_parts(staging: Staging, source: Source, destination: Destination) -> TransformResult:
+def transform(staging: Staging, source: Source, destination: Destination) -> TransformResult:
     """Turn the staged raw rows into ready and rejected orders, after earlier ones are removed.
 
     Args:
@@ -88,9 +88,9 @@ def transform_parts(staging: Staging, source: Source, destination: Destination) 
     Raises:
         StopError: no raw rows are staged.
     """
-    from include.order_sync.transform.transform import Rules, transform
+    from include.order_sync.transform import transform as group
 
-    rules = Rules(
+    rules = group.Rules(
         timezone=source.timezone,
         latest=datetime.now(UTC) + source.ahead,
         statuses=source.statuses,
@@ -104,7 +104,7 @@ def transform_parts(staging: Staging, source: Source, destination: Destination) 
     staging.clear(READY, "rejected")
     columns = {*IDENTITY_COLUMNS, "updated_at", *destination.service.reads}
     for name, raw, raw_items in prefetch(staging.raw_parts(columns)):
-        part = transform(raw, raw_items, rules)
+        part = group.transform(raw, raw_items, rules)
         staging.write_ready(name, part.ready)
         if len(part.rejected):
             rejected, _ = staging.raw_rows(part.rejected)  # with all their columns
@@ -129,37 +129,49 @@ def send_options(destination: Destination, *, resend: bool = False, retry_reject
     )
 
 
-def delivery(
+def load(
+    staging: Staging,
     destination: Destination,
     credentials: Credentials,
     session: requests.Session,
     ledger: LedgerSession,
     encryptor: RowEncryptor,
-    send_options: SendOptions,
-) -> Delivery:
-    """Return the delivery of a destination's ready orders, for one try of a run.
+    options: SendOptions,
+    requests_a_second: float | None,
+    result: DeliveryResult,
+) -> None:
+    """Deliver the staged ready orders, for one try of a run.
 
     Args:
+        staging: of the run.
         destination: from the configuration.
         credentials: of its account.
         session: of http.py.
         ledger: the session that holds its lock.
         encryptor: of the run's staged rows.
-        send_options: of the destination and the run.
+        options: of the destination and the run.
+        requests_a_second: the pace of its account; None for any pace.
+        result: a new one; filled while the load runs, so that it is there after an error too.
+
+    Raises:
+        TryAgainError: some orders were not sent, or are in doubt and may be repeated.
+        StopError: some orders were not sent, or all were sent and some are held.
     """
     from include.order_sync.delivery.loop import Delivery
-    from include.order_sync.delivery.result import DeliveryResult
+    from include.order_sync.delivery.pacing import Pace
 
-    return Delivery(
+    result.requests = ledger.count_batches()
+    Delivery(
         destination.service,
         credentials,
         session,
         ledger,
         encryptor.encrypt_ready,
-        send_options,
-        DeliveryResult(requests=ledger.count_batches()),
+        options,
+        result,
         destination.connections,
-    )
+        Pace(destination.connection, requests_a_second) if requests_a_second else None,
+    ).run(staging.ready_parts())
 
 
 def _narrowed(tables: Iterable[pa.Table], only: frozenset[str]) -> Iterator[pa.Table]:

@@ -28,6 +28,7 @@ from tests.sandbox.conftest import Client, serve
 NOW = datetime.now(UTC)
 CONFIGURATION = """
 staging: {tmp}/staging
+{top}
 sources:
   drop:
     type: csv
@@ -75,9 +76,9 @@ class Shop:
     name: str = field(default_factory=lambda: f"yespo_{uuid.uuid4().hex[:8]}")
     runs: int = 0
 
-    def configure(self, more: str = "") -> None:
-        """Write the configuration; `more` extends the status map."""
-        text = CONFIGURATION.format(tmp=self.tmp, name=self.name, more=more)
+    def configure(self, more: str = "", top: str = "") -> None:
+        """Write the configuration; `more` extends the status map, `top` is a line of the top level."""
+        text = CONFIGURATION.format(tmp=self.tmp, name=self.name, more=more, top=top)
         (self.tmp / "order_sync.yaml").write_text(text, "utf-8")
 
     def drop(self, *rows: str) -> None:
@@ -211,6 +212,20 @@ def test_a_run_delivers_and_the_next_sends_nothing(shop):
     assert shop.run() == {"rows": 2, "orders": 2, "accepted": 2, "requests": 1}
     assert shop.run() == {"rows": 2, "orders": 2, "unchanged": 2}
     assert shop.taken() == {"1": ["IN_PROGRESS"], "2": ["DELIVERED"]}
+
+
+@pytest.mark.parametrize(("top", "slots"), [("", 0), ("pace: {yespo: 100}", 1)])
+def test_a_load_keeps_the_pace_of_its_connection(shop, ledger, top, slots):
+    """Requests take slots of the account that its connection names, if the configuration gives it a pace."""
+    with ledger.begin() as connection:
+        connection.exec_driver_sql("delete from request_slots where connection = 'yespo'")
+    shop.configure(top=top)
+    shop.drop(row("1", "paid"))
+    shop.run()
+    assert shop.taken() == {"1": ["IN_PROGRESS"]}
+    with ledger.connect() as connection:
+        count = "select count(*) from request_slots where connection = 'yespo'"
+        assert connection.exec_driver_sql(count).scalar() == slots
 
 
 def test_a_bad_row_is_one_entry_however_often_it_is_seen(shop, entries):

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from include.order_sync.delivery import http
 from include.order_sync.delivery.decision_table import SendOptions
 from include.order_sync.delivery.loop import Delivery
+from include.order_sync.delivery.pacing import Pace
 from include.order_sync.delivery.result import DeliveryResult
 from include.order_sync.ledger.encrypted_rows import QuarantineEntry
 from include.order_sync.ledger.session import open_session
@@ -171,8 +172,8 @@ def deliver(
 ) -> Callable[..., DeliveryResult]:
     """Deliver parts as one try of a run, and return the result; an error carries it as `result`.
 
-    Keywords: `run` is its name; `credentials` and `provider` replace the fixtures'; `connections`; all others are
-    SendOptions.
+    Keywords: `run` is its name; `credentials` and `provider` replace the fixtures'; `connections`; `pace`; all others
+    are SendOptions.
     """
     destination = f"{provider.name} {uuid.uuid4()}"
     tries: Counter[str] = Counter()
@@ -183,6 +184,7 @@ def deliver(
         credentials: Credentials = credentials,
         provider: Provider = provider,
         connections: int = 1,
+        pace: Pace | None = None,
         **send_options: Any,
     ) -> DeliveryResult:
         tries[run] += 1
@@ -190,7 +192,14 @@ def deliver(
             ledger, "order_sync_ledger", destination=destination, run=run, try_number=tries[run]
         ) as written:
             delivery = Delivery(
-                provider, credentials, session, written, encrypted, SendOptions(**send_options), connections=connections
+                provider,
+                credentials,
+                session,
+                written,
+                encrypted,
+                SendOptions(**send_options),
+                connections=connections,
+                pace=pace,
             )
             try:
                 delivery.run(parts)

@@ -30,6 +30,7 @@ PROVIDER = Provider(
     title="Made-up",
     documentation="",
     max_orders=1000,
+    requests_a_second=None,
     statuses={OrderStatus.CREATED: 1, OrderStatus.DELIVERED: 2},
     changes="newest",
     required=(),

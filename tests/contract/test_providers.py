@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from include.order_sync import tuning
+from include.order_sync.configuration import models
 from include.order_sync.delivery import http
 from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.model import IDENTITY_COLUMNS, ORDER_COLUMNS, ORIGIN_COLUMNS, OrderStatus
@@ -90,6 +91,12 @@ def test_requests_hold_at_most_the_limit(provider, deliver, sandbox):
     assert stats["requests"] == delivered.requests == math.ceil(len(ids) / provider.max_orders)
     assert (stats["accepted"], stats["refused"], delivered.orders["accepted"]) == (len(ids), 0, len(ids))
     assert set(taken(sandbox, provider)) == set(ids)
+
+
+def test_a_pace_is_a_number_of_requests_a_second(provider):
+    """A provider's pace is one that the configuration would take too, or none."""
+    pace = provider.requests_a_second
+    assert pace is None or models.requests_a_second(pace) == pace
 
 
 @several_codes

@@ -1,4 +1,4 @@
-"""Reads the configuration file: what is good in it, and all its mistakes at once."""
+"""Reads the configuration file: its good entries, and all its mistakes at once."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ from include.order_sync.configuration.models import (
     Source,
     SqlSource,
     known_key,
+    requests_a_second,
 )
 from include.order_sync.errors import StopError
 
 DEFAULT_FILE = PROJECT / "include" / "config" / "order_sync.yaml"
-TOP_KEYS = ("staging", "retention", "sources", "destinations")
+TOP_KEYS = ("staging", "retention", "pace", "sources", "destinations")
 
 _REFERENCE = re.compile(r"\$\{(?P<name>\w+)(?::-(?P<default>[^}]*))?\}")
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -33,7 +34,7 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 @dataclass(frozen=True)
 class Mistake:
-    """One mistake: where it is, what stands there (as written, before environment variables), and the cure."""
+    """One mistake: file, key, the value as written (before environment variables), and the cure."""
 
     file: Path
     key: str
@@ -46,21 +47,26 @@ class Mistake:
 
 @dataclass
 class Configuration:
-    """What is good in the file, by name, and what is not."""
+    """The good entries of the file, by name, and its mistakes."""
 
     file: Path
     staging: str = ""
     retention: Retention = field(default_factory=lambda: Retention.model_validate({}))
+    pace: dict[str, float] = field(default_factory=dict)
     sources: dict[str, Source] = field(default_factory=dict)
     destinations: dict[str, Destination] = field(default_factory=dict)
     mistakes: list[Mistake] = field(default_factory=list)
 
     def destination(self, name: str) -> Destination:
-        """Return a good destination; StopError, with the file's mistakes, if there is none of that name."""
+        """Return a good destination; raise StopError with the file's mistakes if none has that name."""
         if name not in self.destinations:
             mistakes = "".join(f"\n{mistake}" for mistake in self.mistakes)
             raise StopError(f"{self.file} has no good destination {name!r}.{mistakes}")
         return self.destinations[name]
+
+    def requests_a_second(self, destination: Destination) -> float | None:
+        """Return the pace of a destination's account: the file's own, else the provider's; None for any pace."""
+        return self.pace.get(destination.connection, destination.service.requests_a_second)
 
 
 def load(file: Path | None = None) -> Configuration:
@@ -73,6 +79,7 @@ class _Reader:
     def __init__(self, file: Path) -> None:
         self.configuration = Configuration(file)
         self.tree: Any = None
+        self.bodies: dict[str, Any] = {}  # of sources and destinations by key, with environment variables put in
 
     def read(self) -> Configuration:
         configuration = self.configuration
@@ -99,6 +106,7 @@ class _Reader:
         self._read_retention()
         self._read_sources()
         self._read_destinations()
+        self._read_pace()
         return configuration
 
     def _read_retention(self) -> None:
@@ -131,6 +139,43 @@ class _Reader:
             if destination and self.configuration.staging:
                 self.configuration.destinations[name] = destination
 
+    def _read_pace(self) -> None:
+        pace = self.tree.get("pace")
+        if pace is None:
+            return
+        if not isinstance(pace, dict):
+            self._mistake("pace", pace, "give connections below it with their requests a second, as `my_account: 5`")
+            return
+        connections = self._connections()
+        for key, written in pace.items():
+            connection, path = str(key), f"pace.{key}"
+            before = len(self.configuration.mistakes)
+            try:
+                if connection not in connections:
+                    shown = sorted(name for name, from_environment in connections.items() if not from_environment)
+                    known_key("destination with the connection", connection, shown)
+                self.configuration.pace[connection] = requests_a_second(self._expanded(path, written))
+            except ValueError as error:
+                if len(self.configuration.mistakes) == before:  # else an environment variable is what is missing
+                    self._mistake(path, written, str(error))
+                self._withhold(connection)
+
+    def _connections(self) -> dict[str, bool]:
+        """Return the connections of all destinations, bad ones too, and whether each came from the environment."""
+        found = {}
+        for key, body in self.bodies.items():
+            section, _, name = key.partition(".")
+            connection = body.get("connection")
+            if section == "destinations" and isinstance(connection, str):
+                found[connection] = self.tree[section][name].get("connection") != connection
+        return found
+
+    def _withhold(self, connection: str) -> None:
+        """Take out the destinations of a connection whose pace is a mistake: they could send too fast."""
+        for name, destination in list(self.configuration.destinations.items()):
+            if destination.connection == connection:
+                del self.configuration.destinations[name]
+
     def _entries(self, section: str) -> list[tuple[str, dict[Any, Any]]]:
         entries = self.tree.get(section)
         if not isinstance(entries, dict) or not entries:
@@ -151,7 +196,7 @@ class _Reader:
     ) -> _Model | None:
         key = f"{section}.{name}"
         before = len(self.configuration.mistakes)
-        expanded = self._expanded(key, body)
+        expanded = self.bodies[key] = self._expanded(key, body)
         told = [mistake.key for mistake in self.configuration.mistakes[before:]]
         if "name" in body:
             self._mistake(f"{key}.name", body["name"], "there is no key 'name': the name is the key above")
@@ -192,7 +237,7 @@ class _Reader:
 
 
 def _at(body: Any, path: list[str]) -> Any:
-    """Return what stands at `path`, as written; None where nothing does."""
+    """Return the value at `path` as written; None if there is none."""
     for step in path:
         if not isinstance(body, dict):
             return None
@@ -201,7 +246,7 @@ def _at(body: Any, path: list[str]) -> Any:
 
 
 def _cure(model: type[BaseModel], fault: Any, path: list[str]) -> str:
-    """Say what to do about a fault that pydantic has found."""
+    """Return the cure of a fault that pydantic has found."""
     if fault["type"] == "extra_forbidden":
         try:
             known_key("key", path[-1], [name for name in model.model_fields if name != "name"])

@@ -1,10 +1,11 @@
-"""The configuration, include/config/order_sync.yaml: its keys, and what each may hold.
+"""The models of the configuration, include/config/order_sync.yaml: its keys and their values.
 
-config_file.py reads it. Both are imported while Airflow parses DAG files, so neither may import pandas.
+loading.py reads the file. Both are imported while Airflow parses DAG files, so neither may import pandas.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
@@ -31,12 +32,12 @@ from include.order_sync.providers.base import Provider
 PROJECT = Path(__file__).parents[3]
 SQL_FOLDER = PROJECT / "include" / "sql"
 
-# DAG ids of the project's own, that a destination must not take.
+# Names of the project's own DAGs, which a destination must not take.
 RESERVED_NAMES = ("config", "redrive", "maintenance")
 
 
 def known_key(kind: str, key: str, known: Sequence[str]) -> None:
-    """Raise ValueError, which names the key, the nearest that is known, and all that are, if `key` is none."""
+    """Raise ValueError for an unknown key; the message names it, the nearest known key, and all known keys."""
     if key not in known:
         raise ValueError(f"there is no {kind} {key!r};{_hint(key, known)}")
 
@@ -44,7 +45,7 @@ def known_key(kind: str, key: str, known: Sequence[str]) -> None:
 def known_value(kind: str, value: str, known: Sequence[str]) -> str:
     """Return `value` if it is known; else raise ValueError like known_key.
 
-    It does not name the value: that may have come from the environment, and be a secret.
+    The message does not name the value: it may come from the environment and be a secret.
     """
     if value not in known:
         raise ValueError(f"there is no such {kind};{_hint(value, known)}")
@@ -157,7 +158,7 @@ class SqlSource(_Source):
 
 
 class CsvSource(_Source):
-    """A CSV drop: a glob, and what tells which window a file belongs to."""
+    """A CSV drop: a glob, and the rule by which a file belongs to a window."""
 
     type: Literal["csv"] = Field(description="sql or csv")
     path: str = Field(description="a glob: a folder of this machine, or an object storage's address", min_length=1)
@@ -192,7 +193,7 @@ class CsvSource(_Source):
 
     @property
     def pattern(self) -> str:
-        """The glob within the folder: from its first wildcard on, or the one file's name."""
+        """The glob within the folder: from its first wildcard on, or the name of the one file."""
         return self._split()[1]
 
     def _split(self) -> tuple[str, str]:
@@ -206,13 +207,31 @@ Source = SqlSource | CsvSource
 
 
 class Retention(BaseModel):
-    """After how many days what is kept is removed; the states of orders stay."""
+    """Days after which old rows and files are removed; the states of orders stay."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     staged_parts: int = Field(7, ge=1, description="days that the parts of red runs, and rejected rows, are kept")
     attempts: int = Field(90, ge=1, description="days that attempts are kept")
     quarantine: int = Field(90, ge=1, description="days that resolved entries of the quarantine are kept")
+
+
+# Slower than one request in 100 s is no pace but a mistake, such as a number of seconds put for a number of requests.
+SLOWEST_REQUESTS_A_SECOND = 0.01
+
+
+def requests_a_second(written: Any) -> float:
+    """Return the pace that `written` gives, a number or its text; ValueError if it gives none."""
+    try:
+        rate = math.nan if isinstance(written, bool) else float(written)
+    except (TypeError, ValueError):
+        rate = math.nan
+    if not SLOWEST_REQUESTS_A_SECOND <= rate < math.inf:
+        raise ValueError(
+            f"give a number of requests a second, from {SLOWEST_REQUESTS_A_SECOND} on: 0.5 is one request in two "
+            "seconds; without the key the provider's documented pace is kept"
+        )
+    return rate
 
 
 class Destination(_Strict):
@@ -323,7 +342,7 @@ class Destination(_Strict):
 
     @property
     def sends(self) -> Literal["newest", "every"]:
-        """Whether the newest version of an order in a window is sent, or every change."""
+        """Send the newest version of an order in a window, or every change."""
         return self.changes or self.service.changes
 
     @property

@@ -1,4 +1,4 @@
-"""Reads YAML by PyYAML's C parser, with the rules of YAML 1.2 for words and numbers, and no key twice.
+"""Reads YAML by PyYAML's C parser, with the words and numbers of YAML 1.2; a key that comes twice is refused.
 
 PyYAML's own rules are those of YAML 1.1, by which `no` is false, 1:30 is 90 and 010 is 8.
 """
@@ -22,7 +22,7 @@ class _Loader(yaml.CSafeLoader):
 
 
 def _plain(kind: str, form: str, first: str) -> None:
-    """Let plain words of this form, which begin with one of these characters, be of this kind."""
+    """Give plain words of this form, which begin with one of these characters, this kind."""
     _Loader.add_implicit_resolver(_TAG + kind, re.compile(f"(?:{form})$"), list(first))
 
 
@@ -36,8 +36,8 @@ def load(text: str) -> Any:
     """Return the one document of a text, as dicts, lists and plain values; None where it is empty.
 
     Raises:
-        yaml.YAMLError: it is no YAML, or a key comes twice; says in which line.
-        ValueError: a date or number that is none, as 2026-13-01.
+        yaml.YAMLError: the text is no YAML, or a key comes twice; the message names the line.
+        ValueError: a date or number is impossible, as 2026-13-01.
     """
     loader = _Loader(text)
     try:

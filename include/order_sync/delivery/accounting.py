@@ -1,4 +1,4 @@
-"""What a run must come to: the two sums, and the thresholds beyond which it is red."""
+"""Accounting: the balance of a run's rows and orders, and the thresholds beyond which it is red."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from include.order_sync.errors import StopError
 if TYPE_CHECKING:
     from include.order_sync.configuration.models import Destination
 
-# Below so many orders a share says little: one bad row of three is no alarm.
+# With fewer orders a share says little: one bad row of three is no alarm.
 SHARE_COUNTS_FROM = 20
 
 
@@ -33,7 +33,7 @@ def check_balance(counts: Mapping[str, int], accepted_in_ledger: int) -> None:
 
 
 def check_thresholds(counts: Mapping[str, int], destination: Destination) -> None:
-    """Raise StopError if more was rejected than the destination puts up with, or nothing was good."""
+    """Raise StopError if more orders were rejected than the destination allows, or if none was good."""
     rejected, orders = counts["rejected"], counts["orders"]
     good = counts["accepted"] + counts["unchanged"] + counts["stale"]
     share = rejected / orders if orders else 0.0

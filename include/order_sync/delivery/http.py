@@ -1,7 +1,6 @@
-"""The one way to the services: a keep-alive session with time-outs, checked TLS, no redirects, bounded answers.
+"""HTTP to the services: a keep-alive session with time-outs, checked TLS, no redirects and bounded answers.
 
-`send` tells apart the two failures that matter: the request was surely not taken (try it again), or it left and
-nobody knows (in doubt).
+`send` distinguishes "definitely not delivered" (safe to retry) from "outcome unknown" (in doubt).
 """
 
 from __future__ import annotations
@@ -22,13 +21,13 @@ from include.order_sync.providers.base import Answer, Request
 from include.order_sync.redact import redact
 
 CONNECT_TIMEOUT_S = 10
-READ_TIMEOUT_S = 120  # between two bytes: a service may think long about a thousand orders
+READ_TIMEOUT_S = 120  # between two bytes: a service may need long for a thousand orders
 ANSWER_TIMEOUT_S = 300  # for the whole body of an answer
-MOST_CONNECTIONS = 64  # that a destination may have (config.py)
+MAX_CONNECTIONS = 64  # as `connections` of a destination allows
 
 
 class _Connection(HTTPSConnection):
-    """Tells a failed TLS handshake, after which nothing was sent, from a TLS failure in mid-answer."""
+    """Distinguishes a failed TLS handshake, after which nothing was sent, from a TLS failure during the answer."""
 
     def connect(self) -> None:
         try:
@@ -42,12 +41,12 @@ class _Pool(HTTPSConnectionPool):
 
 
 def open_session(url: str) -> requests.Session:
-    """Return a session with the service at `url`, whose connections are kept alive and never retried by the library.
+    """Return a session with the service at `url`: keep-alive, and without retries of the library.
 
-    The environment names its proxies and certificates; it is looked at once, as requests would for each request again.
+    Proxies and certificates come from the environment, which is read once here instead of for each request.
 
     Raises:
-        StopError: the address is none.
+        StopError: `url` is no address.
     """
     session = requests.Session()
     try:
@@ -55,9 +54,9 @@ def open_session(url: str) -> requests.Session:
     except ValueError:
         raise StopError(f"{url} is no address: correct the host and the port in the connection.") from None
     session.proxies, session.verify = environment["proxies"], environment["verify"]
-    # Nor may a ~/.netrc of the machine add an Authorization header of its own.
+    # A ~/.netrc of the machine must not add an Authorization header of its own.
     session.trust_env = False
-    adapter = HTTPAdapter(max_retries=0, pool_maxsize=MOST_CONNECTIONS)
+    adapter = HTTPAdapter(max_retries=0, pool_maxsize=MAX_CONNECTIONS)
     adapter.poolmanager.pool_classes_by_scheme = {"http": HTTPConnectionPool, "https": _Pool}
     session.mount("https://", adapter)
     session.mount("http://", adapter)
@@ -68,8 +67,8 @@ def send(session: requests.Session, url: str, request: Request) -> Answer:
     """POST `request` to the service at `url` (scheme, host, and a path in front of the request's own).
 
     Raises:
-        StopError: the address is none.
-        TryAgainError: no connection came about, so nothing was sent.
+        StopError: `url` is no address.
+        TryAgainError: no connection was made, so nothing was sent.
         InDoubtError: the request left, and no complete answer came.
     """
     where = f"POST {url}{request.path}"
@@ -99,7 +98,7 @@ def send(session: requests.Session, url: str, request: Request) -> Answer:
 
 def _read(response: requests.Response, where: str, started: float) -> bytes:
     body = bytearray()
-    # read1 returns what has come; iter_content would wait for a whole chunk, however slowly it drips.
+    # read1 returns the bytes that have come; iter_content would wait for a whole chunk, also from a slow drip.
     while chunk := response.raw.read1(64 * 1024, decode_content=True):
         body += chunk
         if len(body) > tuning.ANSWER_MAX_BYTES:

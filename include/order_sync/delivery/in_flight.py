@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from queue import SimpleQueue
 from types import TracebackType
 from typing import Any
@@ -53,6 +54,13 @@ class InFlight:
         if self._connections > 1:
             self._orders.update(batch.order_ids)
         future.add_done_callback(self._answered.put)
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for the next answer, but no longer than this; return whether there is one to take."""
+        if self._batches:
+            return bool(wait(self._batches, max(seconds, 0), FIRST_COMPLETED).done)
+        time.sleep(max(seconds, 0))
+        return False
 
     def take(self) -> tuple[Batch, Future[Any]]:
         """Wait for the next answer; return the batch and the answer."""

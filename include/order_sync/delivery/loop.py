@@ -15,6 +15,7 @@ from include.order_sync.delivery import http
 from include.order_sync.delivery.batching import Batch, LedgerWrites, batches_of, sizes_of
 from include.order_sync.delivery.decision_table import Action, SendOptions
 from include.order_sync.delivery.in_flight import InFlight
+from include.order_sync.delivery.pacing import Pace
 from include.order_sync.delivery.planning import PartPlan, Planner
 from include.order_sync.delivery.result import DeliveryResult, stop_if_held
 from include.order_sync.delivery.settlement import Encrypt, Settlement
@@ -37,6 +38,7 @@ class Delivery:
         options: of the destination and the run.
         result: running totals, filled while the loop runs.
         connections: how many requests may be in flight at once.
+        pace: of the account; None where requests may leave at any pace.
     """
 
     provider: Provider
@@ -47,6 +49,7 @@ class Delivery:
     options: SendOptions = field(default_factory=SendOptions)
     result: DeliveryResult = field(default_factory=DeliveryResult)
     connections: int = 1
+    pace: Pace | None = None
 
     def run(self, parts: Iterable[pd.DataFrame]) -> None:
         """Send what is to be sent of `parts` (READY_COLUMNS).
@@ -81,7 +84,7 @@ class Delivery:
                         self._note(plan)
                     for batch in batches:
                         self._make_room(batch, in_flight, halves)
-                        self._send(batch, in_flight)
+                        self._send(batch, in_flight, halves)
                 self._make_room(None, in_flight, halves)
             except BaseException:  # also Airflow's request to end: batches in flight would be in doubt
                 self._settle_in_flight(in_flight)
@@ -115,13 +118,15 @@ class Delivery:
         """
         while halves or (len(in_flight) if batch is None else not in_flight.has_room_for(batch)):
             if halves and in_flight.has_room_for(halves[0]):
-                self._send(halves.popleft(), in_flight)
+                self._send(halves.popleft(), in_flight, halves)
             else:
                 halves.extend(self._settle(in_flight))
         if batch is None:
             self.ledger.write_answers()
 
-    def _send(self, batch: Batch, in_flight: InFlight) -> None:
+    def _send(self, batch: Batch, in_flight: InFlight, halves: deque[Batch]) -> None:
+        if self.pace:
+            self.pace.wait_for_slot(self.ledger, in_flight, lambda: halves.extend(self._settle(in_flight)))
         self.ledger.begin(batch.number)
         self.result.requests += 1
         in_flight.send(batch)

@@ -17,7 +17,7 @@ import psycopg
 import sqlalchemy as sa
 
 from include.order_sync.errors import StopError, TryAgainError
-from include.order_sync.ledger import attempts, quarantine, schema
+from include.order_sync.ledger import attempts, pace, quarantine, schema
 from include.order_sync.ledger.encrypted_rows import QuarantineEntry
 from include.order_sync.ledger.look_ahead import LookAheadSession
 
@@ -78,6 +78,11 @@ class LedgerSession:
                 cursor.execute(
                     "update batches set outcome = 'unchanged', concluded_at = now() where id = %s", (number,)
                 )
+
+    def reserve_slot(self, account: str, requests_a_second: float) -> pace.Slot:
+        """Reserve the next slot in which a request may leave to an account (pace.py)."""
+        with self._guarded():
+            return pace.reserve(self.connection, account, requests_a_second)
 
     def begin(self, batch: int) -> None:
         """Record that a batch is sent now: from here on it is in doubt until it is concluded."""

@@ -1,4 +1,4 @@
-"""What a provider is: one service's limits, status codes, checks, and three pure functions.
+"""The contract of a provider: one service's limits, status codes, checks, and three pure functions.
 
 A fifth service is one module like its neighbours here, and one line in this package's registry.
 """
@@ -24,11 +24,11 @@ MAX_RETRY_AFTER_S = 24 * 60 * 60
 
 @dataclass(frozen=True)
 class Credentials:
-    """What a service knows us by.
+    """The credentials of an account.
 
     Args:
-        url: scheme, host and, if any, the path in front of the service's own paths; no slash at the end.
-        login: the account: a shop id, a login, a user name.
+        url: scheme, host and maybe a path before the service's own paths; no slash at the end.
+        login: a shop id, a login or a user name.
         secret: the key or password; never shown.
     """
 
@@ -39,7 +39,7 @@ class Credentials:
 
 @dataclass(frozen=True)
 class Request:
-    """A POST: body and headers may hold credentials and personal data, so neither is ever shown."""
+    """A POST. Body and headers may hold credentials and personal data, so they are never shown."""
 
     path: str
     body: bytes = field(repr=False)
@@ -48,7 +48,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a service said: HTTP status, headers and the whole body."""
+    """A service's answer: HTTP status, headers and the whole body."""
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
@@ -56,7 +56,7 @@ class Answer:
 
     @property
     def service_message(self) -> str:
-        """The body's beginning. It may quote an order, so it goes where the order's row goes, and into no log."""
+        """The beginning of the body. It may quote an order, so it is kept with the order's row and never logged."""
         return self.body[:2000].decode("utf-8", "replace")
 
     @property
@@ -77,7 +77,7 @@ class Answer:
 
 
 class Outcome(Enum):
-    """What became of one order of a request."""
+    """The outcome of one order of a request."""
 
     ACCEPTED = "accepted"
     REJECTED = "rejected"
@@ -85,11 +85,11 @@ class Outcome(Enum):
 
 @dataclass(frozen=True)
 class Verdict:
-    """A service's word on one order.
+    """A service's verdict on one order.
 
     Args:
         outcome: of the order.
-        reason: fit for a log; empty where it was accepted.
+        reason: fit for a log; empty if the order was accepted.
         service_message: the service's own text. It may quote the order, so it must not reach a log.
     """
 
@@ -103,35 +103,37 @@ ACCEPTED = Verdict(Outcome.ACCEPTED)
 
 @dataclass(frozen=True)
 class Provider:
-    """A service's adapter: facts first, then what turns orders into requests and answers into verdicts.
+    """A service's adapter: facts first, then the functions that make requests of orders and verdicts of answers.
 
     Args:
         name: as in the configuration.
         title: as people write it.
-        documentation: where the facts come from.
-        max_orders: how many orders one request may hold.
+        documentation: the address of the facts.
+        max_orders: the most orders of one request.
+        requests_a_second: the documented limit for one account; None if nothing is documented. `pace` in the
+            configuration overrides it.
         statuses: the service's code for each status; a status that is absent is not for this provider.
-        changes: by default, send the newest version of an order in a window, or every one of its changes.
+        changes: the default: send the newest version of an order in a window, or every version.
         required: columns that a source must have for this provider; of a tuple in it, at least one.
-        reads: what `checks` and `build` look at of an order's row, beside its id, status and times: nothing else is
-            worth being read for it.
-        checks: all that can be wrong with an order for this provider.
-        build: valid orders and their items -> each order's payload as JSON text, without credentials;
-            the index is the orders'. The column `code` holds the provider's status code.
+        reads: the columns that `checks` and `build` use, beside id, status and times; no other column is read.
+        checks: every fault that an order can have for this provider.
+        build: valid orders and their items -> each order's payload as JSON text, without credentials; with the index of
+            the orders. The column `code` holds the provider's status code.
         request: credentials and at most `max_orders` payloads of different orders -> the request.
         read: the answer, the ids of the request's orders, the credentials -> a verdict each, in their order.
             Raises StopError, TryAgainError, InDoubtError or BatchRefusedError for the request as a whole.
         try_again: the HTTP statuses that promise that nothing of the request was taken, so that it may be repeated.
             A 5xx that is not here leaves the orders in doubt.
-        held_codes: the codes whose sends in doubt must not be repeated without a person's word: none of `statuses`
-            where a code only sets a state, all of them where each send can mail the customer, or some.
-        halve_refused: a refused batch may be sent again in halves, to find the order that spoils it.
+        held_codes: the codes whose sends in doubt wait for a person: none if a code only sets a state, all if each send
+            can mail the customer, or some.
+        halve_refused: a refused batch may be sent again in halves, to find the order that is refused.
     """
 
     name: str
     title: str
     documentation: str
     max_orders: int
+    requests_a_second: float | None
     statuses: Mapping[OrderStatus, Code]
     changes: Literal["newest", "every"]
     required: tuple[str | tuple[str, ...], ...]
@@ -145,38 +147,38 @@ class Provider:
     halve_refused: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse held codes that are none: the sends in doubt of a misspelled one would be repeated."""
+        """Refuse unknown held codes: sends in doubt of a misspelled code would be repeated."""
         unknown = self.held_codes - set(self.codes)
         if unknown:
             raise ValueError(f"{self.title}: held_codes has {unknown}, and the codes are {self.codes}")
 
     @property
     def codes(self) -> list[Code]:
-        """The codes that the service knows: what a destination's own status map may use."""
+        """The codes that the service knows, and that a destination's own status map may use."""
         return list(dict.fromkeys(self.statuses.values()))
 
     def holds(self, codes: pd.Series[str]) -> pd.Series[bool]:
-        """Return where a send in doubt is held, by the order's code.
+        """Return a mask of the orders whose send in doubt is held.
 
         Args:
-            codes: as text, as every column of codes is, also where the service's codes are numbers.
+            codes: of the orders, as text, also if the service's codes are numbers.
         """
         return codes.isin([str(code) for code in self.held_codes])
 
 
 def refuse_unless_success(title: str, answer: Answer, try_again: frozenset[int]) -> None:
-    """Turn every HTTP status but 2xx into the error that says what happens next.
+    """Raise the error of every HTTP status but 2xx; the error's class says what happens next.
 
     Args:
         title: the service's, for the message.
-        answer: what it said.
+        answer: of the service.
         try_again: the provider's.
     """
     status = answer.status
     if 200 <= status < 300:
         return
     said = f"{title} answered HTTP {status}"
-    if status in try_again or status == 408:  # 408: it has not received the whole request
+    if status in try_again or status == 408:  # 408: the service has not received the whole request
         raise TryAgainError(said, after_s=answer.retry_after_s)
     if 300 <= status < 400:
         raise StopError(

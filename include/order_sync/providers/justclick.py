@@ -158,6 +158,7 @@ PROVIDER = Provider(
     title=TITLE,
     documentation="https://help.justclick.io/archives/592",
     max_orders=1,
+    requests_a_second=None,  # not documented
     statuses={
         OrderStatus.PAID: PAID,
         OrderStatus.SHIPPED: SENT,

@@ -66,6 +66,8 @@ PROVIDER = Provider(
     title=TITLE,
     documentation="https://docs.rees46.com/display/en/Synchronize+Your+Order+Statuses",
     max_orders=1000,
+    # Not documented for this call; its sister calls take 40 a minute.
+    requests_a_second=None,
     statuses={
         OrderStatus.CREATED: CREATED,
         OrderStatus.PAID: CREATED,

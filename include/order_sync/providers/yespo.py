@@ -246,6 +246,7 @@ PROVIDER = Provider(
     title=TITLE,
     documentation="https://yespo.io/support/orders-automation",
     max_orders=1000,
+    requests_a_second=None,  # not documented
     statuses=STATUSES,
     changes="newest",
     required=("customer_id", "total_cost", "currency", "created_at", ("email", "phone")),

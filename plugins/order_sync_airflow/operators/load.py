@@ -54,6 +54,7 @@ class LoadOrdersOperator(DestinationOperator):
         # Imported late: pandas takes longer to import than a whole hour without orders.
         from include.order_sync import pipeline
         from include.order_sync.delivery.planning import Planner
+        from include.order_sync.delivery.result import DeliveryResult
         from include.order_sync.ledger.encrypted_rows import RowEncryptor
         from include.order_sync.ledger.quarantine import resolve_redriven
         from include.order_sync.staging.run_folder import Staging
@@ -61,11 +62,11 @@ class LoadOrdersOperator(DestinationOperator):
         staging = Staging(storage_path(self.staged))
         hook = hook_for(destination.provider, destination.connection)
         resend = bool(context["params"].get("resend"))
-        send_options = pipeline.send_options(destination, resend=resend, retry_rejected=self.retry_rejected)
+        options = pipeline.send_options(destination, resend=resend, retry_rejected=self.retry_rejected)
         encryptor = RowEncryptor(staging, source.timezone, deployment_cipher())
         if plan_only:
             with open_ledger(context, destination.name, read_only=True) as ledger:
-                self._show(context, Planner(destination.service, ledger.look_ahead, send_options), staging)
+                self._show(context, Planner(destination.service, ledger.look_ahead, options), staging)
             return
         with open_ledger(context, destination.name) as ledger:
             for rows in staging.rejected_parts():
@@ -75,12 +76,13 @@ class LoadOrdersOperator(DestinationOperator):
                 check_thresholds(before, destination)
                 raise AirflowSkipException("No orders to send in this window.")
             with hook.get_conn() as session:
-                delivery = pipeline.delivery(destination, hook.credentials, session, ledger, encryptor, send_options)
+                account, pace = hook.credentials, configuration.requests_a_second(destination)
+                result = DeliveryResult()
                 try:
-                    delivery.run(staging.ready_parts())
+                    pipeline.load(staging, destination, account, session, ledger, encryptor, options, pace, result)
                 finally:
-                    outcomes = self._report(context, delivery.result, before["rejected"])
-                    if delivery.result.complete:
+                    outcomes = self._report(context, result, before["rejected"])
+                    if result.complete:
                         self.finish_window(context, source, self.staged)
             check_balance(before | outcomes, ledger.own_accepted())
             redriven = context["ti"].xcom_pull(task_ids="extract", key=REDRIVEN_KEY)
@@ -106,19 +108,19 @@ class LoadOrdersOperator(DestinationOperator):
             context, **{name: before.get(name, 0) + outcomes.get(name, 0) for name in run_figures.OUTCOMES}
         )
 
-    def _report(self, context: Context, delivered: DeliveryResult, rejected_before: int) -> dict[str, int]:
+    def _report(self, context: Context, result: DeliveryResult, rejected_before: int) -> dict[str, int]:
         """Log, push and return the outcomes so far."""
-        outcomes = dict.fromkeys(run_figures.OUTCOMES, 0) | delivered.orders
-        if delivered.reasons:
+        outcomes = dict.fromkeys(run_figures.OUTCOMES, 0) | result.orders
+        if result.reasons:
             self.log.warning(
                 "%s rejects; the rows are in the quarantine\n%s",
                 self.destination,
-                log_tables.reasons_table(delivered.reasons, {}, {}),
+                log_tables.reasons_table(result.reasons, {}, {}),
             )
         said = ", ".join(f"{orders} {name}" for name, orders in outcomes.items())
-        self.log.info("%d requests; %s", delivered.requests, said)
+        self.log.info("%d requests; %s", result.requests, said)
         outcomes["rejected"] += rejected_before
-        run_figures.push(context, **outcomes, requests=delivered.requests)
+        run_figures.push(context, **outcomes, requests=result.requests)
         return outcomes
 
 

@@ -44,11 +44,11 @@ class TransformOrdersOperator(DestinationOperator):
             raise DownstreamTasksSkipped(tasks=list(self.downstream_task_ids))  # type: ignore[no-untyped-call]
 
         # Imported late: pandas takes longer to import than a whole hour without rows.
-        from include.order_sync.pipeline import transform_parts
+        from include.order_sync.pipeline import transform
         from include.order_sync.staging.run_folder import Staging
         from include.order_sync.transform.transform import cures
 
-        done = transform_parts(Staging(storage_path(self.staged)), source, destination)
+        done = transform(Staging(storage_path(self.staged)), source, destination)
         if done.reasons:
             self.log.warning(
                 "%d of %d orders are rejected; their rows are in %s/rejected\n%s",

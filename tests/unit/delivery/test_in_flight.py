@@ -66,3 +66,31 @@ def test_a_failure_belongs_to_its_batch():
     assert answers[1].result() == "taken"
     with pytest.raises(ValueError, match="refused"):
         answers[2].result()
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_a_wait_ends_with_an_answer_or_its_time(answers):
+    """Waiting tells whether there is an answer to take, takes none, and ends without one when its time is over."""
+    may_answer = threading.Event()
+
+    def ask(orders: Batch) -> str:
+        assert may_answer.wait(60)
+        return "taken"
+
+    with InFlight(ask, 2) as in_flight:
+        in_flight.send(batch(1, "a"))
+        if answers:
+            may_answer.set()
+        assert in_flight.wait(60 if answers else 0.01) is answers
+        assert len(in_flight) == 1
+        may_answer.set()
+        assert in_flight.take()[1].result() == "taken"
+
+
+@pytest.mark.parametrize("seconds", [0.01, -1])
+def test_a_wait_with_nothing_under_way_is_a_pause(seconds):
+    """With nothing under way a wait lasts its time, which may be over already, and there is no answer."""
+    with InFlight(len, 1) as in_flight:
+        started = time.monotonic()
+        assert in_flight.wait(seconds) is False
+        assert time.monotonic() - started >= seconds

@@ -1,0 +1,54 @@
+"""Holds requests back until the pace of their account allows the next one."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from include.order_sync.delivery.in_flight import InFlight
+from include.order_sync.ledger.session import LedgerSession
+
+log = logging.getLogger(__name__)
+
+# A longer wait is worth a line in the log.
+LOGGED_WAIT_S = 10
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast requests may leave to one account, counted over all destinations and workers.
+
+    Args:
+        account: the id of its Airflow connection.
+        requests_a_second: at most; 0.5 is one request in two seconds.
+    """
+
+    account: str
+    requests_a_second: float
+
+    def wait_for_slot(self, ledger: LedgerSession, in_flight: InFlight, settle: Callable[[], None]) -> None:
+        """Reserve a slot for one request, and wait for it.
+
+        To be called before the request's batch is begun: whatever ends the wait then leaves nothing in doubt.
+        Answers that come during the wait are written at once, for the same reason.
+
+        Args:
+            ledger: the session of the load.
+            in_flight: the load's batches in flight.
+            settle: takes one answer from `in_flight`, and records it.
+        """
+        slot = ledger.reserve_slot(self.account, self.requests_a_second)
+        due = time.monotonic() + slot.wait_s
+        if slot.wait_s > LOGGED_WAIT_S:
+            log.info(
+                "The next request waits %.0f s: connection %r may be sent %g requests a second.",
+                slot.wait_s,
+                self.account,
+                self.requests_a_second,
+            )
+        while time.monotonic() < due:
+            ledger.write_answers()
+            if in_flight.wait(due - time.monotonic()):
+                settle()
