@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import pytest
+import requests
 
 from sandbox.registry import SERVICES
-from sandbox.service import Account, Answer, Incoming, RefusalError, Service, Update
+from sandbox.service import Account, Answer, Incoming, RefusalError, Rejection, Service, Update
 from tests.sandbox.conftest import Client, serve
 
 
@@ -90,8 +91,8 @@ class OnceADay(Service):
             raise RefusalError(409, "that order is here already")
         return [Update(order_id, "new", {})]
 
-    def answer(self, *_) -> Answer:
-        return Answer(200, b"")
+    def answer(self, _number: int, taken: Sequence[Update], rejections: Sequence[Rejection]) -> Answer:
+        return Answer(200, f"{len(taken)} taken, {len(rejections)} rejected".encode())
 
 
 def test_a_service_may_keep_state():
@@ -99,13 +100,14 @@ def test_a_service_may_keep_state():
     served = serve([OnceADay()])
     client = Client(next(served))
 
-    def send(order_id: str) -> int:
-        return client.request("POST", "/once/orders", data=order_id).status_code
+    def send() -> requests.Response:
+        return client.request("POST", "/once/orders", data="A")
 
     client.fault({"kind": "refuse_orders", "order_ids": ["A"], "next": 1})
-    assert [send(order_id) for order_id in ("A", "A", "A")] == [200, 200, 429]
+    assert [send().text for _ in range(2)] == ["0 taken, 1 rejected", "1 taken, 0 rejected"]
+    assert send().status_code == 429
     client.request("POST", "/__admin/reset")
-    assert [send(order_id) for order_id in ("A", "A", "A")] == [200, 409, 429]
+    assert [send().status_code for _ in range(3)] == [200, 409, 429]
     client.session.close()
     next(served, None)
 
