@@ -1,7 +1,7 @@
 """The admin pages of the sandbox, and what all services have in common."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 import pytest
@@ -95,21 +95,27 @@ class OnceADay(Service):
         return Answer(200, f"{len(taken)} taken, {len(rejections)} rejected".encode())
 
 
-def test_a_service_may_keep_state():
-    """A service is told which orders were taken, and a reset clears what it keeps: here, orders seen and a limit."""
+@pytest.fixture
+def once_a_day() -> Iterator[Client]:
+    """A client of a sandbox that serves this one alone."""
     served = serve([OnceADay()])
     client = Client(next(served))
-
-    def send() -> requests.Response:
-        return client.request("POST", "/once/orders", data="A")
-
-    client.fault({"kind": "refuse_orders", "order_ids": ["A"], "next": 1})
-    assert [send().text for _ in range(2)] == ["0 taken, 1 rejected", "1 taken, 0 rejected"]
-    assert send().status_code == 429
-    client.request("POST", "/__admin/reset")
-    assert [send().status_code for _ in range(3)] == [200, 409, 429]
+    yield client
     client.session.close()
     next(served, None)
+
+
+def test_a_service_may_keep_state(once_a_day):
+    """A service is told which orders were taken, and a reset clears what it keeps: here, orders seen and a limit."""
+
+    def send() -> requests.Response:
+        return once_a_day.request("POST", "/once/orders", data="A")
+
+    once_a_day.fault({"kind": "refuse_orders", "order_ids": ["A"], "next": 1})
+    assert [send().text for _ in range(2)] == ["0 taken, 1 rejected", "1 taken, 0 rejected"]
+    assert send().status_code == 429
+    once_a_day.request("POST", "/__admin/reset")
+    assert [send().status_code for _ in range(3)] == [200, 409, 429]
 
 
 def test_a_judge_reads_the_facts_of_each_service(sandbox):
