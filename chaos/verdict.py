@@ -146,8 +146,10 @@ def judge_orders(
         if order_id not in held and got[-1:] != expected[-1:]:
             newest = expected[-1] if expected else "nothing"
             judgement.differences.append(f"{service} {order_id}: it has {got}, and the newest is {newest}")
+        if never := [code for code in got if code not in expected]:
+            judgement.differences.append(f"{service} {order_id}: the source never had {never}, only {expected}")
         # The shop's orders never return to a code, so each code has one index.
-        indices = [expected.index(code) if code in expected else -1 for code in got]
+        indices = [expected.index(code) for code in got if code in expected]
         if indices != sorted(indices):
             judgement.differences.append(f"{service} {order_id}: an older state over a newer one: {got} of {expected}")
         for code, times in Counter(got).items():

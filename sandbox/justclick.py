@@ -83,7 +83,7 @@ class JustClick(Service):
             return Rejection(bill_id, "rpo is missing", WRONG_DATA)
         return None
 
-    def answer(self, request_number: int, rejections: Sequence[Rejection]) -> Answer:
+    def answer(self, request_number: int, taken: Sequence[Update], rejections: Sequence[Rejection]) -> Answer:
         """Return the code of the one order."""
         if rejections:
             return self._signed(rejections[0].code, rejections[0].reason)

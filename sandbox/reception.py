@@ -88,7 +88,7 @@ class Reception:
         if service.mails_rejections:
             for rejection in rejections:
                 book.mail("error_mail", rejection.reason, rejection.order_id)
-        return service.answer(number, rejections)
+        return service.answer(number, taken, rejections)
 
 
 def _refuse(service: Service, book: Book, error: RefusalError) -> Answer:

@@ -70,7 +70,7 @@ class Rees46(Service):
             raise RefusalError(403, "shop_secret is missing or wrong")
         return _orders(document.get("orders"))
 
-    def answer(self, request_number: int, rejections: Sequence[Rejection]) -> Answer:
+    def answer(self, request_number: int, taken: Sequence[Update], rejections: Sequence[Rejection]) -> Answer:
         """Return success: the platform validates later and reports bad orders by mail only."""
         return Answer(200, write_json({"status": "success"}))
 

@@ -89,6 +89,7 @@ class Service(ABC):
     nothing to the service.
     ``repeatable_codes``: codes that a second request may safely repeat: they set a state and mail nobody.
     ``not_taken``: HTTP statuses that promise that the service took nothing of the request.
+    ``taken_before``: HTTP statuses that say that the service has all orders of the request already.
     ``body_confirms``: the body of a 2xx says that the request was taken; otherwise the HTTP status alone says so.
     ``signs``: answers carry a signature.
     ``mails_rejections``: only a mail reports a bad order.
@@ -101,6 +102,7 @@ class Service(ABC):
     codes: Mapping[str, str | int]
     repeatable_codes: frozenset[str | int] = frozenset()
     not_taken: frozenset[int] = frozenset({429, 503})
+    taken_before: frozenset[int] = frozenset()
     body_confirms = True
     signs = False
     mails_rejections = False
@@ -110,8 +112,8 @@ class Service(ABC):
         """Return the orders of a request, or raise RefusalError to refuse it as a whole."""
 
     @abstractmethod
-    def answer(self, request_number: int, rejections: Sequence[Rejection]) -> Answer:
-        """Return the answer to a request that was taken except for these orders."""
+    def answer(self, request_number: int, taken: Sequence[Update], rejections: Sequence[Rejection]) -> Answer:
+        """Return the answer to a request that was not refused: its orders are these, taken or rejected."""
 
     # Most services keep no state, so these two need not be overridden.
     def taken(self, updates: Sequence[Update]) -> None:  # noqa: B027

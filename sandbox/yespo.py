@@ -107,7 +107,7 @@ class Yespo(Service):
         """Return the event's name, such as orderDELIVERED."""
         return f"order{update.status}"
 
-    def answer(self, request_number: int, rejections: Sequence[Rejection]) -> Answer:
+    def answer(self, request_number: int, taken: Sequence[Update], rejections: Sequence[Rejection]) -> Answer:
         """Return success, which may list failed orders: 200 does not mean that every order was taken."""
         content: dict[str, Any] = {"id": request_number, "asyncSessionId": str(uuid.uuid4())}
         if rejections:

@@ -42,6 +42,7 @@ def test_what_was_promised_is_no_difference(service, taken):
         ("rees46", [0, 1, 0], "an older state over a newer one"),
         ("yespo", ["DELIVERED", "DELIVERED"], "taken 2 times"),
         ("justclick", ["paid", "return"], "the newest is sent"),
+        ("yespo", ["CANCELLED", "DELIVERED"], "the source never had ['CANCELLED']"),
     ],
 )
 def test_each_fault_is_found(service, taken, message):

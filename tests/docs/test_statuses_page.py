@@ -10,8 +10,9 @@ PAGE = {table.heading: table for table in tables(page("docs/statuses.md"))}
 
 def column_of(table: Table, provider: Provider) -> list[str]:
     """Return a provider's column; similar services share one."""
-    (header,) = (text for text in table.header if provider.title in text)
-    return table.column(header)
+    headers = [text for text in table.header if provider.title in text]
+    assert len(headers) == 1, f"docs/statuses.md needs one column for {provider.title} below {table.heading!r}"
+    return table.column(headers[0])
 
 
 def test_every_status_has_its_code() -> None:

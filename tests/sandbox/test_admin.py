@@ -1,13 +1,14 @@
 """The admin pages of the sandbox, and the behaviour that all services share."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 import pytest
+import requests
 
 from sandbox.registry import SERVICES
-from sandbox.service import Account, Answer, Incoming, RefusalError, Service, Update
+from sandbox.service import Account, Answer, Incoming, RefusalError, Rejection, Service, Update
 from tests.sandbox.conftest import Client, serve
 
 
@@ -90,24 +91,31 @@ class OnceADay(Service):
             raise RefusalError(409, "that order is here already")
         return [Update(order_id, "new", {})]
 
-    def answer(self, *_) -> Answer:
-        return Answer(200, b"")
+    def answer(self, _number: int, taken: Sequence[Update], rejections: Sequence[Rejection]) -> Answer:
+        return Answer(200, f"{len(taken)} taken, {len(rejections)} rejected".encode())
 
 
-def test_a_service_may_keep_state():
-    """A service learns which orders were taken, and a reset clears its state: here known orders and a rate limit."""
+@pytest.fixture
+def once_a_day() -> Iterator[Client]:
+    """A client of a sandbox that serves this one alone."""
     served = serve([OnceADay()])
     client = Client(next(served))
-
-    def send(order_id: str) -> int:
-        return client.request("POST", "/once/orders", data=order_id).status_code
-
-    client.fault({"kind": "refuse_orders", "order_ids": ["A"], "next": 1})
-    assert [send(order_id) for order_id in ("A", "A", "A")] == [200, 200, 429]
-    client.request("POST", "/__admin/reset")
-    assert [send(order_id) for order_id in ("A", "A", "A")] == [200, 409, 429]
+    yield client
     client.session.close()
     next(served, None)
+
+
+def test_a_service_may_keep_state(once_a_day):
+    """A service is told which orders were taken, and a reset clears what it keeps: here, orders seen and a limit."""
+
+    def send() -> requests.Response:
+        return once_a_day.request("POST", "/once/orders", data="A")
+
+    once_a_day.fault({"kind": "refuse_orders", "order_ids": ["A"], "next": 1})
+    assert [send().text for _ in range(2)] == ["0 taken, 1 rejected", "1 taken, 0 rejected"]
+    assert send().status_code == 429
+    once_a_day.request("POST", "/__admin/reset")
+    assert [send().status_code for _ in range(3)] == [200, 409, 429]
 
 
 def test_a_judge_reads_the_facts_of_each_service(sandbox):
