@@ -78,7 +78,7 @@ def lines(orders: pd.DataFrame, destination_id: int) -> pd.Series[str]:
         orders: COLUMNS.
         destination_id: of the attempts.
     """
-    # Ids hold no control characters (transform/validate.py): COPY would misread only the backslash.
+    # Ids hold no control characters (transform/reasons.py): COPY would misread only the backslash.
     ids = pc.replace_substring(array_of(orders["order_id"]), "\\", "\\\\")
     texts = [ids if name == "order_id" else _texts(pa.array(orders[name])) for name in COLUMNS]
     destination = pa.scalar(str(destination_id), pa.large_string())
@@ -136,7 +136,7 @@ def states(found: Found) -> pd.DataFrame:
     The view `order_states` has the same rule; a test compares them.
     """
     numbers = np.frombuffer(found[0] or b"", _NUMBERS)
-    # No id holds a control character (validate.py), and no code or verdict.
+    # No id holds a control character (reasons.py), and no code or verdict.
     texts = [pc.split_pattern(pa.array([text], pa.large_string()), "\n").flatten() for text in found[1:]]
     rows = pd.DataFrame(
         {name: numbers[name].astype("int64") for name in _NUMBERS.names or ()}

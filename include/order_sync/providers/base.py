@@ -124,6 +124,7 @@ class Provider:
             Raises StopError, TryAgainError, InDoubtError or BatchRefusedError for the request as a whole.
         try_again: the HTTP statuses that promise that nothing of the request was taken, so that it may be repeated.
             A 5xx that is not here leaves the orders in doubt.
+        in_doubt: the HTTP statuses below 500 that leave the orders in doubt, such as a 409 for "is being processed".
         held_codes: the codes whose sends in doubt wait for a person: none if a code only sets a state, all if each send
             can mail the customer, or some.
         halve_refused: a refused batch may be sent again in halves, to find the order that is refused.
@@ -144,6 +145,7 @@ class Provider:
     read: Callable[[Answer, Sequence[str], Credentials], list[Verdict]]
     try_again: frozenset[int]
     held_codes: frozenset[Code]
+    in_doubt: frozenset[int] = frozenset()
     halve_refused: bool = False
 
     def __post_init__(self) -> None:
@@ -166,13 +168,15 @@ class Provider:
         return codes.isin([str(code) for code in self.held_codes])
 
 
-def refuse_unless_success(title: str, answer: Answer, try_again: frozenset[int]) -> None:
+def refuse_unless_success(
+    title: str, answer: Answer, try_again: frozenset[int], in_doubt: frozenset[int] = frozenset()
+) -> None:
     """Raise the error of every HTTP status but 2xx; the error's class says what happens next.
 
     Args:
         title: the service's, for the message.
         answer: of the service.
-        try_again: the provider's.
+        try_again, in_doubt: the provider's.
     """
     status = answer.status
     if 200 <= status < 300:
@@ -180,6 +184,8 @@ def refuse_unless_success(title: str, answer: Answer, try_again: frozenset[int])
     said = f"{title} answered HTTP {status}"
     if status in try_again or status == 408:  # 408: the service has not received the whole request
         raise TryAgainError(said, after_s=answer.retry_after_s)
+    if status in in_doubt or status >= 500:
+        raise InDoubtError(said, after_s=answer.retry_after_s)
     if 300 <= status < 400:
         raise StopError(
             f"{title} redirects (HTTP {status}). A redirected POST loses its orders, so it is not followed: "
@@ -189,6 +195,4 @@ def refuse_unless_success(title: str, answer: Answer, try_again: frozenset[int])
         raise StopError(f"{said}. The connection's login or password is wrong, or the account may not do this.")
     if status in (400, 413, 422):
         raise BatchRefusedError(said, answer.service_message)
-    if status >= 500:
-        raise InDoubtError(said, after_s=answer.retry_after_s)
     raise StopError(f"{said}. Nothing was taken: look at the connection's host and at the account's features.")

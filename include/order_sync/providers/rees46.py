@@ -61,6 +61,7 @@ def read_answer(answer: Answer, ids: Sequence[str], _credentials: Credentials, t
     return [ACCEPTED] * len(ids)
 
 
+# PersonaClick copies this provider: a change here is a change there, unless personaclick.py replaces it.
 PROVIDER = Provider(
     name="rees46",
     title=TITLE,

@@ -16,7 +16,7 @@ from include.order_sync.columns.text import array_of, series_of
 from include.order_sync.model import READY_COLUMNS, VERSION, Code, OrderStatus
 from include.order_sync.transform.canonical import NO_ITEMS, canonical_orders, json_items, query_items
 from include.order_sync.transform.checks import Check
-from include.order_sync.transform.validate import STATUS, UNREADABLE, any_of, find_faults, reasons_of
+from include.order_sync.transform.reasons import STATUS, UNREADABLE, any_of, find_faults, reasons_of
 
 _BEFORE_ALL = pd.Timestamp(0, tz="UTC").as_unit("us")  # a row without a time of its own goes before those with one
 

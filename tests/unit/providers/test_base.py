@@ -5,7 +5,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from include.order_sync.errors import InDoubtError
+from include.order_sync.errors import InDoubtError, StopError
 from include.order_sync.model import OrderStatus
 from include.order_sync.providers import rees46
 from include.order_sync.providers.base import Answer, Provider, refuse_unless_success
@@ -41,3 +41,13 @@ def test_a_doubt_says_how_long_to_wait(header, seconds):
     with pytest.raises(InDoubtError) as doubt:
         refuse_unless_success("A service", Answer(502, header, b""), frozenset({503}))
     assert doubt.value.after_s == seconds
+
+
+def test_a_status_may_leave_a_request_in_doubt():
+    """A status that a provider names as in doubt is no refusal: its orders may have been taken."""
+    answer = Answer(409, {"Retry-After": "5"}, b"")
+    with pytest.raises(InDoubtError, match="HTTP 409") as doubt:
+        refuse_unless_success("Mail", answer, frozenset(), frozenset({409}))
+    assert doubt.value.after_s == 5
+    with pytest.raises(StopError):
+        refuse_unless_success("Mail", answer, frozenset())

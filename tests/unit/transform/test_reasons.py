@@ -3,7 +3,7 @@
 import pandas as pd
 
 from include.order_sync.transform.checks import Check, missing, no_match
-from include.order_sync.transform.validate import any_of, find_faults, reasons_of
+from include.order_sync.transform.reasons import any_of, find_faults, reasons_of
 
 ORDERS = pd.DataFrame({"a": ["1", None, "x"], "b": [None, None, "y"]}, index=[5, 3, 9], dtype="str")
 CHECKS = (

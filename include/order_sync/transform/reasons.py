@@ -1,4 +1,7 @@
-"""Finds every fault of each order."""
+"""The reasons for which an order is rejected, whichever provider it is for; and the search for every fault.
+
+Reasons of one provider are in `CHECKS` of its module, and reasons of files in sources/csv_drop.py.
+"""
 
 from __future__ import annotations
 
