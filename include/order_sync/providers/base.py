@@ -176,7 +176,8 @@ def refuse_unless_success(
     Args:
         title: the service's, for the message.
         answer: of the service.
-        try_again, in_doubt: the provider's.
+        try_again: the provider's.
+        in_doubt: the provider's.
     """
     status = answer.status
     if 200 <= status < 300:
