@@ -7,6 +7,9 @@ from typing import Any
 from sandbox.registry import SERVICES
 from sandbox.service import Service
 
+# Of answers that are not the service's own.
+FORMS = ("bytes", "page", "login", "cut_json", "broken_chunks")
+
 BEFORE: tuple[dict[str, Any], ...] = (
     {"kind": "status", "status": 429, "retry_after": 1, "when": "before"},
     {"kind": "status", "status": 503, "when": "before"},
@@ -17,8 +20,7 @@ IN_DOUBT: tuple[dict[str, Any], ...] = (
     {"kind": "status", "status": 502, "when": "after"},
     {"kind": "close", "when": "before"},
     {"kind": "close", "when": "after"},
-    {"kind": "garbage", "when": "before"},
-    {"kind": "garbage", "when": "after"},
+    *({"kind": "garbage", "form": form, "when": when} for form in FORMS for when in ("before", "after")),
 )
 SLOW: tuple[dict[str, Any], ...] = (
     {"kind": "slow", "seconds": 0.3, "when": "before"},
@@ -31,7 +33,12 @@ def faults(seed: int) -> list[dict[str, Any]]:
     made = []
     for name, service in SERVICES.items():
         for group, share in zip((BEFORE, IN_DOUBT, SLOW), _shares(service), strict=True):
-            made += [{**fault, "provider": name, "probability": share} for fault in group if _fits(service, fault)]
+            made += [
+                # All forms of garbage together strike as often as one other fault.
+                {**fault, "provider": name, "probability": share / (len(FORMS) if "form" in fault else 1)}
+                for fault in group
+                if _fits(service, fault)
+            ]
     return [{**fault, "seed": seed + number} for number, fault in enumerate(made)]
 
 
@@ -45,6 +52,4 @@ def _shares(service: Service) -> tuple[float, float, float]:
 
 def _fits(service: Service, fault: dict[str, Any]) -> bool:
     """Whether the sender can recognise the fault's outcome by the service's contract."""
-    if fault["when"] == "after":
-        return fault.get("status") not in service.not_taken
-    return fault["kind"] != "garbage" or service.body_confirms
+    return fault["when"] == "before" or fault.get("status") not in service.not_taken

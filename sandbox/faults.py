@@ -17,7 +17,7 @@ OPTIONAL_FIELDS: dict[str, set[str]] = {
     "status": {"retry_after", "message", "when"},
     "slow": {"when"},
     "close": {"when"},
-    "garbage": {"status", "message", "when"},
+    "garbage": {"status", "message", "media_type", "form", "when"},
     "bad_signature": {"when"},
     "refuse_orders": {"order_ids", "code", "message", "shape"},
 }
@@ -43,8 +43,14 @@ class Fault(BaseModel):
     retry_after: Annotated[int, Field(ge=0)] | None = Field(None, description="Retry-After, in seconds")
     seconds: Annotated[float, Field(ge=0, le=3600)] | None = Field(None, description="length of the wait")
     message: str | None = Field(None, description="text of the refusal; for garbage, the whole body")
+    media_type: str = Field("text/html", description="content type of a garbage's message")
     order_ids: Annotated[frozenset[str], Field(min_length=1)] | None = None
     code: Annotated[int, Field(ge=1)] = Field(302, description="JustClick's error code; 302: no such order")
+    form: Literal["bytes", "page", "login", "cut_json", "broken_chunks"] = Field(
+        "bytes",
+        description="of garbage: unreadable bytes, another server's page or login form, JSON cut in the middle, "
+        "or a body whose chunks end too early",
+    )
     shape: Literal["list", "object", "unknown"] = Field("list", description="how Yespo lists refused orders")
     next: Annotated[int, Field(ge=1)] | None = Field(None, description="the next n requests")
     every: Annotated[int, Field(ge=1)] | None = Field(None, description="every nth request")

@@ -10,7 +10,14 @@ from sandbox.faults import Fault, Faults
 from sandbox.memory import Book, Memory
 from sandbox.service import Answer, Incoming, RefusalError, Rejection, Service
 
-GARBAGE = b'\xff\xfe<html>{"status": '
+# What stands before a service may answer in its place. Each has the status of a success.
+GARBAGE: dict[str, tuple[bytes, str]] = {
+    "bytes": (b'\xff\xfe<html>{"status": ', "text/html"),
+    "page": (b"<!DOCTYPE html><html><body><h1>We are back in ten minutes</h1></body></html>", "text/html"),
+    "login": (b'<html><form action="/login"><input name="login"><input type="password"></form></html>', "text/html"),
+    "cut_json": (b'{"status": "succ', "application/json"),
+    "broken_chunks": (b'{"status": ', "application/json"),
+}
 
 # The app stores the connection's transport under this key of the scope, for HangUp.
 TRANSPORT_KEY = "sandbox.transport"
@@ -27,6 +34,17 @@ class HangUp(Response):
         transport.close()
         while (await receive())["type"] != "http.disconnect":
             pass
+
+
+class BrokenChunks(Response):
+    """A body in chunks, the last of which never comes."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the headers and one chunk, then close the connection."""
+        headers = [(b"content-type", str(self.media_type).encode())]
+        await send({"type": "http.response.start", "status": self.status_code, "headers": headers})
+        await send({"type": "http.response.body", "body": self.body, "more_body": True})
+        await HangUp()(scope, receive, send)
 
 
 class Reception:
@@ -109,8 +127,12 @@ def _spoiled(service: Service, fault: Fault, answer: Answer | None) -> Response:
     if fault.kind == "bad_signature" and answer is not None:
         return _response(service.with_bad_signature(answer))
     if fault.kind == "garbage":
-        body = GARBAGE if fault.message is None else fault.message.encode()
-        return _response(Answer(fault.status or 200, body, media_type="text/html"))
+        body, media_type = GARBAGE[fault.form]
+        if fault.message is not None:
+            body, media_type = fault.message.encode(), fault.media_type
+        if fault.form == "broken_chunks":
+            return BrokenChunks(body, fault.status or 200, media_type=media_type)
+        return _response(Answer(fault.status or 200, body, media_type=media_type))
     headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
     error = RefusalError(fault.status or 500, fault.message or f"fault: status {fault.status}")
     return _response(service.refusal(error), headers)

@@ -47,7 +47,6 @@ class Rees46(Service):
         "returned": CANCELLED,
     }
     repeatable_codes = frozenset(codes.values())
-    body_confirms = False
     mails_rejections = True
 
     def __init__(self, name: str, account: Account) -> None:
@@ -70,6 +69,14 @@ class Rees46(Service):
             raise RefusalError(403, "shop_secret is missing or wrong")
         return _orders(document.get("orders"))
 
+    def examine(self, update: Update) -> Rejection | None:
+        """Return the fault of one order: the platform takes the others, and only a mail reports this one."""
+        if not update.order_id:
+            return Rejection("", "id must be a non-empty string", 0)
+        if update.status not in self.codes.values():
+            return Rejection(update.order_id, "status must be 0, 1 or 2", 0)
+        return None
+
     def answer(self, request_number: int, taken: Sequence[Update], rejections: Sequence[Rejection]) -> Answer:
         """Return success: the platform validates later and reports bad orders by mail only."""
         return Answer(200, write_json({"status": "success"}))
@@ -91,12 +98,10 @@ def _orders(orders: Any) -> list[Update]:
         if not isinstance(order, dict):
             raise _malformed(f"order {position} is no object")
         order_id, status = order.get("id"), order.get("status")
-        if not isinstance(order_id, str) or not order_id:
-            raise _malformed(f"order {position}: id must be a non-empty string")
-        # In Python True is 1; in JSON it is not.
-        if type(status) is not int or status not in Rees46.codes.values():
-            raise _malformed(f"order {position}: status must be 0, 1 or 2")
-        updates.append(Update(order_id, status, order))
+        updates.append(
+            # In Python True is 1; in JSON it is not.
+            Update(order_id if isinstance(order_id, str) else "", status if type(status) is int else "", order)
+        )
     if (repeated := first_repeated_id(updates)) is not None:
         raise _malformed(f"order {repeated} is there twice")
     return updates

@@ -90,7 +90,6 @@ class Service(ABC):
     ``repeatable_codes``: codes that a second request may safely repeat: they set a state and mail nobody.
     ``not_taken``: HTTP statuses that promise that the service took nothing of the request.
     ``taken_before``: HTTP statuses that say that the service has all orders of the request already.
-    ``body_confirms``: the body of a 2xx says that the request was taken; otherwise the HTTP status alone says so.
     ``signs``: answers carry a signature.
     ``mails_rejections``: only a mail reports a bad order.
     """
@@ -103,7 +102,6 @@ class Service(ABC):
     repeatable_codes: frozenset[str | int] = frozenset()
     not_taken: frozenset[int] = frozenset({429, 503})
     taken_before: frozenset[int] = frozenset()
-    body_confirms = True
     signs = False
     mails_rejections = False
 
@@ -143,7 +141,7 @@ def first_repeated_id(updates: Sequence[Update]) -> str | None:
     """Return the first order id that occurs twice in one request, or None."""
     seen: set[str] = set()
     for update in updates:
-        if update.order_id in seen:
+        if update.order_id and update.order_id in seen:
             return update.order_id
         seen.add(update.order_id)
     return None

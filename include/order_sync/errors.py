@@ -39,7 +39,7 @@ class InDoubtError(OrderSyncError):
 
 
 class BatchRefusedError(OrderSyncError):
-    """The service refused a batch as a whole: none of its orders was taken, and one of them may be why.
+    """The service refused a batch as a whole: it took none of its orders, and one of them may be the reason.
 
     Args:
         message: fit for a log.
@@ -49,3 +49,7 @@ class BatchRefusedError(OrderSyncError):
     def __init__(self, message: str, service_message: str) -> None:
         super().__init__(message)
         self.service_message = service_message
+
+
+class BatchTooLargeError(BatchRefusedError):
+    """The service refused a batch for its size: halves of it may be taken."""

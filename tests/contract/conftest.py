@@ -64,6 +64,7 @@ def with_another(provider: Provider, *, held: bool) -> list[tuple[OrderStatus, O
 
 
 several_codes = providers_with(lambda provider: len(provider.codes) > 1)
+rejects_orders = providers_with(lambda provider: provider.finds_refused_orders and len(provider.codes) > 1)
 held_status = for_each("status", lambda provider: statuses_by_rule(provider, held=True)[:1])
 repeated_status = for_each("status", lambda provider: statuses_by_rule(provider, held=False)[:1])
 status_of_each_rule = for_each(

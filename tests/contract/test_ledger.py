@@ -20,6 +20,7 @@ from tests.contract.conftest import (
     held_status,
     orders,
     ready,
+    rejects_orders,
     repeated_and_another,
     repeated_status,
     several_codes,
@@ -337,6 +338,7 @@ def test_a_request_in_flight_of_a_lost_sender_comes_first(provider, deliver, san
     assert taken(sandbox, provider) == {"1": [provider.statuses[first], provider.statuses[second]]}
 
 
+@rejects_orders
 def test_a_rejected_order_is_not_sent_again_until_it_changes(provider, deliver, sandbox):
     """A rejected order is sent again only with another payload."""
     refuse = {"provider": provider.name, "kind": "status", "status": 400, "next": 1}
@@ -350,7 +352,7 @@ def test_a_rejected_order_is_not_sent_again_until_it_changes(provider, deliver, 
     assert deliver(altered, run="altered").orders == {"accepted": 1}
 
 
-@several_codes
+@rejects_orders
 def test_the_status_from_before_a_rejected_one_is_unchanged(provider, deliver, sandbox):
     """An order that returns from a rejected status to the accepted one is unchanged, in every run."""
     first, second = two_codes(provider)

@@ -168,13 +168,26 @@ def test_a_refused_login_stops(provider, deliver, sandbox, status):
         deliver(ready(provider, orders(["1"])))
 
 
-@pytest.mark.parametrize("status", [400, 413, 422])
-@providers_with(lambda provider: not provider.halve_refused)
-def test_a_refused_batch_is_rejected(provider, deliver, sandbox, status):
-    """A batch that is refused as a whole is rejected order by order and not halved; the next batch is sent."""
+@pytest.mark.parametrize("status", [400, 422])
+@providers_with(lambda provider: not provider.finds_refused_orders)
+def test_a_refused_batch_waits_for_a_redrive(provider, deliver, sandbox, status):
+    """A batch that is refused as a whole is never halved, and none of its orders is rejected; the next one is sent."""
     answer_with(sandbox, provider, status)
-    delivered = deliver(ready(provider, orders([str(number) for number in range(1, provider.max_orders + 2)])))
-    assert (delivered.requests, delivered.orders) == (2, {"accepted": 1, "rejected": provider.max_orders})
+    with pytest.raises(StopError, match=f"{provider.max_orders} orders are not sent") as stop:
+        deliver(ready(provider, orders([str(number) for number in range(1, provider.max_orders + 2)])))
+    assert (stop.value.result.requests, stop.value.result.orders) == (
+        2,
+        {"accepted": 1, "not_sent": provider.max_orders},
+    )
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+@providers_with(lambda provider: provider.max_orders == 1)
+def test_a_refused_order_is_rejected(provider, deliver, sandbox, status):
+    """The refusal of a request with one order is about that order; the next one is sent."""
+    answer_with(sandbox, provider, status)
+    delivered = deliver(ready(provider, orders(["1", "2"])))
+    assert (delivered.requests, delivered.orders) == (2, {"accepted": 1, "rejected": 1})
 
 
 @pytest.mark.parametrize("status", [400, 413, 422])
@@ -210,19 +223,16 @@ def test_a_service_that_is_down_is_left_alone_as_long_as_it_asks(provider, deliv
     assert (again.value.after_s, len(again.value.result.held)) == (60, 3)
 
 
-@providers_with(lambda provider: SERVICES[provider.name].body_confirms)
-def test_a_success_that_says_nothing_is_in_doubt(provider, deliver, sandbox):
-    """A 2xx whose body is not the service's answer leaves the orders in doubt."""
-    sandbox.fault({"provider": provider.name, "kind": "garbage", "next": 1}).raise_for_status()
+# Bodies of a 2xx that are not the service's own.
+FORMS = ("bytes", "page", "login", "cut_json", "broken_chunks")
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_success_that_is_no_answer_of_the_service_is_in_doubt(provider, deliver, sandbox, form):
+    """A 2xx with another server's page, or with a body that is cut off, leaves the orders in doubt."""
+    sandbox.fault({"provider": provider.name, "kind": "garbage", "form": form, "next": 1}).raise_for_status()
     with pytest.raises(TryAgainError, match="doubt"):
         deliver(ready(provider, orders(["1"])), resend_in_doubt=True)
-
-
-@providers_with(lambda provider: not SERVICES[provider.name].body_confirms)
-def test_a_success_is_its_status_alone(provider, deliver, sandbox):
-    """If the service promises no body, any 2xx means that the orders were taken."""
-    sandbox.fault({"provider": provider.name, "kind": "garbage", "when": "after", "next": 1}).raise_for_status()
-    assert deliver(ready(provider, orders(["1"]))).orders == {"accepted": 1}
 
 
 def test_no_connection_is_tried_again(provider, deliver):

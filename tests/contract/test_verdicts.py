@@ -1,8 +1,12 @@
 """Answers that only one service gives."""
 
+from dataclasses import replace
+
 import pytest
+import sqlalchemy as sa
 
 from include.order_sync.errors import StopError, TryAgainError
+from include.order_sync.ledger.quarantine import NOT_JUDGED_REASON
 from include.order_sync.providers import PROVIDERS
 from tests.contract.conftest import orders, ready
 from tests.contract.test_providers import taken
@@ -12,21 +16,88 @@ yespo = pytest.mark.parametrize("provider", [PROVIDERS["yespo"]], ids=lambda p: 
 justclick = pytest.mark.parametrize("provider", [PROVIDERS["justclick"]], ids=lambda p: p.name)
 
 
+def waiting(ledger, provider) -> list[tuple[str, str]]:
+    """Return the open entries of the test's destination: its is the newest with the provider's name."""
+    query = """
+        select order_id, reasons[1] from quarantine
+        where resolved_at is null and destination = (
+            select name from destinations where name like :like order by id desc limit 1)
+        order by order_id
+    """
+    with ledger.connect() as connection:
+        found = connection.execute(sa.text(query), {"like": f"{provider.name} %"})
+        return [(order_id, reason) for order_id, reason in found]
+
+
 @rees46
-def test_rees46_status_error_in_a_200_refuses_the_batch(provider, deliver, sandbox):
-    """A 200 with the body `status: error` accepts nothing, and its batch is never halved."""
-    body = '{"status": "error", "payload": {"message": "off"}}'
-    sandbox.fault({"provider": provider.name, "kind": "garbage", "message": body, "status": 200}).raise_for_status()
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"status": "error", "payload": {"message": "off"}}',
+        '{"status": "fail"}',
+        '{"status": "FAILED"}',
+        '{"error": "feature is off"}',
+        '{"status": "success", "errors": ["1"]}',
+    ],
+)
+def test_rees46_an_error_in_a_200_refuses_the_batch(provider, deliver, sandbox, body):
+    """A 200 whose body says error accepts nothing, is never probed with halves, and its orders wait for a redrive."""
+    sandbox.fault({"provider": provider.name, "kind": "garbage", "message": body, "next": 1}).raise_for_status()
+    with pytest.raises(StopError, match=r"3 orders are not sent.*redrive") as stop:
+        deliver(ready(provider, orders(["1", "2", "3"])))
+    assert (stop.value.result.requests, stop.value.result.orders) == (1, {"not_sent": 3})
+
+
+@rees46
+def test_rees46_a_refused_batch_does_not_take_the_others_with_it(provider, deliver, sandbox, ledger):
+    """The batches after a refused one are sent; the refused orders wait in the quarantine until a run delivers them."""
+    sandbox.fault({"provider": provider.name, "kind": "status", "status": 400, "next": 1}).raise_for_status()
+    part, pairs = ready(provider, orders([str(number) for number in range(1, 6)])), replace(provider, max_orders=2)
+    with pytest.raises(StopError, match="2 orders are not sent") as stop:
+        deliver(part, provider=pairs)
+    assert stop.value.result.orders == {"accepted": 3, "not_sent": 2}
+    assert stop.value.result.complete
+    assert waiting(ledger, provider) == [(order_id, NOT_JUDGED_REASON) for order_id in sorted(part["order_id"][:2])]
+    assert deliver(part, provider=pairs, run="next").orders == {"accepted": 2, "unchanged": 3}
+    assert waiting(ledger, provider) == []
+
+
+@rees46
+@pytest.mark.parametrize("status", [400, 422])
+def test_rees46_an_account_that_is_refused_is_not_taken_for_bad_orders(provider, deliver, sandbox, status):
+    """After three refused batches in a row the others are not sent: the message names the account and the redrive."""
+    sandbox.fault({"provider": provider.name, "kind": "status", "status": status}).raise_for_status()
+    with pytest.raises(StopError, match=r"3 times in a row.*account.*redrive") as stop:
+        deliver(ready(provider, orders(list("abcdefgh"))), provider=replace(provider, max_orders=2))
+    assert (stop.value.result.requests, stop.value.result.complete) == (3, False)
+
+
+@pytest.mark.parametrize("provider", [p for p in PROVIDERS.values() if p.max_orders > 1], ids=lambda p: p.name)
+def test_a_batch_that_is_too_large_is_halved(provider, deliver, sandbox):
+    """A 413 is about the size of a request, so that its halves are sent at once, also where nothing else is halved."""
+    sandbox.fault({"provider": provider.name, "kind": "status", "status": 413, "next": 1}).raise_for_status()
     delivered = deliver(ready(provider, orders(["1", "2", "3"])))
-    assert (delivered.requests, delivered.orders) == (1, {"rejected": 3})
+    assert (delivered.requests, delivered.orders) == (3, {"accepted": 3})
 
 
 @rees46
-@pytest.mark.parametrize("body", ["OK", " "])
-def test_rees46_any_other_200_accepts(provider, deliver, sandbox, body):
-    """Older versions answer with the text OK or nothing, and both accept the orders."""
-    sandbox.fault({"provider": provider.name, "kind": "garbage", "message": body, "status": 200, "when": "after"})
+@pytest.mark.parametrize("body", ["OK", " ", "ok\n", "queued", '{"status": "success", "error": null}', '{"queued": 2}'])
+def test_rees46_a_short_answer_without_an_error_accepts(provider, deliver, sandbox, body):
+    """Old answers are the text OK or nothing, and no document fixes the body."""
+    fault = {"provider": provider.name, "kind": "garbage", "message": body, "media_type": "text/plain", "when": "after"}
+    sandbox.fault(fault).raise_for_status()
     assert deliver(ready(provider, orders(["1", "2"]))).orders["accepted"] == 2
+
+
+@rees46
+@pytest.mark.parametrize("body", ["queued", "x" * 201, '{"queued": 2}', "[1"])
+def test_rees46_a_text_of_another_server_is_in_doubt(provider, deliver, sandbox, body):
+    """A text that is HTML by its content type, too long, or cut off is no answer of the platform."""
+    media_type = "text/html" if len(body) < 100 and body != "[1" else "text/plain"
+    fault = {"provider": provider.name, "kind": "garbage", "message": body, "media_type": media_type, "next": 1}
+    sandbox.fault(fault).raise_for_status()
+    with pytest.raises(TryAgainError, match="doubt"):
+        deliver(ready(provider, orders(["1", "2"])))
 
 
 @yespo
@@ -47,6 +118,33 @@ def test_yespo_failed_orders_of_unknown_shape_are_in_doubt(provider, deliver, sa
     with pytest.raises(StopError, match="3 orders are held") as stop:
         deliver(ready(provider, orders(["1", "2", "3"])))
     assert stop.value.result.orders["accepted"] == 0
+
+
+@yespo
+@pytest.mark.parametrize(
+    "body", ['{"error": "x"}', '{"status": "fail"}', '{"id": 1, "message": "maintenance"}', '"OK"', "OK"]
+)
+def test_yespo_believes_only_its_documented_answer(provider, deliver, sandbox, body):
+    """A 200 is an answer of Yespo only if it is empty or an object of the documented keys."""
+    sandbox.fault({"provider": "yespo", "kind": "garbage", "message": body, "next": 1}).raise_for_status()
+    with pytest.raises(StopError, match="2 orders are held"):
+        deliver(ready(provider, orders(["1", "2"])))
+
+
+@yespo
+@pytest.mark.parametrize("body", ["", "{}", '{"asyncSessionId": "1"}', '{"id": 7, "failedOrders": []}'])
+def test_yespo_its_documented_answers_accept(provider, deliver, sandbox, body):
+    """An empty body, and an object of the documented keys, accept the orders."""
+    sandbox.fault({"provider": "yespo", "kind": "garbage", "message": body, "when": "after", "next": 1})
+    assert deliver(ready(provider, orders(["1", "2"]))).orders["accepted"] == 2
+
+
+@yespo
+def test_yespo_an_order_that_quotes_a_duplicate_is_none(provider, deliver, sandbox):
+    """A 400 whose message quotes an order's text is a refusal, and the batch is halved."""
+    message = "Invalid statusDescription: Duplicated request"
+    sandbox.fault({"provider": "yespo", "kind": "status", "status": 400, "message": message})
+    assert deliver(ready(provider, orders(["1", "2"]))).orders == {"rejected": 2}
 
 
 @yespo

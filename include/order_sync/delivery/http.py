@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import ssl
 import time
+from http.client import BadStatusLine, HTTPResponse, parse_headers
 from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPSConnection
+from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError, NewConnectionError, ProxyError
 
@@ -22,12 +23,31 @@ from include.order_sync.redact import redact
 
 CONNECT_TIMEOUT_S = 10
 READ_TIMEOUT_S = 120  # between two bytes: a service may need long for a thousand orders
+MAX_INFORMATIONAL_ANSWERS = 20
 ANSWER_TIMEOUT_S = 300  # for the whole body of an answer
 MAX_CONNECTIONS = 64  # as `connections` of a destination allows
 
 
+class _Response(HTTPResponse):
+    """Skips informational answers (102, 103): http.client skips only 100, and would take them for the answer."""
+
+    def _read_status(self) -> tuple[str, int, str]:
+        for _ in range(MAX_INFORMATIONAL_ANSWERS):
+            version, status, reason = super()._read_status()  # type: ignore[misc]
+            if not 102 <= status < 200:
+                return version, status, reason
+            parse_headers(self.fp)
+        raise BadStatusLine(f"more than {MAX_INFORMATIONAL_ANSWERS} informational answers")
+
+
+class _PlainConnection(HTTPConnection):
+    response_class = _Response
+
+
 class _Connection(HTTPSConnection):
     """Distinguishes a failed TLS handshake, after which nothing was sent, from a TLS failure during the answer."""
+
+    response_class = _Response
 
     def connect(self) -> None:
         try:
@@ -38,6 +58,10 @@ class _Connection(HTTPSConnection):
 
 class _Pool(HTTPSConnectionPool):
     ConnectionCls = _Connection
+
+
+class _PlainPool(HTTPConnectionPool):
+    ConnectionCls = _PlainConnection
 
 
 def open_session(url: str) -> requests.Session:
@@ -57,7 +81,7 @@ def open_session(url: str) -> requests.Session:
     # A ~/.netrc of the machine must not add an Authorization header of its own.
     session.trust_env = False
     adapter = HTTPAdapter(max_retries=0, pool_maxsize=MAX_CONNECTIONS)
-    adapter.poolmanager.pool_classes_by_scheme = {"http": HTTPConnectionPool, "https": _Pool}
+    adapter.poolmanager.pool_classes_by_scheme = {"http": _PlainPool, "https": _Pool}
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     return session

@@ -17,7 +17,7 @@ from include.order_sync.delivery.decision_table import Action, SendOptions
 from include.order_sync.delivery.in_flight import InFlight
 from include.order_sync.delivery.pacing import Pace
 from include.order_sync.delivery.planning import PartPlan, Planner
-from include.order_sync.delivery.result import DeliveryResult, stop_if_held
+from include.order_sync.delivery.result import DeliveryResult, stop_at_the_end
 from include.order_sync.delivery.settlement import Encrypt, Settlement
 from include.order_sync.errors import InDoubtError
 from include.order_sync.ledger.session import LedgerSession
@@ -66,7 +66,7 @@ class Delivery:
         self.result.orders += Counter()  # drops outcomes that no order has
         self.result.complete = True
         # A newer change may have resolved some of the held orders since.
-        stop_if_held(self.ledger.still_held(self.result.held), self.provider.title)
+        stop_at_the_end(self.result, self.ledger.still_held(self.result.held), self.provider.title)
 
     def _deliver(self, parts: Iterable[pd.DataFrame]) -> list[pd.DataFrame]:
         """Plan parts and send their batches; return the orders to plan again afterwards.

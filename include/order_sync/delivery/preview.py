@@ -9,9 +9,9 @@ import pandas as pd
 
 from include.order_sync.delivery.decision_table import Action
 from include.order_sync.delivery.planning import Planner
+from include.order_sync.delivery.result import NOT_SENT
 
 ORDERS_SHOWN = 20
-NOT_SENT = "not_sent"
 
 
 def preview(planner: Planner, parts: Iterable[pd.DataFrame]) -> tuple[Counter[str], pd.DataFrame]:

@@ -11,6 +11,10 @@ from include.order_sync.errors import StopError, TryAgainError
 ORDERS_NAMED_IN_A_MESSAGE = 20
 UNANSWERED_BATCHES_IN_A_ROW = 3
 FRUITLESS_REQUESTS = 20
+REFUSED_BATCHES_IN_A_ROW = 3
+
+# The outcome of orders that a run does not send: a plan, or a batch that the service refused as a whole.
+NOT_SENT = "not_sent"
 
 
 @dataclass
@@ -19,12 +23,15 @@ class DeliveryResult:
 
     Args:
         requests: how many the run has made; it starts with the batches that earlier tries of the run have begun.
-        orders: how many orders have each outcome: `accepted`, `rejected`, `unchanged`, `stale`, `held`.
+        orders: how many orders have each outcome: `accepted`, `rejected`, `unchanged`, `stale`, `held`, `not_sent`.
         reasons: how many orders this try rejected for each reason.
         held: ids of orders whose send is in doubt and waits for a person.
         unanswered: how many batches in a row got no answer.
         fruitless: how many requests were answered without one accepted order.
-        complete: whether every order has its verdict, or is held.
+        refused_batches: how many batches the service refused as a whole, so that their orders are not sent.
+        refused_in_a_row: how many of these came since the last accepted or judged order.
+        refusal: the last refusal, fit for a log.
+        complete: whether every order has its verdict, is held, or waits for a redrive.
     """
 
     requests: int = 0
@@ -33,6 +40,9 @@ class DeliveryResult:
     held: list[str] = field(default_factory=list)
     unanswered: int = 0
     fruitless: int = 0
+    refused_batches: int = 0
+    refused_in_a_row: int = 0
+    refusal: str = ""
     complete: bool = False
 
 
@@ -66,17 +76,41 @@ def stop_if_fruitless(result: DeliveryResult, title: str) -> None:
         )
 
 
-def stop_if_held(held: list[str], title: str) -> None:
-    """Raise StopError if orders are held at the end of a load.
+def stop_if_all_refused(result: DeliveryResult, title: str) -> None:
+    """Raise StopError if the service refuses batch after batch: then it refuses the account, not the orders.
 
     Args:
-        held: their ids.
+        result: of the load.
         title: the service's.
     """
+    if result.refused_in_a_row >= REFUSED_BATCHES_IN_A_ROW:
+        raise StopError(
+            f"{result.refusal}, {REFUSED_BATCHES_IN_A_ROW} times in a row. Nothing of these batches was taken, and the "
+            f"others were not sent. Look at the account at {title}: is the feature switched on, are login and password "
+            "right? Then trigger a redrive of this destination (DAG order_sync_redrive) and the next run."
+        )
+
+
+def stop_at_the_end(result: DeliveryResult, held: list[str], title: str) -> None:
+    """Raise StopError if orders are held, or wait for a redrive, at the end of a load.
+
+    Args:
+        result: of the load.
+        held: ids of the orders that are held now.
+        title: the service's.
+    """
+    reasons = []
     if held:
         ids = ", ".join(held[:ORDERS_NAMED_IN_A_MESSAGE])
         more = ", ..." if len(held) > ORDERS_NAMED_IN_A_MESSAGE else ""
-        raise StopError(
+        reasons.append(
             f"{len(held)} orders are held ({ids}{more}): they were sent, no answer tells whether "
             f"{title} took them, and a second send could mail the customer again. Look them up there."
         )
+    if result.refused_batches:
+        reasons.append(
+            f"{result.orders[NOT_SENT]} orders are not sent: {result.refusal}, and named no order. They wait in the "
+            "quarantine. Look at the account and at the rows, then trigger a redrive (DAG order_sync_redrive)."
+        )
+    if reasons:
+        raise StopError(" ".join(reasons))

@@ -11,10 +11,16 @@ import pandas as pd
 
 from include.order_sync.delivery.batching import Batch
 from include.order_sync.delivery.decision_table import Action
-from include.order_sync.delivery.result import DeliveryResult, stop_if_fruitless, stop_if_unanswered
-from include.order_sync.errors import BatchRefusedError, InDoubtError, StopError, TryAgainError
+from include.order_sync.delivery.result import (
+    NOT_SENT,
+    DeliveryResult,
+    stop_if_all_refused,
+    stop_if_fruitless,
+    stop_if_unanswered,
+)
+from include.order_sync.errors import BatchRefusedError, BatchTooLargeError, InDoubtError, StopError, TryAgainError
 from include.order_sync.ledger.encrypted_rows import QuarantineEntry
-from include.order_sync.ledger.quarantine import HELD_REASON
+from include.order_sync.ledger.quarantine import HELD_REASON, NOT_JUDGED_REASON
 from include.order_sync.ledger.session import LedgerSession
 from include.order_sync.providers.base import Outcome, Provider, Verdict
 
@@ -50,9 +56,13 @@ class Settlement:
         try:
             verdicts = answer.result()
         except BatchRefusedError as refusal:
-            if self.provider.halve_refused and len(batch) > 1:
+            is_judged = self.provider.finds_refused_orders or isinstance(refusal, BatchTooLargeError)
+            if is_judged and len(batch) > 1:
                 self.ledger.conclude(batch.number, "not_taken", reason=str(refusal))
                 return True
+            if not is_judged:
+                self._set_aside(batch, refusal)
+                return False
             verdicts = [Verdict(Outcome.REJECTED, str(refusal), refusal.service_message)] * len(batch)
         except InDoubtError as doubt:
             self._settle_doubt(batch, doubt)
@@ -85,8 +95,20 @@ class Settlement:
         self.result.unanswered += 1
         stop_if_unanswered(self.result, self.provider.title, doubt.after_s)
 
+    def _set_aside(self, batch: Batch, refusal: BatchRefusedError) -> None:
+        """Keep the orders of a refused batch for a redrive: nobody can say which of them is bad, or whether any is."""
+        orders = batch.orders
+        entries = self.encrypt(orders, [NOT_JUDGED_REASON] * len(orders), [refusal.service_message] * len(orders))
+        self.ledger.conclude(batch.number, "not_taken", reason=str(refusal), entries=entries)
+        self.result.orders[NOT_SENT] += len(orders)
+        self.result.refused_batches += 1
+        self.result.refusal = str(refusal)
+        self.result.refused_in_a_row += 1
+        log.error("%s. Its %d orders are not sent: they wait in the quarantine for a redrive.", refusal, len(orders))
+        stop_if_all_refused(self.result, self.provider.title)
+
     def _record(self, batch: Batch, verdicts: list[Verdict]) -> None:
-        self.result.unanswered = 0
+        self.result.unanswered = self.result.refused_in_a_row = 0
         refused = [verdict.outcome is Outcome.REJECTED for verdict in verdicts]
         if any(refused):
             self._reject(batch.number, batch.orders[refused], [v for v in verdicts if v.outcome is Outcome.REJECTED])

@@ -11,6 +11,7 @@ from include.order_sync.ledger.encrypted_rows import QuarantineEntry
 from include.order_sync.staging.partition_hash import partition_hash
 
 HELD_REASON = "held: sent, and no answer tells whether it was taken"
+NOT_JUDGED_REASON = "not sent: the service refused the whole batch and named no order"
 
 # The state `s` of the order of an entry `q`.
 _STATE = """

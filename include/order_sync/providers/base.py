@@ -12,7 +12,7 @@ from email.utils import parsedate_to_datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Literal
 
-from include.order_sync.errors import BatchRefusedError, InDoubtError, StopError, TryAgainError
+from include.order_sync.errors import BatchRefusedError, BatchTooLargeError, InDoubtError, StopError, TryAgainError
 from include.order_sync.model import Code, OrderStatus
 from include.order_sync.transform.checks import Check
 
@@ -127,7 +127,8 @@ class Provider:
         in_doubt: the HTTP statuses below 500 that leave the orders in doubt, such as a 409 for "is being processed".
         held_codes: the codes whose sends in doubt wait for a person: none if a code only sets a state, all if each send
             can mail the customer, or some.
-        halve_refused: a refused batch may be sent again in halves, to find the order that is refused.
+        halve_refused: a refused batch may be sent again in halves, to find the order that is refused. Otherwise its
+            orders are not sent until a person triggers a redrive. A batch that is too large is halved in any case.
     """
 
     name: str
@@ -158,6 +159,11 @@ class Provider:
     def codes(self) -> list[Code]:
         """The codes that the service knows, and that a destination's own status map may use."""
         return list(dict.fromkeys(self.statuses.values()))
+
+    @property
+    def finds_refused_orders(self) -> bool:
+        """Whether a refusal leads to single orders: by halves, or because a request holds one order."""
+        return self.halve_refused or self.max_orders == 1
 
     def holds(self, codes: pd.Series[str]) -> pd.Series[bool]:
         """Return a mask of the orders whose send in doubt is held.
@@ -194,6 +200,8 @@ def refuse_unless_success(
         )
     if status in (401, 403):
         raise StopError(f"{said}. The connection's login or password is wrong, or the account may not do this.")
-    if status in (400, 413, 422):
+    if status == 413:
+        raise BatchTooLargeError(said, answer.service_message)
+    if status in (400, 422):
         raise BatchRefusedError(said, answer.service_message)
     raise StopError(f"{said}. Nothing was taken: look at the connection's host and at the account's features.")

@@ -12,10 +12,12 @@ Documentation: https://docs.rees46.com/display/en/Synchronize+Your+Order+Statuse
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Sequence
+from functools import cache
 from typing import TYPE_CHECKING
 
-from include.order_sync.errors import BatchRefusedError
+from include.order_sync.errors import BatchRefusedError, InDoubtError
 from include.order_sync.model import OrderStatus
 from include.order_sync.providers.base import (
     ACCEPTED,
@@ -33,6 +35,10 @@ if TYPE_CHECKING:
 TITLE = "REES46"
 CREATED, PAID_AND_DELIVERED, CANCELLED = 0, 1, 2
 TRY_AGAIN = frozenset({429, 503})
+REFUSALS = frozenset({"error", "fail", "failed"})
+MAX_TEXT_BYTES = 200  # of an answer that is neither JSON nor OK
+
+log = logging.getLogger(__name__)
 
 
 def build(orders: pd.DataFrame, _items: pd.DataFrame) -> pd.Series[str]:
@@ -50,15 +56,54 @@ def build_request(credentials: Credentials, payloads: Sequence[str]) -> Request:
 
 
 def read_answer(answer: Answer, ids: Sequence[str], _credentials: Credentials, title: str = TITLE) -> list[Verdict]:
-    """Return a verdict each: the service judges a batch as a whole, and never names an order."""
+    """Return a verdict each: the service judges a batch as a whole, and never names an order.
+
+    No document fixes the body of a 2xx, so another server's page must be told from an answer:
+
+    - accepted: nothing, OK, or JSON with `status` success;
+    - refused: JSON with `status` error, fail or failed, or with a key `error` or `errors`;
+    - in doubt: HTML, a long text, bytes that are no text, or JSON that ends too early;
+    - accepted, with a warning: any other short text or JSON.
+    """
     refuse_unless_success(title, answer, TRY_AGAIN)
+    body = answer.body.strip()
+    if body.upper() in (b"", b"OK"):
+        return [ACCEPTED] * len(ids)
     try:
-        said = json.loads(answer.body)
-    except ValueError:  # "OK", or nothing at all
+        said = json.loads(body)
+    except ValueError:
         said = None
-    if isinstance(said, dict) and said.get("status") == "error":
-        raise BatchRefusedError(f"{title} answered HTTP {answer.status} with status error", answer.service_message)
+    if isinstance(said, dict):
+        status = str(said.get("status", "")).lower()
+        if status in REFUSALS or said.get("error") or said.get("errors"):
+            raise BatchRefusedError(
+                f"{title} answered HTTP {answer.status} and refused the batch", answer.service_message
+            )
+        if status == "success":
+            return [ACCEPTED] * len(ids)
+    is_text = said is not None or (
+        body[:1] not in (b"<", b"{", b"[") and len(body) <= MAX_TEXT_BYTES and _is_utf8(body)
+    )
+    if not is_text or "html" in answer.headers.get("Content-Type", "").lower():
+        raise InDoubtError(
+            f"{title} answered HTTP {answer.status} with a body that is not its own: another server's page"
+        )
+    _warn_of_unknown_form(title)
     return [ACCEPTED] * len(ids)
+
+
+def _is_utf8(body: bytes) -> bool:
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+@cache
+def _warn_of_unknown_form(title: str) -> None:
+    """Warn once in each task: a thousand batches would say the same."""
+    log.warning("%s answers in a form that no document shows; a 2xx is taken for success", title)
 
 
 # PersonaClick copies this provider: a change here is a change there, unless personaclick.py replaces it.

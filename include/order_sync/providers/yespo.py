@@ -46,6 +46,9 @@ if TYPE_CHECKING:
 
 TITLE = "Yespo"
 TRY_AGAIN = frozenset({429, 500, 503})
+# The documented keys of a 2xx.
+ANSWER_KEYS = frozenset({"failedOrders", "asyncSessionId", "id"})
+DUPLICATED = "duplicated request"
 STATUSES = {
     OrderStatus.CREATED: "INITIALIZED",
     OrderStatus.PAID: "IN_PROGRESS",
@@ -209,7 +212,7 @@ def build_request(credentials: Credentials, payloads: Sequence[str]) -> Request:
 
 def read_answer(answer: Answer, ids: Sequence[str], _credentials: Credentials) -> list[Verdict]:
     """Return a verdict each: rejected where the body names the order as failed, else accepted."""
-    if answer.status == 400 and b"Duplicated request" in answer.body:
+    if answer.status == 400 and _is_duplicate(answer):
         return [ACCEPTED] * len(ids)  # the same request was taken before
     refuse_unless_success(TITLE, answer, TRY_AGAIN)
     if not answer.body.strip():
@@ -220,12 +223,25 @@ def read_answer(answer: Answer, ids: Sequence[str], _credentials: Credentials) -
         raise InDoubtError(f"{TITLE} answered HTTP {answer.status} with no JSON") from None
     if not isinstance(said, dict):
         raise InDoubtError(f"{TITLE} answered HTTP {answer.status} with JSON that is no object")
+    unknown_keys = said.keys() - ANSWER_KEYS
+    if unknown_keys:
+        raise InDoubtError(f"{TITLE} answered HTTP {answer.status} with JSON that is not its own answer")
     failed = _failed_orders(said)
     unknown = failed.keys() - set(ids)
     if unknown:
         raise InDoubtError(f"{TITLE} names {len(unknown)} failed orders that were not in the request")
     reason = f"{TITLE} lists the order as failed"
     return [Verdict(Outcome.REJECTED, reason, failed[id_]) if id_ in failed else ACCEPTED for id_ in ids]
+
+
+def _is_duplicate(answer: Answer) -> bool:
+    """Return whether the service's own message says so: an order's text that is quoted in it does not count."""
+    try:
+        said = json.loads(answer.body)
+    except ValueError:
+        said = answer.body.decode("utf-8", "replace")
+    messages = said.values() if isinstance(said, dict) else [said]
+    return any(isinstance(text, str) and text.strip().lower().startswith(DUPLICATED) for text in messages)
 
 
 def _failed_orders(said: dict[str, Any]) -> dict[str, str]:

@@ -1,5 +1,9 @@
 """Answers: their Retry-After, and the parts that may be shown."""
 
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -7,7 +11,7 @@ import pytest
 import requests
 
 from include.order_sync.delivery import http
-from include.order_sync.errors import StopError
+from include.order_sync.errors import InDoubtError, StopError
 from include.order_sync.providers.base import Answer, Credentials, Request
 
 
@@ -61,3 +65,43 @@ def test_an_address_that_is_none_stops(monkeypatch):
     monkeypatch.setenv("NO_PROXY", "inside.example")
     with pytest.raises(StopError, match="correct the host and the port"):
         http.open_session("https://api.example:99999")
+
+
+@contextmanager
+def server(answer: bytes) -> Iterator[str]:
+    """Serve one request on loopback with these bytes, then close; yield the address."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        thread.join()
+
+
+def ask(address: str) -> Answer:
+    """Send one request to the server."""
+    with http.open_session(address) as session:
+        return http.send(session, address, Request("/orders", b"[]", {}))
+
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Answer: final\r\n\r\nOK"
+
+
+@pytest.mark.parametrize("before", [100, 102, 103])
+def test_an_informational_answer_is_not_the_answer(before):
+    """A 100, 102 or 103 comes before the answer, maybe several times, and is skipped with its headers."""
+    with server(f"HTTP/1.1 {before} Wait\r\nX-Answer: hint\r\n\r\n".encode() * 3 + OK) as address:
+        answer = ask(address)
+    assert (answer.status, answer.headers["X-Answer"], answer.body) == (200, "final", b"OK")
+
+
+def test_endless_informational_answers_are_in_doubt():
+    """A server that never comes to its answer leaves the request in doubt."""
+    with server(b"HTTP/1.1 102 Processing\r\n\r\n" * 50) as address, pytest.raises(InDoubtError):
+        ask(address)
