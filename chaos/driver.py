@@ -78,7 +78,7 @@ class Lane:
         assert self._run is not None  # noqa: S101  (it has a process)
         self.process = None
         code = process.exitcode
-        if code in (TRY_AGAIN, -signal.SIGKILL) and self._try_number < TRIES:
+        if code in (TRY_AGAIN, -signal.SIGKILL, -signal.SIGTERM) and self._try_number < TRIES:
             self.killed += code == -signal.SIGKILL
             self._not_before = time.monotonic() + PAUSE_S
             return
@@ -101,8 +101,8 @@ def drive(lanes: Iterable[Lane], dice: random.Random, *, kills: int = 0, kill_ev
     Args:
         lanes: to run.
         dice: choose the time of a kill, and its process.
-        kills: the most SIGKILLs to send; a process that ends just before its SIGKILL does not count as killed.
-        kill_every_s: average time between two SIGKILLs.
+        kills: the most SIGKILLs and SIGTERMs to send; only a process that ends by a SIGKILL counts as killed.
+        kill_every_s: average time between two of them.
     """
     lanes = list(lanes)
     next_kill = time.monotonic() + kill_every_s
@@ -111,7 +111,9 @@ def drive(lanes: Iterable[Lane], dice: random.Random, *, kills: int = 0, kill_ev
             running = [lane.process for lane in lanes if lane.process is not None]
             wait([process.sentinel for process in running], TICK_S)
             if kills and running and time.monotonic() >= next_kill:
-                dice.choice(running).kill()
+                # Half of them are asked to end, as by a deployment; the others have no time to record anything.
+                process = dice.choice(running)
+                dice.choice([process.kill, process.terminate])()
                 kills -= 1
                 next_kill = time.monotonic() + dice.uniform(0.2, 1.8) * kill_every_s
     finally:

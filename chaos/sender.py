@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,7 +125,18 @@ def load(world: World, run: Run, try_number: int) -> None:
         options, result = pipeline.send_options(destination), DeliveryResult()
         pace = REQUESTS_A_SECOND if destination.service.requests_a_second else None
         try:
-            pipeline.load(staging, destination, credentials, session, ledger, encryptor, options, pace, result)
+            pipeline.load(
+                staging,
+                destination,
+                credentials,
+                session,
+                ledger,
+                encryptor,
+                options,
+                pace,
+                result,
+                _stopping.is_set,
+            )
         finally:
             outcomes = dict.fromkeys(OUTCOMES, 0) | result.orders
             outcomes["rejected"] += before["rejected"]
@@ -137,9 +150,21 @@ TASKS: dict[str, Callable[[World, Run, int], None]] = {
 }
 
 
+# Set by SIGTERM in the process of a load.
+_stopping = threading.Event()
+
+
+def _on_term(task: str) -> None:
+    """Act as the operators do when Airflow calls their `on_kill`."""
+    if task != "load":
+        raise TryAgainError("The task was asked to stop.")
+    _stopping.set()
+
+
 def perform(world: World, run: Run, task: str, try_number: int) -> None:
     """Do one try of a task. Its process ends with the exit code TRY_AGAIN, STOPPED or 0."""
     try:
+        signal.signal(signal.SIGTERM, lambda *_: _on_term(task))
         TASKS[task](world, run, try_number)
     except TryAgainError as error:
         log.info("%s %s, try %d: %s", run.destination, run.name, try_number, error)

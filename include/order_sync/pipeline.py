@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -139,6 +139,7 @@ def load(
     options: SendOptions,
     requests_a_second: float | None,
     result: DeliveryResult,
+    is_stopping: Callable[[], bool],
 ) -> None:
     """Deliver the staged ready orders, for one try of a run.
 
@@ -152,9 +153,11 @@ def load(
         options: of the destination and the run.
         requests_a_second: the pace of its account; None for any pace.
         result: a new one; filled while the load runs, so that it is there after an error too.
+        is_stopping: whether the load was asked to end: then it sends nothing more.
 
     Raises:
-        TryAgainError: some orders were not sent, or are in doubt and may be repeated.
+        TryAgainError: some orders were not sent, also because the load was asked to end, or are in doubt and may be
+            repeated.
         StopError: some orders were not sent, or all were sent and some are held.
     """
     from include.order_sync.delivery.loop import Delivery
@@ -171,6 +174,7 @@ def load(
         result,
         destination.connections,
         Pace(destination.connection, requests_a_second) if requests_a_second else None,
+        is_stopping,
     ).run(staging.ready_parts())
 
 

@@ -3,10 +3,12 @@
 import contextlib
 import json
 import os
+import signal
 import sys
+import time
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,8 +21,10 @@ from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
 from cryptography.fernet import Fernet
 from order_sync_airflow import operators
 
-from include.order_sync.errors import StopError
+from include.order_sync.delivery import http
+from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.ledger import encrypted_rows
+from include.order_sync.providers import PROVIDERS
 from include.order_sync.staging.run_folder import RAW
 from sandbox.registry import SERVICES
 from tests.sandbox.conftest import Client, serve
@@ -479,3 +483,41 @@ def test_maintenance_removes_what_is_old(shop, entries, ledger):
         query = "select order_id, code from attempts a join destinations d on d.id = destination_id and d.name = :name"
         kept = connection.execute(sa.text(f"{query} order by 1"), {"name": shop.name}).all()
     assert [tuple(attempt) for attempt in kept] == [("1", "DELIVERED"), ("3", "IN_PROGRESS")]
+
+
+def test_a_stop_in_mid_request_leaves_nothing_in_doubt(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, entries: Callable[[str], list[Any]]
+) -> None:
+    """On SIGTERM the request in flight gets its answer, nothing more is sent, and the next run sends the rest."""
+    monkeypatch.setitem(PROVIDERS, "yespo", replace(PROVIDERS["yespo"], max_orders=1))
+    shop.drop(*(row(str(number), "paid") for number in range(5)))
+    on_kill = operators.LoadOrdersOperator.on_kill
+    loads: list[Any] = []
+    monkeypatch.setattr(operators.LoadOrdersOperator, "pre_execute", lambda *_: None)
+    execute = operators.LoadOrdersOperator.execute
+    monkeypatch.setattr(
+        operators.LoadOrdersOperator, "execute", lambda load, context: (loads.append(load), execute(load, context))[1]
+    )
+    send = http.send
+
+    def stopped_send(*arguments: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.2)
+        return send(*arguments)
+
+    before = signal.signal(signal.SIGTERM, lambda *_: on_kill(loads[-1]))  # as Airflow's task runner does
+    try:
+        monkeypatch.setattr(http, "send", stopped_send)
+        with pytest.raises(TryAgainError, match="asked to stop"):
+            shop.run()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    monkeypatch.setattr(http, "send", send)
+    assert entries("order_id") == []
+    assert shop.run() == {"rows": 5, "orders": 5, "accepted": 4, "unchanged": 1, "requests": 4}
+
+
+def test_a_stop_ends_a_task_that_sends_nothing(shop: Shop) -> None:
+    """Extract and transform end at once when Airflow asks them to stop, and are tried again."""
+    with pytest.raises(TryAgainError, match="asked to stop"):
+        operators.ExtractOrdersOperator(task_id="extract", destination=shop.name).on_kill()

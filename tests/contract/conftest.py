@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from include.order_sync.delivery import http
 from include.order_sync.delivery.decision_table import SendOptions
-from include.order_sync.delivery.loop import Delivery
+from include.order_sync.delivery.loop import Delivery, never
 from include.order_sync.delivery.pacing import Pace
 from include.order_sync.delivery.result import DeliveryResult
 from include.order_sync.ledger.encrypted_rows import QuarantineEntry
@@ -173,8 +173,8 @@ def deliver(
 ) -> Callable[..., DeliveryResult]:
     """Deliver parts as one try of a run, and return the result; an error carries it as `result`.
 
-    Keywords: `run` is its name; `credentials` and `provider` replace the fixtures'; `connections`; `pace`; all others
-    are SendOptions.
+    Keywords: `run` is its name; `credentials` and `provider` replace the fixtures'; `connections`; `pace`;
+    `is_stopping`; all others are SendOptions.
     """
     destination = f"{provider.name} {uuid.uuid4()}"
     tries: Counter[str] = Counter()
@@ -186,6 +186,7 @@ def deliver(
         provider: Provider = provider,
         connections: int = 1,
         pace: Pace | None = None,
+        is_stopping: Callable[[], bool] = never,
         **send_options: Any,
     ) -> DeliveryResult:
         tries[run] += 1
@@ -201,6 +202,7 @@ def deliver(
                 SendOptions(**send_options),
                 connections=connections,
                 pace=pace,
+                is_stopping=is_stopping,
             )
             try:
                 delivery.run(parts)

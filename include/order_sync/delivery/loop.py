@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,10 +19,15 @@ from include.order_sync.delivery.pacing import Pace
 from include.order_sync.delivery.planning import PartPlan, Planner
 from include.order_sync.delivery.result import DeliveryResult, stop_at_the_end
 from include.order_sync.delivery.settlement import Encrypt, Settlement
-from include.order_sync.errors import InDoubtError
+from include.order_sync.errors import InDoubtError, TryAgainError
 from include.order_sync.ledger.session import LedgerSession
 from include.order_sync.prefetch import prefetch
 from include.order_sync.providers.base import Credentials, Provider, Verdict
+
+
+def never() -> bool:
+    """Return False: no one asks this load to end."""
+    return False
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,7 @@ class Delivery:
         result: running totals, filled while the loop runs.
         connections: how many requests may be in flight at once.
         pace: of the account; None where requests may leave at any pace.
+        is_stopping: whether the load was asked to end: then nothing more is sent.
     """
 
     provider: Provider
@@ -50,12 +56,14 @@ class Delivery:
     result: DeliveryResult = field(default_factory=DeliveryResult)
     connections: int = 1
     pace: Pace | None = None
+    is_stopping: Callable[[], bool] = never
 
     def run(self, parts: Iterable[pd.DataFrame]) -> None:
         """Send what is to be sent of `parts` (READY_COLUMNS).
 
         Raises:
-            TryAgainError: a batch was not taken, or is in doubt and may be repeated; later ones were not sent.
+            TryAgainError: a batch was not taken, or is in doubt and may be repeated, or the load was asked to end;
+                later batches were not sent.
             StopError: later batches were not sent, or all were sent and some orders are held.
         """
         recheck = self._deliver(parts)
@@ -79,6 +87,7 @@ class Delivery:
         with InFlight(self._ask, self.connections) as in_flight:
             try:
                 for plan, batches in prefetch(self._written(planner.plans(parts))):
+                    self._end_if_asked()
                     if plan:
                         recheck.append(plan.recheck)
                         self._note(plan)
@@ -126,10 +135,18 @@ class Delivery:
 
     def _send(self, batch: Batch, in_flight: InFlight, halves: deque[Batch]) -> None:
         if self.pace:
-            self.pace.wait_for_slot(self.ledger, in_flight, lambda: halves.extend(self._settle(in_flight)))
+            self.pace.wait_for_slot(
+                self.ledger, in_flight, lambda: halves.extend(self._settle(in_flight)), self.is_stopping
+            )
+        self._end_if_asked()
         self.ledger.begin(batch.number)
         self.result.requests += 1
         in_flight.send(batch)
+
+    def _end_if_asked(self) -> None:
+        """Raise TryAgainError if the load was asked to end. Answers of requests in flight are still recorded."""
+        if self.is_stopping():
+            raise TryAgainError("The load was asked to stop: the next try continues at the first unsent batch.")
 
     def _settle(self, in_flight: InFlight) -> list[Batch]:
         """Wait for one answer and record it; return the halves of its batch if they are to be sent."""

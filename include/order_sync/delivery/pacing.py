@@ -15,6 +15,9 @@ log = logging.getLogger(__name__)
 # A longer wait is worth a line in the log.
 LOGGED_WAIT_S = 10
 
+# A wait notices within this time that the load was asked to end.
+STOP_CHECK_S = 0.5
+
 
 @dataclass(frozen=True)
 class Pace:
@@ -28,7 +31,9 @@ class Pace:
     account: str
     requests_a_second: float
 
-    def wait_for_slot(self, ledger: LedgerSession, in_flight: InFlight, settle: Callable[[], None]) -> None:
+    def wait_for_slot(
+        self, ledger: LedgerSession, in_flight: InFlight, settle: Callable[[], None], is_stopping: Callable[[], bool]
+    ) -> None:
         """Reserve a slot for one request, and wait for it.
 
         To be called before the request's batch is begun: whatever ends the wait then leaves nothing in doubt.
@@ -38,6 +43,7 @@ class Pace:
             ledger: the session of the load.
             in_flight: the load's batches in flight.
             settle: takes one answer from `in_flight`, and records it.
+            is_stopping: whether the load was asked to end, which ends the wait.
         """
         slot = ledger.reserve_slot(self.account, self.requests_a_second)
         due = time.monotonic() + slot.wait_s
@@ -48,7 +54,7 @@ class Pace:
                 self.account,
                 self.requests_a_second,
             )
-        while time.monotonic() < due:
+        while time.monotonic() < due and not is_stopping():
             ledger.write_answers()
-            if in_flight.wait(due - time.monotonic()):
+            if in_flight.wait(min(due - time.monotonic(), STOP_CHECK_S)):
                 settle()

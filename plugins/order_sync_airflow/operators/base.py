@@ -10,6 +10,7 @@ from airflow.sdk import BaseOperator, ObjectStoragePath
 
 from include.order_sync.configuration.loading import load
 from include.order_sync.configuration.models import CsvSource
+from include.order_sync.errors import TryAgainError
 from order_sync_airflow import run_context
 from order_sync_airflow.ledger_connection import ledger_transaction
 from order_sync_airflow.retry import OrderSyncRetryPolicy
@@ -51,6 +52,10 @@ class DestinationOperator(BaseOperator):
         """Make the task's files readable for this user only: staged parts hold personal data."""
         super().pre_execute(context)
         os.umask(0o077)
+
+    def on_kill(self) -> None:
+        """End the task when its process gets SIGTERM: Airflow alone would let it run on until SIGKILL."""
+        raise TryAgainError("The task was asked to stop. It has sent nothing; the next try starts anew.")
 
     def read_configuration(self) -> tuple[Configuration, Destination]:
         """Return the configuration and this task's destination in it."""

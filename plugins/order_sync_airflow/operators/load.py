@@ -37,6 +37,7 @@ class LoadOrdersOperator(DestinationOperator):
         super().__init__(**kwargs)
         self.staged = cast("str", staged)  # a template until it is rendered
         self.retry_rejected = retry_rejected
+        self._is_stopping = False
         # Not in execute: after a kill before Airflow has recorded the success, the retry needs the parts.
         self.on_success_callback = [*self.on_success_callback, delete_parts]
         self.on_skipped_callback = [*self.on_skipped_callback, delete_parts]
@@ -79,17 +80,38 @@ class LoadOrdersOperator(DestinationOperator):
                 account, pace = hook.credentials, configuration.requests_a_second(destination)
                 result = DeliveryResult()
                 try:
-                    pipeline.load(staging, destination, account, session, ledger, encryptor, options, pace, result)
+                    pipeline.load(
+                        staging,
+                        destination,
+                        account,
+                        session,
+                        ledger,
+                        encryptor,
+                        options,
+                        pace,
+                        result,
+                        lambda: self._is_stopping,
+                    )
                 finally:
                     outcomes = self._report(context, result, before["rejected"])
                     if result.complete:
+                        # First: a window whose balance is off is not finished, so that the next run reads it again.
+                        check_balance(before | outcomes, ledger.own_accepted())
                         self.finish_window(context, source, self.staged)
-            check_balance(before | outcomes, ledger.own_accepted())
             redriven = context["ti"].xcom_pull(task_ids="extract", key=REDRIVEN_KEY)
             if redriven:
                 with ledger.transaction() as cursor:
                     resolve_redriven(cursor, ledger.sender.run, redriven)
         check_thresholds(before | outcomes, destination)
+
+    def on_kill(self) -> None:
+        """Let the requests in flight get their answers, and send nothing more.
+
+        Airflow calls it when the task's process gets SIGTERM, in the middle of `execute`. An error raised here could
+        come between the intent of a batch and its request.
+        """
+        self.log.warning("Asked to stop: the requests in flight get their answers, and nothing more is sent.")
+        self._is_stopping = True
 
     def _show(self, context: Context, planner: Planner, staging: Staging) -> None:
         """Log and push the plan of the run: ids and codes only."""
