@@ -95,7 +95,10 @@ def transform(raw: pd.DataFrame, raw_items: pd.DataFrame | None, rules: Rules) -
     if rules.changes == "newest" and alike.any():
         # A row without a readable id or version is rejected: it supersedes no row, and no row supersedes it.
         comparable = orders.loc[alike & orders["problem"].isna() & ~any_of(unreadable, orders.index)]
-        older = comparable.sort_values(VERSION, kind="stable").duplicated("order_id", keep="last")
+        # A status that is not for the provider supersedes none that is: in two windows both would count as well.
+        for_provider = comparable["code"].notna() | comparable["order_status"].isna()
+        by_version = comparable.assign(for_provider=for_provider).sort_values(["for_provider", *VERSION], kind="stable")
+        older = by_version.duplicated("order_id", keep="last")
         superseded = older.reindex(orders.index, fill_value=False)
     chosen = _only(orders, ~superseded)
     if raw_items is None:

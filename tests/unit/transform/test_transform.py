@@ -310,18 +310,6 @@ def test_not_for_the_provider(run: Run) -> None:
     assert transformed.ready["order_id"].tolist() == ["4"]
 
 
-def test_newest_not_for_the_provider(run: Run) -> None:
-    """If the newest version is not for the provider, no older one replaces it."""
-    transformed = run(
-        {"status": "paid", "bill_id": "7"},
-        {"status": "done", "bill_id": "7", "status_changed_at": LATE},
-        provider="justclick",
-    )
-
-    assert transformed.ready.empty
-    assert transformed.counts == {"superseded": 1, "orders": 1, "rejected": 0, "not_for_provider": 1}
-
-
 def test_overridden_codes(run: Run) -> None:
     """The destination's codes are sent; null removes a status."""
     codes = {**PROVIDERS["rees46"].statuses, OrderStatus.SHIPPED: 1, OrderStatus.PAID: None}
@@ -523,3 +511,26 @@ def test_newest_of_any_rows(run: Run, rows: list[dict[str, Any]]) -> None:
 
     expected = {id_: version[2] for id_, version in newest.items() if version[3] in WORDS}
     assert dict(zip(transformed.ready["order_id"], transformed.ready["position"], strict=True)) == expected
+
+
+@pytest.mark.parametrize("first", ["created", "abandoned"])
+def test_a_status_that_is_not_for_the_provider_supersedes_none_that_is(run: Run, first: str) -> None:
+    """Of created and abandoned in one window REES46 gets created, as it would from two windows."""
+    second = "abandoned" if first == "created" else "created"
+    times = ("2026-11-21T10:00:00Z", "2026-11-21T11:00:00Z")
+    labels = {"created": "new", "abandoned": "left"}
+    transformed = run(
+        *({"status": labels[name], "status_changed_at": at} for name, at in zip((first, second), times, strict=True)),
+        statuses={"new": OrderStatus.CREATED, "left": OrderStatus.ABANDONED},
+    )
+    assert transformed.ready["code"].tolist() == ["0"]
+    assert transformed.counts == {"superseded": 1, "orders": 1, "rejected": 0, "not_for_provider": 0}
+
+
+def test_of_statuses_that_are_not_for_the_provider_one_counts(run: Run) -> None:
+    """An order with two statuses that mean nothing to the provider is one order, not for this provider."""
+    times = ("2026-11-21T10:00:00Z", "2026-11-21T11:00:00Z")
+    transformed = run(
+        *({"status": "left", "status_changed_at": at} for at in times), statuses={"left": OrderStatus.ABANDONED}
+    )
+    assert transformed.counts == {"superseded": 1, "orders": 1, "rejected": 0, "not_for_provider": 1}
