@@ -28,7 +28,8 @@ def ledger_engine() -> sa.Engine:
     conn = connection(LEDGER_CONNECTION)
     if conn.conn_type != "postgres":
         raise StopError(f"Connection {LEDGER_CONNECTION!r} must be of type postgres, and is {conn.conn_type!r}.")
-    return sql_engine(LEDGER_CONNECTION)
+    # Named, as psycopg gives bytes instead of text for a database in SQL_ASCII, which is refused with its cure.
+    return sql_engine(LEDGER_CONNECTION, client_encoding="UTF8")
 
 
 @contextmanager

@@ -56,7 +56,7 @@ def param_time(context: Context, name: str) -> datetime | None:
     if not text:
         return None
     try:
-        time = parse(text)
+        time = parse(text, timezone=UTC)  # else Airflow's default time zone would count
     except ValueError:
         raise StopError(f"The param `{name}` is {text!r}: give a time as {TIME_EXAMPLE}.") from None
     return time if time.tzinfo else time.replace(tzinfo=UTC)

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
+from airflow.sdk._shared.timezones import timezone
 from order_sync_airflow import run_context
 from order_sync_airflow.run_context import run_request
 
@@ -56,6 +57,12 @@ def test_params_are_read():
         end=datetime(2026, 11, 2, tzinfo=UTC),
         order_ids=frozenset({"007", "1e5"}),
     )
+
+
+def test_a_time_without_an_offset_is_utc_in_every_airflow(monkeypatch):
+    """Airflow's default time zone does not count for params."""
+    monkeypatch.setattr(timezone._Timezone, "initialized_timezone", timezone.parse_timezone("Europe/Kyiv"))
+    assert run_request(context("manual", to="2026-11-02T00:00:00")).end == datetime(2026, 11, 2, tzinfo=UTC)
 
 
 def test_a_time_that_is_none_is_refused_with_one_that_is():

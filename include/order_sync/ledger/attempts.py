@@ -83,6 +83,10 @@ def lines(orders: pd.DataFrame, destination_id: int) -> pd.Series[str]:
     texts = [ids if name == "order_id" else _texts(pa.array(orders[name])) for name in COLUMNS]
     destination = pa.scalar(str(destination_id), pa.large_string())
     joined = pc.binary_join_element_wise(destination, *texts, pa.scalar("\t", pa.large_string()))
+    if joined.null_count:
+        # COPY would leave the whole line out: an order would be sent that the ledger does not know.
+        lacking = [name for name in COLUMNS if orders[name].isna().any()]
+        raise ValueError(f"an attempt lacks {', '.join(lacking)}: this is a fault of Order Sync")
     return series_of(joined, orders.index)
 
 

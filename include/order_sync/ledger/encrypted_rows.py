@@ -69,7 +69,8 @@ class RowEncryptor:
         said = rows.assign(
             rank=orders["rank"].tolist(),
             reasons=pd.Series([[reason] for reason in reasons], index=rows.index),
-            service_message=list(service_messages),
+            # A service's JSON may hold half a surrogate pair, which has no UTF-8.
+            service_message=[text.encode("utf-8", "replace").decode() for text in service_messages],
         )
         return encrypt_rows(said, items, self.timezone, self.cipher)
 

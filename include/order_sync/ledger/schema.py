@@ -10,7 +10,7 @@ import psycopg
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from include.order_sync.errors import TryAgainError
+from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.redact import redact
 
 # The version of the schema that this release needs: the last migration's. A constant, as each task compares it, and
@@ -19,12 +19,27 @@ HEAD = "0007"
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
+# SQLSTATE -> the cure, for errors after which the session lives on.
+# https://www.postgresql.org/docs/current/errcodes-appendix.html
+CURES = {
+    "53100": "The disk of its PostgreSQL server is full: make room there.",
+    "53200": "Its PostgreSQL server has no memory left.",
+    "55P03": "Another session holds a lock for too long: look at pg_stat_activity.",
+    "57014": "A statement took longer than statement_timeout: raise or remove it for the ledger's user.",
+    "40P01": "Two sessions waited for each other (a deadlock); the next try may succeed.",
+    "25006": "Its PostgreSQL server is read-only: is the connection's host a standby?",
+}
+
 # What the task's message tells people to run.
 UPGRADE_COMMAND = "python -m order_sync_airflow.ledger upgrade"
 
 
 def upgrade(engine: sa.Engine) -> str:
-    """Bring the ledger's tables to the schema of this release; return its version."""
+    """Bring the ledger's tables to the schema of this release; return its version.
+
+    Raises:
+        StopError: the database's encoding can't hold every order id.
+    """
     from alembic import command
     from alembic.config import Config
 
@@ -32,6 +47,7 @@ def upgrade(engine: sa.Engine) -> str:
     config.set_main_option("script_location", str(MIGRATIONS))
     # One transaction, also if the engine commits by itself.
     with engine.execution_options(isolation_level="READ COMMITTED").begin() as connection:
+        _refuse_other_encodings(connection)
         # Two upgrades at once run one after the other.
         connection.exec_driver_sql("select pg_advisory_xact_lock(hashtextextended('order_sync schema', 0))")
         config.attributes["connection"] = connection
@@ -39,13 +55,26 @@ def upgrade(engine: sa.Engine) -> str:
     return HEAD
 
 
+def _refuse_other_encodings(connection: sa.Connection) -> None:
+    """Raise StopError unless the database is UTF-8: another encoding loses order ids, or changes them."""
+    encoding = connection.exec_driver_sql("show server_encoding").scalar()
+    if encoding != "UTF8":
+        raise StopError(
+            f"The ledger's database has the encoding {encoding}, which can't hold every order id. Create it anew with "
+            "`create database ... encoding 'UTF8' template template0`, and run the upgrade there."
+        )
+
+
 def check(connection: sa.Connection, name: str) -> None:
     """Raise TryAgainError, with the command to run, unless the tables have the schema of this release.
+
+    Raises StopError if the database's encoding can't hold every order id.
 
     Args:
         connection: to the ledger.
         name: the id of its Airflow connection, for the message.
     """
+    _refuse_other_encodings(connection)
     found = None
     if sa.inspect(connection).has_table("alembic_version"):
         found = connection.execute(sa.text("select version_num from alembic_version")).scalar()
@@ -86,8 +115,20 @@ def guarded(lost: str, then: str) -> Iterator[None]:
     """
     try:
         yield
-    except psycopg.OperationalError as error:
-        raise TryAgainError(f"{lost}: {redact(str(error))}. {then}") from None
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise StopError(f"The ledger's user lacks rights: {redact(str(error))}. Grant them. {then}") from None
+    except (psycopg.OperationalError, psycopg.errors.ReadOnlySqlTransaction) as error:
+        said = redact(str(error))
+        if _is_lost(error):
+            raise TryAgainError(f"{lost}: {said}. {then}") from None
+        cure = CURES.get(error.sqlstate or "", "Look at the PostgreSQL server of the ledger.")
+        raise TryAgainError(f"The ledger refused a statement ({type(error).__name__}): {said}. {cure} {then}") from None
+
+
+def _is_lost(error: psycopg.Error) -> bool:
+    """Return whether the database session has ended: it has no SQLSTATE then, or one of a lost connection."""
+    state = error.sqlstate or ""
+    return state[:2] in ("", "08") or state in ("57P01", "57P02", "57P03", "57P05")
 
 
 @contextmanager

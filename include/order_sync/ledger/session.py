@@ -252,6 +252,7 @@ def _database_session(engine: sa.Engine, name: str) -> Iterator[psycopg.Connecti
         try:
             # Times are written and read in this form only.
             raw.execute("set timezone = 'UTC'")
+            raw.execute("set client_encoding = 'UTF8'")
             raw.execute("set datestyle = 'ISO'")
             # During slow requests the look-ahead session is idle for long. PostgreSQL 13 has no such limit.
             raw.execute("select set_config(name, '0', false) from pg_settings where name = 'idle_session_timeout'")
@@ -277,6 +278,11 @@ def _take_lock(connection: psycopg.Connection[Any], name: str, destination: str,
         with connection.transaction():
             connection.execute("select set_config('lock_timeout', %s, true)", (f"{wait_s}s",))
             connection.execute("select pg_advisory_lock(hashtextextended(%s, 0))", (f"order_sync {destination}",))
+    except psycopg.errors.QueryCanceled:
+        raise TryAgainError(
+            f"PostgreSQL ended the wait for another load of {destination!r} by its own statement_timeout. "
+            "Nothing was sent. Remove that setting for the ledger's user: a load waits up to ten minutes."
+        ) from None
     except psycopg.errors.LockNotAvailable:
         raise TryAgainError(
             f"Another load of {destination!r} has been sending for {wait_s} s. Nothing was sent; it is tried again."

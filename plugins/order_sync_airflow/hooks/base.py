@@ -34,11 +34,18 @@ def connection(conn_id: str) -> Connection:
         ) from None
 
 
-def sql_engine(conn_id: str) -> Engine:
-    """Return an engine of a connection to a SQL database; it is not connected yet."""
+def sql_engine(conn_id: str, **connect_args: str) -> Engine:
+    """Return an engine of a connection to a SQL database; it is not connected yet.
+
+    Args:
+        conn_id: the connection.
+        connect_args: for the database's driver, on top of the connection's own.
+    """
     try:
         hook = connection(conn_id).get_hook()  # type: ignore[no-untyped-call]  # Airflow's
-        engine: Engine = hook.get_sqlalchemy_engine()
+        engine: Engine = hook.get_sqlalchemy_engine(
+            engine_kwargs={"connect_args": connect_args} if connect_args else None
+        )
     except (AttributeError, AirflowException):
         raise StopError(
             f"Connection {conn_id!r} is of no type that this Airflow can query: set the type of its SQL database, "

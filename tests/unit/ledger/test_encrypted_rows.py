@@ -1,12 +1,14 @@
 """Rows are encrypted for the quarantine and decrypted again."""
 
+import json
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
 import pytest
 
-from include.order_sync.ledger.encrypted_rows import decrypt_rows, encrypt_rows
+from include.order_sync.ledger.encrypted_rows import RowEncryptor, decrypt_rows, encrypt_rows
 
 
 class Plain:
@@ -29,3 +31,15 @@ def test_a_row_remembers_its_rank(raw_orders: Callable[..., pd.DataFrame], rank:
 
     pd.testing.assert_frame_equal(opened.to_pandas(), rows.drop(columns="partition_hash"))
     assert (items, closed) == (None, [])
+
+
+def test_half_a_surrogate_pair_does_not_lose_the_row(raw_orders: Callable[..., pd.DataFrame]) -> None:
+    """A service's message may hold half a surrogate pair, which has no UTF-8: the row is kept all the same."""
+    rows = raw_orders({"order_id": "7", "first_name": "Ёлка"})
+    staging = SimpleNamespace(raw_rows=lambda _orders: (rows, None))
+    encryptor = RowEncryptor(staging, "UTC", Plain())  # type: ignore[arg-type]
+    orders = pd.DataFrame({"order_id": ["7"], "partition_hash": [1], "position": [0], "rank": [0]})
+    (entry,) = encryptor.encrypt_ready(orders, ["a reason"], ['{"name": "\ud83d"}'])
+    opened, _, closed = decrypt_rows([entry.encrypted_row], Plain())
+    assert (opened["first_name"].to_pylist(), closed) == (["Ёлка"], [])
+    assert json.loads(entry.encrypted_row)["service_message"] == '{"name": "?"}'

@@ -1,11 +1,14 @@
 """The ledger's schema, and the version that this release needs."""
 
+import uuid
+
+import psycopg
 import pytest
 import sqlalchemy as sa
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
-from include.order_sync.errors import TryAgainError
+from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.ledger import schema
 
 
@@ -31,3 +34,68 @@ def test_another_schema_is_refused(ledger: sa.Engine, monkeypatch: pytest.Monkey
 
     assert f"has schema {version}, and this release needs {schema.HEAD}" in str(refusal.value)
     assert schema.UPGRADE_COMMAND in str(refusal.value)
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+def test_a_ledger_that_is_not_utf8_is_refused(postgres_server: sa.URL, encoding: str) -> None:
+    """An upgrade and a load refuse a database that can't hold every order id, and name its encoding and the cure."""
+    name = f"ledger_{uuid.uuid4().hex[:8]}"
+    with sa.create_engine(postgres_server, isolation_level="AUTOCOMMIT").connect() as connection:
+        connection.exec_driver_sql(f"create database {name} encoding '{encoding}' template template0 locale 'C'")
+    # As the ledger's connection does: psycopg gives bytes instead of text where nothing names an encoding.
+    engine = sa.create_engine(postgres_server.set(database=name), connect_args={"client_encoding": "UTF8"})
+    with pytest.raises(StopError, match=f"encoding {encoding}.*UTF8"):
+        schema.upgrade(engine)
+    with engine.connect() as connection, pytest.raises(StopError, match=f"encoding {encoding}"):
+        schema.check(connection, "order_sync_ledger")
+    engine.dispose()
+
+
+def statement(ledger: sa.Engine, *statements: str) -> None:
+    """Run statements in one database session, as a load does."""
+    with ledger.connect() as connection:
+        raw = connection.connection.driver_connection
+        assert raw is not None
+        raw.autocommit = True
+        try:
+            with schema.guarded("The session is lost", "Nothing was sent."):
+                for text in statements:
+                    raw.execute(text)
+        finally:
+            connection.invalidate()
+
+
+def test_an_ended_session_is_lost(ledger: sa.Engine) -> None:
+    """A session that the server ends is told as lost."""
+    with pytest.raises(TryAgainError, match=r"The session is lost.*Nothing was sent"):
+        statement(ledger, "select pg_terminate_backend(pg_backend_pid())")
+
+
+@pytest.mark.parametrize(
+    ("statements", "cure"),
+    [
+        (("set statement_timeout = '10ms'", "select pg_sleep(5)"), "statement_timeout"),
+        (("set default_transaction_read_only = on", "create table x ()"), "read-only"),
+        (("set lock_timeout = '10ms'", "begin", "lock table batches"), "Another session holds a lock"),
+    ],
+    ids=["time-out", "read-only", "lock"],
+)
+def test_a_refused_statement_is_no_lost_session(ledger: sa.Engine, statements: tuple[str, ...], cure: str) -> None:
+    """A statement that the server refuses is told by its kind, with its cure."""
+    with ledger.begin() as other:
+        other.exec_driver_sql("lock table batches in access exclusive mode")
+        with pytest.raises(TryAgainError, match=cure) as refused:
+            statement(ledger, *statements)
+    assert "lost" not in str(refused.value)
+
+
+def test_a_full_disk_is_told_as_that() -> None:
+    """A full disk is no lost session either."""
+    with pytest.raises(TryAgainError, match=r"DiskFull.*make room"), schema.guarded("The session is lost", "x"):
+        raise psycopg.errors.DiskFull("could not extend file")
+
+
+def test_missing_rights_need_a_person() -> None:
+    """A user without the rights is no reason to try again."""
+    with pytest.raises(StopError, match="rights"), schema.guarded("The session is lost", "x"):
+        raise psycopg.errors.InsufficientPrivilege("permission denied for table batches")

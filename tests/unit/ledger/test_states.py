@@ -4,6 +4,7 @@ import uuid
 from datetime import UTC, datetime, timedelta
 
 import pandas as pd
+import pytest
 import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -102,3 +103,21 @@ def test_states_are_those_of_the_view(ledger: sa.Engine, made: list):
         (id_, pd.Timestamp(changed), pd.Timestamp(updated), rank, verdict, hash_)
         for id_, changed, updated, rank, verdict, hash_ in shown
     ]
+
+
+def test_an_attempt_without_a_code_is_refused():
+    """COPY would leave out a line with a missing value, and its order would be sent unknown to the ledger."""
+    orders = pd.DataFrame(
+        {
+            "partition_hash": [1, 2],
+            "order_id": ["a", "b"],
+            "status_changed_at": [NOON] * 2,
+            "updated_at": [NOON] * 2,
+            "rank": 0,
+            "code": pd.Series(["PAID", None], dtype="str"),
+            "payload_hash": 1,
+            "held_if_in_doubt": False,
+        }
+    )
+    with pytest.raises(ValueError, match="lacks code"):
+        attempts.lines(orders, 1)

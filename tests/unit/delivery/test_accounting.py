@@ -1,0 +1,73 @@
+"""The balance of a run, and the thresholds beyond which it is red."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from include.order_sync.delivery.accounting import check_balance, check_thresholds
+from include.order_sync.errors import StopError
+
+# 12 rows: 10 orders, one older row of an order, one blank line. Each outcome has at least one order.
+BALANCED = {
+    "rows": 12,
+    "superseded": 1,
+    "skipped": 1,
+    "orders": 10,
+    "accepted": 2,
+    "rejected": 2,
+    "not_for_provider": 1,
+    "unchanged": 2,
+    "stale": 1,
+    "held": 1,
+    "not_sent": 1,
+}
+
+
+def test_a_balanced_run_passes():
+    """Every row and every order is counted once, and the ledger knows the accepted ones."""
+    check_balance(BALANCED, accepted_in_ledger=2)
+
+
+@pytest.mark.parametrize("name", BALANCED)
+def test_one_too_many_of_anything_is_noticed(name):
+    """A row or an order that is lost or counted twice fails the run, whichever figure it is missing from."""
+    with pytest.raises(StopError, match="The sums are off"):
+        check_balance(BALANCED | {name: BALANCED[name] + 1}, accepted_in_ledger=2)
+
+
+def test_the_ledger_must_know_what_was_accepted():
+    """A run that counts more accepted orders than the ledger has fails."""
+    with pytest.raises(StopError, match="2 accepted against 1 in the ledger"):
+        check_balance(BALANCED, accepted_in_ledger=1)
+
+
+def counts(orders: int, rejected: int, **others: int) -> dict[str, int]:
+    """Return the counts of a run whose other orders were accepted, unless `others` says more."""
+    figures = dict.fromkeys(("accepted", "unchanged", "stale"), 0) | others
+    figures["accepted"] = orders - rejected - sum(others.values())
+    return {"orders": orders, "rejected": rejected, **figures}
+
+
+LIMITS = SimpleNamespace(max_rejected=100, max_rejected_share=0.5, none_good_of=3)
+
+
+@pytest.mark.parametrize(
+    ("figures", "limit"),
+    [
+        pytest.param(counts(1000, 100), None, id="as many as may be"),
+        pytest.param(counts(1000, 101), "max_rejected is 100", id="one too many"),
+        pytest.param(counts(20, 10), None, id="half"),
+        pytest.param(counts(20, 11), "max_rejected_share is 0.5", id="more than half"),
+        pytest.param(counts(19, 11), None, id="more than half of few"),
+        pytest.param(counts(2, 2), None, id="two, none good"),
+        pytest.param(counts(3, 3), "none_good_of is 3", id="three, none good"),
+        pytest.param(counts(4, 3, unchanged=1), None, id="three, one unchanged"),
+    ],
+)
+def test_thresholds(figures, limit):
+    """A run is red beyond each of the three limits, and the message names the setting."""
+    if limit is None:
+        check_thresholds(figures, LIMITS)
+    else:
+        with pytest.raises(StopError, match=limit):
+            check_thresholds(figures, LIMITS)
