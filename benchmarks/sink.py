@@ -26,6 +26,7 @@ import uvicorn
 
 SECRET = b"bench-key"
 TAKEN = json.dumps({"status": "success"}).encode()
+YESPO_TAKEN = json.dumps({"asyncSessionId": "1"}).encode()
 FORM_TAKEN = json.dumps(
     {"error_code": 0, "error_text": "", "hash": hashlib.md5(b"0::::" + SECRET, usedforsecurity=False).hexdigest()}
 ).encode()
@@ -72,7 +73,7 @@ class Sink:
             self._forms.append(body)
             return FORM_TAKEN
         self._ids.append(b"\n".join(ORDER_ID.findall(body)))
-        return TAKEN
+        return YESPO_TAKEN if b"externalOrderId" in body[:1000] else TAKEN
 
     def _stats(self) -> dict[str, float]:
         ids = [order_id for body in self._ids for order_id in body.split(b"\n")]
