@@ -135,7 +135,7 @@ class _Reader:
         good = {str(name): name in self.configuration.sources for name in names}
         for name, body in self._entries("destinations"):
             destination = self._validated(Destination, "destinations", name, body, good)
-            # Without a place for its parts no run can work.
+            # Without `staging` no run can work.
             if destination and self.configuration.staging:
                 self.configuration.destinations[name] = destination
 
@@ -197,7 +197,7 @@ class _Reader:
         key = f"{section}.{name}"
         before = len(self.configuration.mistakes)
         expanded = self.bodies[key] = self._expanded(key, body)
-        told = [mistake.key for mistake in self.configuration.mistakes[before:]]
+        reported = [mistake.key for mistake in self.configuration.mistakes[before:]]
         if "name" in body:
             self._mistake(f"{key}.name", body["name"], "there is no key 'name': the name is the key above")
         try:
@@ -206,7 +206,7 @@ class _Reader:
             for fault in error.errors():
                 path = [str(step) for step in fault["loc"] if step != "[key]"]
                 where = ".".join([key, *path])
-                if not any(f"{mistake}.".startswith(f"{where}.") for mistake in told):
+                if not any(f"{mistake}.".startswith(f"{where}.") for mistake in reported):
                     self._mistake(where, _at({**body, "name": name}, path), _cure(model, fault, path))
             return None
         return entry if len(self.configuration.mistakes) == before else None

@@ -36,8 +36,8 @@ class Pace:
     ) -> None:
         """Reserve a slot for one request, and wait for it.
 
-        To be called before the request's batch is begun: whatever ends the wait then leaves nothing in doubt.
-        Answers that come during the wait are written at once, for the same reason.
+        Call it before the request's batch is begun: then an end of the load during the wait leaves nothing in doubt.
+        Answers that come during the wait are recorded at once, for the same reason.
 
         Args:
             ledger: the session of the load.

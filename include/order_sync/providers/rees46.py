@@ -58,7 +58,7 @@ def build_request(credentials: Credentials, payloads: Sequence[str]) -> Request:
 def read_answer(answer: Answer, ids: Sequence[str], _credentials: Credentials, title: str = TITLE) -> list[Verdict]:
     """Return a verdict each: the service judges a batch as a whole, and never names an order.
 
-    No document fixes the body of a 2xx, so another server's page must be told from an answer:
+    No document fixes the body of a 2xx, so its form decides whether it is an answer or another server's page:
 
     - accepted: nothing, OK, or JSON with `status` success;
     - refused: JSON with `status` error, fail or failed, or with a key `error` or `errors`;

@@ -73,7 +73,7 @@ class StageQuarantineOperator(DestinationOperator):
             )
         rows, _ = staging.stage_raw([orders], [items] if items is not None else [])
         context["ti"].xcom_push(
-            REDRIVEN_KEY, [entry["id"] for place, entry in enumerate(found) if place not in set(closed)]
+            REDRIVEN_KEY, [entry["id"] for index, entry in enumerate(found) if index not in set(closed)]
         )
         run_figures.push(context, rows=rows)
         return str(staging.folder)
