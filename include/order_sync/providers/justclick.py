@@ -127,8 +127,8 @@ def build_request(credentials: Credentials, payloads: Sequence[str]) -> Request:
 def read_answer(answer: Answer, ids: Sequence[str], credentials: Credentials) -> list[Verdict]:
     """Return the verdict on the request's one order: only a rightly signed answer is believed.
 
-    The answer to a wrong key or login can't be signed with our key. So the codes about the connection stop the task even
-    without a right signature.
+    The answer to a wrong key or login can't be signed with our key. So the codes about the connection stop the task
+    without a right signature too.
     """
     refuse_unless_success(TITLE, answer, TRY_AGAIN)
     try:
