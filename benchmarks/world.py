@@ -32,7 +32,6 @@ PEERS_PYTHON = ROOT / ".venv-peers" / "bin" / "python"
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"} | {
     "RUNTIME__DLTHUB_TELEMETRY": "false",
     "DO_NOT_TRACK": "1",
-    **ARROW_ALLOCATOR,
 }
 
 
@@ -110,7 +109,7 @@ class World:
         Raises:
             BenchmarkError: the run has sent other numbers.
         """
-        environment = {"DSN": shop.dsn, "URL": url, "PROVIDER": provider, "ORDERS": str(orders)}
+        environment = {"DSN": shop.dsn, "URL": url, "PROVIDER": provider, "ORDERS": str(orders), **ARROW_ALLOCATOR}
         ran = self._watched(f"ours to {provider}", [sys.executable, "-m", "benchmarks.end_to_end"], environment, url)
         sent = orders if sent is None else sent
         if not ran.sent_once(sent) or ran.figures["accepted"] != sent:
@@ -132,7 +131,13 @@ class World:
         """
 
         def work(number: int) -> Ran:
-            environment = {"DSN": shop.dsn, "URL": url, "PROVIDER": "justclick", "ORDERS": str(orders)}
+            environment = {
+                "DSN": shop.dsn,
+                "URL": url,
+                "PROVIDER": "justclick",
+                "ORDERS": str(orders),
+                **ARROW_ALLOCATOR,
+            }
             environment |= {"WORKER": f"_{number}", "PACE": str(pace)}
             return self.run(
                 f"worker {number} of {workers}", [sys.executable, "-m", "benchmarks.end_to_end"], environment
