@@ -41,19 +41,19 @@ class Size:
         orders: for the services that take many orders a request.
         singles: how many of the orders also go to the services that take one order a request.
         hours: of the shop; backfills load the first half, last hour first, and hourly runs load the second half.
-        kill_every_s: average time between two SIGKILLs.
-        kills: the fewest SIGKILLs that prove enough; up to twice as many are sent.
+        signal_every_s: average time between two signals, which are SIGKILL and SIGTERM in turns.
+        kills: the fewest ends by SIGKILL that prove enough; up to four times as many signals are sent.
     """
 
     orders: int
     singles: int
     hours: int
-    kill_every_s: float
+    signal_every_s: float
     kills: int
 
 
-WHOLE = Size(orders=60_000, singles=3000, hours=60, kill_every_s=2.5, kills=20)
-SHORT = Size(orders=6000, singles=300, hours=14, kill_every_s=1, kills=5)
+WHOLE = Size(orders=60_000, singles=3000, hours=60, signal_every_s=1.2, kills=20)
+SHORT = Size(orders=6000, singles=300, hours=14, signal_every_s=0.3, kills=5)
 
 
 def main() -> int:
@@ -87,7 +87,7 @@ def prove(world: World, size: Size, seed: int) -> int:
 
     world.admin("POST", "faults", faults(seed))
     lanes = [Lane(world, runs(name, size.hours)) for name in PROVIDERS for runs in (backfill, hourly)]
-    drive(lanes, dice, kills=2 * size.kills, kill_every_s=size.kill_every_s)
+    drive(lanes, dice, signals=4 * size.kills, signal_every_s=size.signal_every_s)
     faults_fired = sum(fault["fired"] for fault in world.admin("GET", "faults")["faults"])
     finished = [run for lane in lanes for run in lane.finished]
     report = write_report(world, finished)

@@ -95,27 +95,27 @@ class Lane:
             self._run = None
 
 
-def drive(lanes: Iterable[Lane], dice: random.Random, *, kills: int = 0, kill_every_s: float = 1) -> None:
+def drive(lanes: Iterable[Lane], dice: random.Random, *, signals: int = 0, signal_every_s: float = 1) -> None:
     """Run all lanes side by side to their ends.
 
     Args:
         lanes: to run.
-        dice: choose the time of a kill, and its process.
-        kills: the most SIGKILLs and SIGTERMs to send; only a process that ends by a SIGKILL counts as killed.
-        kill_every_s: average time between two of them.
+        dice: choose the time of a signal, and its process.
+        signals: the most signals to send: SIGKILL, which leaves no time to record anything, and SIGTERM, as at a
+            deployment, in turns.
+        signal_every_s: average time between two of them.
     """
     lanes = list(lanes)
-    next_kill = time.monotonic() + kill_every_s
+    next_signal = time.monotonic() + signal_every_s
     try:
         while sum(lane.advance() for lane in lanes):
             running = [lane.process for lane in lanes if lane.process is not None]
             wait([process.sentinel for process in running], TICK_S)
-            if kills and running and time.monotonic() >= next_kill:
-                # Half of them are asked to end, as by a deployment; the others have no time to record anything.
+            if signals and running and time.monotonic() >= next_signal:
                 process = dice.choice(running)
-                dice.choice([process.kill, process.terminate])()
-                kills -= 1
-                next_kill = time.monotonic() + dice.uniform(0.2, 1.8) * kill_every_s
+                (process.terminate if signals % 2 else process.kill)()
+                signals -= 1
+                next_signal = time.monotonic() + dice.uniform(0.2, 1.8) * signal_every_s
     finally:
         for lane in lanes:
             if lane.process is not None:
