@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pandas as pd
-import psycopg
 import pytest
 
 from include.order_sync.delivery import http
