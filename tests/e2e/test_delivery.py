@@ -307,4 +307,4 @@ def test_a_second_start_adds_only_what_is_missing(backfilled):
     """A shop that already holds the hours stays unchanged, for any size in the settings."""
     settings = replace(backfilled.demo.settings, shop_orders=9999)
     story = shop.fill(settings, backfilled.demo.postgres.uri("shop"), backfilled.demo.hours)
-    assert story.startswith("Sample shop: 0 of the last 6 hours added, 240 orders in six hours, seed 7 (the first settings")
+    assert story.startswith("Sample shop: 0 of the last 6 hours added, 240 orders in six hours, seed 7 (the first set")
