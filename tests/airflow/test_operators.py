@@ -96,11 +96,17 @@ class Shop:
         os.utime(file, (NOW.timestamp(), NOW.timestamp()))
 
     def run(
-        self, *, redrive: bool = False, user: str | None = None, load_kills: int = 0, **params: Any
+        self,
+        *,
+        redrive: bool = False,
+        user: str | None = None,
+        load_kills: int = 0,
+        run_id: str | None = None,
+        **params: Any,
     ) -> dict[str, int]:
         """Run the three tasks and return the counts; an error carries them as `counts`.
 
-        The load is killed `load_kills` times after its work, before Airflow records its success.
+        With the `run_id` of an earlier run it is that run, cleared. The load is killed `load_kills` times after its work, before Airflow records its success.
         """
         self.runs += 1
         xcoms: dict[tuple[str, str], Any] = {}
@@ -115,7 +121,11 @@ class Shop:
             "at_most": 9,
         }
         dag_run = SimpleNamespace(
-            dag_id="dag", run_id=f"run {self.runs}", start_date=NOW, run_type="backfill", triggering_user_name=user
+            dag_id="dag",
+            run_id=run_id or f"run {self.runs}",
+            start_date=NOW,
+            run_type="backfill",
+            triggering_user_name=user,
         )
         context = {
             "dag_run": dag_run,
@@ -208,6 +218,17 @@ def entries(shop: Shop, ledger: sa.Engine) -> Callable[..., list[Any]]:
             return [tuple(found) for found in connection.execute(sa.text(query), {"name": shop.name})]
 
     return select
+
+
+def test_a_cleared_resend_sends_nothing_again(shop):
+    """A run with `resend` sends each order once: cleared, it sends what is new alone; another run sends all again."""
+    shop.drop(row("1", "paid"))
+    shop.run()
+    assert shop.run(resend=True, run_id="again") == {"rows": 1, "orders": 1, "accepted": 1, "requests": 1}
+    shop.drop(row("1", "paid"), row("2", "paid"))
+    assert shop.run(resend=True, run_id="again") == {"rows": 2, "orders": 2, "accepted": 2, "requests": 2}
+    assert shop.taken() == {"1": ["IN_PROGRESS", "IN_PROGRESS"], "2": ["IN_PROGRESS"]}
+    assert shop.run(resend=True) == {"rows": 2, "orders": 2, "accepted": 2, "requests": 1}
 
 
 def test_a_run_delivers_and_the_next_sends_nothing(shop):

@@ -10,7 +10,7 @@ from include.order_sync.errors import StopError
 if TYPE_CHECKING:
     from include.order_sync.configuration.models import Destination
 
-# With fewer orders a share says little: one bad row of three is no alarm.
+# Of fewer orders a share says little: one bad row of three is no alarm.
 SHARE_COUNTS_FROM = 20
 
 
@@ -33,19 +33,22 @@ def check_balance(counts: Mapping[str, int], accepted_in_ledger: int) -> None:
 
 
 def check_thresholds(counts: Mapping[str, int], destination: Destination) -> None:
-    """Raise StopError if more orders were rejected than the destination allows, or if none was good."""
-    rejected, orders = counts["rejected"], counts["orders"]
+    """Raise StopError if more orders were rejected than the destination allows, or if none was good.
+
+    The share is of the orders that were tried: unchanged ones would hide that the service takes nothing any more.
+    """
+    rejected, tried = counts["rejected"], counts["accepted"] + counts["rejected"]
     good = counts["accepted"] + counts["unchanged"] + counts["stale"]
-    share = rejected / orders if orders else 0.0
+    share = rejected / tried if tried else 0.0
     limits = []
     if rejected > destination.max_rejected:
         limits.append(f"max_rejected is {destination.max_rejected}")
-    if orders >= SHARE_COUNTS_FROM and share > destination.max_rejected_share:
+    if tried >= SHARE_COUNTS_FROM and share > destination.max_rejected_share:
         limits.append(f"max_rejected_share is {destination.max_rejected_share}")
     if rejected >= destination.none_good_of and not good:
         limits.append(f"none was good, and none_good_of is {destination.none_good_of}")
     if limits:
         raise StopError(
-            f"{rejected} of {orders} orders are rejected ({'; '.join(limits)}). All others are delivered, and the "
+            f"{rejected} of {tried} orders that were tried are rejected ({'; '.join(limits)}). All others are delivered, and the "
             "rejected ones are in the quarantine: the table above says why."
         )

@@ -59,6 +59,8 @@ LIMITS = SimpleNamespace(max_rejected=100, max_rejected_share=0.5, none_good_of=
         pytest.param(counts(20, 10), None, id="half"),
         pytest.param(counts(20, 11), "max_rejected_share is 0.5", id="more than half"),
         pytest.param(counts(19, 11), None, id="more than half of few"),
+        pytest.param(counts(100, 48, unchanged=52), "48 of 48 .*max_rejected_share is 0.5", id="all that were tried"),
+        pytest.param(counts(100, 10, unchanged=70, stale=10), None, id="half of those that were tried"),
         pytest.param(counts(2, 2), None, id="two, none good"),
         pytest.param(counts(3, 3), "none_good_of is 3", id="three, none good"),
         pytest.param(counts(4, 3, unchanged=1), None, id="three, one unchanged"),
