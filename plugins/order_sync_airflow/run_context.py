@@ -70,11 +70,9 @@ def push_read_at(context: Context) -> None:
 def run_key(context: Context) -> str:
     """Return the key by which the ledger counts a run. A run that a person clears gets a new key.
 
-    Clearing an ended run changes its start. Clearing extract in a running run changes only the time of reading. A run
-    with `resend` keeps its key: it sends each order once, however often it is cleared.
+    Clearing an ended run changes its start. Clearing extract in a running run changes only the time of reading.
+    Without its last two words it is the run, whatever was cleared (look_ahead.py).
     """
-    if context["params"].get("resend"):
-        return f"{context['dag_run'].dag_id} {context['dag_run'].run_id}"
     dag_run, read_at = context["dag_run"], context["ti"].xcom_pull(task_ids="extract", key=READ_AT_KEY)
     started_at = dag_run.start_date.isoformat() if dag_run.start_date else None
     return f"{dag_run.dag_id} {dag_run.run_id} {started_at} {read_at}"

@@ -49,6 +49,6 @@ def check_thresholds(counts: Mapping[str, int], destination: Destination) -> Non
         limits.append(f"none was good, and none_good_of is {destination.none_good_of}")
     if limits:
         raise StopError(
-            f"{rejected} of {tried} orders that were tried are rejected ({'; '.join(limits)}). All others are delivered, and the "
-            "rejected ones are in the quarantine: the table above says why."
+            f"{rejected} of {tried} orders that were tried are rejected ({'; '.join(limits)}). "
+            "All others are delivered, and the rejected ones are in the quarantine: the table above says why."
         )

@@ -58,7 +58,8 @@ class Rule:
     Args:
         action: of the row.
         why: the row as a sentence.
-        own: the verdict that an earlier try of this run got for this version.
+        own: the verdict that an earlier try of this run got for this version; `sent`: accepted before a person cleared
+            the run, which sends unchanged orders too.
         relation: of its version to the ledger's; one of several.
         verdict: of the attempt of the ledger's version.
         changed: the code (`send_when: content`: the payload) differs from the one that the service has.
@@ -69,7 +70,7 @@ class Rule:
 
     action: Action
     why: str
-    own: Literal["accepted", "rejected"] | None = None
+    own: Literal["accepted", "rejected", "sent"] | None = None
     relation: tuple[Relation, ...] | None = None
     verdict: Literal["accepted", "rejected", "in_doubt", "held"] | None = None
     changed: bool | None = None
@@ -107,6 +108,13 @@ TABLE = (
         action=Action.HELD,
         why="it would repeat a send that is in doubt and waits for a person",
     ),
+    Rule(
+        own="sent",
+        relation=_SAME,
+        verdict="accepted",
+        action=Action.UNCHANGED,
+        why="this run sent it before a person cleared it",
+    ),
     Rule(resend=True, action=Action.SEND, why="the run was asked to send unchanged orders too"),
     Rule(relation=_SAME, verdict="in_doubt", action=Action.SEND, why="its send is in doubt and may be repeated"),
     Rule(
@@ -141,7 +149,7 @@ def decide(ready: pd.DataFrame, known: pd.DataFrame, own: pd.Series, options: Se
     Args:
         ready: partition_hash, order_id, VERSION, code, payload_hash; an order's changes in order.
         known: STATE_COLUMNS of the ledger, row by row; where the ledger does not know an order, `verdict` is missing.
-        own: the verdict that an earlier try of this run got for each version; missing without one.
+        own: the verdict that an earlier try of this run got for each version, as Rule.own; missing without one.
         options: of the destination and the run.
 
     Returns:
@@ -197,7 +205,7 @@ def _facts(
     code_before = _or_change_before(known["code"], ready, "code", is_sent)
     repeats_held = _is(ready["code"], known["code"]) & _is(code_before, known["code"])
     return {
-        **{("own", name): _is(own, name) for name in ("accepted", "rejected")},
+        **{("own", name): _is(own, name) for name in ("accepted", "rejected", "sent")},
         **{("relation", name): mask for name, mask in relation.items()},
         **{("verdict", name): mask for name, mask in verdict.items()},
         **{("changed", value): changed == value for value in (True, False)},

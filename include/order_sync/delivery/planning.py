@@ -141,7 +141,7 @@ class Planner:
 
     @cached_property
     def _own(self) -> pd.DataFrame:
-        return self.ledger.own_verdicts()
+        return self.ledger.own_verdicts(before_a_clear=self.options.resend)
 
 
 def _row_by_row(states: pd.DataFrame, part: pd.DataFrame) -> pd.DataFrame:

@@ -56,18 +56,31 @@ class LookAheadSession:
                 values["hashes"] = f"{{{','.join(map(str, orders['partition_hash'].tolist()))}}}"
             return attempts.find(cursor, which, values)
 
-    def own_verdicts(self) -> pd.DataFrame:
-        """Return OWN_COLUMNS: the verdicts that earlier tries of this run have got, each version once."""
+    def own_verdicts(self, *, before_a_clear: bool) -> pd.DataFrame:
+        """Return OWN_COLUMNS: the verdicts that earlier tries of this run have got, each version once.
+
+        Args:
+            before_a_clear: also what the run sent before a person cleared it: there `sent` stands for accepted.
+        """
         query = """
             select a.order_id, a.status_changed_at, a.updated_at, a.rank,
-                   case when bool_or(a.verdict = 'accepted') then 'accepted' else 'rejected' end
+                   case when bool_or(b.run = %(run)s and a.verdict = 'accepted') then 'accepted'
+                        when bool_or(b.run = %(run)s) then 'rejected' else 'sent' end
             from batches b
             join settled_attempts a on a.batch_id = b.id
-            where b.destination_id = %s and b.run = %s and b.outcome = 'answered'
+            where b.destination_id = %(destination)s and b.outcome = 'answered'
+              and (b.run = %(run)s
+                   or (%(before_a_clear)s and starts_with(b.run, %(run_id)s) and a.verdict = 'accepted'))
             group by 1, 2, 3, 4
         """
+        values = {
+            "destination": self.sender.destination_id,
+            "run": self.sender.run,
+            "run_id": self.sender.run.rsplit(" ", 2)[0] + " ",
+            "before_a_clear": before_a_clear,
+        }
         with self._cursor() as cursor:
-            rows = cursor.execute(query, (self.sender.destination_id, self.sender.run), binary=True).fetchall()
+            rows = cursor.execute(query, values, binary=True).fetchall()
         frame = pd.DataFrame(rows, columns=OWN_COLUMNS)
         for column in ("status_changed_at", "updated_at"):
             frame[column] = pd.to_datetime(frame[column], utc=True).dt.as_unit("us")

@@ -21,7 +21,7 @@ class Order:
 
     relation: Relation = Relation.SAME
     verdict: Literal["accepted", "rejected", "in_doubt", "held"] = "accepted"
-    own: Literal["accepted", "rejected"] | None = None
+    own: Literal["accepted", "rejected", "sent"] | None = None
     same_code: bool = True  # equals the service's
     same_payload: bool = True  # equals the service's
     same_attempt: bool = True  # the payload equals the last attempt's
@@ -82,6 +82,7 @@ EXAMPLES = [
     (OLDER, "an older version than the last attempt is stale"),
     (Order(verdict="held", resend=True), "a held order waits for a person, under any options of the run"),
     (replace(NEWER, verdict="held"), "a newer version with the code of a held send waits too"),
+    (replace(SAME, own="sent", resend=True), "resend sends nothing that the run sent before it was cleared"),
     (replace(SAME, resend=True), "resend sends an unchanged order"),
     (Order(verdict="in_doubt"), "a send in doubt that may be repeated is repeated"),
     (Order(verdict="rejected", same_attempt=False), "a rejected version with another payload is tried again"),
@@ -121,6 +122,8 @@ def expected(order: Order) -> Action:
     same_as_taken = has_been_taken and (order.same_code if order.send_when == "status" else order.same_payload)
     if order.verdict == "held" and (order.relation is Relation.SAME or (is_known and order.same_code)):
         return Action.HELD
+    if order.own == "sent" and order.relation is Relation.SAME and order.verdict == "accepted":
+        return Action.UNCHANGED
     if order.resend:
         return Action.SEND
     if order.relation is Relation.SAME:
@@ -135,7 +138,7 @@ any_orders = st.builds(
     Order,
     relation=st.sampled_from(Relation),
     verdict=st.sampled_from(["accepted", "rejected", "in_doubt", "held"]),
-    own=st.sampled_from([None, "accepted", "rejected"]),
+    own=st.sampled_from([None, "accepted", "rejected", "sent"]),
     same_code=st.booleans(),
     same_payload=st.booleans(),
     same_attempt=st.booleans(),
