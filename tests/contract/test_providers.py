@@ -218,9 +218,35 @@ def test_a_service_that_is_down_is_left_alone_as_long_as_it_asks(provider, deliv
     """After three held batches in a row the rest waits for another try, after the service's Retry-After."""
     answer_with(sandbox, provider, doubtful(provider)[0], when="after", retry_after=60, next=3)
     part = ready(provider, orders(["1", "2", "3", "4"], status))
-    with pytest.raises(TryAgainError, match="3 batches in a row") as again:
+    with pytest.raises(TryAgainError, match="no answer 3 times in a row") as again:
         deliver(part, provider=replace(provider, max_orders=1))
     assert (again.value.after_s, len(again.value.result.held)) == (60, 3)
+
+
+@held_status
+def test_an_outage_holds_few_orders(provider, deliver, sandbox, status):
+    """After a doubt the service is asked with a few orders, and each later try asks with as few."""
+    answer_with(sandbox, provider, doubtful(provider)[0], when="before", next=4)
+    part = ready(provider, orders([str(number) for number in range(200)], status))
+    size = min(provider.max_orders, 50)
+    few = min(size, 10)
+    for held in (size + 2 * few, size + 3 * few):
+        with pytest.raises(TryAgainError, match="no answer 3 times in a row") as again:
+            deliver(part, provider=replace(provider, max_orders=size))
+        assert len(again.value.result.held) == held
+    with pytest.raises(StopError, match="are held") as stop:
+        deliver(part, provider=replace(provider, max_orders=size))
+    assert stop.value.result.orders == {"held": held, "accepted": 200 - held}
+
+
+@held_status
+def test_one_doubt_costs_one_probe(provider, deliver, sandbox, status):
+    """Once the probe is answered, the others leave in whole batches."""
+    answer_with(sandbox, provider, doubtful(provider)[0], when="before", next=1)
+    part = ready(provider, orders([str(number) for number in range(200)], status))
+    with pytest.raises(StopError, match="are held") as stop:
+        deliver(part, provider=replace(provider, max_orders=min(provider.max_orders, 50)))
+    assert stop.value.result.requests == (200 if provider.max_orders == 1 else 5)
 
 
 # Bodies of a 2xx that are not the service's own.

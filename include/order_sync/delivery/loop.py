@@ -17,12 +17,15 @@ from include.order_sync.delivery.decision_table import Action, SendOptions
 from include.order_sync.delivery.in_flight import InFlight
 from include.order_sync.delivery.pacing import Pace
 from include.order_sync.delivery.planning import PartPlan, Planner
-from include.order_sync.delivery.result import DeliveryResult, stop_at_the_end
+from include.order_sync.delivery.result import UNANSWERED_BATCHES_IN_A_ROW, DeliveryResult, stop_at_the_end
 from include.order_sync.delivery.settlement import Encrypt, Settlement
 from include.order_sync.errors import InDoubtError, TryAgainError
 from include.order_sync.ledger.session import LedgerSession
 from include.order_sync.prefetch import prefetch
 from include.order_sync.providers.base import Credentials, Provider, Verdict
+
+# After a doubt so many orders ask whether the service answers again: so few more are held if it does not.
+PROBE_ORDERS = 10
 
 
 def never() -> bool:
@@ -66,6 +69,8 @@ class Delivery:
                 later batches were not sent.
             StopError: later batches were not sent, or all were sent and some orders are held.
         """
+        if self.provider.held_codes and self.ledger.ends_in_doubt():
+            self.result.unanswered = UNANSWERED_BATCHES_IN_A_ROW - 1
         recheck = self._deliver(parts)
         # These looked unchanged beside a change that was to be sent first. That change has its verdict now.
         self.result.orders[Action.UNCHANGED] -= sum(map(len, recheck))
@@ -134,6 +139,25 @@ class Delivery:
             self.ledger.write_answers()
 
     def _send(self, batch: Batch, in_flight: InFlight, halves: deque[Batch]) -> None:
+        """Send a batch. After a doubt only a probe of it is sent, and answered, first; the rest becomes a half."""
+        if self.result.unanswered:
+            self._settle_all(in_flight, halves)
+        if not self.result.unanswered:
+            self._begin(batch, in_flight, halves)
+            return
+        if len(batch) > PROBE_ORDERS:
+            self.ledger.conclude(batch.number, "not_taken", reason="a probe goes first: is the service up?")
+            orders = batch.orders
+            halves.extendleft(self._write(orders[PROBE_ORDERS:], len(batch)))
+            (batch,) = self._write(orders[:PROBE_ORDERS], PROBE_ORDERS)
+        self._begin(batch, in_flight, halves)
+        self._settle_all(in_flight, halves)
+
+    def _settle_all(self, in_flight: InFlight, halves: deque[Batch]) -> None:
+        while in_flight:
+            halves.extend(self._settle(in_flight))
+
+    def _begin(self, batch: Batch, in_flight: InFlight, halves: deque[Batch]) -> None:
         if self.pace:
             self.pace.wait_for_slot(
                 self.ledger, in_flight, lambda: halves.extend(self._settle(in_flight)), self.is_stopping

@@ -26,7 +26,7 @@ class DeliveryResult:
         orders: how many orders have each outcome: `accepted`, `rejected`, `unchanged`, `stale`, `held`, `not_sent`.
         reasons: how many orders this try rejected for each reason.
         held: ids of orders whose send is in doubt and waits for a person.
-        unanswered: how many batches in a row got no answer.
+        unanswered: how many batches in a row got no answer, with the last one of an earlier try.
         fruitless: how many requests were answered without one accepted order.
         refused_batches: how many batches the service refused as a whole, so that their orders are not sent.
         refused_in_a_row: how many of these came since the last accepted or judged order.
@@ -47,7 +47,7 @@ class DeliveryResult:
 
 
 def stop_if_unanswered(result: DeliveryResult, title: str, after_s: float | None) -> None:
-    """Raise TryAgainError if the service seems to be down: each further batch would be held too.
+    """Raise TryAgainError if the service seems to be down: a batch got no answer, and neither did the probes after it.
 
     Args:
         result: of the load.
@@ -56,8 +56,8 @@ def stop_if_unanswered(result: DeliveryResult, title: str, after_s: float | None
     """
     if result.unanswered >= UNANSWERED_BATCHES_IN_A_ROW:
         raise TryAgainError(
-            f"{UNANSWERED_BATCHES_IN_A_ROW} batches in a row got no answer from {title}. "
-            "Their orders are held; the others were not sent, and are tried again.",
+            f"{title} gave no answer {UNANSWERED_BATCHES_IN_A_ROW} times in a row. "
+            "These orders are held; the others were not sent, and are tried again.",
             after_s=after_s,
         )
 

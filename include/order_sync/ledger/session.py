@@ -48,6 +48,16 @@ class LedgerSession:
             self.sender.run,
         )
 
+    def ends_in_doubt(self) -> bool:
+        """Return whether the destination's last batch got no answer: the service may still be down."""
+        query = """
+            select coalesce((
+                select (outcome = 'in_doubt')::int from batches
+                where destination_id = %s and begun_at is not null order by id desc limit 1
+            ), 0)
+        """
+        return bool(self._number(query, self.sender.destination_id))
+
     def own_accepted(self) -> int:
         """Return how many versions of orders this run has sent that were accepted."""
         return self._number(
