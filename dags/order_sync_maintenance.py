@@ -14,6 +14,6 @@ with DAG(
     max_active_runs=1,
     is_paused_upon_creation=False,
     doc_md=__doc__,
-    default_args={"retries": 3, "retry_delay": timedelta(minutes=10)},
+    default_args={"retries": 6, "retry_delay": timedelta(minutes=10)},
 ):
     RemoveOldOperator(task_id="remove_old")

@@ -45,7 +45,7 @@ if DESTINATIONS:
         params=PARAMS,
         doc_md=__doc__,
         default_args={
-            "retries": 3,
+            "retries": 6,
             "retry_delay": timedelta(minutes=10),
         },
     ):

@@ -17,8 +17,13 @@ class TryAgainError(OrderSyncError):
 
     Args:
         message: the failure, and the place to look at if it goes on.
-        after_s: seconds to wait, if the service names them; None for the task's own delay.
+        after_s: seconds to wait, if the service names them; None for the delay of the retry policy.
+
+    Attributes:
+        has_progress: whether orders were delivered before it: then the delays start anew.
     """
+
+    has_progress = False
 
     def __init__(self, message: str, after_s: float | None = None) -> None:
         super().__init__(message)

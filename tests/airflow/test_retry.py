@@ -13,7 +13,7 @@ from include.order_sync.errors import BatchRefusedError, InDoubtError, StopError
     ("error", "action", "delay"),
     [
         (StopError("wrong key"), RetryAction.FAIL, None),
-        (TryAgainError("busy"), RetryAction.RETRY, None),
+        (TryAgainError("busy"), RetryAction.RETRY, timedelta(minutes=1)),
         (TryAgainError("busy", after_s=7), RetryAction.RETRY, timedelta(seconds=7)),
         (TryAgainError("busy", after_s=0), RetryAction.RETRY, timedelta(seconds=2)),
         (InDoubtError("lost"), RetryAction.DEFAULT, None),
@@ -28,15 +28,36 @@ def test_errors_decide(error, action, delay):
     assert (decision.action, decision.retry_delay) == (action, delay)
 
 
-def test_a_service_that_says_soon_does_not_use_up_all_tries():
-    """Short waits grow with the tries, so that they last through an outage of a day; long waits stay as they are."""
+@pytest.mark.parametrize("after_s", [None, 1])
+def test_delays_outlast_an_outage_of_a_day(after_s):
+    """Delays double up to an hour, whether the service names a short one or none; a long one stays as it is."""
     waits = [
-        OrderSyncRetryPolicy().evaluate(TryAgainError("busy", after_s=1), number, 30).retry_delay
+        OrderSyncRetryPolicy().evaluate(TryAgainError("busy", after_s), number, 30).retry_delay
         for number in range(1, 31)
     ]
+    assert waits == sorted(waits)
+    assert waits[-1] == timedelta(hours=1)
     assert sum(waits, timedelta()) > timedelta(hours=18)
     asked = TryAgainError("busy", after_s=7200)
     assert OrderSyncRetryPolicy().evaluate(asked, 30, 30).retry_delay == timedelta(hours=2)
+
+
+@pytest.mark.parametrize(("after_s", "delay_s"), [(None, 60), (1, 2), (30, 30)])
+def test_progress_starts_the_delays_anew(after_s, delay_s):
+    """After a try that delivered something the next one comes as soon as after the first."""
+    error = TryAgainError("busy", after_s)
+    error.has_progress = True
+    assert OrderSyncRetryPolicy().evaluate(error, 20, 30).retry_delay == timedelta(seconds=delay_s)
+
+
+def test_an_unknown_error_ends_the_task_at_its_third_try():
+    """The reason names the kind of error, and does not quote it."""
+    error = ValueError("anna@shop.example")
+    actions = [OrderSyncRetryPolicy().evaluate(error, number, 30).action for number in (1, 2, 3)]
+    assert actions == [RetryAction.DEFAULT, RetryAction.DEFAULT, RetryAction.FAIL]
+    reason = OrderSyncRetryPolicy().evaluate(error, 3, 30).reason
+    assert "ValueError" in reason
+    assert "anna" not in reason
 
 
 def test_policy_survives_serialization():

@@ -223,6 +223,16 @@ def test_a_service_that_is_down_is_left_alone_as_long_as_it_asks(provider, deliv
     assert (again.value.after_s, len(again.value.result.held)) == (60, 3)
 
 
+@pytest.mark.parametrize("delivered", [0, 1])
+def test_a_try_that_delivered_something_says_so(provider, deliver, sandbox, delivered):
+    """The error of a load tells the retry policy whether anything was delivered before it."""
+    fault = {"provider": provider.name, "kind": "status", "status": 429, "every": delivered + 1}
+    sandbox.fault(fault).raise_for_status()
+    with pytest.raises(TryAgainError) as again:
+        deliver(ready(provider, orders(["1", "2"])), provider=replace(provider, max_orders=1))
+    assert again.value.has_progress == bool(delivered)
+
+
 @held_status
 def test_an_outage_holds_few_orders(provider, deliver, sandbox, status):
     """After a doubt the service is asked with a few orders, and each later try asks with as few."""

@@ -100,8 +100,10 @@ class Delivery:
                         self._make_room(batch, in_flight, halves)
                         self._send(batch, in_flight, halves)
                 self._make_room(None, in_flight, halves)
-            except BaseException:  # also Airflow's request to end: batches in flight would be in doubt
+            except BaseException as error:  # also Airflow's request to end: batches in flight would be in doubt
                 self._settle_in_flight(in_flight)
+                if isinstance(error, TryAgainError):
+                    error.has_progress = self.result.delivered > 0
                 raise
         return recheck
 

@@ -24,6 +24,7 @@ class DeliveryResult:
     Args:
         requests: how many the run has made; it starts with the batches that earlier tries of the run have begun.
         orders: how many orders have each outcome: `accepted`, `rejected`, `unchanged`, `stale`, `held`, `not_sent`.
+        delivered: how many orders this try delivered.
         reasons: how many orders this try rejected for each reason.
         held: ids of orders whose send is in doubt and waits for a person.
         unanswered: how many batches in a row got no answer, with the last one of an earlier try.
@@ -36,6 +37,7 @@ class DeliveryResult:
 
     requests: int = 0
     orders: Counter[str] = field(default_factory=Counter)
+    delivered: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     held: list[str] = field(default_factory=list)
     unanswered: int = 0

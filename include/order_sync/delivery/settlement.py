@@ -119,6 +119,7 @@ class Settlement:
             self.result.fruitless += 1
             stop_if_fruitless(self.result, self.provider.title)
         else:
+            self.result.delivered += refused.count(False)
             self.result.orders[Action.ACCEPTED] += refused.count(False)
 
     def _reject(self, number: int, orders: pd.DataFrame, verdicts: Sequence[Verdict]) -> None:
