@@ -201,21 +201,26 @@ def _copy(
             ),
         }
         with cursor.copy(f"copy ({statement}\n) to stdout (format csv)", values):
-            for rows in _blocks(raw):
-                yield names, pa_csv.read_csv(pa.BufferReader(rows), **options)
+            read = 0
+            for block, sent in _blocks(raw):
+                if block:
+                    table = pa_csv.read_csv(pa.BufferReader(block), **options)
+                    read += len(table)
+                    yield names, table
+                if sent not in (None, read):
+                    raise StopError(f"PostgreSQL sent {sent} rows and {read} were read: a fault of Order Sync.")
 
 
-def _blocks(connection: psycopg.Connection) -> Iterator[bytes]:
-    """Yield the rows of the running COPY, in blocks of about the size of a table."""
-    more = True
-    while more:
-        block, more = connection.wait(_received(connection.pgconn))
-        if block:
-            yield block
+def _blocks(connection: psycopg.Connection) -> Iterator[tuple[bytes, int | None]]:
+    """Yield the rows of the running COPY, in blocks of about the size of a table; with the last one, their number."""
+    sent = None
+    while sent is None:
+        block, sent = connection.wait(_received(connection.pgconn))
+        yield block, sent
 
 
-def _received(connection: PGconn) -> PQGen[tuple[bytes, bool]]:
-    """Receive rows of the COPY until they make a block; return it, and whether more rows may come.
+def _received(connection: PGconn) -> PQGen[tuple[bytes, int | None]]:
+    """Receive rows of the COPY until they make a block; return it, and after the last row the number of all rows.
 
     psycopg's own Copy.read returns one row at a time, and takes three times as long.
     """
@@ -231,8 +236,8 @@ def _received(connection: PGconn) -> PQGen[tuple[bytes, bool]]:
             (result,) = yield from fetch_many(connection)
             if result.status != ExecStatus.COMMAND_OK:
                 raise psycopg.errors.error_from_result(result)
-            return bytes(block), False
-    return bytes(block), True
+            return bytes(block), result.command_tuples
+    return bytes(block), None
 
 
 def _fetch(

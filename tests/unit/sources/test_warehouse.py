@@ -19,6 +19,7 @@ from include.order_sync.configuration import models
 from include.order_sync.configuration.models import SqlSource
 from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.model import Window
+from include.order_sync.sources import warehouse as warehouse_module
 from include.order_sync.sources.warehouse import WarehouseReader
 from tests.unit.conftest import whole
 
@@ -365,6 +366,15 @@ def test_large_result(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> 
     assert rows["order_id"].to_pylist() == [str(number) for number in range(1, 60_001)]
     assert rows["line"].to_pylist() == list(range(1, 60_001))
     assert rows["position"].to_pylist() == list(range(60_000))
+
+
+def test_a_row_that_is_not_read_is_noticed(copied: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rows that were read are as many as PostgreSQL has sent."""
+    read_csv = warehouse_module.pa_csv.read_csv
+    monkeypatch.setattr(warehouse_module.pa_csv, "read_csv", lambda *given, **more: read_csv(*given, **more)[1:])
+
+    with pytest.raises(StopError, match="sent 60000 rows and 59"):
+        copied.rows(MANY["copied"])
 
 
 def test_what_arrow_refuses_elsewhere_is_no_fault_of_the_query(copied: Warehouse) -> None:
