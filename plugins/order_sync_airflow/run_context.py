@@ -15,8 +15,13 @@ from include.order_sync.transform.checks import TIME_EXAMPLE
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-# Airflow's types of runs -> what started a run; every other type is a scheduled run.
-STARTED_BY: dict[str, Literal["person", "backfill"]] = {"manual": "person", "backfill": "backfill"}
+# Airflow's types of runs -> what started a run; every other type is a scheduled run. A DAG that triggers ours
+# (TriggerDagRunOperator) may give params as a person may.
+STARTED_BY: dict[str, Literal["person", "backfill"]] = {
+    "manual": "person",
+    "operator_triggered": "person",
+    "backfill": "backfill",
+}
 
 WINDOW_KEY = "window"
 

@@ -32,6 +32,7 @@ def context(run_type: str = "scheduled", *, interval: bool = True, **params) -> 
         ("scheduled", "schedule"),
         ("backfill", "backfill"),
         ("manual", "person"),
+        ("operator_triggered", "person"),
         ("asset_triggered", "schedule"),
     ],
 )
@@ -43,6 +44,13 @@ def test_a_run_has_its_data_interval(run_type, by):
 def test_a_manual_run_may_have_no_data_interval():
     """Without a logical date a run has no data interval."""
     assert run_request(context("manual", interval=False)) == RunRequest("person")
+
+
+def test_a_dag_that_triggers_ours_may_give_params():
+    """The params of TriggerDagRunOperator count as those of a person."""
+    given = context("operator_triggered", interval=False, from_=TEN.isoformat(), to=ELEVEN.isoformat())
+    asked = run_request(given)
+    assert (asked.by, asked.start, asked.end) == ("person", TEN, ELEVEN)
 
 
 def test_params_are_read():
