@@ -291,6 +291,21 @@ def test_healing_has_an_end_and_says_what_to_trigger(warehouse, postgres):
     assert warehouse.status() == (3, 0, 0)
 
 
+def test_a_run_whose_orders_are_all_rejected_says_it_too(warehouse, postgres):
+    """A run with no order to send ends red as well if older time was left out; a plan only warns."""
+    assert warehouse.counts(-60 * 24) is None
+    with postgres.begin() as connection:
+        connection.exec_driver_sql("delete from changes")
+        connection.exec_driver_sql("insert into changes values ('no number', 'sent', %s)", (NOON,))
+    assert warehouse.counts(0, mode="plan")["rejected"] == 1
+    with pytest.raises(StopError, match="heal_at_most"):
+        warehouse.run(0)
+    assert warehouse.counts(0, mode="plan")["rejected"] == 1
+    with postgres.begin() as connection:
+        connection.exec_driver_sql("delete from changes")
+    assert warehouse.counts(2, mode="plan") is None
+
+
 def test_a_new_drop_sends_no_old_file(drop):
     """The first scheduled run of a drop leaves files that are older than its window, and so do later runs."""
     drop.put("a.csv", "1")

@@ -602,6 +602,14 @@ def test_heal_at_most(load: Load, written: str, means: timedelta) -> None:
     assert read.destinations["shop_1"].heal_at_most == means
 
 
+def test_the_default_of_heal_at_most_is_checked_too(load: Load) -> None:
+    """A longer `reconcile` alone is a mistake, which names the key and the value to give."""
+    (mistake,) = load(with_(f"{SHOP}/reconcile", "5")).mistakes
+
+    assert "heal_at_most" in str(mistake)
+    assert "at least 5d" in str(mistake)
+
+
 @DURATIONS
 def test_lookback(load: Load, written: str, means: timedelta) -> None:
     """A lookback is minutes, hours or days; by default one hour."""
