@@ -102,6 +102,7 @@ def _configuration() -> dict[str, Any]:
             "schedule": f"{number} * * * *",
             "lookback": "2h",
             "reconcile": 5,
+            "heal_at_most": "5d",
             "statuses": {"returned": None},
             "max_rejected": 500,
             "retries": 20,

@@ -24,6 +24,7 @@ STARTED_BY: dict[str, Literal["person", "backfill"]] = {
 }
 
 WINDOW_KEY = "window"
+LEFT_OUT_KEY = "left_out"
 
 # The XCom in which extract records when it read the source.
 READ_AT_KEY = "read_at"
@@ -53,6 +54,18 @@ def pull_window(context: Context) -> Window | None:
     """Return the window that extract has pushed."""
     texts = context["ti"].xcom_pull(task_ids="extract", key=WINDOW_KEY)
     return None if texts is None else Window(*(datetime.fromisoformat(texts[name]) for name in ("start", "end")))
+
+
+def push_left_out(context: Context, message: str | None) -> None:
+    """Push the message about older orders that the run has left out; None if there are none."""
+    context["ti"].xcom_push(LEFT_OUT_KEY, message)
+
+
+def stop_if_left_out(context: Context) -> None:
+    """Raise StopError at the end of a run that has left older orders out; a plan only warns."""
+    message = context["ti"].xcom_pull(task_ids="extract", key=LEFT_OUT_KEY)
+    if message and context["params"].get("mode") != "plan":
+        raise StopError(message)
 
 
 def param_time(context: Context, name: str) -> datetime | None:

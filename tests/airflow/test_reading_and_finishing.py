@@ -23,7 +23,7 @@ from include.order_sync.ledger.status import status
 from sandbox.registry import SERVICES
 from tests.sandbox.conftest import Client, serve
 
-HOUR = timedelta(hours=1)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 NOON = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(days=2)
 CONFIGURATION = """
 staging: {folder}/staging
@@ -55,19 +55,19 @@ class Runs:
         self.engine = engine
         self.count = 0
 
-    def put(self, name, *ids, status="paid"):
+    def put(self, name, *ids, status="paid", modified=NOON - timedelta(minutes=1)):
         """Write a file with these orders into the drop, modified shortly before noon."""
         rows = [f"{order_id},{status},2026-11-21,{order_id},RR1" for order_id in ids]
         header = "order_id,status,status_changed_at,bill_id,tracking_number"
         file = self.folder / "drop" / name
         file.write_text("\n".join([header, *rows]) + "\n")
-        os.utime(file, (NOON.timestamp() - 60, NOON.timestamp() - 60))
+        os.utime(file, (modified.timestamp(), modified.timestamp()))
 
-    def run(self, hours=0, run_type="scheduled", *, interval=True, **params):
+    def run(self, hours=0, run_type="scheduled", *, interval=True, pushed=None, **params):
         """Run the hour that begins this number of hours after noon; return the values that its tasks have pushed."""
         self.count += 1
         start = NOON + hours * HOUR
-        pushed = {}
+        pushed = {} if pushed is None else pushed
         names = {"from_": "from"}
         context = {
             "run_id": f"run {self.count}",
@@ -254,6 +254,75 @@ def test_a_gap_is_open_until_it_is_read(warehouse):
     assert warehouse.status() == (1, 1, 0)
     assert warehouse.counts(4) is None
     assert warehouse.status() == (5, 0, 0)
+
+
+@pytest.mark.parametrize("run_type", ["backfill", "manual"])
+def test_a_run_of_an_old_window_opens_nothing(warehouse, run_type):
+    """The first scheduled run reads its own hour and the lookback, also after a backfill or a manual run of one day."""
+    warehouse.counts(-319 * 24, run_type)
+    times = {"from_": (NOON - 300 * DAY).isoformat(), "to": (NOON - 299 * DAY).isoformat()}
+    warehouse.counts(0, "manual", interval=False, **times)
+    assert warehouse.run(0)["extract", "window"] == {
+        "start": (NOON - HOUR).isoformat(),
+        "end": (NOON + HOUR).isoformat(),
+    }
+
+
+def test_healing_has_an_end_and_says_what_to_trigger(warehouse, postgres):
+    """After two months' pause the newest three days are sent; runs end red until the named range is read."""
+    assert warehouse.counts(-60 * 24) is None
+    with postgres.begin() as connection:
+        for order_id, changed in (("9", NOON - 9 * DAY), ("10", NOON - 2 * DAY)):
+            connection.exec_driver_sql("insert into changes values (%s, 'sent', %s)", (order_id, changed))
+    left_out = NOON - 60 * DAY + HOUR, NOON + HOUR - 3 * DAY
+    message = (
+        rf"`heal_at_most`.*`from` {re.escape(left_out[0].isoformat())} and `to` {re.escape(left_out[1].isoformat())}"
+    )
+    pushed = {}
+    with pytest.raises(StopError, match=message):
+        warehouse.run(0, pushed=pushed)
+    assert pushed["load", "counts"]["accepted"] == 2
+    with pytest.raises(StopError, match=message):  # an hour without orders
+        warehouse.run(1, pushed=pushed)
+    assert pushed["extract", "window"]["start"] == NOON.isoformat()
+    times = dict(zip(("from_", "to"), (time.isoformat() for time in left_out), strict=True))
+    assert warehouse.counts(0, "manual", interval=False, **times)["accepted"] == 1
+    assert warehouse.counts(2) is None
+    assert warehouse.status() == (3, 0, 0)
+
+
+def test_a_run_whose_orders_are_all_rejected_says_it_too(warehouse, postgres):
+    """A run with no order to send ends red as well if older time was left out; a plan only warns."""
+    assert warehouse.counts(-60 * 24) is None
+    with postgres.begin() as connection:
+        connection.exec_driver_sql("delete from changes")
+        connection.exec_driver_sql("insert into changes values ('no number', 'sent', %s)", (NOON,))
+    assert warehouse.counts(0, mode="plan")["rejected"] == 1
+    with pytest.raises(StopError, match="heal_at_most"):
+        warehouse.run(0)
+    assert warehouse.counts(0, mode="plan")["rejected"] == 1
+    with postgres.begin() as connection:
+        connection.exec_driver_sql("delete from changes")
+    assert warehouse.counts(2, mode="plan") is None
+
+
+def test_a_new_drop_sends_no_old_file(drop):
+    """The first scheduled run of a drop leaves files that are older than its window, and so do later runs."""
+    drop.put("a.csv", "1")
+    assert drop.counts(2) is None
+    assert drop.counts(3) is None
+
+
+def test_a_file_too_old_to_heal_makes_the_run_red(drop):
+    """A file from before `heal_at_most` that nobody took is named, until a person reads it."""
+    drop.counts(-6 * 24)
+    drop.put("late.csv", "1", modified=NOON - 5 * DAY)
+    for hour in range(2):
+        with pytest.raises(StopError, match=r"late\.csv.*`from`"):
+            drop.run(hour)
+    times = {"from_": (NOON - 6 * DAY).isoformat(), "to": NOON.isoformat()}
+    assert drop.counts(0, "manual", interval=False, **times)["accepted"] == 1
+    assert drop.counts(2) is None
 
 
 def test_status_is_a_plain_table(warehouse):

@@ -98,6 +98,8 @@ IdsQuery = Annotated[Path, BeforeValidator(_by_ids)]
 
 
 def _duration(text: Any) -> timedelta:
+    if isinstance(text, timedelta):  # a default; YAML has no durations
+        return text
     found = re.fullmatch(r"(\d{1,6})([mhd])", text) if isinstance(text, str) else None
     if not found:
         raise ValueError("give a number of minutes, hours or days, as 30m, 1h or 2d")
@@ -255,6 +257,11 @@ class Destination(_Strict):
     reconcile: int = Field(
         3, ge=0, le=366, description="how many days the first run of a UTC day reads again, for rows committed late"
     )
+    heal_at_most: Duration = Field(
+        timedelta(days=3),
+        description="how far back a scheduled run takes up what earlier runs left, as 12h or 3d",
+        validate_default=True,
+    )
     send_when: Literal["status", "content"] = Field(
         "status", description="status or content: what must differ from what the service has"
     )
@@ -303,6 +310,17 @@ class Destination(_Strict):
                 'it is no cron expression of five fields that ever comes; every hour is "0 * * * *"'
             ) from None
         return schedule
+
+    @field_validator("heal_at_most")
+    @classmethod
+    def _covers_reconcile(cls, heal_at_most: timedelta, info: ValidationInfo) -> timedelta:
+        days = info.data.get("reconcile", 0)
+        if heal_at_most < timedelta(days=days):
+            raise ValueError(
+                f"`reconcile` reads {days} days again, which is further back: give at least {days}d, or a lower "
+                "`reconcile`"
+            )
+        return heal_at_most
 
     @field_validator("start_date", mode="before")
     @classmethod

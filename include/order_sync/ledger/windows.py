@@ -12,7 +12,7 @@ from include.order_sync.model import Window
 def begin(connection: sa.Connection, destination: str, start: datetime) -> None:
     """Record the start of the destination's first window; a later window changes nothing.
 
-    It is called before the window is read: if the first runs fail, the next one still knows the start.
+    Only a scheduled run calls it, before it reads. If the first runs fail, the next one still knows the start.
     """
     connection.execute(
         sa.text(
@@ -24,7 +24,6 @@ def begin(connection: sa.Connection, destination: str, start: datetime) -> None:
 
 def finish(connection: sa.Connection, destination: str, window: Window, run: str) -> None:
     """Record that every order that `run` read in the window has its verdict."""
-    begin(connection, destination, window.start)
     connection.execute(
         sa.text(
             "insert into windows (destination, window_start, window_end, run) values (:destination, :start, :end, :run)"
@@ -33,18 +32,37 @@ def finish(connection: sa.Connection, destination: str, window: Window, run: str
     )
 
 
-def gapless(connection: sa.Connection, destination: str) -> Window | None:
-    """Return the time that finished windows cover without a hole, from the start of the first window.
-
-    It is None if no run has begun, and empty (it ends at its start) if none has finished.
-    """
+def began(connection: sa.Connection, destination: str) -> datetime | None:
+    """Return the start of the destination's first window; None if no scheduled run has begun."""
     first = connection.execute(
         sa.text("select window_start from first_windows where destination = :destination"),
         {"destination": destination},
     ).scalar()
-    if first is None:
+    return first.astimezone(UTC) if first else None
+
+
+def unread(connection: sa.Connection, destination: str, before: datetime) -> list[Window]:
+    """Return the times that no finished window covers, from the start of the first window up to `before`."""
+    end = began(connection, destination)
+    found = []
+    if end:
+        for stretch in [*_stretches(connection, destination), Window(before, before)]:
+            start = min(stretch.start, before)
+            if start > end:
+                found.append(Window(end, start))
+            end = max(end, stretch.end)
+    return found
+
+
+def gapless(connection: sa.Connection, destination: str) -> Window | None:
+    """Return the time that finished windows cover without a hole, from the start of the first window.
+
+    It is None if no scheduled run has begun, and empty (it ends at its start) if none has finished.
+    """
+    start = began(connection, destination)
+    if start is None:
         return None
-    start = end = first.astimezone(UTC)
+    end = start
     for stretch in _stretches(connection, destination):
         if stretch.start <= start <= stretch.end:
             end = stretch.end

@@ -35,6 +35,7 @@ from include.order_sync.sources.drop_files import (
     files_of,
 )
 from include.order_sync.sources.raw import Required, constant, find_columns, raw_table
+from include.order_sync.sources.run_window import Healing
 from include.order_sync.staging.partitions import gathered
 
 log = logging.getLogger(__name__)
@@ -57,10 +58,13 @@ class CsvDropReader:
         source: from the configuration.
         window: files that belong to it are read.
         required: canonical columns that the destination's provider needs.
-        register: returns the versions that were taken before. With it, all other files up to the window's end are read,
-            however old; without it, all files of the window.
+        register: returns the versions that were taken before. It goes with `healing`.
+        healing: with it, the files that were not taken before are read, from its reach to the window's end; without
+            it, all files of the window.
         skipped: how many rows were blank or repeated the header. Counted while reading.
         taken: the versions of the files that were read, also of unreadable ones. Filled while reading.
+        left_out: files since the destination's first window that were not taken, and are too old for this run. Filled
+            while reading.
     """
 
     folder: UPath
@@ -68,8 +72,10 @@ class CsvDropReader:
     window: Window
     required: Required
     register: Register | None = None
+    healing: Healing | None = None
     skipped: int = field(default=0, init=False)
     taken: list[FileVersion] = field(default_factory=list, init=False)
+    left_out: list[DropFile] = field(default_factory=list, init=False)
 
     @contextmanager
     def open(self) -> Iterator[tuple[Iterator[pa.Table], Iterator[pa.Table]]]:
@@ -84,11 +90,14 @@ class CsvDropReader:
         Raises:
             StopError: the folder does not exist.
         """
-        if self.register is None:
+        if self.register is None or self.healing is None:
             return files_of(self.folder, self.source, self.window)
-        files, touched = files_not_taken(self.folder, self.source, self.window.end, self.register)
+        since_first = Window(self.healing.began, self.window.end)
+        files, touched = files_not_taken(self.folder, self.source, since_first, self.register)
         self.taken += touched
-        return files
+        reach = self.healing.reach
+        self.left_out = [file for file in files if file.belongs_at < reach]
+        return [file for file in files if file.belongs_at >= reach]
 
     def tables(self) -> Iterator[pa.Table]:
         """Yield the raw rows of all the files.

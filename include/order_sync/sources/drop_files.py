@@ -65,14 +65,14 @@ def files_of(folder: UPath, source: CsvSource, window: Window) -> list[DropFile]
 
 
 def files_not_taken(
-    folder: UPath, source: CsvSource, before: datetime, register: Register
+    folder: UPath, source: CsvSource, window: Window, register: Register
 ) -> tuple[list[DropFile], list[FileVersion]]:
-    """Return the files before a time that were not taken in this version, oldest first.
+    """Return the files of a window that were not taken in this version, oldest first.
 
     Args:
         folder: the folder of the glob's fixed beginning.
         source: from the configuration.
-        before: files of this time or later are left.
+        window: from the start of the destination's first window to the end of the run's.
         register: returns the versions that were taken before.
 
     Returns:
@@ -81,7 +81,7 @@ def files_not_taken(
     Raises:
         StopError: the folder does not exist.
     """
-    files = sorted((file for file in _files(folder, source) if file.belongs_at < before), key=_age)
+    files = files_of(folder, source, window)
     known = list(register([str(file.path) for file in files]))
     fingerprints = {(version.path, version.fingerprint) for version in known}
     contents: dict[tuple[str, int, datetime], set[str]] = {}

@@ -29,18 +29,33 @@ class RunRequest:
 
 
 @dataclass(frozen=True)
+class Healing:
+    """How far back a run takes up the time and the files that earlier runs have left.
+
+    Args:
+        began: the start of the destination's first window. Nothing older is read by itself.
+        reach: the oldest time that this run may take up.
+        left_out: times since `began` that were not read, and are too old for this run.
+    """
+
+    began: datetime
+    reach: datetime
+    left_out: tuple[Window, ...] = ()
+
+
+@dataclass(frozen=True)
 class RunWindow:
     """The orders that a run reads.
 
     Args:
         window: the time to read; None to read the orders `order_ids` of any time.
         order_ids: the only orders that it may send; empty for all.
-        heals: whether the window also covers hours that earlier runs have left.
+        healing: for a run that takes up hours that earlier runs have left.
     """
 
     window: Window | None
     order_ids: frozenset[str] = frozenset()
-    heals: bool = False
+    healing: Healing | None = None
 
 
 @dataclass(frozen=True)
@@ -50,22 +65,30 @@ class HealingRule:
     Args:
         lookback: time before the data interval, for rows that are committed late.
         reconcile: time before the window's end that the first run of a UTC day reads again.
-        gapless: the time that the destination has read without a hole; None before its first run.
+        at_most: time before the window's end that both may reach back. The data interval and `lookback` are always
+            read.
+        began: the start of the destination's first window; None before its first scheduled run.
+        unread: times from there up to the data interval that no run has read, oldest first.
     """
 
     lookback: timedelta
     reconcile: timedelta
-    gapless: Window | None = None
+    at_most: timedelta
+    began: datetime | None = None
+    unread: tuple[Window, ...] = ()
 
-    def window_for(self, interval: Window) -> Window:
-        """Return the window of the scheduled run with this data interval."""
+    def run_window(self, interval: Window) -> RunWindow:
+        """Return the orders that the scheduled run with this data interval reads."""
         start = interval.start - self.lookback
-        if self.gapless:
-            start = min(start, self.gapless.end)
-            if interval.start.astimezone(UTC).date() < interval.end.astimezone(UTC).date():
-                # The first run of a UTC day. Nobody asked for orders before the destination's first window.
-                start = min(start, max(interval.end - self.reconcile, self.gapless.start))
-        return Window(start, interval.end)
+        if self.began is None:
+            return RunWindow(Window(start, interval.end), healing=Healing(start, start))
+        reach = min(start, max(interval.end - self.at_most, self.began))
+        starts = [start, *(max(time.start, reach) for time in self.unread if time.end > reach)]
+        if interval.start.astimezone(UTC).date() < interval.end.astimezone(UTC).date():
+            # The first run of a UTC day. Nobody asked for orders before the destination's first window.
+            starts.append(max(interval.end - self.reconcile, reach))
+        left_out = tuple(Window(time.start, min(time.end, reach)) for time in self.unread if time.start < reach)
+        return RunWindow(Window(min(starts), interval.end), healing=Healing(self.began, reach, left_out))
 
 
 def run_window(request: RunRequest, healing: HealingRule, *, has_ids_query: bool) -> RunWindow:
@@ -97,7 +120,7 @@ def run_window(request: RunRequest, healing: HealingRule, *, has_ids_query: bool
             "This run has no data interval, so nothing says which orders to read: trigger it again with the "
             "params `from` and `to`, or with a logical date."
         )
-    return RunWindow(healing.window_for(request.interval), heals=True)
+    return healing.run_window(request.interval)
 
 
 def _from_to(request: RunRequest) -> Window:

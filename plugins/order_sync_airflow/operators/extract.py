@@ -22,8 +22,11 @@ if TYPE_CHECKING:
     from include.order_sync.model import FileVersion
     from include.order_sync.sources.csv_drop import CsvDropReader
     from include.order_sync.sources.raw import Required
-    from include.order_sync.sources.run_window import RunRequest, RunWindow
+    from include.order_sync.sources.run_window import Healing, RunRequest, RunWindow
     from include.order_sync.sources.warehouse import WarehouseReader
+
+
+FILES_NAMED = 20
 
 
 class ExtractOrdersOperator(DestinationOperator):
@@ -52,6 +55,10 @@ class ExtractOrdersOperator(DestinationOperator):
         started = datetime.now(UTC)
         reader = self._reader(source, run, destination.service.required)
         done = extract(reader, Staging(folder), run.order_ids)
+        message = left_out_message(destination, run.healing, reader)
+        if message:
+            self.log.warning("%s", message)
+        run_context.push_left_out(context, message)
         self.log.info("Staged %d rows in %d parts; skipped %d", done.rows - done.skipped, done.parts, done.skipped)
         run_figures.push(context, rows=done.rows, skipped=done.skipped)
         # A narrowed run has not read all orders of its window or files.
@@ -65,11 +72,15 @@ class ExtractOrdersOperator(DestinationOperator):
 
         with ledger_transaction() as ledger:
             healing = HealingRule(
-                destination.lookback, timedelta(days=destination.reconcile), windows.gapless(ledger, destination.name)
+                destination.lookback,
+                timedelta(days=destination.reconcile),
+                destination.heal_at_most,
+                windows.began(ledger, destination.name),
+                tuple(windows.unread(ledger, destination.name, request.interval.start) if request.interval else ()),
             )
             has_ids_query = isinstance(source, SqlSource) and source.by_ids_query is not None
             decided = run_window(request, healing, has_ids_query=has_ids_query)
-            if decided.heals and decided.window and not plan_only:
+            if request.by == "schedule" and decided.window and not plan_only:
                 windows.begin(ledger, destination.name, decided.window.start)
         return decided
 
@@ -84,8 +95,7 @@ class ExtractOrdersOperator(DestinationOperator):
         if run.window is None:
             raise StopError(f"Source {source.name!r} is a CSV drop, whose orders can't be read by their ids alone.")
         folder = storage_path(source.folder, source.connection)
-        register = self._taken if run.heals else None
-        return CsvDropReader(folder, source, run.window, required, register)
+        return CsvDropReader(folder, source, run.window, required, self._taken, run.healing)
 
     def _taken(self, paths: Sequence[str]) -> list[FileVersion]:
         """Return the versions of these files that the destination has taken."""
@@ -93,6 +103,29 @@ class ExtractOrdersOperator(DestinationOperator):
 
         with ledger_transaction() as ledger:
             return files.taken(ledger, self.destination, paths)
+
+
+def left_out_message(
+    destination: Destination, healing: Healing | None, reader: WarehouseReader | CsvDropReader
+) -> str | None:
+    """Return which times and files a run has left out because of `heal_at_most`, and the cure; None without any."""
+    times = [*healing.left_out] if healing else []
+    files = getattr(reader, "left_out", [])
+    if not times and not files:
+        return None
+    named = [f"the time from {time.start.isoformat()} up to {time.end.isoformat()}" for time in times]
+    named += [f"the file {file.path}" for file in files[:FILES_NAMED]]
+    more = f" and {len(files) - FILES_NAMED} more files" if len(files) > FILES_NAMED else ""
+    start = min([time.start for time in times] + [file.belongs_at for file in files])
+    # One microsecond more: a window does not contain its end.
+    end = max([time.end for time in times] + [file.belongs_at + timedelta(microseconds=1) for file in files])
+    limit = str(destination.heal_at_most).removesuffix(", 0:00:00")
+    return (
+        f"{destination.name}: not read, because `heal_at_most` is {limit}: {', '.join(named)}{more}. "
+        f"To send these orders too, trigger {destination.dag_id} by hand with `from` {start.isoformat()} and `to` "
+        f"{end.isoformat()}, first with `mode` plan to count them; or backfill these dates. Until then each scheduled "
+        "run delivers the newer orders and ends red."
+    )
 
 
 def _read_by_now(window: Window | None, started: datetime) -> Window | None:

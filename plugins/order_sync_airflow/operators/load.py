@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.order_sync.delivery.accounting import check_balance, check_thresholds
-from order_sync_airflow import log_tables, run_figures
+from order_sync_airflow import log_tables, run_context, run_figures
 from order_sync_airflow.hooks import hook_for
 from order_sync_airflow.ledger_connection import REDRIVEN_KEY, deployment_cipher, open_ledger
 from order_sync_airflow.operators.base import DestinationOperator, storage_path
@@ -75,6 +75,7 @@ class LoadOrdersOperator(DestinationOperator):
             if before["orders"] == before["rejected"] + before["not_for_provider"]:
                 self.finish_window(context, source, self.staged)
                 check_thresholds(before, destination)
+                run_context.stop_if_left_out(context)
                 raise AirflowSkipException("No orders to send in this window.")
             with hook.get_conn() as session:
                 account, pace = hook.credentials, configuration.requests_a_second(destination)
@@ -103,6 +104,7 @@ class LoadOrdersOperator(DestinationOperator):
                 with ledger.transaction() as cursor:
                     resolve_redriven(cursor, ledger.sender.run, redriven)
         check_thresholds(before | outcomes, destination)
+        run_context.stop_if_left_out(context)
 
     def on_kill(self) -> None:
         """Let the requests in flight get their answers, and send nothing more.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk.exceptions import DownstreamTasksSkipped
 
-from order_sync_airflow import log_tables, run_figures
+from order_sync_airflow import log_tables, run_context, run_figures
 from order_sync_airflow.operators.base import DestinationOperator, storage_path
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ class TransformOrdersOperator(DestinationOperator):
             self.log.info("No orders in this window.")
             if context["params"].get("mode") != "plan":
                 self.finish_window(context, source, self.staged)
+            run_context.stop_if_left_out(context)
             # If load skipped itself, Airflow would often notice five seconds late: see decision 8.
             raise DownstreamTasksSkipped(tasks=list(self.downstream_task_ids))  # type: ignore[no-untyped-call]
 

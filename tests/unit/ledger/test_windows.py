@@ -26,8 +26,8 @@ def after(ledger: sa.Engine, *finished: Window, begun: Window | None = None) -> 
     """Return the gapless window and the gaps after these windows have been finished in this sequence."""
     destination = str(uuid.uuid4())
     with schema.transaction(ledger, "order_sync_ledger") as connection:
-        if begun:
-            windows.begin(connection, destination, begun.start)
+        for first in [begun] if begun else finished[:1]:
+            windows.begin(connection, destination, first.start)
         for number, window in enumerate(finished):
             windows.finish(connection, destination, window, f"run {number}")
     with schema.transaction(ledger, "order_sync_ledger") as connection:
@@ -79,6 +79,18 @@ def test_gapless_as_counted_by_hand(ledger: sa.Engine, finished: list[tuple[int,
     assert gapless == hours(first, end)
 
 
+def test_a_window_without_a_scheduled_run_opens_nothing(ledger: sa.Engine) -> None:
+    """A backfilled window is covered, but only `begin` says where the destination begins."""
+    destination = str(uuid.uuid4())
+    with schema.transaction(ledger, "order_sync_ledger") as connection:
+        windows.finish(connection, destination, hours(2, 3), "backfill")
+        assert windows.gapless(connection, destination) is None
+        assert windows.unread(connection, destination, hours(9, 10).start) == []
+        windows.begin(connection, destination, hours(1, 2).start)
+        assert windows.unread(connection, destination, hours(9, 10).start) == [hours(1, 2), hours(3, 9)]
+        assert windows.unread(connection, destination, hours(2, 3).start) == [hours(1, 2)]
+
+
 def test_destinations_know_nothing_of_each_other(ledger: sa.Engine) -> None:
     """Each destination has its own windows."""
     after(ledger, hours(9, 10))
@@ -107,6 +119,7 @@ def test_old_windows_are_merged(ledger: sa.Engine, starts: list[tuple[int, int]]
     """Ten years of hourly windows become one row for each stretch; the gapless time and the gaps stay the same."""
     destination = str(uuid.uuid4())
     with schema.transaction(ledger, "order_sync_ledger") as connection:
+        windows.begin(connection, destination, hours(starts[0][0], 40).start)
         for start, length in starts:
             windows.finish(connection, destination, hours(start, start + length), "run")
         before = windows.gapless(connection, destination), windows.gaps(connection, destination)

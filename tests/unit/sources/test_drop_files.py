@@ -19,10 +19,12 @@ from include.order_sync.model import FileVersion, Window
 from include.order_sync.sources import csv_drop
 from include.order_sync.sources.csv_drop import UNREADABLE_FILE, CsvDropReader
 from include.order_sync.sources.drop_files import HashedContent
+from include.order_sync.sources.run_window import Healing
 from tests.unit.conftest import whole
 
 END = datetime.now(UTC) + timedelta(hours=1)
 WINDOW = Window(END - timedelta(hours=1), END)
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 HEADER = "order_id,status,status_changed_at\n"
 
 
@@ -32,6 +34,7 @@ class Drop:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.taken: list[FileVersion] = []
+        self.healing = Healing(LONG_AGO, LONG_AGO)
         self.source = CsvSource(name="drop", type="csv", path=f"{folder}/*", timezone="UTC", statuses={"paid": "paid"})
 
     def put(self, name: str, *ids: str, age: timedelta = timedelta(0), content: bytes | None = None) -> Path:
@@ -46,7 +49,7 @@ class Drop:
 
     def reader(self, window: Window = WINDOW) -> CsvDropReader:
         """Return a scheduled run's reader."""
-        return CsvDropReader(UPath(self.folder), self.source, window, (), self.known)
+        return CsvDropReader(UPath(self.folder), self.source, window, (), self.known, self.healing)
 
     def known(self, paths: Sequence[str]) -> list[FileVersion]:
         """Return the taken versions, as the ledger does."""
@@ -219,13 +222,35 @@ def test_a_wrong_configuration_takes_nothing(drop: Drop) -> None:
 
 
 def test_a_backfill_takes_what_was_taken(drop: Drop) -> None:
-    """Without the register a run reads all files of its window, also those taken before."""
+    """A run that does not heal reads all files of its window, also those taken before."""
     drop.put("old.csv", "1", age=timedelta(hours=5))
     drop.put("new.csv", "2")
     drop.run()
-    backfill = replace(drop.reader(), register=None)
+    backfill = replace(drop.reader(), healing=None)
 
     assert whole(backfill.tables())["order_id"].to_pylist() == ["2"]
+
+
+def test_files_before_the_first_window_are_no_business_of_a_scheduled_run(drop: Drop) -> None:
+    """A new destination leaves the files that lay there before its first window, also in later runs."""
+    drop.put("old.csv", "1", age=timedelta(days=60))
+    drop.put("new.csv", "2")
+    drop.healing = Healing(WINDOW.start, WINDOW.start)
+    reader = drop.reader()
+
+    assert whole(reader.tables())["order_id"].to_pylist() == ["2"]
+    assert reader.left_out == []
+
+
+def test_a_file_too_old_to_heal_is_left_out_and_named(drop: Drop) -> None:
+    """A file that is new since the first window, but older than the run's reach, is not read, and the run knows it."""
+    drop.put("late.csv", "1", age=timedelta(days=5))
+    drop.put("healed.csv", "2", age=timedelta(days=2))
+    drop.healing = Healing(LONG_AGO, WINDOW.end - timedelta(days=3))
+    reader = drop.reader()
+
+    assert whole(reader.tables())["order_id"].to_pylist() == ["2"]
+    assert [file.path.name for file in reader.left_out] == ["late.csv"]
 
 
 ACTIONS = st.lists(

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from include.order_sync.errors import StopError
 from include.order_sync.model import Window
-from include.order_sync.sources.run_window import HealingRule, RunRequest, RunWindow, run_window
+from include.order_sync.sources.run_window import Healing, HealingRule, RunRequest, RunWindow, run_window
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 TEN = datetime(2026, 11, 21, 10, tzinfo=UTC)
 MIDNIGHT = datetime(2026, 11, 22, tzinfo=UTC)
 INTERVAL = Window(TEN, TEN + HOUR)
-HEALING = HealingRule(lookback=HOUR, reconcile=3 * DAY)
+HEALING = HealingRule(lookback=HOUR, reconcile=3 * DAY, at_most=3 * DAY)
 IDS = frozenset({"007"})
 
 
@@ -28,20 +28,59 @@ def read(run_request: RunRequest, healing: HealingRule = HEALING, *, has_ids_que
 
 @pytest.mark.parametrize("by", ["schedule", "person"])
 @pytest.mark.parametrize(
-    ("gapless", "start"),
+    ("unread", "start"),
     [
-        pytest.param(None, TEN - HOUR, id="the first run of all"),
-        pytest.param(Window(TEN - DAY, TEN), TEN - HOUR, id="all is well"),
-        pytest.param(Window(TEN - DAY, TEN - 5 * HOUR), TEN - 5 * HOUR, id="five hours are missing"),
-        pytest.param(Window(TEN - 5 * HOUR, TEN - 5 * HOUR), TEN - 5 * HOUR, id="no run has succeeded yet"),
-        pytest.param(Window(TEN - DAY, TEN + DAY), TEN - HOUR, id="an old run again"),
+        pytest.param([], TEN - HOUR, id="all is well"),
+        pytest.param([Window(TEN - 5 * HOUR, TEN)], TEN - 5 * HOUR, id="five hours are missing"),
+        pytest.param([Window(TEN - 5 * HOUR, TEN - 4 * HOUR)], TEN - 5 * HOUR, id="a hole"),
+        pytest.param([Window(TEN - DAY, TEN)], TEN - DAY, id="no run has succeeded yet"),
     ],
 )
-def test_a_scheduled_run_heals(by: Any, gapless: Window | None, start: datetime) -> None:
-    """A scheduled run reads from the end of the gapless time, at least the lookback, to its interval's end."""
-    expected = RunWindow(Window(start, INTERVAL.end), heals=True)
+def test_a_scheduled_run_heals(by: Any, unread: list[Window], start: datetime) -> None:
+    """A scheduled run reads from the first unread time, at least the lookback, to its interval's end."""
+    healing = replace(HEALING, began=TEN - DAY, unread=tuple(unread))
+    expected = RunWindow(Window(start, INTERVAL.end), healing=Healing(TEN - DAY, TEN - DAY))
 
-    assert read(RunRequest(by, INTERVAL), replace(HEALING, gapless=gapless)) == expected
+    assert read(RunRequest(by, INTERVAL), healing) == expected
+
+
+def test_the_first_run_reaches_back_by_the_lookback() -> None:
+    """Before the first scheduled run nothing older than the lookback is read, neither rows nor files."""
+    start = TEN - HOUR
+
+    assert read(RunRequest("schedule", INTERVAL)) == RunWindow(
+        Window(start, INTERVAL.end), healing=Healing(start, start)
+    )
+
+
+@pytest.mark.parametrize(
+    ("unread", "start", "left_out"),
+    [
+        pytest.param([(60, 0)], 3 * DAY, [(60, 3)], id="paused for two months"),
+        pytest.param([(60, 3)], HOUR * 2, [(60, 3)], id="the next hour"),
+        pytest.param([(60, 50), (40, 30)], HOUR * 2, [(60, 50), (40, 30)], id="two old holes"),
+        pytest.param([(60, 50), (2, 1)], 2 * DAY, [(60, 50)], id="an old hole and a new one"),
+        pytest.param([(2, 0)], 2 * DAY, [], id="two days"),
+    ],
+)
+def test_healing_has_an_end(unread: list[tuple[int, int]], start: timedelta, left_out: list[tuple[int, int]]) -> None:
+    """Of unread time only the newest `heal_at_most` is read; the rest is named."""
+
+    def days(pairs: list[tuple[int, int]]) -> tuple[Window, ...]:
+        return tuple(Window(INTERVAL.end - a * DAY, INTERVAL.end - b * DAY if b else INTERVAL.start) for a, b in pairs)
+
+    found = read(RunRequest("schedule", INTERVAL), replace(HEALING, began=TEN - 90 * DAY, unread=days(unread)))
+    assert found.window == Window(INTERVAL.end - start, INTERVAL.end)
+    assert found.healing == Healing(TEN - 90 * DAY, INTERVAL.end - 3 * DAY, days(left_out))
+
+
+@pytest.mark.parametrize("at_most", [timedelta(0), DAY])
+def test_a_run_always_reads_its_own_interval(at_most: timedelta) -> None:
+    """`heal_at_most` never cuts the data interval or the lookback, and bounds `reconcile`."""
+    week = Window(MIDNIGHT - 7 * DAY, MIDNIGHT)
+    healing = replace(HEALING, at_most=at_most, reconcile=30 * DAY, began=MIDNIGHT - 90 * DAY)
+
+    assert read(RunRequest("schedule", week), healing).window == Window(week.start - HOUR, week.end)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +97,7 @@ def test_a_scheduled_run_heals(by: Any, gapless: Window | None, start: datetime)
 )
 def test_once_a_day_rows_committed_late_are_read(interval: Window, start: datetime) -> None:
     """The first run whose interval ends on a UTC day reaches back `reconcile` days, in any time zone."""
-    healing = replace(HEALING, gapless=Window(MIDNIGHT - 30 * DAY, interval.start))
+    healing = replace(HEALING, began=MIDNIGHT - 30 * DAY)
     kyiv = ZoneInfo("Europe/Kyiv")
 
     assert read(RunRequest("schedule", interval), healing).window == Window(start, interval.end)
@@ -68,15 +107,15 @@ def test_once_a_day_rows_committed_late_are_read(interval: Window, start: dateti
 
 def test_nothing_before_the_first_window_is_read_by_itself() -> None:
     """A destination that began yesterday does not read three days back."""
-    began = Window(MIDNIGHT - 9 * HOUR, MIDNIGHT - HOUR)
-    window = read(RunRequest("schedule", Window(MIDNIGHT - HOUR, MIDNIGHT)), replace(HEALING, gapless=began)).window
+    began = MIDNIGHT - 9 * HOUR
+    window = read(RunRequest("schedule", Window(MIDNIGHT - HOUR, MIDNIGHT)), replace(HEALING, began=began)).window
 
-    assert window == Window(began.start, MIDNIGHT)
+    assert window == Window(began, MIDNIGHT)
 
 
 def test_a_backfill_reads_its_own_interval() -> None:
     """A backfill reads its own interval and heals nothing; with order ids it sends only these."""
-    healing = replace(HEALING, gapless=Window(TEN - DAY, TEN - 5 * HOUR))
+    healing = replace(HEALING, began=TEN - DAY, unread=(Window(TEN - 5 * HOUR, TEN),))
 
     assert read(RunRequest("backfill", INTERVAL), healing) == RunWindow(INTERVAL)
     assert read(RunRequest("backfill", INTERVAL, order_ids=IDS), healing, has_ids_query=True) == RunWindow(
@@ -124,12 +163,12 @@ def test_a_window_that_is_none_is_refused(run_request: RunRequest, message: str)
 @given(st.lists(st.booleans(), max_size=100), st.integers(0, 100))
 def test_whatever_fails_the_next_good_run_reads_it(good: list[bool], lookback_minutes: int) -> None:
     """After each good run, nothing since the first run's start is unread, whichever hourly runs have failed."""
-    healing = HealingRule(timedelta(minutes=lookback_minutes), 3 * DAY)
+    healing = HealingRule(timedelta(minutes=lookback_minutes), 3 * DAY, 5 * DAY)
     begin = end = None
     for hour, succeeds in enumerate(good):
         interval = Window(TEN + hour * HOUR, TEN + (hour + 1) * HOUR)
-        gapless = Window(begin, end) if begin and end else None
-        window = read(RunRequest("schedule", interval), replace(healing, gapless=gapless)).window
+        unread = (Window(end, interval.start),) if end and end < interval.start else ()
+        window = read(RunRequest("schedule", interval), replace(healing, began=begin, unread=unread)).window
         assert window is not None
         assert window.start <= interval.start
         assert window.end == interval.end
