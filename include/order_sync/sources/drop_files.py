@@ -11,7 +11,7 @@ import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import BinaryIO
 from zoneinfo import ZoneInfo
 
@@ -75,7 +75,7 @@ def files_not_taken(
     Args:
         folder: the folder of the glob's fixed beginning.
         source: from the configuration.
-        before: files of this time or later are left.
+        before: files of this time or later are left. So are files modified in the source's last `settle_seconds`.
         register: returns the versions that were taken before.
 
     Returns:
@@ -84,7 +84,10 @@ def files_not_taken(
     Raises:
         StopError: the folder does not exist.
     """
-    files = sorted((file for file in _files(folder, source) if file.belongs_at < before), key=_age)
+    # A writer may still be at work on a younger file. It is not taken, so a later run reads it.
+    now, settle = datetime.now(UTC), timedelta(seconds=source.settle_seconds)
+    files = [file for file in _files(folder, source) if file.belongs_at < before]
+    files = sorted((file for file in files if abs(now - file.modified_at) >= settle), key=_age)
     known = list(register([str(file.path) for file in files]))
     read = [version for version in known if version.content_hash != NOT_PERMITTED]
     fingerprints = {(version.path, version.fingerprint) for version in read}

@@ -209,6 +209,28 @@ def test_an_unreadable_file_is_listed_once(drop: Drop, among_good_ones: bool) ->
     assert drop.run() == ["2"]
 
 
+def test_a_file_that_has_not_settled_is_left_to_a_later_run(drop: Drop) -> None:
+    """A file modified in the last `settle_seconds` is not taken; a later run of a later window reads it once."""
+    drop.source = drop.source.model_copy(update={"settle_seconds": 600})
+    young = drop.put("young.csv", "1", age=timedelta(seconds=300))
+    drop.put("old.csv", "2", age=timedelta(seconds=900))
+    assert drop.run() == ["2"]
+    an_hour_ago = (datetime.now(UTC) - timedelta(hours=1)).timestamp()
+    os.utime(young, (an_hour_ago, an_hour_ago))
+    assert drop.run() == ["1"]
+    assert drop.run() == []
+
+
+def test_a_backfill_does_not_wait_for_a_file_to_settle(drop: Drop) -> None:
+    """No later run reads a backfill's window, so it leaves out no file."""
+    drop.source = drop.source.model_copy(update={"settle_seconds": 600})
+    drop.put("young.csv", "1", age=timedelta(seconds=300))
+    now = datetime.now(UTC)
+    window = Window(now - timedelta(hours=1), now + timedelta(hours=1))
+    reader = CsvDropReader(UPath(drop.folder), drop.source, window, ())
+    assert [file.path.name for file in reader.files()] == ["young.csv"]
+
+
 def forbid(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
     """Refuse to open the file: tests may run as root, who may read every file."""
     opened = type(UPath(file)).open
