@@ -169,6 +169,9 @@ class CsvSource(_Source):
         description="the form of date and hour in a file's path, as %Y-%m-%d/orders-%H.csv; "
         "without it a file's modified time tells its window",
     )
+    settle_seconds: int = Field(
+        0, ge=0, le=86400, description="a file that was modified so few seconds ago is left to a later run"
+    )
     connection: str | None = Field(None, description="the id of the object storage's Airflow connection")
 
     @field_validator("path")

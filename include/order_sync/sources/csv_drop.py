@@ -116,8 +116,15 @@ class CsvDropReader:
                 for table in self._read(file, position):
                     yield table
                     position += table.num_rows
-            except (StopError, pa.ArrowInvalid, UnicodeDecodeError, FileNotFoundError, csv.Error) as error:
-                message = str(error) if isinstance(error, StopError) else self._explain(file, _fault(error))
+            except (
+                StopError,
+                pa.ArrowInvalid,
+                UnicodeDecodeError,
+                FileNotFoundError,
+                PermissionError,
+                csv.Error,
+            ) as error:
+                message = self._message(file, error)
                 log.error("%s", message)
                 failures.append(message)
                 lacks_columns |= isinstance(error, StopError)
@@ -236,6 +243,16 @@ class CsvDropReader:
                 "problem": pa.array(problems.values(), pa.string()),
             }
         )
+
+    def _message(self, file: DropFile, error: Exception) -> str:
+        if isinstance(error, StopError):
+            return str(error)
+        if isinstance(error, PermissionError):
+            return (
+                f"Source {self.source.name!r}: the worker may not read {file.path}. "
+                "Give its user the right to read the file; a later run then reads it."
+            )
+        return self._explain(file, _fault(error))
 
     def _explain(self, file: DropFile, fault: str) -> str:
         return (

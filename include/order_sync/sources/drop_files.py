@@ -11,7 +11,7 @@ import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import BinaryIO
 from zoneinfo import ZoneInfo
 
@@ -25,6 +25,9 @@ from include.order_sync.model import FileVersion, Window
 log = logging.getLogger(__name__)
 
 UNFINISHED_SUFFIXES = (".part", ".tmp")
+
+# The content hash of a file that the worker may not read.
+NOT_PERMITTED = ""
 
 # Paths -> the versions of these files that were taken before.
 Register = Callable[[Sequence[str]], Iterable[FileVersion]]
@@ -72,7 +75,8 @@ def files_not_taken(
     Args:
         folder: the folder of the glob's fixed beginning.
         source: from the configuration.
-        window: from the start of the destination's first window to the end of the run's.
+        window: from the start of the destination's first window to the end of the run's. Files modified in the source's
+            last `settle_seconds` are left too.
         register: returns the versions that were taken before.
 
     Returns:
@@ -81,16 +85,23 @@ def files_not_taken(
     Raises:
         StopError: the folder does not exist.
     """
-    files = files_of(folder, source, window)
+    # A writer may still be at work on a younger file. It is not taken, so a later run reads it.
+    now, settle = datetime.now(UTC), timedelta(seconds=source.settle_seconds)
+    files = [file for file in files_of(folder, source, window) if abs(now - file.modified_at) >= settle]
     known = list(register([str(file.path) for file in files]))
-    fingerprints = {(version.path, version.fingerprint) for version in known}
+    read = [version for version in known if version.content_hash != NOT_PERMITTED]
+    fingerprints = {(version.path, version.fingerprint) for version in read}
+    # These are rejected already. A change of permissions need not show in the listing, so each run tries them again.
+    not_permitted = {(version.path, version.fingerprint) for version in known} - fingerprints
     contents: dict[tuple[str, int, datetime], set[str]] = {}
-    for version in known:
+    for version in read:
         contents.setdefault((version.path, version.size, version.modified_at), set()).add(version.content_hash)
     new, touched = [], []
     for file in files:
         path = str(file.path)
         if (path, file.fingerprint) in fingerprints:
+            continue
+        if (path, file.fingerprint) in not_permitted and content_hash(file.path) == NOT_PERMITTED:
             continue
         hashes = contents.get((path, file.size, file.modified_at))
         content = content_hash(file.path) if hashes else None
@@ -110,12 +121,26 @@ def _files(folder: UPath, source: CsvSource) -> Iterator[DropFile]:
         raise StopError(
             f"Source {source.name!r}: there is no folder {folder}. Make it, or correct the source's `path`."
         )
+    latest = datetime.now(UTC) + source.ahead
     for path in folder.glob(source.pattern):
         parts = path.relative_to(folder).parts
         if path.name.lower().endswith(UNFINISHED_SUFFIXES) or any(part.startswith(".") for part in parts):
             continue
+        if not _is_unicode(str(path)):
+            log.warning(
+                "Source %r: the name of %s is not UTF-8, so no run ever reads this file. Rename it.",
+                source.name,
+                ascii(str(path)),
+            )
+            continue
         try:
             if not path.is_file():
+                if not path.exists():
+                    log.warning(
+                        "Source %r: %s is a link to a file that does not exist. Correct the link, or remove it.",
+                        source.name,
+                        path,
+                    )
                 continue
             stat, fingerprint = path.stat(), path.fs.ukey(path.path)
         except FileNotFoundError:  # it was removed while the folder was listed
@@ -133,7 +158,25 @@ def _files(folder: UPath, source: CsvSource) -> Iterator[DropFile]:
                 )
                 continue
             belongs_at = named
+        if belongs_at > latest:
+            log.warning(
+                "Source %r: %s is of %s, which lies in the future, so no run reads it before that time. "
+                "Correct its %s.",
+                source.name,
+                path,
+                belongs_at,
+                "path" if source.path_time else "modified time",
+            )
         yield DropFile(path, fingerprint, stat.st_size, modified_at, belongs_at)
+
+
+def _is_unicode(text: str) -> bool:
+    """Return False for the name of a file whose bytes are not UTF-8: Python keeps them as half surrogate pairs."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def path_time(path: str, pattern: str, timezone: str) -> datetime | None:
@@ -185,9 +228,12 @@ class HashedContent:
 
 
 def content_hash(path: UPath) -> str:
-    """Return the hash of a whole file."""
-    with path.open("rb") as content:
-        hashed = HashedContent(content)
-        while hashed.read(tuning.HASH_READ_BYTES):
-            pass
+    """Return the hash of a whole file, or NOT_PERMITTED if the worker may not read it."""
+    try:
+        with path.open("rb") as content:
+            hashed = HashedContent(content)
+            while hashed.read(tuning.HASH_READ_BYTES):
+                pass
+    except PermissionError:
+        return NOT_PERMITTED
     return hashed.hash

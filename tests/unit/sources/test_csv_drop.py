@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -204,6 +205,47 @@ def test_file_without_its_time(drop: Drop, name: str, caplog: pytest.LogCaptureF
     (warning,) = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert str(file) in warning
     assert "`path_time`" in warning
+
+
+@pytest.mark.parametrize("path_time", [None, "%Y-%m-%d/orders-%H.csv"])
+def test_file_from_the_future(drop: Drop, path_time: str | None, caplog: pytest.LogCaptureFixture) -> None:
+    """A file of a time in the future waits for that time, each run warns about it, and other files are read."""
+    late = drop.put("2062-11-21/orders-10.csv", GOOD, datetime(2062, 11, 21, 10, tzinfo=UTC))
+    drop.put("2026-11-21/orders-10.csv", GOOD)
+
+    assert ids(drop.rows(path_time=path_time)) == ["1"]
+    (warning,) = [record.getMessage() for record in caplog.records if str(late) in record.getMessage()]
+    assert "in the future" in warning
+    assert ("its path" if path_time else "its modified time") in warning
+
+
+def test_file_less_than_ahead_in_the_future(drop: Drop, caplog: pytest.LogCaptureFixture) -> None:
+    """Clocks may differ by the source's `ahead` without a warning."""
+    drop.put("a.csv", GOOD, datetime.now(UTC) + timedelta(hours=1))
+
+    assert drop.rows(ahead="2h") == []
+    assert caplog.records == []
+
+
+def test_file_with_a_name_that_is_not_utf8(drop: Drop, caplog: pytest.LogCaptureFixture) -> None:
+    """Such a file is not read, each run warns about it, and other files are read."""
+    file = drop.put("good.csv", GOOD)
+    shutil.copy2(file, os.fsencode(drop.folder) + b"/\xffbad.csv")
+
+    assert ids(drop.rows()) == ["1"]
+    (warning,) = [record.getMessage() for record in caplog.records if "bad.csv" in record.getMessage()]
+    assert "not UTF-8" in warning
+    warning.encode()
+
+
+def test_link_to_nothing(drop: Drop, caplog: pytest.LogCaptureFixture) -> None:
+    """A link whose file does not exist is not read, each run warns about it, and other files are read."""
+    drop.put("good.csv", GOOD)
+    (drop.folder / "link.csv").symlink_to("nothing")
+
+    assert ids(drop.rows()) == ["1"]
+    (warning,) = [record.getMessage() for record in caplog.records if "link.csv" in record.getMessage()]
+    assert "link to a file that does not exist" in warning
 
 
 # The rows of a file

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -209,6 +210,68 @@ def test_an_unreadable_file_is_listed_once(drop: Drop, among_good_ones: bool) ->
     assert drop.run() == []
     drop.put("bad.csv", "2")
     assert drop.run() == ["2"]
+
+
+def test_a_file_that_has_not_settled_is_left_to_a_later_run(drop: Drop) -> None:
+    """A file modified in the last `settle_seconds` is not taken; a later run of a later window reads it once."""
+    drop.source = drop.source.model_copy(update={"settle_seconds": 600})
+    young = drop.put("young.csv", "1", age=timedelta(seconds=300))
+    drop.put("old.csv", "2", age=timedelta(seconds=900))
+    assert drop.run() == ["2"]
+    an_hour_ago = (datetime.now(UTC) - timedelta(hours=1)).timestamp()
+    os.utime(young, (an_hour_ago, an_hour_ago))
+    assert drop.run() == ["1"]
+    assert drop.run() == []
+
+
+def test_a_backfill_does_not_wait_for_a_file_to_settle(drop: Drop) -> None:
+    """No later run reads a backfill's window, so it leaves out no file."""
+    drop.source = drop.source.model_copy(update={"settle_seconds": 600})
+    drop.put("young.csv", "1", age=timedelta(seconds=300))
+    now = datetime.now(UTC)
+    window = Window(now - timedelta(hours=1), now + timedelta(hours=1))
+    reader = CsvDropReader(UPath(drop.folder), drop.source, window, ())
+    assert [file.path.name for file in reader.files()] == ["young.csv"]
+
+
+def forbid(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
+    """Refuse to open the file: tests may run as root, who may read every file."""
+    opened = type(UPath(file)).open
+
+    def refuse(path: UPath, *args: Any, **options: Any) -> Any:
+        if str(path) == str(file):
+            raise PermissionError(str(path))
+        return opened(path, *args, **options)
+
+    monkeypatch.setattr(type(UPath(file)), "open", refuse)
+
+
+def test_a_file_that_may_not_be_read(
+    drop: Drop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is rejected once, the other files are read, and it is read as soon as that is permitted."""
+    secret = drop.put("a.csv", "1")
+    drop.put("b.csv", "2")
+    with monkeypatch.context() as patch:
+        forbid(patch, secret)
+        assert drop.run() == [None, "2"]
+        assert f"the worker may not read {secret}" in caplog.text
+        assert drop.run() == []
+    assert drop.run() == ["1"]
+    assert drop.run() == []
+
+
+def test_a_taken_file_that_may_not_be_read_any_more(drop: Drop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is rejected once. When it may be read again, its known content is not taken twice."""
+    file = drop.put("a.csv", "1", age=timedelta(hours=3))
+    assert drop.run() == ["1"]
+    with monkeypatch.context() as patch:
+        file.chmod(0o000)
+        forbid(patch, file)
+        assert drop.run() == [None]
+        assert drop.run() == []
+    file.chmod(0o600)
+    assert drop.run() == []
 
 
 def test_a_wrong_configuration_takes_nothing(drop: Drop) -> None:
