@@ -104,7 +104,6 @@ class Settlement:
         self.result.refused_batches += 1
         self.result.refusal = str(refusal)
         self.result.refused_in_a_row += 1
-        self.result.unanswered = 0
         log.error("%s. Its %d orders are not sent: they wait in the quarantine for a redrive.", refusal, len(orders))
         stop_if_all_refused(self.result, self.provider.title)
 
