@@ -250,6 +250,18 @@ def test_an_outage_holds_few_orders(provider, deliver, sandbox, status):
 
 
 @held_status
+def test_an_outage_with_several_connections_holds_what_is_in_flight(provider, deliver, sandbox, status):
+    """After a doubt nothing leaves before the others in flight have their answers; a probe leaves alone."""
+    answer_with(sandbox, provider, doubtful(provider)[0], when="before", next=100)
+    part = ready(provider, orders([str(number) for number in range(200)], status))
+    size = min(provider.max_orders, 20)
+    for held in (4 * size, 4 * size + min(size, 10)):
+        with pytest.raises(TryAgainError, match="no answer 3 times in a row") as again:
+            deliver(part, provider=replace(provider, max_orders=size), connections=4)
+        assert len(again.value.result.held) == held
+
+
+@held_status
 def test_one_doubt_costs_one_probe(provider, deliver, sandbox, status):
     """Once the probe is answered, the others leave in whole batches."""
     answer_with(sandbox, provider, doubtful(provider)[0], when="before", next=1)

@@ -141,23 +141,18 @@ class Delivery:
             self.ledger.write_answers()
 
     def _send(self, batch: Batch, in_flight: InFlight, halves: deque[Batch]) -> None:
-        """Send a batch. After a doubt only a probe of it is sent, and answered, first; the rest becomes a half."""
-        if self.result.unanswered:
-            self._settle_all(in_flight, halves)
-        if not self.result.unanswered:
-            self._begin(batch, in_flight, halves)
-            return
-        if len(batch) > PROBE_ORDERS:
+        """Send a batch. After a doubt it waits for the answers in flight; without one, a probe of it goes first.
+
+        The rest of that batch is a half.
+        """
+        while self.result.unanswered and in_flight:
+            halves.extend(self._settle(in_flight))
+        if self.result.unanswered and len(batch) > PROBE_ORDERS:
             self.ledger.conclude(batch.number, "not_taken", reason="a probe goes first: is the service up?")
             orders = batch.orders
             halves.extendleft(self._write(orders[PROBE_ORDERS:], len(batch)))
             (batch,) = self._write(orders[:PROBE_ORDERS], PROBE_ORDERS)
         self._begin(batch, in_flight, halves)
-        self._settle_all(in_flight, halves)
-
-    def _settle_all(self, in_flight: InFlight, halves: deque[Batch]) -> None:
-        while in_flight:
-            halves.extend(self._settle(in_flight))
 
     def _begin(self, batch: Batch, in_flight: InFlight, halves: deque[Batch]) -> None:
         if self.pace:
