@@ -81,8 +81,8 @@ def test_a_load_killed_in_mid_request_at_yespo_holds_that_batch(backfilled, sand
     assert run.end_state() == "failed"
     figures = run.figures()
     report.check_balance({"yespo_killed": figures})
-    # The refused batch, the half in flight, and the other half.
-    assert (figures["held"], figures["requests"]) == (in_flight, 3)
+    # The refused batch, the half in flight, a probe of the other half, and its rest.
+    assert (figures["held"], figures["requests"]) == (in_flight, 4)
     assert figures["accepted"] > 0
     assert sandbox("stats")["yespo"]["accepted"] - before == in_flight + figures["accepted"]
     assert f"{in_flight} orders are held" in run.last_load_log()
