@@ -90,9 +90,9 @@ def sign(query: str, login: str, key: str) -> str:
     return _md5(f"{query}::{login}::{key}")
 
 
-def answer_hash(code: Any, text: str, key: str) -> str:
+def answer_hash(code: Any, text: Any, key: str) -> str:
     """Return the hash that an answer with this code and text must carry; PHP writes null as nothing."""
-    return _md5(f"{'' if code is None else code}::{text}::{key}")
+    return _md5(f"{'' if code is None else code}::{'' if text is None else text}::{key}")
 
 
 def _md5(text: str) -> str:
@@ -139,7 +139,7 @@ def read_answer(answer: Answer, ids: Sequence[str], credentials: Credentials) ->
     code = str(raw_code)
     if code in CONNECTION_CODES:
         raise StopError(f"{TITLE} answered error_code {code}: {CONNECTION_CODES[code]}")
-    ours, theirs = answer_hash(raw_code, str(text), credentials.secret), str(said.get("hash"))
+    ours, theirs = answer_hash(raw_code, text, credentials.secret), str(said.get("hash"))
     if not hmac.compare_digest(ours.encode(), theirs.encode()):
         raise InDoubtError(f"{TITLE} answered error_code {code[:20]} with a wrong or missing hash: not believed")
     if code == LIMIT_EXHAUSTED:

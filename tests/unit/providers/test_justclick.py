@@ -54,6 +54,13 @@ def test_only_a_rightly_signed_answer_is_a_success(text, key, code):
             justclick.read_answer(_answer({**content, "hash": wrong}), ["1"], credentials)
 
 
+def test_a_null_text_is_an_empty_one():
+    """PHP signs null as nothing, so such an answer is believed."""
+    signature = justclick.answer_hash(0, "", "k")
+    answer = _answer({"error_code": 0, "error_text": None, "hash": signature})
+    assert justclick.read_answer(answer, ["1"], Credentials("https://x", "l", "k")) == [ACCEPTED]
+
+
 def test_unknown_login_stops_without_a_right_hash():
     """Code 5 needs no right hash: the service can't sign with a key that it does not have."""
     content = {"error_code": 5, "error_text": "invalid user name", "hash": "0" * 32}
