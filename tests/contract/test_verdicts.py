@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 import sqlalchemy as sa
 
-from include.order_sync.errors import StopError, TryAgainError
+from include.order_sync.errors import InDoubtError, StopError, TryAgainError
 from include.order_sync.ledger.quarantine import NOT_JUDGED_REASON
 from include.order_sync.providers import PROVIDERS
+from include.order_sync.providers.base import Answer, Credentials
 from tests.contract.conftest import orders, ready
 from tests.contract.test_providers import taken
 
@@ -140,11 +141,20 @@ def test_yespo_its_documented_answers_accept(provider, deliver, sandbox, body):
 
 
 @yespo
-def test_yespo_an_order_that_quotes_a_duplicate_is_none(provider, deliver, sandbox):
-    """A 400 whose message quotes an order's text is a refusal, and the batch is halved."""
-    message = "Invalid statusDescription: Duplicated request"
-    sandbox.fault({"provider": "yespo", "kind": "status", "status": 400, "message": message})
-    assert deliver(ready(provider, orders(["1", "2"]))).orders == {"rejected": 2}
+@pytest.mark.parametrize(
+    "body",
+    [
+        "Invalid statusDescription: Duplicated request",
+        "400 Bad Request: Duplicated request",
+        '["Duplicated request"]',
+        '{"error": {"message": "Duplicated request"}}',
+        "<html><body>Duplicated request</body></html>",
+    ],
+)
+def test_yespo_what_may_be_a_duplicate_is_not_halved(provider, body):
+    """A 400 that speaks of a duplicate in another form, or quotes an order, is in doubt: halves would mail twice."""
+    with pytest.raises(InDoubtError, match="may have taken"):
+        provider.read(Answer(400, {}, body.encode()), ["1", "2"], Credentials("https://x", "login", "key"))
 
 
 @yespo

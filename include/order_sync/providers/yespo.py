@@ -214,6 +214,9 @@ def read_answer(answer: Answer, ids: Sequence[str], _credentials: Credentials) -
     """Return a verdict each: rejected where the body names the order as failed, else accepted."""
     if answer.status == 400 and _is_duplicate(answer):
         return [ACCEPTED] * len(ids)  # the same request was taken before
+    if answer.status == 400 and DUPLICATED.encode() in answer.body.lower():
+        # Halves of a batch that was taken are other requests: Yespo would take them too, and mail twice.
+        raise InDoubtError(f"{TITLE} answered HTTP 400 and may have taken this request before, or quotes an order")
     refuse_unless_success(TITLE, answer, TRY_AGAIN)
     if not answer.body.strip():
         return [ACCEPTED] * len(ids)
