@@ -239,6 +239,23 @@ def test_a_failure_loses_no_answer_of_the_others(service, deliver):
         assert [verdict_of(written, order) for order in "abc"] == ["rejected", "accepted", "accepted"]
 
 
+def test_a_refused_batch_whose_rows_cannot_be_kept_is_not_in_doubt(service, deliver):
+    """If the rows of a refused batch can't be encrypted, the ledger still knows that it was not taken."""
+
+    def answer(_orders):
+        raise BatchRefusedError("HTTP 400", "")
+
+    def fail(*_):
+        raise OSError("storage")
+
+    service.provider = replace(service.provider, halve_refused=False, max_orders=2)
+    service.answer = answer
+    with pytest.raises(OSError, match="storage"):
+        deliver(ready(("a", 1, FIRST), ("b", 1, FIRST)), encrypt=fail)
+    service.answer = lambda orders: [ACCEPTED] * len(orders)
+    assert deliver(ready(("a", 1, FIRST)), run="next").orders == {"accepted": 1}
+
+
 def test_a_bad_row_of_a_delivered_order_stays_listed(deliver, ledger):
     """A bad row that each hour brings again is one open entry, though its order was delivered long ago."""
     deliver(ready(("a", 5, FIRST)), run="1")

@@ -2,6 +2,7 @@
 
 import json
 import math
+import uuid
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from include.order_sync import tuning
 from include.order_sync.configuration import models
 from include.order_sync.delivery import http
+from include.order_sync.delivery.pacing import Pace
 from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.model import IDENTITY_COLUMNS, ORDER_COLUMNS, ORIGIN_COLUMNS, OrderStatus
 from include.order_sync.providers.base import Credentials
@@ -259,6 +261,24 @@ def test_an_outage_with_several_connections_holds_what_is_in_flight(provider, de
         with pytest.raises(TryAgainError, match="no answer 3 times in a row") as again:
             deliver(part, provider=replace(provider, max_orders=size), connections=4)
         assert len(again.value.result.held) == held
+
+
+@held_status
+def test_a_doubt_that_a_wait_for_the_pace_brings_is_followed_by_a_probe(provider, deliver, sandbox, status):
+    """A batch that waits for its slot while another one gets no answer does not leave whole."""
+    fault = {"provider": provider.name, "kind": "status", "status": doubtful(provider)[0], "when": "before"}
+    sandbox.fault({"provider": provider.name, "kind": "slow", "seconds": 0.2, "when": "before", "next": 1})
+    sandbox.fault({**fault, "next": 100}).raise_for_status()
+    part = ready(provider, orders([str(number) for number in range(200)], status))
+    size = min(provider.max_orders, 20)
+    with pytest.raises(TryAgainError, match="no answer 3 times in a row") as again:
+        deliver(
+            part,
+            provider=replace(provider, max_orders=size),
+            connections=4,
+            pace=Pace(f"account {uuid.uuid4()}", 1.0),
+        )
+    assert len(again.value.result.held) == size + 2 * min(size, 10)
 
 
 @held_status

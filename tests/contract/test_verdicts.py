@@ -101,6 +101,31 @@ def test_rees46_a_text_of_another_server_is_in_doubt(provider, deliver, sandbox,
         deliver(ready(provider, orders(["1", "2"])))
 
 
+@rees46
+@pytest.mark.parametrize(
+    "body",
+    [
+        "error",
+        "Invalid secret",
+        "Shop not found",
+        "Too many requests",
+        "false",
+        "null",
+        '{"success": false}',
+        '{"code": 401, "message": "x"}',
+        '{"status": "denied"}',
+        '{"status": 1}',
+        '["error"]',
+        '[{"status": "error"}]',
+        '{"data": {"status": "failed"}}',
+    ],
+)
+def test_rees46_a_short_answer_that_tells_of_a_failure_is_in_doubt(provider, body):
+    """No document fixes the body: sending a state twice does no harm; a failure taken for success loses it."""
+    with pytest.raises(InDoubtError, match="answered HTTP 200"):
+        provider.read(Answer(200, {}, body.encode()), ["1", "2"], Credentials("https://x", "login", "key"))
+
+
 @yespo
 @pytest.mark.parametrize("shape", ["list", "object"])
 def test_yespo_failed_orders_are_rejected_alone(provider, deliver, sandbox, shape):

@@ -145,6 +145,11 @@ class Delivery:
 
         The rest of that batch is a half.
         """
+        if self.pace:
+            self.pace.wait_for_slot(
+                self.ledger, in_flight, lambda: halves.extend(self._settle(in_flight)), self.is_stopping
+            )
+        # After the wait: it may have brought the doubt.
         while self.result.unanswered and in_flight:
             halves.extend(self._settle(in_flight))
         if self.result.unanswered and len(batch) > PROBE_ORDERS:
@@ -152,13 +157,6 @@ class Delivery:
             orders = batch.orders
             halves.extendleft(self._write(orders[PROBE_ORDERS:], len(batch)))
             (batch,) = self._write(orders[:PROBE_ORDERS], PROBE_ORDERS)
-        self._begin(batch, in_flight, halves)
-
-    def _begin(self, batch: Batch, in_flight: InFlight, halves: deque[Batch]) -> None:
-        if self.pace:
-            self.pace.wait_for_slot(
-                self.ledger, in_flight, lambda: halves.extend(self._settle(in_flight)), self.is_stopping
-            )
         self._end_if_asked()
         self.ledger.begin(batch.number)
         self.result.requests += 1

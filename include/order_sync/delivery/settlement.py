@@ -98,8 +98,11 @@ class Settlement:
     def _set_aside(self, batch: Batch, refusal: BatchRefusedError) -> None:
         """Keep the orders of a refused batch for a redrive: nobody can say which of them is bad, or whether any is."""
         orders = batch.orders
-        entries = self.encrypt(orders, [NOT_JUDGED_REASON] * len(orders), [refusal.service_message] * len(orders))
-        self.ledger.conclude(batch.number, "not_taken", reason=str(refusal), entries=entries)
+        # First: without the rows the batch would be in doubt.
+        self.ledger.conclude(batch.number, "not_taken", reason=str(refusal))
+        self.ledger.quarantine(
+            self.encrypt(orders, [NOT_JUDGED_REASON] * len(orders), [refusal.service_message] * len(orders))
+        )
         self.result.orders[NOT_SENT] += len(orders)
         self.result.refused_batches += 1
         self.result.refusal = str(refusal)

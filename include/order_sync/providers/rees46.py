@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING
@@ -37,6 +38,12 @@ CREATED, PAID_AND_DELIVERED, CANCELLED = 0, 1, 2
 TRY_AGAIN = frozenset({429, 503})
 REFUSALS = frozenset({"error", "fail", "failed"})
 MAX_TEXT_BYTES = 200  # of an answer that is neither JSON nor OK
+# The codes only set a state: a batch that is in doubt is sent again, and one that is taken for accepted never is.
+SPEAKS_OF_FAILURE = re.compile(
+    rb"error|exception|fail|false|null|invalid|wrong|denied|refuse|reject|disabled|blocked|expired|missing"
+    rb"|unknown|not |unavailable|unauthori|forbidden|maintenance|limit|too many|log ?in|\b[45]\d\d\b",
+    re.IGNORECASE,
+)
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +69,8 @@ def read_answer(answer: Answer, ids: Sequence[str], _credentials: Credentials, t
 
     - accepted: nothing, OK, or JSON with `status` success;
     - refused: JSON with `status` error, fail or failed, or with a key `error` or `errors`;
-    - in doubt: HTML, a long text, bytes that are no text, or JSON that ends too early;
+    - in doubt: HTML, a long text, bytes that are no text, JSON that ends too early or has another status, and
+      whatever speaks of a failure;
     - accepted, with a warning: any other short text or JSON.
     """
     refuse_unless_success(title, answer, TRY_AGAIN)
@@ -81,6 +89,8 @@ def read_answer(answer: Answer, ids: Sequence[str], _credentials: Credentials, t
             )
         if status == "success":
             return [ACCEPTED] * len(ids)
+        if status:
+            raise InDoubtError(f"{title} answered HTTP {answer.status} with a status that no document shows")
     is_text = said is not None or (
         body[:1] not in (b"<", b"{", b"[") and len(body) <= MAX_TEXT_BYTES and _is_utf8(body)
     )
@@ -88,6 +98,8 @@ def read_answer(answer: Answer, ids: Sequence[str], _credentials: Credentials, t
         raise InDoubtError(
             f"{title} answered HTTP {answer.status} with a body that is not its own: another server's page"
         )
+    if SPEAKS_OF_FAILURE.search(body):
+        raise InDoubtError(f"{title} answered HTTP {answer.status} with a body that seems to tell of a failure")
     _warn_of_unknown_form(title)
     return [ACCEPTED] * len(ids)
 

@@ -95,9 +95,12 @@ def transform(raw: pd.DataFrame, raw_items: pd.DataFrame | None, rules: Rules) -
     if rules.changes == "newest" and alike.any():
         # A row without a readable id or version is rejected: it supersedes no row, and no row supersedes it.
         comparable = orders.loc[alike & orders["problem"].isna() & ~any_of(unreadable, orders.index)]
+        by_version = comparable.sort_values(list(VERSION), kind="stable")
+        is_newest = ~by_version.duplicated("order_id", keep="last")
         # A status that is not for the provider supersedes none that is: in two windows both would count as well.
-        for_provider = comparable["code"].notna() | comparable["order_status"].isna()
-        by_version = comparable.assign(for_provider=for_provider).sort_values(["for_provider", *VERSION], kind="stable")
+        # An unknown status word is listed if it is the newest; an older one hides nothing.
+        for_provider = by_version["code"].notna() | (by_version["order_status"].isna() & is_newest)
+        by_version = by_version.assign(for_provider=for_provider).sort_values("for_provider", kind="stable")
         older = by_version.duplicated("order_id", keep="last")
         superseded = older.reindex(orders.index, fill_value=False)
     chosen = _only(orders, ~superseded)

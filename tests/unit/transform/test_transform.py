@@ -534,3 +534,24 @@ def test_of_statuses_that_are_not_for_the_provider_one_counts(run: Run) -> None:
         *({"status": "left", "status_changed_at": at} for at in times), statuses={"left": OrderStatus.ABANDONED}
     )
     assert transformed.counts == {"superseded": 1, "orders": 1, "rejected": 0, "not_for_provider": 1}
+
+
+@pytest.mark.parametrize(
+    ("labels", "ready", "counts"),
+    [
+        (["strange", "left"], [], {"rejected": 0, "not_for_provider": 1}),
+        (["new", "strange"], [], {"rejected": 1, "not_for_provider": 0}),
+        (["new", "strange", "left"], ["0"], {"rejected": 0, "not_for_provider": 0}),
+        (["left", "strange"], [], {"rejected": 1, "not_for_provider": 0}),
+    ],
+)
+def test_an_unknown_status_counts_if_it_is_the_newest(
+    run: Run, labels: list[str], ready: list[str], counts: dict[str, int]
+) -> None:
+    """An unknown status word is listed if it is an order's newest, and an older one hides nothing."""
+    transformed = run(
+        *({"status": name, "status_changed_at": f"2026-11-21T1{hour}:00:00Z"} for hour, name in enumerate(labels)),
+        statuses={"new": OrderStatus.CREATED, "left": OrderStatus.ABANDONED},
+    )
+    assert transformed.ready["code"].tolist() == ready
+    assert counts.items() <= transformed.counts.items()
