@@ -55,8 +55,12 @@ ORIGIN_COLUMNS = (
 # same two times, in source order. `position` would not do: in another window the same row has another one.
 VERSION = ["status_changed_at", "updated_at", "rank"]
 
-# A ready order: identity and version, the service's status code, the payload, and the position of its raw row.
-READY_COLUMNS = ["partition_hash", "order_id", *VERSION, "code", "payload", "position"]
+# Rows that share these are one order at one time, whatever their status: the source alone can tell which is the later.
+TIES = ["order_id", "status_changed_at", "updated_at"]
+
+# A ready order: identity and version, a hash of what the source says at this time (transform/row_hash.py), the
+# service's status code, the payload, and the position of its raw row.
+READY_COLUMNS = ["partition_hash", "order_id", *VERSION, "row_hash", "code", "payload", "position"]
 
 
 # A status code of a service.

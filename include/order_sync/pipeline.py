@@ -97,6 +97,7 @@ def transform(staging: Staging, source: Source, destination: Destination) -> Tra
         codes=destination.codes,
         changes=destination.sends,
         item_columns=source.item_columns,
+        send_when=destination.send_when,
         checks=destination.service.checks,
         build=destination.service.build,
     )
@@ -117,7 +118,9 @@ def transform(staging: Staging, source: Source, destination: Destination) -> Tra
     return done
 
 
-def send_options(destination: Destination, *, resend: bool = False, retry_rejected: bool = False) -> SendOptions:
+def send_options(
+    destination: Destination, *, resend: bool = False, retry_rejected: bool = False, reads_present: bool = False
+) -> SendOptions:
     """Return the send options of a destination's configuration and a run's params."""
     from include.order_sync.delivery.decision_table import SendOptions
 
@@ -126,6 +129,7 @@ def send_options(destination: Destination, *, resend: bool = False, retry_reject
         resend_in_doubt=destination.in_doubt == "resend",
         resend=resend,
         retry_rejected=retry_rejected,
+        reads_present=reads_present,
     )
 
 

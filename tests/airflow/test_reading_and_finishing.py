@@ -39,7 +39,7 @@ sources:
     query: orders.sql
     by_ids_query: orders_by_ids.sql
     timezone: UTC
-    statuses: {{paid: paid, sent: shipped}}
+    statuses: {{paid: paid, sent: shipped, back: returned}}
 destinations:
   {drop}: {{provider: justclick, connection: account, source: drop, start_date: 2026-01-01}}
   {warehouse}: {{provider: justclick, connection: account, source: warehouse, start_date: 2026-01-01}}
@@ -254,6 +254,38 @@ def test_a_gap_is_open_until_it_is_read(warehouse):
     assert warehouse.status() == (1, 1, 0)
     assert warehouse.counts(4) is None
     assert warehouse.status() == (5, 0, 0)
+
+
+def test_another_status_of_the_very_same_time_is_sent_by_a_scheduled_run(warehouse, postgres, sandbox, caplog):
+    """A shop that writes dates without times: the second status of a day arrives, and is sent once."""
+
+    def becomes(status):
+        with postgres.begin() as connection:
+            connection.exec_driver_sql("update changes set status = %s where order_id = '8'", (status,))
+
+    assert warehouse.counts(0)["accepted"] == 1
+    becomes("back")
+    times = {"from_": NOON.replace(hour=0).isoformat(), "to": (NOON + HOUR).isoformat()}
+    figures = warehouse.counts(0, "manual", interval=False, **times)
+    assert (figures["stale"], figures["unchanged"], figures["requests"]) == (1, 0, 0)
+    assert "(8): their source has another row" in caplog.text
+    assert warehouse.counts(0, "backfill") is None
+    assert warehouse.counts(0)["accepted"] == 1
+    assert warehouse.counts(0)["unchanged"] == 1
+    becomes("sent")
+    assert warehouse.counts(0)["accepted"] == 1
+    taken = sandbox.admin("orders", provider="justclick")["orders"]
+    (history,) = [[change["status"] for change in order["history"]] for order in taken if order["id"] == "8"]
+    assert history == ["sent", "return", "sent"]
+
+
+def test_a_scheduled_run_that_is_cleared_later_overrules_nothing(warehouse, postgres):
+    """A later run has read the source since: what an old run reads now may be older."""
+    assert warehouse.counts(0)["accepted"] == 1
+    assert warehouse.counts(5) is None
+    with postgres.begin() as connection:
+        connection.exec_driver_sql("update changes set status = 'back' where order_id = '8'")
+    assert warehouse.counts(0)["stale"] == 1
 
 
 @pytest.mark.parametrize("run_type", ["backfill", "manual"])

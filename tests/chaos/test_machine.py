@@ -204,6 +204,7 @@ class LedgerMachine(RuleBasedStateMachine):
         ready["status_changed_at"] = (
             pd.Timestamp("2026-11-21", tz="UTC") + pd.to_timedelta(time, unit="h")
         ).dt.as_unit("us")
+        ready["row_hash"] = ready["code"].astype("int64")
         ready["updated_at"], ready["position"] = ready["status_changed_at"], range(len(ready))
         ready["partition_hash"] = [partition_hash(order) for order in ready["order_id"]]
         ready["payload"] = [json.dumps({"id": order, "status": int(code), "hour": hour}) for order, hour, code in rows]

@@ -83,6 +83,7 @@ def rules_for(provider: Provider, codes: Mapping[OrderStatus, Code] | None = Non
         codes=codes or provider.statuses,
         changes="every",
         item_columns={},
+        send_when="status",
         checks=provider.checks,
         build=provider.build,
     )

@@ -49,6 +49,7 @@ def ready(*rows: tuple[str, int, str]) -> pd.DataFrame:
     made = pd.DataFrame(rows, columns=["order_id", "hour", "code"]).astype({"order_id": "str", "code": "str"})
     hours = pd.to_timedelta(made["hour"], unit="h")
     made["status_changed_at"] = (pd.Timestamp("2026-11-21", tz="UTC") + hours).dt.as_unit("us")
+    made["row_hash"] = made["code"].astype("int64")
     made["updated_at"], made["rank"], made["position"] = made["status_changed_at"], 0, range(len(made))
     made["payload"] = pd.Series([json.dumps(row) for row in rows], dtype="str")
     made["partition_hash"] = [partition_hash(order) for order in made["order_id"]]
@@ -254,6 +255,67 @@ def test_a_refused_batch_whose_rows_cannot_be_kept_is_not_in_doubt(service, deli
         deliver(ready(("a", 1, FIRST), ("b", 1, FIRST)), encrypt=fail)
     service.answer = lambda orders: [ACCEPTED] * len(orders)
     assert deliver(ready(("a", 1, FIRST)), run="next").orders == {"accepted": 1}
+
+
+def tie(order: str, code: str, row_hash: int, rank: int = 0) -> pd.DataFrame:
+    """Return an order of hour 1, with the hash of what its source says."""
+    return ready((order, 1, code)).assign(row_hash=row_hash, rank=rank)
+
+
+def test_a_row_of_the_very_same_times_overrules_once(service, deliver):
+    """Another row of the same times is sent by a run that reads the present, and by no run after it."""
+    deliver(tie("a", FIRST, 1))
+    assert deliver(tie("a", SECOND, 2), run="2").orders == {"stale": 1}
+    for run, outcome in (("3", "accepted"), ("3", "accepted"), ("4", "unchanged")):
+        assert deliver(tie("a", SECOND, 2), run=run, reads_present=True).orders == {outcome: 1}
+    assert deliver(tie("a", FIRST, 1), run="5").orders == {"stale": 1}
+    assert service.taken == [["a", 1, FIRST], ["a", 1, SECOND]]
+
+
+def test_a_changed_map_alone_resends_nothing(service, deliver):
+    """The same row with another code is unchanged, also in a run that reads the present."""
+    deliver(tie("a", FIRST, 1))
+    assert deliver(tie("a", SECOND, 1), run="2", reads_present=True).orders == {"unchanged": 1}
+
+
+def test_another_row_with_the_same_code_is_remembered(service, deliver):
+    """A row of the same times whose code the service has sends nothing, and the ledger knows it from then on."""
+    deliver(tie("a", FIRST, 1))
+    assert deliver(tie("a", FIRST, 2), run="2", reads_present=True).orders == {"unchanged": 1}
+    assert deliver(tie("a", SECOND, 2), run="3", reads_present=True).orders == {"unchanged": 1}
+
+
+def test_a_window_with_fewer_rows_of_the_same_times_is_no_older_one(service, deliver):
+    """After two rows of one time, the next window shows a third one alone: it is sent, and stays the newest."""
+    deliver(tie("a", FIRST, 1, rank=1))
+    for run, outcome in (("2", "accepted"), ("2", "accepted"), ("3", "unchanged")):
+        assert deliver(tie("a", SECOND, 2), run=run, reads_present=True).orders == {outcome: 1}
+    two = pd.concat([tie("a", FIRST, 2), tie("a", SECOND, 2, rank=1)], ignore_index=True)
+    assert deliver(two, run="4", reads_present=True).orders == {"stale": 1, "unchanged": 1}
+
+
+@pytest.mark.parametrize("reads_present", [False, True])
+def test_what_an_earlier_release_attempted_is_unchanged(service, deliver, ledger, reads_present):
+    """Attempts that have no hash of their row are not overruled."""
+    deliver(tie("a", FIRST, 0))
+    assert deliver(tie("a", SECOND, 2), run="2", reads_present=reads_present).orders == {"unchanged": 1}
+
+
+def test_a_row_of_the_very_same_times_as_a_held_send_waits_or_is_sent(service, deliver):
+    """A run of the past holds it; one that reads the present sends another code, as for any newer version."""
+
+    def answer(_orders):
+        raise InDoubtError("no answer")
+
+    service.answer = answer
+    with pytest.raises(StopError, match="held"):
+        deliver(tie("a", FIRST, 1))
+    service.answer = lambda orders: [ACCEPTED] * len(orders)
+    with pytest.raises(StopError, match="held"):
+        deliver(tie("a", SECOND, 2), run="2")
+    with pytest.raises(StopError, match="held"):
+        deliver(tie("a", FIRST, 2), run="3", reads_present=True)
+    assert deliver(tie("a", SECOND, 3), run="4", reads_present=True).orders == {"accepted": 1}
 
 
 def test_a_bad_row_of_a_delivered_order_stays_listed(deliver, ledger):

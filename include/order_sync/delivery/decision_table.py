@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from include.order_sync.model import VERSION
+from include.order_sync.model import TIES, VERSION
 
 
 class Action(StrEnum):
@@ -29,6 +29,7 @@ class Relation(StrEnum):
     UNKNOWN = "unknown"  # nothing of this order was ever attempted
     NEWER = "newer"
     SAME = "same"
+    OTHER = "other"  # the very same times, and another row of the source: which of the two is later, nobody can tell
     OLDER = "older"
 
 
@@ -41,12 +42,15 @@ class SendOptions:
         resend_in_doubt: repeat sends with an unknown outcome, even where the provider's rule is to hold them.
         resend: send unchanged orders too.
         retry_rejected: send again what the service has rejected, though it is the same.
+        reads_present: the run reads what the source says now, and no later run has read it: a row of the very same
+            times that differs from the attempted one is newer.
     """
 
     send_when: Literal["status", "content"] = "status"
     resend_in_doubt: bool = False
     resend: bool = False
     retry_rejected: bool = False
+    reads_present: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +92,7 @@ TABLE = (
     Rule(own="accepted", action=Action.ACCEPTED, why="an earlier try of this run delivered it"),
     Rule(
         own="rejected",
-        relation=(Relation.UNKNOWN, Relation.NEWER, Relation.OLDER),
+        relation=(Relation.UNKNOWN, Relation.NEWER, Relation.OTHER, Relation.OLDER),
         action=Action.REJECTED,
         why="the service rejected it in an earlier try of this run",
     ),
@@ -115,7 +119,25 @@ TABLE = (
         action=Action.UNCHANGED,
         why="this run sent it before a person cleared it",
     ),
+    Rule(
+        relation=(Relation.OTHER,),
+        verdict="held",
+        action=Action.HELD,
+        why="a send of the very same times is in doubt and waits for a person",
+    ),
     Rule(resend=True, action=Action.SEND, why="the run was asked to send unchanged orders too"),
+    Rule(
+        relation=(Relation.OTHER,),
+        changed=True,
+        action=Action.STALE,
+        why="only a scheduled run may overrule a version of the very same times",
+    ),
+    Rule(
+        relation=(Relation.OTHER,),
+        changed=False,
+        action=Action.UNCHANGED,
+        why="the service has the code of another row of the very same times",
+    ),
     Rule(relation=_SAME, verdict="in_doubt", action=Action.SEND, why="its send is in doubt and may be repeated"),
     Rule(
         relation=_SAME,
@@ -147,7 +169,8 @@ def decide(ready: pd.DataFrame, known: pd.DataFrame, own: pd.Series, options: Se
     """Return the Action for each ready order, by TABLE.
 
     Args:
-        ready: partition_hash, order_id, VERSION, code, payload_hash; an order's changes in order.
+        ready: partition_hash, order_id, VERSION, row_hash, code, payload_hash; an order's changes in order, with the
+            ranks of `ranked`.
         known: STATE_COLUMNS of the ledger, row by row; where the ledger does not know an order, `verdict` is missing.
         own: the verdict that an earlier try of this run got for each version, as Rule.own; missing without one.
         options: of the destination and the run.
@@ -165,22 +188,48 @@ def decide(ready: pd.DataFrame, known: pd.DataFrame, own: pd.Series, options: Se
     return pd.Series(pd.array(names, dtype="str").take(actions), index=ready.index)
 
 
-def relations(ready: pd.DataFrame, known: pd.DataFrame) -> dict[Relation, np.ndarray]:
+def ranked(ready: pd.DataFrame, known: pd.DataFrame) -> pd.Series:
+    """Return the orders' ranks, so that they compare with those of the ledger.
+
+    A rank counts the rows of one window. If another window shows fewer rows of the very same times, its last one has a
+    lower rank, though it may well be the latest.
+
+    Args:
+        ready: order_id, partition_hash, VERSION, row_hash; an order's changes in order.
+        known: VERSION, row_hash and `verdict` of the ledger, row by row.
+    """
+    several = ready["partition_hash"].duplicated(keep=False)  # usually there are none
+    earlier = several if not several.any() else several & ready.duplicated(TIES, keep="last")
+    comparable = ~earlier & known["verdict"].notna() & known["row_hash"].ne(0).fillna(False).astype("bool")
+    for column in VERSION[:2]:
+        comparable &= ready[column] == known[column]
+    behind = comparable & (ready["rank"] < known["rank"]).fillna(False).astype("bool")
+    return ready["rank"].where(~behind, known["rank"]).astype("int64") if behind.any() else ready["rank"]
+
+
+def relations(ready: pd.DataFrame, known: pd.DataFrame, *, reads_present: bool) -> dict[Relation, np.ndarray]:
     """Return, for each Relation, a mask of the orders that stand in it. Each order stands in exactly one.
 
     Args:
-        ready: VERSION.
-        known: VERSION and `verdict` of the ledger, row by row; `verdict` is missing where an order is unknown.
+        ready: VERSION, row_hash.
+        known: VERSION, row_hash and `verdict` of the ledger, row by row; `verdict` is missing where an order is
+            unknown.
+        reads_present: see SendOptions.
     """
     is_known = known["verdict"].notna().to_numpy(dtype="bool")
     newer, same = np.zeros(len(ready), dtype="bool"), is_known
     for column in VERSION:
         newer = newer | (same & (ready[column] > known[column]).to_numpy(dtype="bool"))
         same = same & (ready[column] == known[column]).to_numpy(dtype="bool")
+    # A rejected row has no state at the service that another row could undo.
+    other = same & _differ(ready["row_hash"], known["row_hash"]) & ~_is(known["verdict"], "rejected")
+    other &= known["row_hash"].ne(0).to_numpy(dtype="bool")  # 0: an earlier release attempted it
+    none = np.zeros(len(ready), dtype="bool")
     return {
         Relation.UNKNOWN: ~is_known,
-        Relation.NEWER: newer,
-        Relation.SAME: same,
+        Relation.NEWER: newer | (other if reads_present else none),
+        Relation.SAME: same & ~other,
+        Relation.OTHER: none if reads_present else other,
         Relation.OLDER: is_known & ~newer & ~same,
     }
 
@@ -189,7 +238,7 @@ def _facts(
     ready: pd.DataFrame, known: pd.DataFrame, own: pd.Series, options: SendOptions
 ) -> dict[tuple[str, object], np.ndarray]:
     """Return a mask of the orders for which each fact has each value."""
-    relation = relations(ready, known)
+    relation = relations(ready, known, reads_present=options.reads_present)
     unknown_or_newer = relation[Relation.UNKNOWN] | relation[Relation.NEWER]
     verdict = {name: _is(known["verdict"], name) for name in ("accepted", "rejected", "in_doubt", "held")}
     altered = _differ(ready["payload_hash"], known["attempted_hash"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -17,12 +18,19 @@ from include.order_sync.delivery.decision_table import Action, SendOptions
 from include.order_sync.delivery.in_flight import InFlight
 from include.order_sync.delivery.pacing import Pace
 from include.order_sync.delivery.planning import PartPlan, Planner
-from include.order_sync.delivery.result import UNANSWERED_BATCHES_IN_A_ROW, DeliveryResult, stop_at_the_end
+from include.order_sync.delivery.result import (
+    ORDERS_NAMED_IN_A_MESSAGE,
+    UNANSWERED_BATCHES_IN_A_ROW,
+    DeliveryResult,
+    stop_at_the_end,
+)
 from include.order_sync.delivery.settlement import Encrypt, Settlement
 from include.order_sync.errors import InDoubtError, TryAgainError
 from include.order_sync.ledger.session import LedgerSession
 from include.order_sync.prefetch import prefetch
 from include.order_sync.providers.base import Credentials, Provider, Verdict
+
+log = logging.getLogger(__name__)
 
 # After a doubt so many orders ask whether the service answers again: so few more are held if it does not.
 PROBE_ORDERS = 10
@@ -125,6 +133,14 @@ class Delivery:
         """Record the orders of a part that are not sent."""
         self.ledger.advance(plan.newer)
         self._settlement.hold(plan.held)
+        if plan.undecided:
+            log.warning(
+                "%d orders are stale, though no later time is known (%s): their source has another row of the very "
+                "same times than the one that was sent. The next scheduled run that reads them sends it; a run with "
+                "`resend` does so now.",
+                len(plan.undecided),
+                ", ".join(plan.undecided[:ORDERS_NAMED_IN_A_MESSAGE]),
+            )
         self.result.orders.update(plan.outcomes)
 
     def _make_room(self, batch: Batch | None, in_flight: InFlight, halves: deque[Batch]) -> None:

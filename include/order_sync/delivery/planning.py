@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from include.order_sync.columns.text import array_of
 from include.order_sync.delivery.batching import BATCH_COLUMNS
-from include.order_sync.delivery.decision_table import Action, Relation, SendOptions, decide, relations
+from include.order_sync.delivery.decision_table import Action, Relation, SendOptions, decide, ranked, relations
 from include.order_sync.ledger import attempts
 from include.order_sync.ledger.look_ahead import LookAheadSession
 from include.order_sync.model import READY_COLUMNS, VERSION
@@ -32,6 +32,7 @@ class PartPlan:
             they are planned again once that change has its verdict.
         newer: newer versions of orders whose code the service has, as LedgerSession.advance() takes them.
         held: orders that wait for a person, as `decisions` gives them.
+        undecided: ids of stale orders whose row has the very same times as the attempted one.
         outcomes: how many of the other orders have each Action.
     """
 
@@ -39,6 +40,7 @@ class PartPlan:
     recheck: pd.DataFrame
     newer: pd.DataFrame
     held: pd.DataFrame
+    undecided: list[str]
     outcomes: Counter[str]
 
 
@@ -76,7 +78,8 @@ class Planner:
 
         Returns:
             READY_COLUMNS and `payload_hash`; `held_if_in_doubt`; `known_code` and `known_hash` of what the service has;
-            and whether its version is `newer` than the ledger's. Then a column of Action with the same index.
+            whether its version is `newer` than the ledger's, or an `other` row of the very same times. Then a column
+            of Action with the same index.
         """
         return self._decide(part, self._states(part))
 
@@ -97,18 +100,22 @@ class Planner:
         for column in VERSION:
             ours, theirs = (pa.array(frame[column]).cast(pa.int64()).to_numpy() for frame in (part, states))
             accepted &= ours == theirs[rows]
+        attempted = states["row_hash"].to_numpy()[rows]
+        accepted &= (attempted == part["row_hash"].to_numpy()) | (attempted == 0)
         return accepted
 
     def _decide(self, part: pd.DataFrame, states: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
         known = _row_by_row(states, part)
         orders = part.assign(
+            rank=ranked(part, known),
             payload_hash=payload_hashes(part["payload"]),
             held_if_in_doubt=self.provider.holds(part["code"]) & (not self.options.resend_in_doubt),
             known_code=known["code"].where(known["verdict"].notna()),
             known_hash=known["payload_hash"],
-            newer=relations(part, known)[Relation.NEWER],
         )
-        return orders, decide(orders, known, self._own_verdicts(part), self.options)
+        relation = relations(orders, known, reads_present=self.options.reads_present)
+        orders["newer"], orders["other"] = relation[Relation.NEWER], relation[Relation.OTHER]
+        return orders, decide(orders, known, self._own_verdicts(orders), self.options)
 
     def _plan(self, orders: pd.DataFrame, actions: pd.Series, accepted: int) -> PartPlan:
         send, held = actions == Action.SEND, actions == Action.HELD
@@ -127,6 +134,7 @@ class Planner:
             recheck=unchanged.loc[waits, READY_COLUMNS],
             newer=newer.assign(attempt=self._lines(newer.assign(payload_hash=newer["known_hash"]))),
             held=orders[held],
+            undecided=orders.loc[orders["other"] & (actions == Action.STALE), "order_id"].tolist(),
             outcomes=Counter(others) + Counter({Action.UNCHANGED: accepted}),
         )
 

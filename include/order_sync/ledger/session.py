@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal
 
 import pandas as pd
@@ -58,6 +59,15 @@ class LedgerSession:
         """
         return bool(self._number(query, self.sender.destination_id))
 
+    def has_read_later(self, end: datetime) -> bool:
+        """Return whether a finished window of the destination ends after this time, and is over."""
+        query = """
+            select exists(
+                select from windows where destination = %s and window_end > %s and window_end <= now()
+            )::int
+        """
+        return bool(self._number(query, self.sender.destination, end))
+
     def own_accepted(self) -> int:
         """Return how many versions of orders this run has sent that were accepted."""
         return self._number(
@@ -72,7 +82,7 @@ class LedgerSession:
             self.sender.run,
         )
 
-    def _number(self, query: str, *values: int | str) -> int:
+    def _number(self, query: str, *values: int | str | datetime) -> int:
         with self.transaction() as cursor:
             return int(cursor.execute(query, values).fetchone()[0])
 

@@ -17,6 +17,7 @@ from include.order_sync.model import READY_COLUMNS, VERSION, Code, OrderStatus
 from include.order_sync.transform.canonical import NO_ITEMS, canonical_orders, json_items, query_items
 from include.order_sync.transform.checks import Check
 from include.order_sync.transform.reasons import STATUS, UNREADABLE, any_of, find_faults, reasons_of
+from include.order_sync.transform.row_hash import item_hashes, row_hashes
 
 _BEFORE_ALL = pd.Timestamp(0, tz="UTC").as_unit("us")  # a row without a time of its own goes before those with one
 
@@ -32,6 +33,7 @@ class Rules:
         codes: status -> the provider's code; a status that is absent or None is not for the provider.
         changes: keep the newest version of an order in the window, or every version.
         item_columns: canonical item column -> key in the items' JSON, where the names differ.
+        send_when: what makes an order changed.
         checks: the provider's, beside those that every order must pass.
         build: the provider's: valid orders and their items -> each order's payload; `code` holds the status code.
     """
@@ -42,6 +44,7 @@ class Rules:
     codes: Mapping[OrderStatus, Code | None]
     changes: Literal["newest", "every"]
     item_columns: Mapping[str, str]
+    send_when: Literal["status", "content"]
     checks: Sequence[Check]
     build: Callable[[pd.DataFrame, pd.DataFrame], pd.Series[str]]
 
@@ -88,6 +91,7 @@ def transform(raw: pd.DataFrame, raw_items: pd.DataFrame | None, rules: Rules) -
             .reindex(orders.index, fill_value=0)
         )
     orders["rank"] = orders["rank"].fillna(rank).astype("int64")
+    orders["row_hash"] = row_hashes(raw, orders, rules.send_when)
     latest = pd.Timestamp(rules.latest)
     orders["in_future"] = (orders["status_changed_at"] > latest) | (orders["updated_at"] > latest)
     unreadable = find_faults(orders, NO_ITEMS, UNREADABLE)
@@ -125,6 +129,8 @@ def transform(raw: pd.DataFrame, raw_items: pd.DataFrame | None, rules: Rules) -
     if len(ready) < len(chosen):
         items = items[items["position"].isin(ready["position"])]
     ready["payload"] = rules.build(ready, items)
+    if rules.send_when == "content" and raw_items is not None:
+        ready["row_hash"] += ready["position"].map(item_hashes(items)).fillna(0).astype("int64")
     rejected = raw.loc[chosen.index[wrong]].assign(rank=chosen.loc[wrong, "rank"])
     return Transformed(
         ready=_by_hash(ready[READY_COLUMNS]),

@@ -16,8 +16,10 @@ from order_sync_airflow.operators.base import DestinationOperator, storage_path
 if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
 
+    from include.order_sync.delivery.decision_table import SendOptions
     from include.order_sync.delivery.planning import Planner
     from include.order_sync.delivery.result import DeliveryResult
+    from include.order_sync.ledger.session import LedgerSession
     from include.order_sync.staging.run_folder import Staging
 
 
@@ -62,14 +64,25 @@ class LoadOrdersOperator(DestinationOperator):
 
         staging = Staging(storage_path(self.staged))
         hook = hook_for(destination.provider, destination.connection)
-        resend = bool(context["params"].get("resend"))
-        options = pipeline.send_options(destination, resend=resend, retry_rejected=self.retry_rejected)
+
+        def options_of(ledger: LedgerSession) -> SendOptions:
+            window = run_context.pull_window(context)
+            is_scheduled = run_context.run_request(context).by == "schedule"
+            return pipeline.send_options(
+                destination,
+                resend=bool(context["params"].get("resend")),
+                retry_rejected=self.retry_rejected,
+                reads_present=is_scheduled and window is not None and not ledger.has_read_later(window.end),
+            )
+
         encryptor = RowEncryptor(staging, source.timezone, deployment_cipher())
         if plan_only:
             with open_ledger(context, destination.name, read_only=True) as ledger:
+                options = options_of(ledger)
                 self._show(context, Planner(destination.service, ledger.look_ahead, options), staging)
             return
         with open_ledger(context, destination.name) as ledger:
+            options = options_of(ledger)
             for rows in staging.rejected_parts():
                 ledger.quarantine(encryptor.encrypt_rejected(rows))
             if before["orders"] == before["rejected"] + before["not_for_provider"]:

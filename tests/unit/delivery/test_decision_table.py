@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 from include.order_sync.delivery.decision_table import TABLE, Action, Relation, SendOptions, decide
 
 TIMES = pd.to_datetime([f"2026-11-21T{hour}:00Z" for hour in (10, 11, 12)], utc=True).as_unit("us")
-LEDGER_TIME = {Relation.UNKNOWN: TIMES[0], Relation.NEWER: TIMES[0], Relation.SAME: TIMES[1], Relation.OLDER: TIMES[2]}
+LEDGER_TIME = {
+    Relation.UNKNOWN: TIMES[0],
+    Relation.NEWER: TIMES[0],
+    Relation.SAME: TIMES[1],
+    Relation.OTHER: TIMES[1],
+    Relation.OLDER: TIMES[2],
+}
 
 
 @dataclass(frozen=True)
@@ -28,11 +34,17 @@ class Order:
     send_when: Literal["status", "content"] = "status"
     resend: bool = False
     retry_rejected: bool = False
+    reads_present: bool = False
 
     @property
     def options(self) -> SendOptions:
         """The options of its run."""
-        return SendOptions(self.send_when, resend=self.resend, retry_rejected=self.retry_rejected)
+        return SendOptions(
+            self.send_when,
+            resend=self.resend,
+            retry_rejected=self.retry_rejected,
+            reads_present=self.reads_present,
+        )
 
 
 def frames(orders: list[Order]) -> tuple[pd.DataFrame, pd.DataFrame, pd.Series]:
@@ -45,6 +57,7 @@ def frames(orders: list[Order]) -> tuple[pd.DataFrame, pd.DataFrame, pd.Series]:
             "status_changed_at": TIMES[1],
             "updated_at": TIMES[0],
             "rank": 0,
+            "row_hash": 1,
             "code": "PAID",
             "payload_hash": pd.array([1] * len(orders), dtype="Int64"),
         }
@@ -54,6 +67,7 @@ def frames(orders: list[Order]) -> tuple[pd.DataFrame, pd.DataFrame, pd.Series]:
             "status_changed_at": [LEDGER_TIME[order.relation] for order in orders],
             "updated_at": TIMES[0],
             "rank": 0,
+            "row_hash": [2 if order.relation is Relation.OTHER else 1 for order in orders],
             "verdict": [None if order.relation is Relation.UNKNOWN else order.verdict for order in orders],
             "code": ["PAID" if order.same_code else "NEW" for order in orders],
             "payload_hash": pd.array([1 if order.same_payload else 2 for order in orders], dtype="Int64"),
@@ -69,7 +83,7 @@ def decided(order: Order) -> Action:
     return Action(action)
 
 
-UNKNOWN, NEWER, SAME, OLDER = (Order(relation=relation) for relation in Relation)
+UNKNOWN, NEWER, SAME, OTHER, OLDER = (Order(relation=relation) for relation in Relation)
 
 # For each row of the table, in sequence: an order that the row decides.
 EXAMPLES = [
@@ -83,7 +97,10 @@ EXAMPLES = [
     (Order(verdict="held", resend=True), "a held order waits for a person, under any options of the run"),
     (replace(NEWER, verdict="held"), "a newer version with the code of a held send waits too"),
     (replace(SAME, own="sent", resend=True), "resend sends nothing that the run sent before it was cleared"),
+    (replace(OTHER, verdict="held"), "another row of the very same times as a held send waits too"),
     (replace(SAME, resend=True), "resend sends an unchanged order"),
+    (replace(OTHER, same_code=False), "another row of the very same times is stale in a run of the past"),
+    (OTHER, "another row of the very same times with the code that the service has is unchanged"),
     (Order(verdict="in_doubt"), "a send in doubt that may be repeated is repeated"),
     (Order(verdict="rejected", same_attempt=False), "a rejected version with another payload is tried again"),
     (Order(verdict="rejected", retry_rejected=True), "a redrive tries a rejected version again"),
@@ -113,6 +130,10 @@ def expected(order: Order) -> Action:
     if order.own == "accepted":
         return Action.ACCEPTED
     is_known = order.relation is not Relation.UNKNOWN
+    if order.relation is Relation.OTHER and order.verdict == "rejected":
+        order = replace(order, relation=Relation.SAME)
+    elif order.relation is Relation.OTHER and order.reads_present:
+        order = replace(order, relation=Relation.NEWER)
     refused_otherwise = order.relation is Relation.SAME and not order.same_attempt
     if order.own == "rejected" and not refused_otherwise:
         return Action.REJECTED
@@ -120,7 +141,8 @@ def expected(order: Order) -> Action:
         return Action.STALE
     has_been_taken = is_known and order.verdict != "in_doubt"
     same_as_taken = has_been_taken and (order.same_code if order.send_when == "status" else order.same_payload)
-    if order.verdict == "held" and (order.relation is Relation.SAME or (is_known and order.same_code)):
+    same_times = order.relation in (Relation.SAME, Relation.OTHER)
+    if order.verdict == "held" and (same_times or (is_known and order.same_code)):
         return Action.HELD
     if order.own == "sent" and order.relation is Relation.SAME and order.verdict == "accepted":
         return Action.UNCHANGED
@@ -131,7 +153,9 @@ def expected(order: Order) -> Action:
             again = order.retry_rejected or not order.same_attempt
             return Action.SEND if again else Action.REJECTED
         return Action.SEND if order.verdict == "in_doubt" else Action.UNCHANGED
-    return Action.UNCHANGED if same_as_taken else Action.SEND
+    if same_as_taken:
+        return Action.UNCHANGED
+    return Action.STALE if order.relation is Relation.OTHER else Action.SEND
 
 
 any_orders = st.builds(
@@ -146,13 +170,28 @@ any_orders = st.builds(
 
 
 @given(
-    st.lists(any_orders, min_size=1, max_size=30), st.sampled_from(["status", "content"]), st.booleans(), st.booleans()
+    st.lists(any_orders, min_size=1, max_size=30),
+    st.builds(
+        SendOptions,
+        st.sampled_from(["status", "content"]),
+        resend=st.booleans(),
+        retry_rejected=st.booleans(),
+        reads_present=st.booleans(),
+    ),
 )
-def test_every_combination_has_one_action(orders, send_when, resend, retry_rejected):
+def test_every_combination_has_one_action(orders, options):
     """An order with any facts has exactly one action, which the rules give."""
-    options = SendOptions(send_when, resend=resend, retry_rejected=retry_rejected)
     actions = decide(*frames(orders), options)
-    asked = [replace(o, send_when=send_when, resend=resend, retry_rejected=retry_rejected) for o in orders]
+    asked = [
+        replace(
+            order,
+            send_when=options.send_when,
+            resend=options.resend,
+            retry_rejected=options.retry_rejected,
+            reads_present=options.reads_present,
+        )
+        for order in orders
+    ]
     assert actions.tolist() == [expected(order) for order in asked]
 
 

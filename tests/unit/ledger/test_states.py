@@ -47,7 +47,7 @@ def write(connection: sa.Connection, destination: str, made: list) -> int:
         connection.execute(
             sa.text(
                 "insert into attempts "
-                "values (:batch, :number, 1, :order_id, :changed, :updated, :rank, :code, :payload, :held)"
+                "values (:batch, :number, 1, :order_id, :changed, :updated, :rank, :code, :payload, :held, 0)"
             ),
             {
                 "batch": batch,
@@ -117,6 +117,7 @@ def test_an_attempt_without_a_code_is_refused():
             "code": pd.Series(["PAID", None], dtype="str"),
             "payload_hash": 1,
             "held_if_in_doubt": False,
+            "row_hash": 1,
         }
     )
     with pytest.raises(ValueError, match="lacks code"):

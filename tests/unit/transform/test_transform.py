@@ -59,6 +59,7 @@ def run(raw_orders: Any, raw_items: Any) -> Run:
             service.statuses,
             "newest",
             {},
+            "status",
             service.checks,
             service.build,
         )
@@ -555,3 +556,49 @@ def test_an_unknown_status_counts_if_it_is_the_newest(
     )
     assert transformed.ready["code"].tolist() == ready
     assert counts.items() <= transformed.counts.items()
+
+
+def test_a_row_hash_is_of_the_sources_words(run: Run) -> None:
+    """Another status map gives the same hash, and another word for the same status another one."""
+    first = run({"status": "paid"}, statuses={"paid": OrderStatus.PAID, "Paid": OrderStatus.PAID}).ready["row_hash"]
+    mapped = run({"status": " paid "}, statuses={"paid": OrderStatus.DELIVERED}).ready["row_hash"]
+    worded = run({"status": "Paid"}, statuses={"paid": OrderStatus.PAID, "Paid": OrderStatus.PAID}).ready["row_hash"]
+    assert (first.tolist() == mapped.tolist(), first.tolist() == worded.tolist()) == (True, False)
+
+
+@pytest.mark.parametrize("changes", ["newest", "every"])
+def test_rows_of_the_very_same_times_share_a_hash(run: Run, changes: str) -> None:
+    """In any sequence, and however often a row comes again; rows of other times and orders do not count."""
+    others = [{"order_id": "9", "status": "new"}, {"status": "new", "status_changed_at": "2020-01-01"}]
+    hashes = [
+        set(ready.loc[(ready["order_id"] == "1") & (ready["status_changed_at"] > "2021"), "row_hash"])
+        for ready in (
+            run(*({"order_id": "1", "status": status} for status in statuses), *others, changes=changes).ready
+            for statuses in (["new", "paid"], ["paid", "new"], ["new", "paid", "new"], ["new", "done"], ["paid"])
+        )
+    ]
+    assert [len(values) for values in hashes] == [1] * 5
+    assert hashes[0] == hashes[1] == hashes[2]
+    assert len({*hashes[2], *hashes[3], *hashes[4]}) == 3
+
+
+@pytest.mark.parametrize("send_when", ["status", "content"])
+@pytest.mark.parametrize("queried", [False, True])
+def test_with_content_the_whole_row_and_its_items_count(run: Run, send_when: str, queried: bool) -> None:
+    """`send_when: content` tells rows apart by each column and by the items; else the status alone counts."""
+    item = ITEM | {"order_id": "1"}
+    dearer = item | {"cost": "6"}
+
+    def hash_of(cost: str, *items: dict[str, str]) -> int:
+        whole = {"order_id": "1", "status": "paid", "total_cost": cost}
+        if queried:
+            (value,) = run(whole, items=items, send_when=send_when, checks=()).ready["row_hash"]
+        else:
+            texts = json.dumps([{k: v for k, v in one.items() if k != "order_id"} for one in items])
+            (value,) = run(whole | {"items": texts}, send_when=send_when, checks=()).ready["row_hash"]
+        return int(value)
+
+    hashes = [hash_of("5", item), hash_of("6", item), hash_of("5", dearer), hash_of("5", item, dearer)]
+    assert len(set(hashes)) == (4 if send_when == "content" else 1)
+    if queried:
+        assert hash_of("5", dearer, item) == hashes[3]
