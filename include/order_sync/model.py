@@ -48,6 +48,7 @@ ORIGIN_COLUMNS = (
     "file_modified_at",  # when its file was last modified
     "problem",  # what made it unreadable as a row
     "rank",  # of a row from the quarantine, where its neighbours are no longer beside it: see VERSION
+    "source_hash",  # of such a row, as text: see transform/source_hash.py
     "partition_hash",  # see staging/partition_hash.py
 )
 
@@ -58,9 +59,9 @@ VERSION = ["status_changed_at", "updated_at", "rank"]
 # Rows that share these are one order at one time, whatever their status: the source alone can tell which is the later.
 TIES = ["order_id", "status_changed_at", "updated_at"]
 
-# A ready order: identity and version, a hash of what the source says at this time (transform/row_hash.py), the
-# service's status code, the payload, and the position of its raw row.
-READY_COLUMNS = ["partition_hash", "order_id", *VERSION, "row_hash", "code", "payload", "position"]
+# A ready order: identity and version, a hash of what the source says at this time (transform/source_hash.py; 0 for
+# all but the last row of one time), the service's status code, the payload, and the position of its raw row.
+READY_COLUMNS = ["partition_hash", "order_id", *VERSION, "source_hash", "code", "payload", "position"]
 
 
 # A status code of a service.

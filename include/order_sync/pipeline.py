@@ -109,7 +109,7 @@ def transform(staging: Staging, source: Source, destination: Destination) -> Tra
         staging.write_ready(name, part.ready)
         if len(part.rejected):
             rejected, _ = staging.raw_rows(part.rejected)  # with all their columns
-            found = {column: part.rejected[column].tolist() for column in ("rank", "reasons")}
+            found = {column: part.rejected[column].tolist() for column in ("rank", "source_hash", "reasons")}
             staging.write_rejected(name, rejected.assign(**found))
         done.counts.update(part.counts)
         done.reasons.update(part.reasons)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from include.order_sync.delivery import http
+from include.order_sync.delivery.decision_table import SendOptions
 from include.order_sync.delivery.loop import Delivery
 from include.order_sync.errors import InDoubtError, StopError, TryAgainError
 from include.order_sync.ledger import quarantine
@@ -159,7 +160,7 @@ class LedgerMachine(RuleBasedStateMachine):
         for requests_allowed in (True, False):
             if not requests_allowed:
                 self.patch.setattr(http, "send", lambda *_: pytest.fail("a delivered order was sent again"))
-            self._begin((0, LAST_HOUR), [])
+            self._begin((0, LAST_HOUR), [], reads_present=True)
         newest = {order: code for (_, order), code in sorted(self.source.items())}
         assert {order: taken[-1][1] for order, taken in self.service.history.items()} == newest
 
@@ -167,13 +168,13 @@ class LedgerMachine(RuleBasedStateMachine):
         """Return the fates of a try's first requests; in every second try all are taken."""
         return self.dice.choices(FATES, k=self.dice.choice([0, 0, 0, 1, 2, 3]))
 
-    def _begin(self, window: tuple[int, int], fates: list[str]) -> None:
+    def _begin(self, window: tuple[int, int], fates: list[str], *, reads_present: bool = False) -> None:
         self.begun += 1
         run = f"run {self.begun}"
         self.unfinished[run] = (self._ready(*window), 0)
-        self._try(run, fates)
+        self._try(run, fates, reads_present=reads_present)
 
-    def _try(self, run: str, fates: list[str]) -> None:
+    def _try(self, run: str, fates: list[str], *, reads_present: bool = False) -> None:
         ready, tries = self.unfinished[run]
         self.unfinished[run] = (ready, tries + 1)
         self.service.fates = fates
@@ -181,7 +182,8 @@ class LedgerMachine(RuleBasedStateMachine):
             with open_session(
                 self.engine, "ledger", destination=self.destination, run=run, try_number=tries + 1
             ) as ledger:
-                delivery = Delivery(self.provider, Credentials("", "", ""), None, ledger, _encrypt_nothing)
+                options = SendOptions(reads_present=reads_present)
+                delivery = Delivery(self.provider, Credentials("", "", ""), None, ledger, _encrypt_nothing, options)
                 stopped = False
                 try:
                     delivery.run([ready])
@@ -204,8 +206,10 @@ class LedgerMachine(RuleBasedStateMachine):
         ready["status_changed_at"] = (
             pd.Timestamp("2026-11-21", tz="UTC") + pd.to_timedelta(time, unit="h")
         ).dt.as_unit("us")
-        ready["row_hash"] = ready["code"].astype("int64")
         ready["updated_at"], ready["position"] = ready["status_changed_at"], range(len(ready))
+        is_last = ~ready.duplicated(["order_id", "status_changed_at"], keep="last")
+        said = ready["code"].astype("int64").add(1).mul(10 ** ready["rank"])
+        ready["source_hash"] = said.groupby([ready["order_id"], time]).transform("sum").where(is_last, 0)
         ready["partition_hash"] = [partition_hash(order) for order in ready["order_id"]]
         ready["payload"] = [json.dumps({"id": order, "status": int(code), "hour": hour}) for order, hour, code in rows]
         return ready if self.provider.changes == "every" else ready.drop_duplicates("order_id", keep="last")

@@ -49,7 +49,7 @@ def ready(*rows: tuple[str, int, str]) -> pd.DataFrame:
     made = pd.DataFrame(rows, columns=["order_id", "hour", "code"]).astype({"order_id": "str", "code": "str"})
     hours = pd.to_timedelta(made["hour"], unit="h")
     made["status_changed_at"] = (pd.Timestamp("2026-11-21", tz="UTC") + hours).dt.as_unit("us")
-    made["row_hash"] = made["code"].astype("int64")
+    made["source_hash"] = made["code"].astype("int64")
     made["updated_at"], made["rank"], made["position"] = made["status_changed_at"], 0, range(len(made))
     made["payload"] = pd.Series([json.dumps(row) for row in rows], dtype="str")
     made["partition_hash"] = [partition_hash(order) for order in made["order_id"]]
@@ -257,9 +257,9 @@ def test_a_refused_batch_whose_rows_cannot_be_kept_is_not_in_doubt(service, deli
     assert deliver(ready(("a", 1, FIRST)), run="next").orders == {"accepted": 1}
 
 
-def tie(order: str, code: str, row_hash: int, rank: int = 0) -> pd.DataFrame:
+def tie(order: str, code: str, source_hash: int, rank: int = 0) -> pd.DataFrame:
     """Return an order of hour 1, with the hash of what its source says."""
-    return ready((order, 1, code)).assign(row_hash=row_hash, rank=rank)
+    return ready((order, 1, code)).assign(source_hash=source_hash, rank=rank)
 
 
 def test_a_row_of_the_very_same_times_overrules_once(service, deliver):
@@ -290,7 +290,7 @@ def test_a_window_with_fewer_rows_of_the_same_times_is_no_older_one(service, del
     deliver(tie("a", FIRST, 1, rank=1))
     for run, outcome in (("2", "accepted"), ("2", "accepted"), ("3", "unchanged")):
         assert deliver(tie("a", SECOND, 2), run=run, reads_present=True).orders == {outcome: 1}
-    two = pd.concat([tie("a", FIRST, 2), tie("a", SECOND, 2, rank=1)], ignore_index=True)
+    two = pd.concat([tie("a", FIRST, 0), tie("a", SECOND, 2, rank=1)], ignore_index=True)
     assert deliver(two, run="4", reads_present=True).orders == {"stale": 1, "unchanged": 1}
 
 

@@ -94,8 +94,10 @@ def test_a_changed_map_resends_nothing_by_itself(provider, deliver, sandbox):
     """The same version with another code, as after a changed map, is not sent without `resend`."""
     first, second = two_codes(provider)
     deliver(ready(provider, orders(["1"], first, TEN)))
-    mapped = ready(provider, orders(["1"], second, TEN))
-    assert deliver(mapped, run="2").orders == {"unchanged": 1}
+    same_row = ready(provider, orders(["1"], first, TEN))["source_hash"]
+    mapped = ready(provider, orders(["1"], second, TEN)).assign(source_hash=same_row)
+    for run, reads_present in (("2", False), ("2b", True)):
+        assert deliver(mapped, run=run, reads_present=reads_present).orders == {"unchanged": 1}
     assert deliver(mapped, run="3", resend=True).orders == {"accepted": 1}
 
 

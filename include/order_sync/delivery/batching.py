@@ -10,7 +10,16 @@ import pandas as pd
 from include.order_sync import tuning
 
 # The columns that a batch needs: to be recorded, to be sent, and to find its rows for the quarantine.
-BATCH_COLUMNS = ["order_id", "attempt", "payload", "held_if_in_doubt", "partition_hash", "position", "rank"]
+BATCH_COLUMNS = [
+    "order_id",
+    "attempt",
+    "payload",
+    "held_if_in_doubt",
+    "partition_hash",
+    "position",
+    "rank",
+    "source_hash",
+]
 
 
 @dataclass(frozen=True)

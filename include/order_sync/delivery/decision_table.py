@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from include.order_sync.model import TIES, VERSION
+from include.order_sync.model import VERSION
 
 
 class Action(StrEnum):
@@ -169,7 +169,7 @@ def decide(ready: pd.DataFrame, known: pd.DataFrame, own: pd.Series, options: Se
     """Return the Action for each ready order, by TABLE.
 
     Args:
-        ready: partition_hash, order_id, VERSION, row_hash, code, payload_hash; an order's changes in order, with the
+        ready: partition_hash, order_id, VERSION, source_hash, code, payload_hash; an order's changes in order, with the
             ranks of `ranked`.
         known: STATE_COLUMNS of the ledger, row by row; where the ledger does not know an order, `verdict` is missing.
         own: the verdict that an earlier try of this run got for each version, as Rule.own; missing without one.
@@ -195,12 +195,10 @@ def ranked(ready: pd.DataFrame, known: pd.DataFrame) -> pd.Series:
     lower rank, though it may well be the latest.
 
     Args:
-        ready: order_id, partition_hash, VERSION, row_hash; an order's changes in order.
-        known: VERSION, row_hash and `verdict` of the ledger, row by row.
+        ready: VERSION, source_hash.
+        known: VERSION, source_hash and `verdict` of the ledger, row by row.
     """
-    several = ready["partition_hash"].duplicated(keep=False)  # usually there are none
-    earlier = several if not several.any() else several & ready.duplicated(TIES, keep="last")
-    comparable = ~earlier & known["verdict"].notna() & known["row_hash"].ne(0).fillna(False).astype("bool")
+    comparable = pd.Series(_have_hashes(ready, known), index=ready.index)
     for column in VERSION[:2]:
         comparable &= ready[column] == known[column]
     behind = comparable & (ready["rank"] < known["rank"]).fillna(False).astype("bool")
@@ -211,8 +209,8 @@ def relations(ready: pd.DataFrame, known: pd.DataFrame, *, reads_present: bool) 
     """Return, for each Relation, a mask of the orders that stand in it. Each order stands in exactly one.
 
     Args:
-        ready: VERSION, row_hash.
-        known: VERSION, row_hash and `verdict` of the ledger, row by row; `verdict` is missing where an order is
+        ready: VERSION, source_hash.
+        known: VERSION, source_hash and `verdict` of the ledger, row by row; `verdict` is missing where an order is
             unknown.
         reads_present: see SendOptions.
     """
@@ -222,8 +220,8 @@ def relations(ready: pd.DataFrame, known: pd.DataFrame, *, reads_present: bool) 
         newer = newer | (same & (ready[column] > known[column]).to_numpy(dtype="bool"))
         same = same & (ready[column] == known[column]).to_numpy(dtype="bool")
     # A rejected row has no state at the service that another row could undo.
-    other = same & _differ(ready["row_hash"], known["row_hash"]) & ~_is(known["verdict"], "rejected")
-    other &= known["row_hash"].ne(0).to_numpy(dtype="bool")  # 0: an earlier release attempted it
+    other = same & _differ(ready["source_hash"], known["source_hash"]) & ~_is(known["verdict"], "rejected")
+    other &= _have_hashes(ready, known)
     none = np.zeros(len(ready), dtype="bool")
     return {
         Relation.UNKNOWN: ~is_known,
@@ -289,6 +287,12 @@ def _or_change_before(known: pd.Series, ready: pd.DataFrame, column: str, is_sen
     replaced = known.copy()
     replaced[before.index] = before
     return replaced
+
+
+def _have_hashes(ready: pd.DataFrame, known: pd.DataFrame) -> np.ndarray:
+    """Return a mask of the orders whose hashes say something: 0 is one of several rows, or of an earlier release."""
+    mask: np.ndarray = (ready["source_hash"].ne(0) & known["source_hash"].ne(0) & known["verdict"].notna()).to_numpy()
+    return mask
 
 
 def _is(column: pd.Series, value: str | pd.Series) -> np.ndarray:

@@ -100,8 +100,8 @@ class Planner:
         for column in VERSION:
             ours, theirs = (pa.array(frame[column]).cast(pa.int64()).to_numpy() for frame in (part, states))
             accepted &= ours == theirs[rows]
-        attempted = states["row_hash"].to_numpy()[rows]
-        accepted &= (attempted == part["row_hash"].to_numpy()) | (attempted == 0)
+        attempted = states["source_hash"].to_numpy()[rows]
+        accepted &= (attempted == part["source_hash"].to_numpy()) | (attempted == 0)
         return accepted
 
     def _decide(self, part: pd.DataFrame, states: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:

@@ -77,7 +77,7 @@ class Settlement:
         """Keep the rows of held orders, so that a person's decision can send them again.
 
         Args:
-            orders: order_id, partition_hash, position, rank.
+            orders: order_id, partition_hash, position, rank, source_hash.
         """
         if orders.empty:
             return

@@ -24,13 +24,13 @@ COLUMNS = (
     "code",
     "payload_hash",
     "held_if_in_doubt",
-    "row_hash",
+    "source_hash",
 )
 COPY_IN = f"copy attempts (batch_id, destination_id, {', '.join(COLUMNS)}) from stdin"
 
 # The state of an order: its highest version and that version's verdict; code and payload_hash that the service has or
-# may have; the payload and the row of the newest attempt, which may have been rejected. `row_hash` is 0 of an attempt
-# of an earlier release, which did not keep it.
+# may have; the payload and the row of the newest attempt, which may have been rejected. `source_hash` is 0 of an
+# attempt of an earlier release, which did not keep it.
 STATE_COLUMNS = [
     "order_id",
     "status_changed_at",
@@ -40,18 +40,18 @@ STATE_COLUMNS = [
     "code",
     "payload_hash",
     "attempted_hash",
-    "row_hash",
+    "source_hash",
 ]
 # All rows come as a few large values in PostgreSQL's binary formats: one message for each row, or numbers as text,
 # would take longer than the query itself. https://www.postgresql.org/docs/current/protocol-overview.html
 _NUMBERS = np.dtype(
-    [(name, ">i8") for name in ("status_changed_at", "updated_at", "rank", "batch_id", "payload_hash", "row_hash")]
+    [(name, ">i8") for name in ("status_changed_at", "updated_at", "rank", "batch_id", "payload_hash", "source_hash")]
 )
 _TEXTS = ("order_id", "verdict", "code")
 _SELECT = f"""
     select string_agg(
             timestamptz_send(status_changed_at) || timestamptz_send(updated_at) || int8send(rank) || int8send(batch_id)
-            || int8send(payload_hash) || int8send(row_hash), ''
+            || int8send(payload_hash) || int8send(source_hash), ''
         ), {", ".join(f"string_agg({name}, chr(10))" for name in _TEXTS)}
     from settled_attempts where destination_id = %(destination)s and {{which}}
 """  # noqa: S608

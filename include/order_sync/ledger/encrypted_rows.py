@@ -19,7 +19,7 @@ from include.order_sync.transform.canonical import canonical_orders
 from include.order_sync.transform.reasons import readable_ids
 
 # Columns that are kept beside the order columns, so that a redrive reads the row as it was.
-_CONTEXT = ("origin", "line", "file_modified_at", "problem", "rank")
+_CONTEXT = ("origin", "line", "file_modified_at", "problem", "rank", "source_hash")
 
 
 class Cipher(Protocol):
@@ -68,6 +68,7 @@ class RowEncryptor:
         rows, items = self.staging.raw_rows(orders)
         said = rows.assign(
             rank=orders["rank"].tolist(),
+            source_hash=orders["source_hash"].astype("str").tolist(),
             reasons=pd.Series([[reason] for reason in reasons], index=rows.index),
             # A service's JSON may hold half a surrogate pair, which has no UTF-8.
             service_message=[text.encode("utf-8", "replace").decode() for text in service_messages],
@@ -75,7 +76,7 @@ class RowEncryptor:
         return encrypt_rows(said, items, self.timezone, self.cipher)
 
     def encrypt_rejected(self, rejected: pd.DataFrame) -> list[QuarantineEntry]:
-        """Return an entry for each of these raw rows, which carry their rank and reasons."""
+        """Return an entry for each of these raw rows, which carry their rank, source_hash and reasons."""
         _, items = self.staging.raw_rows(rejected)
         return encrypt_rows(rejected, items, self.timezone, self.cipher)
 
@@ -86,8 +87,8 @@ def encrypt_rows(
     """Return an entry for each raw row.
 
     Args:
-        rows: raw rows (RAW_SCHEMA) with their `rank` and the list of their `reasons`, and the `service_message`, if
-            there is one.
+        rows: raw rows (RAW_SCHEMA) with their `rank`, `source_hash` and the list of their `reasons`, and the
+            `service_message`, if there is one.
         items: raw items of these orders, where a second query gives them.
         timezone: of the source's times without an offset.
         cipher: of the deployment.

@@ -21,6 +21,7 @@ RAW_SCHEMA = pa.schema(
         pa.field("file_modified_at", pa.timestamp("us", "UTC")),
         pa.field("problem", pa.string()),
         pa.field("rank", pa.int64()),
+        pa.field("source_hash", pa.string()),
     ]
 )
 RAW_ITEMS_SCHEMA = pa.schema([pa.field(column, pa.string()) for column in ("order_id", *ITEM_COLUMNS)])

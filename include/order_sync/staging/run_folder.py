@@ -1,7 +1,7 @@
 """A run's staged files, in one folder. Tasks hand on the folder's path, never rows.
 
-    raw-2/rows-00000.arrow       rows as the source gave them, as text; more files as more rows come
-    raw-items-2/rows-00000.arrow their items, where a second query gives them
+    raw-3/rows-00000.arrow       rows as the source gave them, as text; more files as more rows come
+    raw-items-3/rows-00000.arrow their items, where a second query gives them
     ready-3/part-00000.arrow     orders with their payloads (READY_COLUMNS)
     rejected/part-00000.parquet  rows that can't be sent, with their reasons
     files.parquet                versions of the drop's files that were read
@@ -39,7 +39,7 @@ if TYPE_CHECKING:  # extract needs no pandas, and it is slow to import
 
 # The number goes up with each change of the files' content or of the partition hash: a release never reads the files of
 # another one, but asks for a clear.
-RAW, RAW_ITEMS, READY = "raw-2", "raw-items-2", "ready-3"
+RAW, RAW_ITEMS, READY = "raw-3", "raw-items-3", "ready-3"
 
 
 _FILES_SCHEMA = pa.schema(

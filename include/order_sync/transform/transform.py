@@ -13,11 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from include.order_sync.columns.text import array_of, series_of
-from include.order_sync.model import READY_COLUMNS, VERSION, Code, OrderStatus
+from include.order_sync.model import READY_COLUMNS, TIES, VERSION, Code, OrderStatus
 from include.order_sync.transform.canonical import NO_ITEMS, canonical_orders, json_items, query_items
 from include.order_sync.transform.checks import Check
 from include.order_sync.transform.reasons import STATUS, UNREADABLE, any_of, find_faults, reasons_of
-from include.order_sync.transform.row_hash import item_hashes, row_hashes
+from include.order_sync.transform.source_hash import item_hashes, source_hashes
 
 _BEFORE_ALL = pd.Timestamp(0, tz="UTC").as_unit("us")  # a row without a time of its own goes before those with one
 
@@ -55,7 +55,7 @@ class Transformed:
 
     Args:
         ready: READY_COLUMNS, sorted by `partition_hash`; an order's changes in order.
-        rejected: the raw rows that can't be sent, with their `rank` and the list of all their `reasons`.
+        rejected: the raw rows that can't be sent, with `rank`, `source_hash` and the list of all their `reasons`.
         counts: superseded, orders, rejected, not_for_provider.
         reasons: how many orders each reason rejected.
         first_rows: reason -> the first row with it, as `orders.csv:7`.
@@ -91,7 +91,8 @@ def transform(raw: pd.DataFrame, raw_items: pd.DataFrame | None, rules: Rules) -
             .reindex(orders.index, fill_value=0)
         )
     orders["rank"] = orders["rank"].fillna(rank).astype("int64")
-    orders["row_hash"] = row_hashes(raw, orders, rules.send_when)
+    given, said = orders["source_hash"], source_hashes(raw, orders, rules.send_when)
+    orders["source_hash"] = said.where(given.isna(), given.fillna("0").astype("int64"))
     latest = pd.Timestamp(rules.latest)
     orders["in_future"] = (orders["status_changed_at"] > latest) | (orders["updated_at"] > latest)
     unreadable = find_faults(orders, NO_ITEMS, UNREADABLE)
@@ -130,8 +131,13 @@ def transform(raw: pd.DataFrame, raw_items: pd.DataFrame | None, rules: Rules) -
         items = items[items["position"].isin(ready["position"])]
     ready["payload"] = rules.build(ready, items)
     if rules.send_when == "content" and raw_items is not None:
-        ready["row_hash"] += ready["position"].map(item_hashes(items)).fillna(0).astype("int64")
-    rejected = raw.loc[chosen.index[wrong]].assign(rank=chosen.loc[wrong, "rank"])
+        queried = ready["position"].map(item_hashes(items)).fillna(0).astype("int64")
+        ready["source_hash"] += queried.where(given[ready.index].isna(), 0)
+    is_last = ~orders.duplicated(TIES, keep="last") if alike.any() else ~nowhere
+    rejected = raw.loc[chosen.index[wrong]].assign(
+        rank=chosen.loc[wrong, "rank"],
+        source_hash=chosen["source_hash"].where(is_last[chosen.index], 0)[wrong].astype("str"),
+    )
     return Transformed(
         ready=_by_hash(ready[READY_COLUMNS]),
         rejected=rejected.assign(reasons=reasons_of(faults, rejected.index)),
@@ -173,7 +179,10 @@ def _by_hash(ready: pd.DataFrame) -> pd.DataFrame:
     """Return the orders sorted by their hash, and the changes of each in order."""
     if ready["partition_hash"].is_unique:
         return ready.sort_values("partition_hash")
-    return ready.sort_values(["partition_hash", "order_id", *VERSION], kind="stable")
+    in_order = ready.sort_values(["partition_hash", "order_id", *VERSION], kind="stable")
+    # Only the last row of one time says what the order is now.
+    is_last = ~in_order.duplicated(TIES, keep="last")
+    return in_order.assign(source_hash=in_order["source_hash"].where(is_last, 0))
 
 
 def _origin(order: pd.Series) -> str:

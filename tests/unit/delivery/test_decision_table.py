@@ -57,7 +57,7 @@ def frames(orders: list[Order]) -> tuple[pd.DataFrame, pd.DataFrame, pd.Series]:
             "status_changed_at": TIMES[1],
             "updated_at": TIMES[0],
             "rank": 0,
-            "row_hash": 1,
+            "source_hash": 1,
             "code": "PAID",
             "payload_hash": pd.array([1] * len(orders), dtype="Int64"),
         }
@@ -67,7 +67,7 @@ def frames(orders: list[Order]) -> tuple[pd.DataFrame, pd.DataFrame, pd.Series]:
             "status_changed_at": [LEDGER_TIME[order.relation] for order in orders],
             "updated_at": TIMES[0],
             "rank": 0,
-            "row_hash": [2 if order.relation is Relation.OTHER else 1 for order in orders],
+            "source_hash": [2 if order.relation is Relation.OTHER else 1 for order in orders],
             "verdict": [None if order.relation is Relation.UNKNOWN else order.verdict for order in orders],
             "code": ["PAID" if order.same_code else "NEW" for order in orders],
             "payload_hash": pd.array([1 if order.same_payload else 2 for order in orders], dtype="Int64"),

@@ -38,7 +38,7 @@ def test_half_a_surrogate_pair_does_not_lose_the_row(raw_orders: Callable[..., p
     rows = raw_orders({"order_id": "7", "first_name": "Ёлка"})
     staging = SimpleNamespace(raw_rows=lambda _orders: (rows, None))
     encryptor = RowEncryptor(staging, "UTC", Plain())  # type: ignore[arg-type]
-    orders = pd.DataFrame({"order_id": ["7"], "partition_hash": [1], "position": [0], "rank": [0]})
+    orders = pd.DataFrame({"order_id": ["7"], "partition_hash": [1], "position": [0], "rank": [0], "source_hash": [0]})
     (entry,) = encryptor.encrypt_ready(orders, ["a reason"], ['{"name": "\ud83d"}'])
     opened, _, closed = decrypt_rows([entry.encrypted_row], Plain())
     assert (opened["first_name"].to_pylist(), closed) == (["Ёлка"], [])

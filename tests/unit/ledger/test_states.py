@@ -117,7 +117,7 @@ def test_an_attempt_without_a_code_is_refused():
             "code": pd.Series(["PAID", None], dtype="str"),
             "payload_hash": 1,
             "held_if_in_doubt": False,
-            "row_hash": 1,
+            "source_hash": 1,
         }
     )
     with pytest.raises(ValueError, match="lacks code"):

@@ -7,7 +7,7 @@ down_revision = "0007"
 
 
 def upgrade() -> None:
-    """Add `row_hash` to attempts, without writing the table anew; 0 of the attempts that are there says nothing.
+    """Add `source_hash` to attempts, without writing the table anew; 0 of the attempts that are there says nothing.
 
     A view keeps the columns that its table had when it was made, so all three are made anew.
     """
@@ -16,7 +16,7 @@ def upgrade() -> None:
         select pg_advisory_xact_lock(hashtextextended('order_sync ' || name, 0)) from destinations order by name;
         drop view orders_in_doubt, order_states, settled_attempts;
 
-        alter table attempts add row_hash bigint not null default 0;
+        alter table attempts add source_hash bigint not null default 0;
 
         create view settled_attempts as
         select a.*, b.concluded_at,

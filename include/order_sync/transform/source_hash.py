@@ -14,7 +14,7 @@ from include.order_sync.model import ITEM_COLUMNS, ORDER_COLUMNS, TIES
 _KEYS = ("order_id", "status_changed_at", "updated_at")
 
 
-def row_hashes(raw: pd.DataFrame, orders: pd.DataFrame, send_when: Literal["status", "content"]) -> pd.Series[int]:
+def source_hashes(raw: pd.DataFrame, orders: pd.DataFrame, send_when: Literal["status", "content"]) -> pd.Series[int]:
     """Return a 64-bit hash for each row, of all rows of the order that have its very same times.
 
     It is of the source's words, so a new status map or release changes none. Rows of the very same times share it, in
@@ -31,9 +31,9 @@ def row_hashes(raw: pd.DataFrame, orders: pd.DataFrame, send_when: Literal["stat
     hashes = pd.Series(_combined(texts), index=orders.index)
     alike = orders["partition_hash"].duplicated(keep=False)  # usually there are none
     if alike.any():
-        said = orders.loc[alike, TIES].assign(row_hash=hashes[alike])
-        once = said.drop_duplicates().groupby(TIES, dropna=False)["row_hash"].sum()  # it may overflow
-        hashes[alike] = said[TIES].merge(once.reset_index(), on=TIES, how="left")["row_hash"].to_numpy()
+        said = orders.loc[alike, TIES].assign(source_hash=hashes[alike])
+        once = said.drop_duplicates().groupby(TIES, dropna=False)["source_hash"].sum()  # it may overflow
+        hashes[alike] = said[TIES].merge(once.reset_index(), on=TIES, how="left")["source_hash"].to_numpy()
     return hashes
 
 
