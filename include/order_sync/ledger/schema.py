@@ -10,6 +10,7 @@ import psycopg
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
+from include.order_sync import tuning
 from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.redact import redact
 
@@ -29,6 +30,12 @@ CURES = {
     "40P01": "Two sessions waited for each other (a deadlock); the next try may succeed.",
     "25006": "Its PostgreSQL server is read-only: is the connection's host a standby?",
 }
+
+# Gives the statements of a database session a time limit, unless its user or server has one already.
+LIMIT_STATEMENTS = (
+    f"select set_config('statement_timeout', '{tuning.LEDGER_STATEMENT_S}s', false) "  # noqa: S608  (our own number)
+    "from pg_settings where name = 'statement_timeout' and setting = '0'"
+)
 
 # What the task's message tells people to run.
 UPGRADE_COMMAND = "python -m order_sync_airflow.ledger upgrade"
@@ -143,4 +150,5 @@ def transaction(engine: sa.Engine, name: str) -> Iterator[sa.Connection]:
         with connection.begin():
             # psycopg reads times in this form only.
             connection.exec_driver_sql("set local datestyle = 'ISO'")
+            connection.exec_driver_sql(LIMIT_STATEMENTS)
             yield connection

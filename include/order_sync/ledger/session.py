@@ -274,6 +274,7 @@ def _database_session(engine: sa.Engine, name: str) -> Iterator[psycopg.Connecti
             raw.execute("set timezone = 'UTC'")
             raw.execute("set client_encoding = 'UTF8'")
             raw.execute("set datestyle = 'ISO'")
+            raw.execute(schema.LIMIT_STATEMENTS.encode())
             # During slow requests the look-ahead session is idle for long. PostgreSQL 13 has no such limit.
             raw.execute("select set_config(name, '0', false) from pg_settings where name = 'idle_session_timeout'")
             # Starting parallel workers takes longer than these queries, and the cores are busy anyway.

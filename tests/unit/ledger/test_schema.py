@@ -10,6 +10,7 @@ from alembic.script import ScriptDirectory
 
 from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.ledger import schema
+from include.order_sync.ledger.session import open_session
 
 
 def test_the_needed_version_is_the_last_migrations() -> None:
@@ -99,3 +100,15 @@ def test_missing_rights_need_a_person() -> None:
     """A user without the rights is no reason to try again."""
     with pytest.raises(StopError, match="rights"), schema.guarded("The session is lost", "x"):
         raise psycopg.errors.InsufficientPrivilege("permission denied for table batches")
+
+
+@pytest.mark.parametrize(("given", "limit"), [("0", "15min"), ("7s", "7s")])
+def test_statements_have_a_time_limit(ledger: sa.Engine, given: str, limit: str) -> None:
+    """A hung statement ends, in a load and in a transaction beside it; a limit of the user's own stays."""
+    engine = sa.create_engine(ledger.url, connect_args={"options": f"-c statement_timeout={given}"})
+    with open_session(engine, "order_sync_ledger", destination="limits", run="run", try_number=1) as session:
+        for connection in (session.connection, session.look_ahead.connection):
+            assert connection.execute("show statement_timeout").fetchone() == (limit,)
+    with schema.transaction(engine, "order_sync_ledger") as connection:
+        assert connection.exec_driver_sql("show statement_timeout").scalar() == limit
+    engine.dispose()
