@@ -122,10 +122,13 @@ def guarded(lost: str, then: str) -> Iterator[None]:
     """
     try:
         yield
-    except psycopg.errors.InsufficientPrivilege as error:
-        raise StopError(f"The ledger's user lacks rights: {redact(str(error))}. Grant them. {then}") from None
-    except (psycopg.OperationalError, psycopg.errors.ReadOnlySqlTransaction) as error:
+    except (psycopg.Error, DBAPIError) as raised:
+        error = raised.orig if isinstance(raised, DBAPIError) else raised
         said = redact(str(error))
+        if isinstance(error, psycopg.errors.InsufficientPrivilege):
+            raise StopError(f"The ledger's user lacks rights: {said}. Grant them. {then}") from None
+        if not isinstance(error, (psycopg.OperationalError, psycopg.errors.ReadOnlySqlTransaction)):
+            raise
         if _is_lost(error):
             raise TryAgainError(f"{lost}: {said}. {then}") from None
         cure = CURES.get(error.sqlstate or "", "Look at the PostgreSQL server of the ledger.")
@@ -145,7 +148,7 @@ def transaction(engine: sa.Engine, name: str) -> Iterator[sa.Connection]:
     Raises:
         TryAgainError: the ledger can't be reached, or has another schema.
     """
-    with connect(engine, name) as connection:
+    with connect(engine, name) as connection, guarded("The ledger's session is lost", "Nothing more was sent."):
         check(connection, name)
         with connection.begin():
             # psycopg reads times in this form only.
