@@ -7,6 +7,7 @@ from airflow.sdk.definitions.param import ParamsDict
 from order_sync_airflow.operators import ExtractOrdersOperator, LoadOrdersOperator, TransformOrdersOperator
 from order_sync_airflow.run_figures import TAG
 
+from include.order_sync import tuning
 from include.order_sync.configuration.loading import load
 from include.order_sync.configuration.models import Destination
 
@@ -80,6 +81,7 @@ def build_dag(destination: Destination) -> DAG:
         start_date=destination.start_date,
         catchup=False,
         max_active_runs=1,
+        dagrun_timeout=timedelta(seconds=tuning.RUN_S),
         doc_md=doc(destination),
         tags=[TAG, destination.provider],
         default_args={

@@ -6,6 +6,7 @@ from airflow.sdk import DAG, Param
 from order_sync_airflow.operators import LoadOrdersOperator, StageQuarantineOperator, TransformOrdersOperator
 from order_sync_airflow.run_figures import TAG
 
+from include.order_sync import tuning
 from include.order_sync.configuration.loading import load
 
 DESTINATIONS = list(load().destinations)
@@ -40,6 +41,7 @@ if DESTINATIONS:
         description="Sends quarantined or held orders again",
         schedule=None,
         max_active_runs=1,
+        dagrun_timeout=timedelta(seconds=tuning.RUN_S),
         is_paused_upon_creation=False,
         tags=[TAG],
         params=PARAMS,

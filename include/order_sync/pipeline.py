@@ -70,10 +70,11 @@ def extract(
         staging: of the run.
         only: ids of the orders to stage; none for all.
     """
-    staging.clear()
-    with reader.open() as (orders, items):
-        rows, parts = staging.stage_raw(_narrowed(orders, only), items)
-    staging.write_files(reader.taken)
+    with staging.named():
+        staging.clear()
+        with reader.open() as (orders, items):
+            rows, parts = staging.stage_raw(_narrowed(orders, only), items)
+        staging.write_files(reader.taken)
     return ExtractResult(rows + reader.skipped, reader.skipped, parts)
 
 

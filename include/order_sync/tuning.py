@@ -1,4 +1,8 @@
-"""Sizes that trade memory for time, each with its unit in its name. `docs/performance.md` has the figures."""
+"""Sizes that trade memory for time, and time limits, each with its unit in its name.
+
+`docs/performance.md` has the figures of the sizes. Each time limit is far above what a healthy run takes: it ends what
+would hang for ever, and slows nothing down.
+"""
 
 MIB = 1024 * 1024
 
@@ -31,3 +35,33 @@ RANGE_SCAN_ROWS_PER_ORDER = 4
 
 # HTTP.
 ANSWER_MAX_BYTES = 4 * MIB
+
+
+# Time limits of tasks and runs. Three million orders are extracted or transformed in minutes; hours mean that a
+# database, a disk or an object storage hangs.
+EXTRACT_TASK_S = TRANSFORM_TASK_S = MAINTENANCE_TASK_S = 4 * 3600
+# An account that takes 100 orders a minute takes 144,000 in this time. A load ends well at its limit, and its next try
+# goes on: so the limit costs a healthy load nothing.
+LOAD_S = 24 * 3600
+# Airflow ends a load by force only if it could not end well within this time: one request, statement and wait for the
+# lock take far less.
+LOAD_TASK_S = LOAD_S + 3600
+# A run outlives an outage of a day and a week of sending at 100 orders a minute: a million orders.
+RUN_S = 8 * 24 * 3600
+
+# Time limits of PostgreSQL. The longest statement of the ledger takes some seconds, but for a load's wait for the lock,
+# which has a limit of its own, of ten minutes.
+LEDGER_STATEMENT_S = 15 * 60
+# One COPY of a window: also of a first load of years, over a slow line.
+WAREHOUSE_STATEMENT_S = 2 * 3600
+# libpq's own names and units. https://www.postgresql.org/docs/current/libpq-connect.html
+# A router that forgets a connection says nothing. The probes also keep it from forgetting one that is idle: the usual
+# limit is some minutes.
+POSTGRES_CONNECTION = {
+    "connect_timeout": 10,  # s, for each address of the host
+    "keepalives": 1,
+    "keepalives_idle": 60,  # s
+    "keepalives_interval": 10,  # s
+    "keepalives_count": 6,
+    "tcp_user_timeout": 120_000,  # ms
+}

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import RetryDecision, RetryPolicy
+from airflow.sdk.exceptions import AirflowTaskTimeout
 
 from include.order_sync.errors import StopError, TryAgainError
 
@@ -44,6 +45,8 @@ class OrderSyncRetryPolicy(RetryPolicy):
                 delay_s = max(exception.after_s, _doubled(FIRST_FLOOR_S, doublings))
             return RetryDecision.retry(delay=timedelta(seconds=delay_s), reason=str(exception))
         if try_number >= TRIES_OF_UNKNOWN_ERRORS:
+            if isinstance(exception, AirflowTaskTimeout):
+                return RetryDecision.fail(reason=f"The task reached its time limit, at try {try_number}.")
             # Its text may quote a row.
             name = type(exception).__name__
             return RetryDecision.fail(reason=f"An unknown error ({name}) at try {try_number}: see the traceback above.")

@@ -59,6 +59,14 @@ def test_a_destinations_dag_is_as_designed(bag):
             assert task.retry_exponential_backoff
 
 
+def test_every_task_and_run_has_a_time_limit(bag):
+    """Nothing can hang for ever; a load may outlast a day, and a run its load's tries through an outage of a day."""
+    for dag in bag.dags.values():
+        assert dag.dagrun_timeout == timedelta(days=8)
+        for task in dag.tasks:
+            assert task.execution_timeout == timedelta(hours=25 if task.task_id == "load" else 4)
+
+
 def test_good_destinations_keep_their_dags_and_mistakes_are_listed(configuration):
     """A mistake costs only its destination's DAG, and Airflow's import errors show all mistakes with their cures."""
     sample = (ROOT / "include/config/order_sync.yaml").read_text("utf-8")

@@ -4,6 +4,7 @@ import json
 
 import pytest
 from order_sync_airflow.hooks import hook_for
+from order_sync_airflow.hooks.base import sql_engine
 
 from include.order_sync.errors import StopError
 from include.order_sync.providers import PROVIDERS
@@ -73,3 +74,16 @@ def test_constructing_a_hook_connects_to_nothing(provider):
     hook = hook_for(provider, "nobody")
     assert hook.conn_type == provider
     assert hook.hook_name == PROVIDERS[provider].title
+
+
+@pytest.mark.parametrize(("extra", "idle"), [({}, "60"), ({"keepalives_idle": 7}, "7")])
+def test_a_dead_line_to_postgresql_is_noticed(connect, postgres_server, extra, idle):
+    """Each connection to PostgreSQL has time limits and probes; those in the Airflow connection win."""
+    url = postgres_server
+    fields = {"host": url.host, "port": url.port, "login": url.username, "password": url.password}
+    engine = sql_engine(connect(**fields, conn_type="postgres", schema=url.database, extra=json.dumps(extra)))
+    with engine.connect() as connection:
+        options = connection.connection.driver_connection.info.get_parameters()
+    engine.dispose()
+    named = ("connect_timeout", "keepalives_idle", "tcp_user_timeout")
+    assert [options[name] for name in named] == ["10", idle, "120000"]

@@ -17,10 +17,11 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from airflow.sdk import crypto
-from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
+from airflow.sdk.exceptions import AirflowSkipException, AirflowTaskTimeout, DownstreamTasksSkipped
 from cryptography.fernet import Fernet
 from order_sync_airflow import operators
 
+from include.order_sync import tuning
 from include.order_sync.delivery import http
 from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.ledger import encrypted_rows
@@ -544,3 +545,31 @@ def test_a_stop_ends_a_task_that_sends_nothing(shop: Shop) -> None:
     """Extract and transform end at once when Airflow asks them to stop, and are tried again."""
     with pytest.raises(TryAgainError, match="asked to stop"):
         operators.ExtractOrdersOperator(task_id="extract", destination=shop.name).on_kill()
+
+
+def test_a_load_ends_well_at_its_time_limit(shop: Shop, monkeypatch: pytest.MonkeyPatch, entries: Any) -> None:
+    """A load that reaches its limit sends nothing more and leaves nothing in doubt; the next one sends the rest."""
+    shop.drop(row("1", "paid"))
+    with monkeypatch.context() as short:
+        short.setattr(tuning, "LOAD_S", 0)
+        with pytest.raises(TryAgainError, match="asked to stop") as stopped:
+            shop.run()
+    assert stopped.value.counts["requests"] == 0
+    assert entries("order_id") == []
+    assert shop.run() == {"rows": 1, "orders": 1, "accepted": 1, "requests": 1}
+
+
+@pytest.mark.parametrize("kind", [operators.ExtractOrdersOperator, operators.LoadOrdersOperator])
+def test_a_time_limit_is_told_as_that(kind: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """After its time limit a task is not said to have been asked to stop, and Airflow's time-out stays the error."""
+    more = {"staged": "/nowhere"} if kind is operators.LoadOrdersOperator else {}
+    task = kind(task_id="task", destination="yespo", **more)
+    with pytest.raises(AirflowTaskTimeout):  # noqa: PT012  (as Airflow's runner does)
+        try:
+            raise AirflowTaskTimeout("Timeout")
+        except AirflowTaskTimeout:
+            task.on_kill()
+            raise
+    said = capsys.readouterr().out
+    assert "its time limit" in said
+    assert "Asked to stop" not in said

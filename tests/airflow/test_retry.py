@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from airflow.sdk import RetryAction
+from airflow.sdk.exceptions import AirflowTaskTimeout
 from order_sync_airflow.retry import OrderSyncRetryPolicy
 
 from include.order_sync.errors import BatchRefusedError, InDoubtError, StopError, TryAgainError
@@ -58,6 +59,14 @@ def test_an_unknown_error_ends_the_task_at_its_third_try():
     reason = OrderSyncRetryPolicy().evaluate(error, 3, 30).reason
     assert "ValueError" in reason
     assert "anna" not in reason
+
+
+def test_a_task_that_hangs_ends_at_its_third_try():
+    """The reason says that it was the time limit."""
+    policy = OrderSyncRetryPolicy()
+    actions = [policy.evaluate(AirflowTaskTimeout("Timeout"), number, 30).action for number in (1, 2, 3)]
+    assert actions == [RetryAction.DEFAULT, RetryAction.DEFAULT, RetryAction.FAIL]
+    assert "time limit" in policy.evaluate(AirflowTaskTimeout("Timeout"), 3, 30).reason
 
 
 def test_policy_survives_serialization():

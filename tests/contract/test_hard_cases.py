@@ -151,6 +151,21 @@ def test_many_halves_at_once(service, deliver):
         deliver(part, connections=64, max_orders=4)
 
 
+def test_a_service_that_refuses_everything_is_noticed_soon(service, deliver):
+    """Halves go down to single orders first, so that few requests show that nothing is accepted."""
+    asked = []
+
+    def refuse(orders):
+        asked.append(len(orders))
+        raise BatchRefusedError("HTTP 400", "")
+
+    service.answer = refuse
+    part = ready(*[(f"o{number}", 1, FIRST) for number in range(1024)])
+    with pytest.raises(StopError, match="accepted nothing, and rejected 20 orders"):
+        deliver(part, max_orders=1024)
+    assert len(asked) < 60
+
+
 def test_a_held_order_stays_held_for_all_rows_of_its_code(service, deliver):
     """Newer rows with the same code do not turn a send in doubt into an accepted one."""
 

@@ -28,6 +28,9 @@ from include.order_sync.errors import StopError
 DEFAULT_FILE = PROJECT / "include" / "config" / "order_sync.yaml"
 TOP_KEYS = ("staging", "retention", "pace", "sources", "destinations")
 
+# The cure of a value that can't be shown.
+UNTANGLE = "write it out: it contains itself by an alias (*name within &name), or nests far too deep"
+
 _REFERENCE = re.compile(r"\$\{(?P<name>\w+)(?::-(?P<default>[^}]*))?\}")
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -89,11 +92,19 @@ class _Reader:
             self._mistake("", error.strerror, "write the file, or set ORDER_SYNC_CONFIG to its path")
         except (YAMLError, ValueError) as error:
             self._mistake("", " ".join(str(error).split()), "correct the YAML there")
+        except RecursionError:
+            self._mistake("", "...", UNTANGLE)
         if not isinstance(self.tree, dict):
             if not configuration.mistakes:
-                self._mistake("", self.tree, f"give the keys {', '.join(TOP_KEYS)}")
+                self._mistake(
+                    "", "..." if yaml12.is_tangled(self.tree) else self.tree, f"give the keys {', '.join(TOP_KEYS)}"
+                )
             return configuration
         for key, value in self.tree.items():
+            if key not in ("sources", "destinations") and yaml12.is_tangled(value):
+                self._mistake(str(key), "...", UNTANGLE)
+                self.tree[key] = None
+                continue
             try:
                 known_key("key", str(key), TOP_KEYS)
             except ValueError as error:
@@ -179,12 +190,18 @@ class _Reader:
     def _entries(self, section: str) -> list[tuple[str, dict[Any, Any]]]:
         entries = self.tree.get(section)
         if not isinstance(entries, dict) or not entries:
-            self._mistake(section, entries, "give at least one, as `name:` with its keys below")
+            self._mistake(
+                section,
+                "..." if yaml12.is_tangled(entries) else entries,
+                "give at least one, as `name:` with its keys below",
+            )
             return []
         good = []
         for name, body in entries.items():
             if not isinstance(name, str):
                 self._mistake(f"{section}.{name}", name, "put the name in quotes")
+            elif yaml12.is_tangled(body):
+                self._mistake(f"{section}.{name}", "...", UNTANGLE)
             elif not isinstance(body, dict):
                 self._mistake(f"{section}.{name}", body, "give its keys below it")
             else:

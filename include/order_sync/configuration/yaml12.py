@@ -10,6 +10,10 @@ from typing import Any
 
 import yaml
 
+# Far above what a destination or a source needs.
+MAX_DEPTH = 20
+MAX_VALUES = 10_000
+
 _TAG = "tag:yaml.org,2002:"
 _KEPT = (f"{_TAG}null", f"{_TAG}timestamp", f"{_TAG}merge")
 
@@ -48,6 +52,22 @@ def load(text: str) -> Any:
         return loader.construct_document(document)
     finally:
         loader.dispose()
+
+
+def is_tangled(value: Any) -> bool:
+    """Return whether a value holds itself by an alias, or so much or so deep that nobody meant it."""
+    waiting = [(value, 0)]
+    for _ in range(MAX_VALUES):
+        if not waiting:
+            return False
+        inner, depth = waiting.pop()
+        if depth > MAX_DEPTH:
+            return True
+        if isinstance(inner, dict):
+            waiting.extend((each, depth + 1) for each in inner.values())
+        elif isinstance(inner, list):
+            waiting.extend((each, depth + 1) for each in inner)
+    return True
 
 
 def _refuse_double_keys(document: yaml.Node) -> None:

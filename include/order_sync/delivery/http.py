@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import io
+import socket
 import ssl
 import time
 from http.client import BadStatusLine, HTTPResponse, parse_headers
@@ -24,12 +26,52 @@ from include.order_sync.redact import redact
 CONNECT_TIMEOUT_S = 10
 READ_TIMEOUT_S = 120  # between two bytes: a service may need long for a thousand orders
 MAX_INFORMATIONAL_ANSWERS = 20
-ANSWER_TIMEOUT_S = 300  # for the whole body of an answer
+ANSWER_TIMEOUT_S = 300  # for the whole answer, from its status line to its trailers
+READ_BYTES = 64 * 1024
 MAX_CONNECTIONS = 64  # as `connections` of a destination allows
 
 
+class _TimedReader(io.RawIOBase):
+    """The bytes of one answer, status line to trailers, until ANSWER_TIMEOUT_S: also of a server that only drips.
+
+    Args:
+        connection: the socket.
+        inner: reads from it.
+    """
+
+    def __init__(self, connection: socket.socket, inner: io.RawIOBase) -> None:
+        self._connection = connection
+        self._inner = inner
+        self._ends_at = time.monotonic() + ANSWER_TIMEOUT_S
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left_s = self._ends_at - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError
+        usual_s = self._connection.gettimeout()
+        self._connection.settimeout(min(READ_TIMEOUT_S, left_s))
+        try:
+            return self._inner.readinto(buffer)
+        finally:
+            self._connection.settimeout(usual_s)  # the next request of this connection has a limit of its own
+
+    def close(self) -> None:
+        self._inner.close()
+        super().close()
+
+
 class _Response(HTTPResponse):
-    """Skips informational answers (102, 103): http.client skips only 100, and would take them for the answer."""
+    """Skips informational answers (102, 103): http.client skips only 100, and would take them for the answer.
+
+    It also has a time limit for the whole answer.
+    """
+
+    def __init__(self, sock: socket.socket, *arguments: Any, **options: Any) -> None:
+        super().__init__(sock, *arguments, **options)
+        self.fp = io.BufferedReader(_TimedReader(sock, self.fp.detach()))
 
     def _read_status(self) -> tuple[str, int, str]:
         for _ in range(MAX_INFORMATIONAL_ANSWERS):
@@ -106,7 +148,7 @@ def send(session: requests.Session, url: str, request: Request) -> Answer:
             allow_redirects=False,
             stream=True,
         ) as response:
-            return Answer(response.status_code, response.headers, _read(response, where, started))
+            return Answer(response.status_code, response.headers, _read(response, where))
     except (requests.exceptions.InvalidURL, UnicodeError):
         raise StopError(f"{url} is no address: correct the host in the connection.") from None
     except (requests.exceptions.RequestException, HTTPError) as error:
@@ -117,18 +159,18 @@ def send(session: requests.Session, url: str, request: Request) -> Answer:
                 f"{where}: no connection ({_name(reason)}). Nothing was sent. "
                 "If this goes on, look at the host in the connection, and at DNS, firewall and certificates."
             ) from None
+        if time.monotonic() - started > ANSWER_TIMEOUT_S:
+            raise InDoubtError(f"{where}: the answer was not complete after {ANSWER_TIMEOUT_S} s") from None
         raise InDoubtError(f"{where}: the request left and no complete answer came ({_name(reason)})") from None
 
 
-def _read(response: requests.Response, where: str, started: float) -> bytes:
+def _read(response: requests.Response, where: str) -> bytes:
     body = bytearray()
-    # read1 returns the bytes that have come; iter_content would wait for a whole chunk, also from a slow drip.
-    while chunk := response.raw.read1(64 * 1024, decode_content=True):
+    # Bounded, unlike read1, also where a few bytes unpack to many.
+    while chunk := response.raw.read(READ_BYTES, decode_content=True):
         body += chunk
         if len(body) > tuning.ANSWER_MAX_BYTES:
             raise InDoubtError(f"{where}: HTTP {response.status_code} with more than {tuning.ANSWER_MAX_BYTES} bytes")
-        if time.monotonic() - started > ANSWER_TIMEOUT_S:
-            raise InDoubtError(f"{where}: the answer was not complete after {ANSWER_TIMEOUT_S} s")
     return bytes(body)
 
 

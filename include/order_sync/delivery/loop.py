@@ -152,7 +152,7 @@ class Delivery:
             if halves and in_flight.has_room_for(halves[0]):
                 self._send(halves.popleft(), in_flight, halves)
             else:
-                halves.extend(self._settle(in_flight))
+                halves.extendleft(self._settle(in_flight))
         if batch is None:
             self.ledger.write_answers()
 
@@ -163,11 +163,11 @@ class Delivery:
         """
         if self.pace:
             self.pace.wait_for_slot(
-                self.ledger, in_flight, lambda: halves.extend(self._settle(in_flight)), self.is_stopping
+                self.ledger, in_flight, lambda: halves.extendleft(self._settle(in_flight)), self.is_stopping
             )
         # After the wait: it may have brought the doubt.
         while self.result.unanswered and in_flight:
-            halves.extend(self._settle(in_flight))
+            halves.extendleft(self._settle(in_flight))
         if self.result.unanswered and len(batch) > PROBE_ORDERS:
             self.ledger.conclude(batch.number, "not_taken", reason="a probe goes first: is the service up?")
             orders = batch.orders
@@ -184,12 +184,15 @@ class Delivery:
             raise TryAgainError("The load was asked to stop: the next try continues at the first unsent batch.")
 
     def _settle(self, in_flight: InFlight) -> list[Batch]:
-        """Wait for one answer and record it; return the halves of its batch if they are to be sent."""
+        """Wait for one answer and record it; return the halves of its batch, the later first, if they are to be sent.
+
+        The caller puts them before all others: so a service that refuses everything has soon refused single orders.
+        """
         # The wait may be long, and a kill during it would leave these answers in doubt.
         self.ledger.write_answers()
         batch, answer = in_flight.take()
         is_halved = self._settlement.settle(batch, answer)
-        return self._write(batch.orders, (len(batch) + 1) // 2) if is_halved else []
+        return self._write(batch.orders, (len(batch) + 1) // 2)[::-1] if is_halved else []
 
     def _settle_in_flight(self, in_flight: InFlight) -> None:
         """Record the answers of the batches in flight after a failure has ended the loop."""

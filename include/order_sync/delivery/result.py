@@ -73,7 +73,8 @@ def stop_if_fruitless(result: DeliveryResult, title: str) -> None:
     """
     if result.fruitless >= FRUITLESS_REQUESTS and not result.orders[Action.ACCEPTED]:
         raise StopError(
-            f"{title} accepted nothing in {FRUITLESS_REQUESTS} requests: {result.reasons.most_common(1)[0][0]}. "
+            f"{title} accepted nothing, and rejected {result.orders[Action.REJECTED]} orders in this try ("
+            f"{result.requests} requests of this run): {result.reasons.most_common(1)[0][0]}. "
             "The others were not sent. Look at the account."
         )
 

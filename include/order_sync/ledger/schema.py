@@ -10,6 +10,7 @@ import psycopg
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
+from include.order_sync import tuning
 from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.redact import redact
 
@@ -29,6 +30,12 @@ CURES = {
     "40P01": "Two sessions waited for each other (a deadlock); the next try may succeed.",
     "25006": "Its PostgreSQL server is read-only: is the connection's host a standby?",
 }
+
+# Gives the statements of a database session a time limit, unless its user or server has one already.
+LIMIT_STATEMENTS = (
+    f"select set_config('statement_timeout', '{tuning.LEDGER_STATEMENT_S}s', false) "  # noqa: S608  (our own number)
+    "from pg_settings where name = 'statement_timeout' and setting = '0'"
+)
 
 # What the task's message tells people to run.
 UPGRADE_COMMAND = "python -m order_sync_airflow.ledger upgrade"
@@ -115,10 +122,13 @@ def guarded(lost: str, then: str) -> Iterator[None]:
     """
     try:
         yield
-    except psycopg.errors.InsufficientPrivilege as error:
-        raise StopError(f"The ledger's user lacks rights: {redact(str(error))}. Grant them. {then}") from None
-    except (psycopg.OperationalError, psycopg.errors.ReadOnlySqlTransaction) as error:
+    except (psycopg.Error, DBAPIError) as raised:
+        error = raised.orig if isinstance(raised, DBAPIError) else raised
         said = redact(str(error))
+        if isinstance(error, psycopg.errors.InsufficientPrivilege):
+            raise StopError(f"The ledger's user lacks rights: {said}. Grant them. {then}") from None
+        if not isinstance(error, (psycopg.OperationalError, psycopg.errors.ReadOnlySqlTransaction)):
+            raise
         if _is_lost(error):
             raise TryAgainError(f"{lost}: {said}. {then}") from None
         cure = CURES.get(error.sqlstate or "", "Look at the PostgreSQL server of the ledger.")
@@ -138,9 +148,10 @@ def transaction(engine: sa.Engine, name: str) -> Iterator[sa.Connection]:
     Raises:
         TryAgainError: the ledger can't be reached, or has another schema.
     """
-    with connect(engine, name) as connection:
+    with connect(engine, name) as connection, guarded("The ledger's session is lost", "Nothing more was sent."):
         check(connection, name)
         with connection.begin():
             # psycopg reads times in this form only.
             connection.exec_driver_sql("set local datestyle = 'ISO'")
+            connection.exec_driver_sql(LIMIT_STATEMENTS)
             yield connection

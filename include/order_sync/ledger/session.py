@@ -183,12 +183,13 @@ class LedgerSession:
         """Mark the batches that a lost sender has left without an outcome as in doubt; forget those that never began.
 
         The holder of the lock is the only sender, so nobody waits for their answers any more. But the service may still
-        be processing them, and must not take them after newer ones. So this first waits for the service.
+        be processing them, and must not take them after newer ones. So this first waits for the service; a begin that
+        lies ahead, after the ledger's clock was set back, counts as now.
         """
         left = self._number(
             """
-            select coalesce(ceil(extract(epoch from max(begun_at) - now()) * 1000 + %s), 0) from batches
-            where destination_id = %s and outcome is null
+            select coalesce(ceil(extract(epoch from max(least(begun_at, now())) - now()) * 1000 + %s), 0) from batches
+            where destination_id = %s and outcome is null and begun_at is not null
             """,
             LOST_SENDER_WAIT_S * 1000,
             self.sender.destination_id,
@@ -252,9 +253,11 @@ def open_session(
         StopError: a pooler stands before the database.
     """
     with _database_session(engine, name) as holder, _database_session(engine, name) as beside:
-        if not read_only:
-            _take_lock(holder, name, destination, lock_wait_s)
-        sender = attempts.Sender(destination, _destination_id(holder, destination, read_only), run, try_number)
+        with schema.guarded("The ledger's session is lost", "Nothing was sent."):
+            if not read_only:
+                _take_lock(holder, name, destination, lock_wait_s)
+            destination_id = _destination_id(holder, destination, read_only)
+        sender = attempts.Sender(destination, destination_id, run, try_number)
         session = LedgerSession(holder, sender, LookAheadSession(beside, sender))
         if not read_only:
             session.settle_orphans()
@@ -264,7 +267,8 @@ def open_session(
 @contextmanager
 def _database_session(engine: sa.Engine, name: str) -> Iterator[psycopg.Connection[Any]]:
     with schema.connect(engine, name) as connection:
-        schema.check(connection, name)
+        with schema.guarded("The ledger's session is lost", "Nothing was sent."):
+            schema.check(connection, name)
         raw = connection.connection.driver_connection
         if not isinstance(raw, psycopg.Connection):
             raise StopError(f"Connection {name!r} must be to a PostgreSQL database: the ledger needs its locks.")
@@ -274,6 +278,7 @@ def _database_session(engine: sa.Engine, name: str) -> Iterator[psycopg.Connecti
             raw.execute("set timezone = 'UTC'")
             raw.execute("set client_encoding = 'UTF8'")
             raw.execute("set datestyle = 'ISO'")
+            raw.execute(schema.LIMIT_STATEMENTS.encode())
             # During slow requests the look-ahead session is idle for long. PostgreSQL 13 has no such limit.
             raw.execute("select set_config(name, '0', false) from pg_settings where name = 'idle_session_timeout'")
             # Starting parallel workers takes longer than these queries, and the cores are busy anyway.

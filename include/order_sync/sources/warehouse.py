@@ -182,6 +182,12 @@ def _copy(
     # Times without an offset are in the shop's time zone, also where the query compares them with the window.
     connection.execute(sa.text("select set_config('timezone', :zone, true)"), {"zone": timezone})
     connection.exec_driver_sql("set local datestyle = 'ISO, YMD'")
+    # A time limit of the shop's own stays.
+    limit = sa.text(
+        "select set_config('statement_timeout', :limit, true) from pg_settings "
+        "where name = 'statement_timeout' and setting = '0'"
+    )
+    connection.execute(limit, {"limit": f"{tuning.WAREHOUSE_STATEMENT_S}s"})
     raw = connection.connection.driver_connection
     assert isinstance(raw, psycopg.Connection)  # noqa: S101  (tells mypy what _by_copy has made sure of)
     with raw.cursor() as cursor:

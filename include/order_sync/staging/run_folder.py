@@ -15,8 +15,10 @@ Paths are UPath: a folder of this machine, or of any object storage.
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from itertools import chain
 from typing import TYPE_CHECKING, BinaryIO
@@ -28,7 +30,7 @@ import pyarrow.parquet as pq
 from upath import UPath
 
 from include.order_sync import tuning
-from include.order_sync.errors import StopError
+from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.model import ORIGIN_COLUMNS, FileVersion
 from include.order_sync.staging import partitions
 from include.order_sync.staging.partition_hash import part_numbers
@@ -41,6 +43,9 @@ if TYPE_CHECKING:  # extract needs no pandas, and it is slow to import
 # another one, but asks for a clear.
 RAW, RAW_ITEMS, READY = "raw-3", "raw-items-3", "ready-3"
 
+
+# Full, over a quota or a limit of the process, or mounted read-only.
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 _FILES_SCHEMA = pa.schema(
     [
@@ -62,6 +67,29 @@ class Staging:
 
     def __init__(self, folder: UPath) -> None:
         self.folder = folder
+
+    @contextmanager
+    def named(self) -> Iterator[None]:
+        """Name the folder and the cure where it can't be written.
+
+        Raises:
+            TryAgainError: it is full, or read-only.
+            StopError: the worker's user may not write there.
+        """
+        try:
+            yield
+        except OSError as error:
+            at = f"The staging folder {self.folder} can't be written: {os.strerror(error.errno or 0)}."
+            if error.errno in _NO_ROOM:
+                raise TryAgainError(
+                    f"{at} Make room there (`retention.staged_parts` says how long red runs keep their parts), or let "
+                    "`staging` name another folder. Nothing was sent."
+                ) from None
+            if error.errno in (errno.EACCES, errno.EPERM) and str(error.filename).startswith(self.folder.path):
+                raise StopError(
+                    f"{at} Give the worker's user the right, or let `staging` name another folder."
+                ) from None
+            raise
 
     def clear(self, *names: str) -> None:
         """Remove the named subfolders, or everything without names: a task that runs again starts anew."""

@@ -12,6 +12,7 @@ from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowException, AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 
+from include.order_sync import tuning
 from include.order_sync.errors import StopError
 from include.order_sync.providers.base import Credentials
 
@@ -37,15 +38,20 @@ def connection(conn_id: str) -> Connection:
 def sql_engine(conn_id: str, **connect_args: str) -> Engine:
     """Return an engine of a connection to a SQL database; it is not connected yet.
 
+    A PostgreSQL connection gets the time limits of tuning.POSTGRES_CONNECTION; the connection's own extras win.
+
     Args:
         conn_id: the connection.
         connect_args: for the database's driver, on top of the connection's own.
     """
+    conn = connection(conn_id)
+    arguments: dict[str, str | int] = {**connect_args}
+    if conn.conn_type == "postgres":
+        limits = tuning.POSTGRES_CONNECTION
+        arguments = {name: conn.extra_dejson.get(name, limit) for name, limit in limits.items()} | arguments
     try:
-        hook = connection(conn_id).get_hook()  # type: ignore[no-untyped-call]  # Airflow's
-        engine: Engine = hook.get_sqlalchemy_engine(
-            engine_kwargs={"connect_args": connect_args} if connect_args else None
-        )
+        hook = conn.get_hook()  # type: ignore[no-untyped-call]  # Airflow's
+        engine: Engine = hook.get_sqlalchemy_engine(engine_kwargs={"connect_args": arguments} if arguments else None)
     except (AttributeError, AirflowException):
         raise StopError(
             f"Connection {conn_id!r} is of no type that this Airflow can query: set the type of its SQL database, "

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, cast
+import sys
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 from urllib.parse import quote
 
 from airflow.sdk import BaseOperator, ObjectStoragePath
+from airflow.sdk.exceptions import AirflowTaskTimeout
 
 from include.order_sync.configuration.loading import load
 from include.order_sync.configuration.models import CsvSource
@@ -42,9 +45,11 @@ class DestinationOperator(BaseOperator):
     """
 
     ui_color = "#e8f0fe"
+    time_limit_s: ClassVar[int]  # of the whole task, in tuning.py
 
     def __init__(self, *, destination: str, **kwargs: Any) -> None:
         kwargs.setdefault("retry_policy", OrderSyncRetryPolicy())
+        kwargs.setdefault("execution_timeout", timedelta(seconds=self.time_limit_s))
         super().__init__(**kwargs)
         self.destination = destination
 
@@ -54,8 +59,24 @@ class DestinationOperator(BaseOperator):
         os.umask(0o077)
 
     def on_kill(self) -> None:
-        """End the task when its process gets SIGTERM: Airflow alone would let it run on until SIGKILL."""
+        """End the task when its process gets SIGTERM: Airflow alone would let it run on until SIGKILL.
+
+        Airflow also calls it after its time limit has ended `execute`: then the time-out is the error.
+        """
+        if self.has_timed_out():
+            return
         raise TryAgainError("The task was asked to stop. It has sent nothing; the next try starts anew.")
+
+    def has_timed_out(self) -> bool:
+        """Say so in the log, and return True, if Airflow calls on_kill because of the task's time limit."""
+        if not isinstance(sys.exception(), AirflowTaskTimeout):
+            return False
+        self.log.error(
+            "The task ran for %s, its time limit, so something hangs: look at the last lines above, and at the "
+            "database, the staging folder or the drop that they name. It is tried three times in all.",
+            self.execution_timeout,
+        )
+        return True
 
     def read_configuration(self) -> tuple[Configuration, Destination]:
         """Return the configuration and this task's destination in it."""

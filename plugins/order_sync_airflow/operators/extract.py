@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from include.order_sync import tuning
 from include.order_sync.configuration.models import SqlSource
 from include.order_sync.errors import StopError
 from include.order_sync.model import Window
@@ -36,6 +37,8 @@ class ExtractOrdersOperator(DestinationOperator):
 
     Returns the folder of the staged parts. The XCom `counts` has rows and skipped; `window` has the window read.
     """
+
+    time_limit_s = tuning.EXTRACT_TASK_S
 
     def execute(self, context: Context) -> str:
         """Read and stage; a retry starts anew."""

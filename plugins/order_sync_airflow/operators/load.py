@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk.exceptions import AirflowSkipException
 
+from include.order_sync import tuning
 from include.order_sync.delivery.accounting import check_balance, check_thresholds
 from order_sync_airflow import log_tables, run_context, run_figures
 from order_sync_airflow.hooks import hook_for
@@ -33,6 +35,7 @@ class LoadOrdersOperator(DestinationOperator):
     The XCom `counts` has the outcomes of the orders and the number of requests, also if the task fails.
     """
 
+    time_limit_s = tuning.LOAD_TASK_S
     template_fields: Sequence[str] = ("destination", "staged")
 
     def __init__(self, *, staged: str | XComArg, retry_rejected: bool = False, **kwargs: Any) -> None:
@@ -48,6 +51,7 @@ class LoadOrdersOperator(DestinationOperator):
         """Deliver; the staged parts are deleted once Airflow has recorded the success or the skip."""
         configuration, destination = self.read_configuration()
         source = configuration.sources[destination.source]
+        self._ends_at = time.monotonic() + tuning.LOAD_S
         before = run_figures.pull(context, "transform")
         plan_only = context["params"].get("mode") == "plan"
         if not before["orders"]:
@@ -104,7 +108,7 @@ class LoadOrdersOperator(DestinationOperator):
                         options,
                         pace,
                         result,
-                        lambda: self._is_stopping,
+                        self._must_stop,
                     )
                 finally:
                     outcomes = self._report(context, result, before["rejected"])
@@ -125,8 +129,19 @@ class LoadOrdersOperator(DestinationOperator):
         Airflow calls it when the task's process gets SIGTERM, in the middle of `execute`. An error raised here could
         come between the intent of a batch and its request.
         """
+        if self.has_timed_out():
+            return
         self.log.warning("Asked to stop: the requests in flight get their answers, and nothing more is sent.")
         self._is_stopping = True
+
+    def _must_stop(self) -> bool:
+        """Return whether the load is to end: it was asked to, or has reached its own time limit."""
+        if not self._is_stopping and time.monotonic() >= self._ends_at:
+            self.log.warning(
+                "The load has run for %d hours, its time limit; its next try goes on.", tuning.LOAD_S // 3600
+            )
+            self._is_stopping = True
+        return self._is_stopping
 
     def _show(self, context: Context, planner: Planner, staging: Staging) -> None:
         """Log and push the plan of the run: ids and codes only."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from include.order_sync import tuning
 from include.order_sync.errors import StopError
 from order_sync_airflow import log_tables, run_context, run_figures
 from order_sync_airflow.ledger_connection import REDRIVEN_KEY, deployment_cipher, open_ledger
@@ -31,6 +32,7 @@ class StageQuarantineOperator(DestinationOperator):
     Returns the folder of the staged parts. The XCom `counts` has rows.
     """
 
+    time_limit_s = tuning.EXTRACT_TASK_S
     template_fields: Sequence[str] = ("destination",)
 
     def execute(self, context: Context) -> str:

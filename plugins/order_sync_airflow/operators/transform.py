@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk.exceptions import DownstreamTasksSkipped
 
+from include.order_sync import tuning
 from order_sync_airflow import log_tables, run_context, run_figures
 from order_sync_airflow.operators.base import DestinationOperator, storage_path
 
@@ -24,6 +25,7 @@ class TransformOrdersOperator(DestinationOperator):
     the window is finished here, and load is skipped.
     """
 
+    time_limit_s = tuning.TRANSFORM_TASK_S
     template_fields: Sequence[str] = ("destination", "staged")
 
     def __init__(self, *, staged: str | XComArg, **kwargs: Any) -> None:

@@ -637,3 +637,30 @@ def test_orders_by_ids_need_their_items(load: Load) -> None:
     assert mistake.key == "sources.warehouse.items_by_ids_query"
     assert "without items" in mistake.cure
     assert load(with_(f"{WAREHOUSE}/items_by_ids_query", "by_ids.sql", with_items)).mistakes == []
+
+
+TANGLED = {
+    "an alias within itself": "&x {provider: yespo, connection: *x}",
+    "deep": "[" * 900 + "]" * 900,
+    "a great many": "{a: &a [x,x,x,x,x,x,x,x], b: &b [*a,*a,*a,*a,*a,*a,*a,*a], c: &c [*b,*b,*b,*b,*b,*b,*b,*b], "
+    "d: &d [*c,*c,*c,*c,*c,*c,*c,*c], e: [*d,*d,*d,*d,*d,*d,*d,*d]}",
+}
+
+
+@pytest.mark.parametrize("value", TANGLED.values(), ids=TANGLED)
+@pytest.mark.parametrize("key", ["destinations.mails", "retention", "other"])
+def test_a_tangled_value_costs_itself_alone(load: Load, key: str, value: str) -> None:
+    """A value that contains itself is one mistake, with its cure; the other destinations stay."""
+    section, _, name = key.partition(".")
+    text = GOOD[: GOOD.index("  mails:")] + f"  mails: {value}\n" if name else f"{GOOD}{section}: {value}\n"
+    read = load(text)
+    assert (the(read.mistakes).key, "write it out" in the(read.mistakes).cure) == (key, True)
+    assert len(str(the(read.mistakes))) < 1000
+    assert "shop_1" in read.destinations
+    assert ("mails" in read.destinations) is not bool(name)
+
+
+@pytest.mark.parametrize("text", ["&x [*x]", "staging: " + "[" * 20_000 + "]" * 20_000])
+def test_a_tangled_file_is_a_mistake(load: Load, text: str) -> None:
+    """A file that is tangled as a whole is a mistake, and no error."""
+    assert load(text).mistakes

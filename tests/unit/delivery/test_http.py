@@ -1,7 +1,10 @@
 """Answers: their Retry-After, and the parts that may be shown."""
 
+import contextlib
 import socket
 import threading
+import tracemalloc
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -10,6 +13,7 @@ from email.utils import format_datetime
 import pytest
 import requests
 
+from include.order_sync import tuning
 from include.order_sync.delivery import http
 from include.order_sync.errors import InDoubtError, StopError
 from include.order_sync.providers.base import Answer, Credentials, Request
@@ -105,3 +109,72 @@ def test_endless_informational_answers_are_in_doubt():
     """A server that never comes to its answer leaves the request in doubt."""
     with server(b"HTTP/1.1 102 Processing\r\n\r\n" * 50) as address, pytest.raises(InDoubtError):
         ask(address)
+
+
+DRIPS = {
+    "status": (b"", b"HTTP/1.1 102 Wait\r\n\r\n"),
+    "headers": (b"HTTP/1.1 200 OK\r\n", b"X-Drip: 1\r\n"),
+    "body": (b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n", b"x"),
+    "chunks": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
+    "trailers": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", b"X-Drip: 1\r\n"),
+}
+
+
+@pytest.mark.parametrize("drip", DRIPS)
+def test_an_answer_that_drips_ends(drip, monkeypatch):
+    """A server that keeps sending, and never comes to an end, leaves the request in doubt at the time limit."""
+    monkeypatch.setattr(http, "ANSWER_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(http, "MAX_INFORMATIONAL_ANSWERS", 1_000)
+    first, more = DRIPS[drip]
+    ended, drips = threading.Event(), []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection, contextlib.suppress(OSError):
+                connection.recv(65536)
+                connection.sendall(first)
+                for _ in range(90):  # fewer than http.client takes for too many headers
+                    if ended.wait(0.05):
+                        break
+                    connection.sendall(more)
+                    drips.append(more)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        with pytest.raises(InDoubtError, match="not complete after"):
+            ask(f"http://127.0.0.1:{listener.getsockname()[1]}")
+        ended.set()
+        thread.join()
+    assert len(drips) < 90
+
+
+@pytest.mark.parametrize("wbits", [15, 31], ids=["deflate", "gzip"])
+def test_an_answer_that_unpacks_to_much_is_bounded(wbits):
+    """A small packed answer does not fill the memory."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, wbits)
+    zeros = bytes(1024 * 1024)
+    body = b"".join([packer.compress(zeros) for _ in range(128)]) + packer.flush()
+    kind = {15: "deflate", 31: "gzip"}[wbits]
+    head = f"HTTP/1.1 200 OK\r\nContent-Encoding: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
+    with server(head.encode() + body) as address:
+        tracemalloc.start()
+        try:
+            with pytest.raises(InDoubtError, match="more than"):
+                ask(address)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert peak < 5 * tuning.ANSWER_MAX_BYTES
+
+
+@pytest.mark.parametrize("wbits", [15, 31], ids=["deflate", "gzip"])
+def test_a_packed_answer_is_read(wbits):
+    """A service may pack its answers, chunked too."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, wbits)
+    body = packer.compress(b"OK" * 100_000) + packer.flush()
+    kind = {15: "deflate", 31: "gzip"}[wbits]
+    head = f"HTTP/1.1 200 OK\r\nContent-Encoding: {kind}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    chunks = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (body[:50], body[50:])) + b"0\r\n\r\n"
+    with server(head.encode() + chunks) as address:
+        assert ask(address).body == b"OK" * 100_000

@@ -10,6 +10,8 @@ from alembic.script import ScriptDirectory
 
 from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.ledger import schema
+from include.order_sync.ledger import session as session_module
+from include.order_sync.ledger.session import open_session
 
 
 def test_the_needed_version_is_the_last_migrations() -> None:
@@ -99,3 +101,61 @@ def test_missing_rights_need_a_person() -> None:
     """A user without the rights is no reason to try again."""
     with pytest.raises(StopError, match="rights"), schema.guarded("The session is lost", "x"):
         raise psycopg.errors.InsufficientPrivilege("permission denied for table batches")
+
+
+@pytest.mark.parametrize(("given", "limit"), [("0", "15min"), ("7s", "7s")])
+def test_statements_have_a_time_limit(ledger: sa.Engine, given: str, limit: str) -> None:
+    """A hung statement ends, in a load and in a transaction beside it; a limit of the user's own stays."""
+    engine = sa.create_engine(ledger.url, connect_args={"options": f"-c statement_timeout={given}"})
+    with open_session(engine, "order_sync_ledger", destination="limits", run="run", try_number=1) as session:
+        for connection in (session.connection, session.look_ahead.connection):
+            assert connection.execute("show statement_timeout").fetchone() == (limit,)
+    with schema.transaction(engine, "order_sync_ledger") as connection:
+        assert connection.exec_driver_sql("show statement_timeout").scalar() == limit
+    engine.dispose()
+
+
+@pytest.mark.parametrize("opened", ["load", "transaction"])
+@pytest.mark.parametrize(
+    ("options", "error", "cure"),
+    [
+        ("-c default_transaction_read_only=on", TryAgainError, "read-only"),
+        ("-c role=without_rights", StopError, "lacks rights"),
+    ],
+    ids=["read-only", "rights"],
+)
+def test_a_ledger_that_refuses_is_told_by_its_kind(
+    ledger: sa.Engine, opened: str, options: str, error: type[Exception], cure: str
+) -> None:
+    """A load that begins, and a transaction beside it, say what is wrong with the ledger, and what to do."""
+    with ledger.begin() as connection:
+        connection.exec_driver_sql("drop role if exists without_rights")
+        connection.exec_driver_sql("create role without_rights")
+    engine = sa.create_engine(ledger.url, connect_args={"options": options})
+    with pytest.raises(error, match=cure):  # noqa: PT012  (the opening of either may raise)
+        if opened == "load":
+            name = uuid.uuid4().hex
+            with open_session(engine, "order_sync_ledger", destination=name, run="run", try_number=1):
+                pass
+        else:
+            with schema.transaction(engine, "order_sync_ledger") as connection:
+                connection.exec_driver_sql("insert into destinations (name) values ('x')")
+    engine.dispose()
+    with ledger.begin() as connection:
+        connection.exec_driver_sql("drop role without_rights")
+
+
+def test_a_clock_that_was_set_back_is_not_waited_for(ledger: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lost sender's batch that began ahead of the ledger's clock is waited for no longer than one of now."""
+    opening = {"destination": uuid.uuid4().hex, "run": "run", "try_number": 1}
+    with open_session(ledger, "order_sync_ledger", **opening) as lost, lost.transaction() as cursor:
+        cursor.execute(
+            "insert into batches (destination_id, run, try, orders, begun_at) "
+            "values (%s, 'run', 1, 0, now() + interval '1 hour')",
+            (lost.sender.destination_id,),
+        )
+    waits: list[float] = []
+    monkeypatch.setattr(session_module.time, "sleep", waits.append)
+    with open_session(ledger, "order_sync_ledger", **opening):
+        pass
+    assert waits == [session_module.LOST_SENDER_WAIT_S]

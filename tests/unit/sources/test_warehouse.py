@@ -539,3 +539,8 @@ def test_ids_are_bound(warehouse: Warehouse) -> None:
 
     with replace(reader, window=None, order_ids={"O'Hara", "') or (1=1"}).open() as (orders, _):
         assert whole(orders)["order_id"].to_pylist() == ["O'Hara"]
+
+
+def test_a_query_has_a_time_limit(copied: Warehouse) -> None:
+    """A query that hangs ends, also where the shop's database sets no limit."""
+    assert copied.value("current_setting('statement_timeout')") == "2h"

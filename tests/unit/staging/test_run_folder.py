@@ -1,5 +1,6 @@
 """The run folder: the partition of each row, and the rows that come back."""
 
+import resource
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -16,7 +17,7 @@ from upath import UPath
 
 from include.order_sync import tuning
 from include.order_sync.configuration.models import CsvSource
-from include.order_sync.errors import StopError
+from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.model import ORDER_COLUMNS, Window
 from include.order_sync.sources.csv_drop import CsvDropReader
 from include.order_sync.sources.raw import RAW_ITEMS_SCHEMA, RAW_SCHEMA, constant
@@ -395,3 +396,15 @@ def test_staging_again(staging: Staging) -> None:
 
     assert {name: raw["order_id"].tolist() for name, raw in parts(staging).items()} == {"part-00000": ["7"]}
     assert [raw_items for _, _, raw_items in staging.raw_parts(ORDER_COLUMNS)] == [None]
+
+
+def test_a_full_staging_folder_is_named(tmp_path: Path) -> None:
+    """Where the worker can't write its parts, the message names the folder and the cure."""
+    staging = Staging(UPath(tmp_path))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(TryAgainError, match=f"{tmp_path}.*Make room"), staging.named():
+            staging.stage_raw([pa.table({"order_id": [str(number) for number in range(5000)]})], [])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
