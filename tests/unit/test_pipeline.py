@@ -17,7 +17,7 @@ from include.order_sync.staging.run_folder import Staging
 
 @pytest.mark.parametrize(
     ("minutes", "utc", "doubtful"),
-    [pytest.param(5, "00:40", {}, id="before it came so far"), pytest.param(50, "01:40", {"1"}, id="after it")],
+    [pytest.param(5, "00:40", set(), id="before it came so far"), pytest.param(50, "01:40", {"1"}, id="after it")],
 )
 def test_a_run_before_the_second_pass_knows_that_it_reads_the_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, minutes: int, utc: str, doubtful: set[str]
