@@ -12,6 +12,9 @@ from include.order_sync.model import IDENTITY_COLUMNS, ITEM_COLUMNS, ORDER_COLUM
 
 Required = Sequence[str | tuple[str, ...]]
 
+# Up to which length a row is read: WAREHOUSE_ROW_MAX_BYTES and CSV_BLOCK_BYTES in tuning.py.
+TOO_LONG = "row: too long to be read"
+
 RAW_SCHEMA = pa.schema(
     [
         *[pa.field(column, pa.string()) for column in ORDER_COLUMNS],
@@ -83,6 +86,28 @@ def raw_table(
     columns["origin"] = constant(origin, rows)
     columns["line"] = lines
     columns["position"] = pa.arange(position, position + rows)
+    if file_modified_at is not None:
+        columns["file_modified_at"] = pa.repeat(pa.scalar(file_modified_at, pa.timestamp("us", "UTC")), rows)
+    return pa.table(columns)
+
+
+def problem_rows(problems: Mapping[int, str], origin: str, position: int, file_modified_at: object = None) -> pa.Table:
+    """Return a raw row without content for each row of the source that could not be read.
+
+    Args:
+        problems: the row's number in the source -> what made it unreadable.
+        origin: the query's or file's name.
+        position: of the first of these rows in the window.
+        file_modified_at: when the file was last modified (a time with a zone); None for a query.
+    """
+    rows = len(problems)
+    columns = {
+        "order_id": pa.nulls(rows, pa.string()),
+        "origin": constant(origin, rows),
+        "line": pa.array(problems.keys(), pa.int64()),
+        "position": pa.arange(position, position + rows),
+        "problem": pa.array(problems.values(), pa.string()),
+    }
     if file_modified_at is not None:
         columns["file_modified_at"] = pa.repeat(pa.scalar(file_modified_at, pa.timestamp("us", "UTC")), rows)
     return pa.table(columns)

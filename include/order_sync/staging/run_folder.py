@@ -81,15 +81,17 @@ class Staging:
         """
         buffered: list[pa.Table] = []
         rest = iter(orders)
-        while sum(table.num_rows for table in buffered) <= tuning.ONE_PART_ROWS:
+        while is_small := (
+            sum(table.num_rows for table in buffered) <= tuning.ONE_PART_ROWS
+            and sum(table.nbytes for table in buffered) <= tuning.ONE_PART_BYTES
+        ):
             table = next(rest, None)
             if table is None:
                 break
             buffered.append(table)
-        rows = sum(table.num_rows for table in buffered)
-        if rows == 0:
+        if not any(table.num_rows for table in buffered):
             return 0, 0
-        parts = 1 if rows <= tuning.ONE_PART_ROWS else tuning.LARGE_WINDOW_PARTS
+        parts = 1 if is_small else tuning.LARGE_WINDOW_PARTS
         rows = partitions.write(self.folder / RAW, chain(buffered, rest), parts)
         partitions.write(self.folder / RAW_ITEMS, items, parts)
         return rows, parts
