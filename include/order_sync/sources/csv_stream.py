@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import sys
 import uuid
+from collections import deque
 from typing import Protocol
 
 from include.order_sync import tuning
@@ -39,7 +41,7 @@ class LineStream(io.RawIOBase):
     def __init__(self, content: _Readable, delimiter: str, columns: int) -> None:
         self._content = content
         self._end, self._cut = (mark.encode() + delimiter.encode() * (columns - 1) for mark in (END_MARK, CUT_MARK))
-        self._ready = bytearray()  # whole lines, but for the last one while it is being cut out
+        self._ready: deque[memoryview] = deque()  # whole lines, but for the last one while it is being cut out
         self._begun = b""  # the beginning of a line
         self._is_cutting = self._has_ended = False
         self.cut = 0
@@ -50,29 +52,52 @@ class LineStream(io.RawIOBase):
 
     def read(self, size: int = -1) -> bytes:
         """Return the next `size` bytes, fewer only at the end: short blocks would make a row lie in three."""
-        while (size < 0 or len(self._ready) < size) and not self._has_ended:
-            self._read_on()
-        taken = bytes(self._ready if size < 0 else self._ready[:size])
-        del self._ready[: len(taken)]
-        return taken
+        taken: list[memoryview] = []
+        missing = sys.maxsize if size < 0 else size
+        while missing and (self._ready or not self._has_ended):
+            if not self._ready:
+                self._read_on()
+                continue
+            piece = self._ready.popleft()
+            taken.append(piece[:missing])
+            if len(piece) > missing:
+                self._ready.appendleft(piece[missing:])
+            missing -= len(taken[-1])
+        return b"".join(taken)
+
+    @property
+    def held(self) -> int:
+        """The number of bytes that were read on and not returned yet."""
+        return sum(map(len, self._ready)) + len(self._begun)
 
     def _read_on(self) -> None:
         data = self._content.read(LONGEST_LINE)
         # Bytes that are added to the file after its end was reached belong to its next version.
         self._has_ended = not data
-        first = min((at for at in (data.find(b"\n"), data.find(b"\r")) if at >= 0), default=len(data))
+        first = _first_line_end(data)
         if len(self._begun) + first > LONGEST_LINE:
             self._begun = b""
-            self._ready += self._cut
+            self._ready.append(memoryview(self._cut))
             self._is_cutting = True
             self.cut += 1
         if self._is_cutting:
             data = data[first:]
             self._is_cutting = not data
-        last = max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
+        last = data.rfind(b"\n")
+        last = max(last, data.rfind(b"\r", last + 1)) + 1
         if last:
-            self._ready += self._begun + data[:last]
+            self._ready += memoryview(self._begun), memoryview(data)[:last]
             self._begun = b""
         self._begun += data[last:]
         if self._has_ended:
-            self._ready += self._begun + (b"\n" if self._begun or self._is_cutting else b"") + self._end + b"\n"
+            line_end = b"\n" if self._begun or self._is_cutting else b""
+            self._ready.append(memoryview(self._begun + line_end + self._end + b"\n"))
+            self._begun = b""
+
+
+def _first_line_end(data: bytes) -> int:
+    """Return where the first line ends; the length, if it does not end here."""
+    line_feed = data.find(b"\n")
+    to = line_feed if line_feed >= 0 else len(data)
+    carriage_return = data.find(b"\r", 0, to)
+    return carriage_return if carriage_return >= 0 else to
