@@ -3,7 +3,9 @@
 import json
 
 import pytest
+import sqlalchemy as sa
 from order_sync_airflow.hooks import hook_for
+from order_sync_airflow.hooks.base import sql_engine
 
 from include.order_sync.errors import StopError
 from include.order_sync.providers import PROVIDERS
@@ -73,3 +75,12 @@ def test_constructing_a_hook_connects_to_nothing(provider):
     hook = hook_for(provider, "nobody")
     assert hook.conn_type == provider
     assert hook.hook_name == PROVIDERS[provider].title
+
+
+def test_an_engine_shows_no_parameters(monkeypatch, postgres):
+    """An error of a statement that fails does not quote its parameters, which are rows."""
+    monkeypatch.setenv("AIRFLOW_CONN_SHOP", postgres.url.set(drivername="postgresql").render_as_string(False))
+    with sql_engine("shop").connect() as connection, pytest.raises(sa.exc.DBAPIError) as error:
+        connection.execute(sa.text("select :name from no_such_table"), {"name": "Ann Example"})
+    assert "no_such_table" in str(error.value)
+    assert "Ann" not in str(error.value)

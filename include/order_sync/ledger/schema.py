@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from include.order_sync.errors import StopError, TryAgainError
-from include.order_sync.redact import redact
+from include.order_sync.redact import database_message
 
 # The version of the schema that this release needs: the last migration's. A constant, as each task compares it, and
 # Alembic would take longer to look for it than most tasks take for their work.
@@ -100,8 +100,8 @@ def connect(engine: sa.Engine, name: str) -> sa.Connection:
         return engine.connect()
     except DBAPIError as error:
         raise TryAgainError(
-            f"The ledger behind connection {name!r} can't be reached: {redact(str(error.orig))}. Nothing was sent. "
-            "If this goes on, look at the connection's host, port, login, password and database."
+            f"The ledger behind connection {name!r} can't be reached: {database_message(error.orig)}. "
+            "Nothing was sent. If this goes on, look at the connection's host, port, login, password and database."
         ) from None
 
 
@@ -116,9 +116,9 @@ def guarded(lost: str, then: str) -> Iterator[None]:
     try:
         yield
     except psycopg.errors.InsufficientPrivilege as error:
-        raise StopError(f"The ledger's user lacks rights: {redact(str(error))}. Grant them. {then}") from None
+        raise StopError(f"The ledger's user lacks rights: {database_message(error)}. Grant them. {then}") from None
     except (psycopg.OperationalError, psycopg.errors.ReadOnlySqlTransaction) as error:
-        said = redact(str(error))
+        said = database_message(error)
         if _is_lost(error):
             raise TryAgainError(f"{lost}: {said}. {then}") from None
         cure = CURES.get(error.sqlstate or "", "Look at the PostgreSQL server of the ledger.")

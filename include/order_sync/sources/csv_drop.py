@@ -33,7 +33,7 @@ from include.order_sync.sources.drop_files import (
     files_not_taken,
     files_of,
 )
-from include.order_sync.sources.raw import TOO_LONG, Required, find_columns, problem_rows, raw_table
+from include.order_sync.sources.raw import TOO_LONG, Required, find_columns, looks_like_data, problem_rows, raw_table
 from include.order_sync.sources.run_window import Healing
 from include.order_sync.staging.partitions import gathered
 
@@ -150,6 +150,11 @@ class CsvDropReader:
             delimiter = max(read, key=lambda delimiter: len(read[delimiter]))
             names = [name.strip() for name in read[delimiter]]
             where = f"Source {self.source.name!r}, {file.path}"
+            if looks_like_data(names, self.source.columns):
+                raise StopError(
+                    f"{where}: the first line looks like data, not like a header ({len(names)} fields). "
+                    "Write the columns' names into the first line."
+                )
             found = find_columns(names, self.source.columns, self.required, where)
             numbers = [str(number) for number in range(len(names))]
             problems = _Problems(lines_before)

@@ -34,10 +34,14 @@ from include.order_sync import tuning
 from include.order_sync.configuration.models import SqlSource
 from include.order_sync.errors import OrderSyncError, StopError, TryAgainError
 from include.order_sync.model import ITEM_COLUMNS, FileVersion, Window
-from include.order_sync.redact import redact
+from include.order_sync.redact import database_message
 from include.order_sync.sources.raw import TOO_LONG, Required, find_columns, problem_rows, raw_table
 
 log = logging.getLogger(__name__)
+
+# SQLSTATE classes of errors about values, and of errors whose text others wrote: functions, foreign tables.
+# https://www.postgresql.org/docs/current/errcodes-appendix.html
+_ABOUT_DATA = ("21", "22", "23", "38", "39", "44", "HV", "P0", "XX")
 
 # In the first column, instead of a row that is too long. Random, so that no database holds it.
 _TOO_LONG_MARK = f"too long-{uuid.uuid4()}"
@@ -177,7 +181,7 @@ class WarehouseReader:
             ) from None
 
     def _unreachable(self, error: BaseException | None) -> OrderSyncError:
-        said = redact(str(error))
+        said = database_message(error)
         at = (
             f"Source {self.source.name!r}, connection {self.source.connection!r}: the database can't be reached: {said}"
         )
@@ -189,15 +193,17 @@ class WarehouseReader:
         original = error.orig if isinstance(error, DBAPIError) else error
         state = getattr(original, "sqlstate", None) or ""
         lost = isinstance(error, DBAPIError) and error.connection_invalidated
-        # No state: psycopg lost the connection. https://www.postgresql.org/docs/current/errcodes-appendix.html
+        # No state: psycopg lost the connection.
         lost |= isinstance(original, psycopg.OperationalError) and state[:2] in ("", "08", "40", "53")
         if lost or state in ("57P01", "57P02", "57P03"):
             return self._unreachable(original)
-        # PostgreSQL quotes the value in its message about a wrong one, so only the name of the error is shown.
-        about_data = state[:2] in ("21", "22", "23") or isinstance(error, sa.exc.DataError | sa.exc.IntegrityError)
-        said = f"{type(original).__name__} {state}" if about_data else redact(str(original))
-        queries = " or ".join(query.name for query in (self._query, self._items_query) if query)
-        return StopError(f"Source {self.source.name!r}: a query failed: {said}. Correct {queries}.")
+        queries = [query for query in (self._query, self._items_query) if query]
+        # A message about a value quotes it, so only the name of the error is shown.
+        about_data = state[:2] in _ABOUT_DATA or isinstance(error, sa.exc.DataError | sa.exc.IntegrityError)
+        text = "".join(query.read_text("utf-8") for query in queries)
+        said = f"{type(original).__name__} {state}" if about_data else database_message(original, text)
+        names = " or ".join(query.name for query in queries)
+        return StopError(f"Source {self.source.name!r}: a query failed: {said}. Correct {names}.")
 
 
 def _copy(

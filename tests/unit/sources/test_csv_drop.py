@@ -499,6 +499,42 @@ def test_bad_file_among_good_ones(drop: Drop, content: bytes, fault: str, caplog
     assert fault in error
 
 
+HEADERLESS = [
+    "4711,paid,2026-11-20 10:00:00,ann@shop.example,+380671234567,Ann Example",
+    "4711;paid;20.11.2026;Ann Example",
+    "A-1\tpaid\t2026-11-20\tAnn Example",
+    "A-1,paid,Nov 20 2026,email,Ann Example",
+    "A-1,paid,1795255500,Ann Example",
+]
+
+
+@pytest.mark.parametrize("line", HEADERLESS, ids=range(len(HEADERLESS)))
+def test_file_without_a_header(drop: Drop, line: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A row in the place of the header is said to be one, and none of its personal data is shown."""
+    drop.put("a.csv", f"{line}\n{line}\n")
+    with pytest.raises(StopError, match=r"looks like data, not like a header \(\d fields\)") as stop:
+        drop.rows()
+
+    assert not [word for word in ("Ann Ex", "ann@", "67123", "4711") if word in str(stop.value) + caplog.text]
+
+
+def test_fields_of_a_header_that_look_like_data_are_not_shown(drop: Drop) -> None:
+    """The message about a missing column shows the names of the others, and neither data nor a very long list."""
+    drop.put("a.csv", f"order_id,status,Сума,Ann 2026,ann@shop.example,{'x' * 90},{','.join('abc' * 30)}\n")
+    with pytest.raises(StopError, match="no column status_changed_at") as stop:
+        drop.rows()
+
+    assert f"It has 'order_id', 'status', 'Сума', '{'x' * 60}', 'a', " in str(stop.value)
+    assert " and 48 more. " in str(stop.value)
+
+
+def test_header_with_a_year(drop: Drop) -> None:
+    """A header may have a column that is called by a number: its other names tell what it is."""
+    drop.put("a.csv", GOOD.replace("email", "2026"))
+
+    assert ids(drop.rows()) == ["1"]
+
+
 def test_old_macintosh_line_ends(drop: Drop) -> None:
     """A file with carriage returns as its only line ends is rejected and listed; others are read."""
     drop.put("a.csv", GOOD.replace("\n", "\r"))

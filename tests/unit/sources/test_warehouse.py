@@ -496,6 +496,33 @@ def test_failing_row(copied: Warehouse, row: int, caplog: pytest.LogCaptureFixtu
     assert stop.value.__suppress_context__
 
 
+@pytest.mark.parametrize(
+    "failure",
+    [
+        pytest.param("raise exception 'Olena Petrenko is wrong'", id="a function's own message"),
+        pytest.param("raise exception 'wrong' using detail = 'Olena Petrenko', errcode = '42000'", id="in the detail"),
+        pytest.param("raise exception 'wrong \"%\"', 'Olena Petrenko' using errcode = '42000'", id="quoted"),
+        pytest.param("execute format('select %L::integer', 'Olena Petrenko')", id="in the context"),
+    ],
+)
+def test_failing_function(copied: Warehouse, failure: str) -> None:
+    """What a database's own function says of a row is not shown."""
+    copied.execute(
+        "create or replace function pg_temp_fail() returns text language plpgsql as "
+        f"$$ begin {failure.replace(':', chr(92) + ':')}; return ''; end $$"
+    )
+    with pytest.raises(StopError, match=r"a query failed: .* Correct orders.sql") as stop:
+        copied.rows(f"select {ORDER}, pg_temp_fail() as email {WINDOWED}")
+
+    assert "Petrenko" not in str(stop.value)
+
+
+def test_a_wrong_name_is_shown(copied: Warehouse) -> None:
+    """What the query itself has wrong is shown as PostgreSQL says it."""
+    with pytest.raises(StopError, match='column "no_such_column" does not exist'):
+        copied.rows(f"select {ORDER}, no_such_column {WINDOWED}")
+
+
 def test_query_that_takes_too_long(copied: Warehouse) -> None:
     """A query that the server cancels for its time is reported as the query's fault."""
     slow = Warehouse(
