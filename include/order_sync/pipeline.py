@@ -27,6 +27,8 @@ if TYPE_CHECKING:  # a task imports only the modules that it needs
     from include.order_sync.sources.csv_drop import CsvDropReader
     from include.order_sync.sources.warehouse import WarehouseReader
 
+ORDERS_NAMED = 20  # in the log, of each doubt about a local time
+
 
 @dataclass(frozen=True)
 class ExtractResult:
@@ -51,6 +53,8 @@ class TransformResult:
         counts: superseded, orders, rejected, not_for_provider.
         reasons: how many orders each reason rejected.
         first_rows: reason -> the first row with it, as `orders.csv:7`.
+        doubts: how many orders have each doubt about a local time.
+        doubtful: the ids of the first of them.
     """
 
     counts: Counter[str] = field(
@@ -58,6 +62,8 @@ class TransformResult:
     )
     reasons: Counter[str] = field(default_factory=Counter)
     first_rows: dict[str, str] = field(default_factory=dict)
+    doubts: Counter[str] = field(default_factory=Counter)
+    doubtful: dict[str, list[str]] = field(default_factory=dict)
 
 
 def extract(
@@ -91,9 +97,10 @@ def transform(staging: Staging, source: Source, destination: Destination) -> Tra
     """
     from include.order_sync.transform import transform as group
 
+    now = datetime.now(UTC)
     rules = group.Rules(
         timezone=source.timezone,
-        latest=datetime.now(UTC) + source.ahead,
+        latest=now + source.ahead,
         statuses=source.statuses,
         codes=destination.codes,
         changes=destination.sends,
@@ -101,6 +108,7 @@ def transform(staging: Staging, source: Source, destination: Destination) -> Tra
         send_when=destination.send_when,
         checks=destination.service.checks,
         build=destination.service.build,
+        now=now,
     )
     done = TransformResult()
     staging.clear(READY, "rejected")
@@ -110,11 +118,15 @@ def transform(staging: Staging, source: Source, destination: Destination) -> Tra
         staging.write_ready(name, part.ready)
         if len(part.rejected):
             rejected, _ = staging.raw_rows(part.rejected)  # with all their columns
-            found = {column: part.rejected[column].tolist() for column in ("rank", "source_hash", "reasons")}
+            transformed = ("rank", "source_hash", "reasons", "status_changed_at", "updated_at")
+            found = {column: part.rejected[column].tolist() for column in transformed if column in part.rejected}
             staging.write_rejected(name, rejected.assign(**found))
         done.counts.update(part.counts)
         done.reasons.update(part.reasons)
         done.first_rows = part.first_rows | done.first_rows
+        for doubt, ids in part.doubts.items():
+            done.doubts[doubt] += len(ids)
+            done.doubtful[doubt] = (done.doubtful.get(doubt, []) + ids)[:ORDERS_NAMED]
         del raw, raw_items, part  # before the next ones are read
     return done
 

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import sqlalchemy as sa
 from order_sync_airflow.hooks import hook_for
 from order_sync_airflow.hooks.base import sql_engine
 
@@ -87,3 +88,12 @@ def test_a_dead_line_to_postgresql_is_noticed(connect, postgres_server, extra, i
     engine.dispose()
     named = ("connect_timeout", "keepalives_idle", "tcp_user_timeout")
     assert [options[name] for name in named] == ["10", idle, "120000"]
+
+
+def test_an_engine_shows_no_parameters(monkeypatch, postgres):
+    """An error of a statement that fails does not quote its parameters, which are rows."""
+    monkeypatch.setenv("AIRFLOW_CONN_SHOP", postgres.url.set(drivername="postgresql").render_as_string(False))
+    with sql_engine("shop").connect() as connection, pytest.raises(sa.exc.DBAPIError) as error:
+        connection.execute(sa.text("select :name from no_such_table"), {"name": "Ann Example"})
+    assert "no_such_table" in str(error.value)
+    assert "Ann" not in str(error.value)

@@ -379,6 +379,27 @@ def test_a_redrive_knows_the_later_of_two_rows_of_one_time(shop, fate):
     assert shop.taken() == {"1": ["IN_PROGRESS", "DELIVERED"]}
 
 
+def test_a_redrive_in_the_hour_that_comes_twice_sends_nothing_older(shop, capsys):
+    """A quarantined row of the first pass is older than a delivered one of the second, also without that beside it."""
+    file = shop.tmp / "order_sync.yaml"
+    night = "2025-10-26 03:{}:00".format
+    times = [("1", "hurra", night(40)), ("1", "done", night(10)), ("2", "done", night(20))]
+    for more in ("", ", hurra: paid"):
+        shop.configure(more=more)
+        text = file.read_text("utf-8").replace("timezone: UTC", "timezone: Europe/Kyiv")
+        file.write_text(text + "    changes: every\n", "utf-8")
+        if not more:
+            shop.drop(*(row(order_id, word).replace("2026-11-01T10:00:00Z", at) for order_id, word, at in times))
+            assert shop.run() == {"rows": 3, "orders": 3, "rejected": 1, "accepted": 2, "requests": 1}
+            (warning,) = [
+                line for line in capsys.readouterr().out.splitlines() if "in the hour that comes twice" in line
+            ]
+            assert "1 orders have a time" in warning
+            assert "Orders: 2 [" in warning
+    assert shop.run(redrive=True) == {}
+    assert shop.taken() == {"1": ["DELIVERED"], "2": ["DELIVERED"]}
+
+
 @pytest.fixture
 def held(shop) -> Shop:
     """A shop with the held orders 1 and 2."""

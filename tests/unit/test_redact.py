@@ -1,10 +1,12 @@
 """The quoting of foreign texts in a log."""
 
+from types import SimpleNamespace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.order_sync.redact import redact
+from include.order_sync.redact import database_message, redact
 
 
 @pytest.mark.parametrize(
@@ -18,6 +20,13 @@ from include.order_sync.redact import redact
         pytest.param('{"phone":"380942583691"}', '{"phone":"<number>"}', id="phone in JSON"),
         pytest.param("094\u00a0258\u00a036\u00a091", "<number>", id="phone with fixed blanks"),
         pytest.param("card 4111 1111 1111 1111", "card <number>", id="card"),
+        pytest.param("Ann Example <ann@shop.example>", "<name> <<e-mail>>", id="name before an address"),
+        pytest.param("(7, paid, Ann Example, +380671234567, x)", "(7, paid, <name>, <number>, x)", id="name in a row"),
+        pytest.param('"ann@shop.example","Ann O\'Hara-Smith"', '"<e-mail>","<name>"', id="name after an address"),
+        pytest.param("от Анна Ивановна Шевченко, 380671234567", "от <name>, <number>", id="name in Cyrillic"),
+        pytest.param('{"first_name": "ann", "x": 1}', '{"first_name": <text>, "x": 1}', id="name in JSON"),
+        pytest.param("Key (last_name)=(o'hara) exists", "Key (last_name)=<text> exists", id="name in a key"),
+        pytest.param("'delivery_address': 'Main St. 7'", "'delivery_address': <text>", id="street"),
         pytest.param("HTTP 429 after 7 s, code 123456", "HTTP 429 after 7 s, code 123456", id="short numbers stay"),
         pytest.param("19.90 UAH", "19.90 UAH", id="money stays"),
         pytest.param(" a\r\n\tb  c ", "a b c", id="one line"),
@@ -51,3 +60,26 @@ def test_never_shown(before: str, after: str, address: str, phone: int) -> None:
 
     assert address not in redacted
     assert str(phone) not in redacted
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        pytest.param('column "totl" does not exist', 'column "totl" does not exist', id="a word of the query"),
+        pytest.param("Incorrect value: 'Ann Example' for x", "Incorrect value: <text> for x", id="a value"),
+        pytest.param('no "totl"\nDETAIL:  Failing row contains (Ann).', 'no "totl"', id="details"),
+        pytest.param('no "totl"\nCONTEXT:  COPY orders, line 1: "Ann"', 'no "totl"', id="context"),
+    ],
+)
+def test_database_message(said: str, message: str) -> None:
+    """Of a database's message the first line is told, and of quoted words only those of the query."""
+    assert database_message(Exception(said), "select totl from orders") == message
+
+
+def test_message_of_postgresql() -> None:
+    """Of an error of PostgreSQL the primary message is told alone."""
+
+    class Error(Exception):
+        diag = SimpleNamespace(message_primary='relation "orders" is gone')
+
+    assert database_message(Error("x\nWhatever: Ann")) == 'relation "orders" is gone'

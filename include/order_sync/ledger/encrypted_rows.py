@@ -17,6 +17,7 @@ from include.order_sync.sources.raw import RAW_ITEMS_SCHEMA, RAW_SCHEMA
 from include.order_sync.staging.run_folder import Staging
 from include.order_sync.transform.canonical import canonical_orders
 from include.order_sync.transform.reasons import readable_ids
+from include.order_sync.transform.repeated_hour import with_offsets
 
 # Columns that are kept beside the order columns, so that a redrive reads the row as it was.
 _CONTEXT = ("origin", "line", "file_modified_at", "problem", "rank", "source_hash")
@@ -66,7 +67,7 @@ class RowEncryptor:
         if orders.empty:
             return []
         rows, items = self.staging.raw_rows(orders)
-        said = rows.assign(
+        said = with_offsets(rows, orders, self.timezone).assign(
             rank=orders["rank"].tolist(),
             source_hash=orders["source_hash"].astype("str").tolist(),
             reasons=pd.Series([[reason] for reason in reasons], index=rows.index),

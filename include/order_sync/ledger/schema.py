@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from include.order_sync import tuning
 from include.order_sync.errors import StopError, TryAgainError
-from include.order_sync.redact import redact
+from include.order_sync.redact import database_message
 
 # The version of the schema that this release needs: the last migration's. A constant, as each task compares it, and
 # Alembic would take longer to look for it than most tasks take for their work.
@@ -107,8 +107,8 @@ def connect(engine: sa.Engine, name: str) -> sa.Connection:
         return engine.connect()
     except DBAPIError as error:
         raise TryAgainError(
-            f"The ledger behind connection {name!r} can't be reached: {redact(str(error.orig))}. Nothing was sent. "
-            "If this goes on, look at the connection's host, port, login, password and database."
+            f"The ledger behind connection {name!r} can't be reached: {database_message(error.orig)}. "
+            "Nothing was sent. If this goes on, look at the connection's host, port, login, password and database."
         ) from None
 
 
@@ -124,7 +124,7 @@ def guarded(lost: str, then: str) -> Iterator[None]:
         yield
     except (psycopg.Error, DBAPIError) as raised:
         error = raised.orig if isinstance(raised, DBAPIError) else raised
-        said = redact(str(error))
+        said = database_message(error)
         if isinstance(error, psycopg.errors.InsufficientPrivilege):
             raise StopError(f"The ledger's user lacks rights: {said}. Grant them. {then}") from None
         if not isinstance(error, (psycopg.OperationalError, psycopg.errors.ReadOnlySqlTransaction)):

@@ -7,9 +7,7 @@
 from __future__ import annotations
 
 import csv
-import io
 import logging
-import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -26,6 +24,7 @@ from include.order_sync.configuration.models import CsvSource
 from include.order_sync.errors import StopError
 from include.order_sync.model import FileVersion, Window
 from include.order_sync.prefetch import prefetch
+from include.order_sync.sources.csv_stream import CUT_MARK, END_MARK, LineStream
 from include.order_sync.sources.drop_files import (
     DropFile,
     HashedContent,
@@ -34,19 +33,17 @@ from include.order_sync.sources.drop_files import (
     files_not_taken,
     files_of,
 )
-from include.order_sync.sources.raw import Required, constant, find_columns, raw_table
+from include.order_sync.sources.raw import TOO_LONG, Required, find_columns, looks_like_data, problem_rows, raw_table
 from include.order_sync.sources.run_window import Healing
 from include.order_sync.staging.partitions import gathered
 
 log = logging.getLogger(__name__)
 
-
-# Random, so that no file holds it.
-END_MARK = f"end-{uuid.uuid4()}"
-
 WRONG_WIDTH = "row: not as many fields as the header"
 MISSING_COLUMN = "file: a column that is needed is missing"
 UNREADABLE_FILE = "file: not readable as CSV to its end"
+
+_LONG_HEADER = "the first line is too long"
 
 
 @dataclass
@@ -153,11 +150,17 @@ class CsvDropReader:
             delimiter = max(read, key=lambda delimiter: len(read[delimiter]))
             names = [name.strip() for name in read[delimiter]]
             where = f"Source {self.source.name!r}, {file.path}"
+            if looks_like_data(names, self.source.columns):
+                raise StopError(
+                    f"{where}: the first line looks like data, not like a header ({len(names)} fields). "
+                    "Write the columns' names into the first line."
+                )
             found = find_columns(names, self.source.columns, self.required, where)
             numbers = [str(number) for number in range(len(names))]
             problems = _Problems(lines_before)
+            stream = LineStream(content, delimiter, len(names))
             reader = _open_csv(
-                pa.PythonFile(_WithEndMark(content, END_MARK + delimiter * (len(names) - 1)), mode="r"),
+                pa.PythonFile(stream, mode="r"),
                 # Without threads: with them Arrow does not tell the numbers of bad rows.
                 read_options=pa_csv.ReadOptions(
                     use_threads=False, column_names=numbers, block_size=tuning.CSV_BLOCK_BYTES
@@ -179,7 +182,10 @@ class CsvDropReader:
                 lines = problems.lines_of(batch.num_rows, rows_before)
                 rows_before += batch.num_rows
                 given = problems.without_end_mark(pa.Table.from_batches([batch]), lines)
-                given, lines = self._without_skipped(given, lines[: given.num_rows], names, found)
+                lines = lines[: given.num_rows]
+                if stream.cut:
+                    given, lines = problems.without_cut_lines(given, lines)
+                given, lines = self._without_skipped(given, lines, names, found)
                 yield raw_table(
                     given,
                     found,
@@ -199,8 +205,10 @@ class CsvDropReader:
     def _read_header(self, content: HashedContent) -> tuple[str, int]:
         """Read up to the first line that is not blank; return it, and the number of lines read."""
         lines = 0
-        while line := content.readline():
+        while line := content.readline(tuning.CSV_HEADER_MAX_BYTES):
             lines += 1
+            if len(line) == tuning.CSV_HEADER_MAX_BYTES:
+                raise csv.Error(_LONG_HEADER)
             text = line.decode("utf-8-sig").strip()
             if text:
                 self.skipped += lines - 1
@@ -225,24 +233,7 @@ class CsvDropReader:
         return table.filter(keep), lines.filter(keep)
 
     def _problem_rows(self, file: DropFile, position: int, problems: Mapping[int, str]) -> pa.Table:
-        """Return a row for each problem.
-
-        Args:
-            file: with the problems.
-            position: of the first row in the window.
-            problems: line -> problem.
-        """
-        rows = len(problems)
-        return pa.table(
-            {
-                "order_id": pa.nulls(rows, pa.string()),
-                "origin": constant(str(file.path), rows),
-                "line": pa.array(problems.keys(), pa.int64()),
-                "position": pa.arange(position, position + rows),
-                "file_modified_at": pa.repeat(pa.scalar(file.modified_at, pa.timestamp("us", "UTC")), rows),
-                "problem": pa.array(problems.values(), pa.string()),
-            }
-        )
+        return problem_rows(problems, str(file.path), position, file.modified_at)
 
     def _message(self, file: DropFile, error: Exception) -> str:
         if isinstance(error, StopError):
@@ -261,28 +252,6 @@ class CsvDropReader:
         )
 
 
-class _WithEndMark(io.RawIOBase):
-    """A file with one more row at its end: if that row is missing after parsing, an open quote has swallowed it."""
-
-    def __init__(self, content: HashedContent, mark: str) -> None:
-        self._content = content
-        self._mark = mark.encode() + b"\n"
-        self._last = b"\n"
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        if not self._mark:  # the end was reached: bytes that were added since belong to the file's next version
-            return b""
-        data = self._content.read(size)
-        if data:
-            self._last = data[-1:]
-            return data
-        mark, self._mark = self._mark, b""
-        return mark if self._last == b"\n" else b"\n" + mark
-
-
 class _Problems:
     """Collects the lines of a file that are no rows: blank lines, wrong numbers of fields, quotes never closed."""
 
@@ -296,8 +265,8 @@ class _Problems:
         if row.text.strip() == "":
             self.blank += 1
         else:
-            swallowed = END_MARK in row.text
-            self.found[self._lines_before + row.number] = UNREADABLE_FILE if swallowed else WRONG_WIDTH
+            problem = UNREADABLE_FILE if END_MARK in row.text else TOO_LONG if CUT_MARK in row.text else WRONG_WIDTH
+            self.found[self._lines_before + row.number] = problem
         self._numbers.append(row.number)
         return "skip"
 
@@ -309,6 +278,15 @@ class _Problems:
         if last[0] != END_MARK:
             self.found[lines[-1].as_py()] = UNREADABLE_FILE
         return rows.slice(0, rows.num_rows - 1)
+
+    def without_cut_lines(self, rows: pa.Table, lines: pa.Array) -> tuple[pa.Table, pa.Array]:
+        """Return the rows, and their lines, without those of which a line was cut out."""
+        good = np.ones(rows.num_rows, dtype=bool)
+        for column in rows.columns:
+            good &= ~pc.fill_null(pc.match_substring(column, CUT_MARK), False).to_numpy()
+        keep = pa.array(good)
+        self.found |= dict.fromkeys(lines.filter(pc.invert(keep)).to_pylist(), TOO_LONG)
+        return rows.filter(keep), lines.filter(keep)
 
     def lines_of(self, rows: int, rows_before: int) -> pa.Array:
         """Return the line numbers of the next `rows` good rows; a header in the file's first line is line 1.
@@ -342,6 +320,10 @@ def _fault(error: Exception) -> str:
         return "has gone while it was being read"
     if isinstance(error, UnicodeDecodeError) or "UTF8" in str(error):
         return "is not UTF-8"
+    if str(error) == _LONG_HEADER:
+        return f"has a first line of {tuning.CSV_HEADER_MAX_BYTES} bytes or more, which is no header"
     if "straddl" in str(error):
-        return f"has a row of more than {tuning.CSV_BLOCK_BYTES} bytes, or a quote that is never closed"
+        return (
+            f"has a row with line breaks of more than {tuning.CSV_BLOCK_BYTES} bytes, or a quote that is never closed"
+        )
     return "is no CSV that could be read to its end"

@@ -213,9 +213,9 @@ class HashedContent:
         """Read on, as files do."""
         return self._noted(self._content.read(size))
 
-    def readline(self) -> bytes:
-        """Read on to the end of the line, as files do."""
-        return self._noted(self._content.readline())
+    def readline(self, size: int) -> bytes:
+        """Read on to the end of the line, or `size` bytes of it, as files do."""
+        return self._noted(self._content.readline(size))
 
     @property
     def hash(self) -> str:

@@ -8,6 +8,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import uuid
 from collections.abc import Collection, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -18,6 +20,7 @@ from typing import Any, ClassVar
 
 import psycopg
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import sqlalchemy as sa
 from psycopg.abc import PQGen
@@ -31,8 +34,17 @@ from include.order_sync import tuning
 from include.order_sync.configuration.models import SqlSource
 from include.order_sync.errors import OrderSyncError, StopError, TryAgainError
 from include.order_sync.model import ITEM_COLUMNS, FileVersion, Window
-from include.order_sync.redact import redact
-from include.order_sync.sources.raw import Required, find_columns, raw_table
+from include.order_sync.redact import database_message
+from include.order_sync.sources.raw import TOO_LONG, Required, find_columns, problem_rows, raw_table
+
+log = logging.getLogger(__name__)
+
+# SQLSTATE classes of errors about values, and of errors whose text others wrote: functions, foreign tables.
+# https://www.postgresql.org/docs/current/errcodes-appendix.html
+_ABOUT_DATA = ("21", "22", "23", "38", "39", "44", "HV", "P0", "XX")
+
+# In the first column, instead of a row that is too long. Random, so that no database holds it.
+_TOO_LONG_MARK = f"too long-{uuid.uuid4()}"
 
 
 @dataclass(frozen=True)
@@ -102,10 +114,23 @@ class WarehouseReader:
         for names, chunk in self._read(connection, self._query):
             if found is None:
                 found = find_columns(names, self.source.columns, self.required, where)
-            rows = chunk.num_rows
-            lines = pa.arange(position + 1, position + rows + 1)
-            yield raw_table(chunk, found, origin=self._query.name, lines=lines, position=position)
-            position += rows
+            lines = pa.arange(position + 1, position + chunk.num_rows + 1)
+            table = raw_table(chunk, found, origin=self._query.name, lines=lines, position=position)
+            is_long = _too_long(chunk)
+            if pc.any(is_long).as_py():
+                log.error(
+                    "%s: %d rows of more than %d bytes are rejected, the first is row %d. "
+                    "Leave the column that is so large out of the query.",
+                    where,
+                    pc.sum(is_long).as_py(),
+                    tuning.WAREHOUSE_ROW_MAX_BYTES,
+                    lines.filter(is_long)[0].as_py(),
+                )
+                for line in lines.filter(is_long).to_pylist():
+                    yield problem_rows({line: TOO_LONG}, self._query.name, line - 1)
+                table = table.filter(pc.invert(is_long))
+            yield table
+            position += chunk.num_rows
 
     def _items(self, connection: sa.Connection) -> Generator[pa.Table]:
         if self._items_query is None:
@@ -117,6 +142,12 @@ class WarehouseReader:
                 raise StopError(
                     f"Source {self.source.name!r}, {self._items_query.name}: no column {', '.join(missing)}; "
                     f"it has {', '.join(names)}. Change the query, or the source's `item_columns`."
+                )
+            if pc.any(_too_long(chunk)).as_py():
+                # Its order would be sent without it.
+                raise StopError(
+                    f"Source {self.source.name!r}: {self._items_query.name} gives a row of more than "
+                    f"{tuning.WAREHOUSE_ROW_MAX_BYTES} bytes. Leave the column that is so large out of it."
                 )
             yield pa.table(
                 {column: chunk.column(names.index(name)) for column, name in wanted.items() if name in names}
@@ -145,12 +176,12 @@ class WarehouseReader:
                 yield from _fetch(connection, statement, bound)
         except pa.ArrowInvalid:
             raise StopError(
-                f"Source {self.source.name!r}: {file.name} gives a row of more than {tuning.COPY_ROW_MAX_BYTES} bytes, "
-                "or one that is no text. Leave the column that is so large out of it."
+                f"Source {self.source.name!r}: {file.name} gives a row that is no text. "
+                "Leave its binary columns out of it."
             ) from None
 
     def _unreachable(self, error: BaseException | None) -> OrderSyncError:
-        said = redact(str(error))
+        said = database_message(error)
         at = (
             f"Source {self.source.name!r}, connection {self.source.connection!r}: the database can't be reached: {said}"
         )
@@ -162,15 +193,17 @@ class WarehouseReader:
         original = error.orig if isinstance(error, DBAPIError) else error
         state = getattr(original, "sqlstate", None) or ""
         lost = isinstance(error, DBAPIError) and error.connection_invalidated
-        # No state: psycopg lost the connection. https://www.postgresql.org/docs/current/errcodes-appendix.html
+        # No state: psycopg lost the connection.
         lost |= isinstance(original, psycopg.OperationalError) and state[:2] in ("", "08", "40", "53")
         if lost or state in ("57P01", "57P02", "57P03"):
             return self._unreachable(original)
-        # PostgreSQL quotes the value in its message about a wrong one, so only the name of the error is shown.
-        about_data = state[:2] in ("21", "22", "23") or isinstance(error, sa.exc.DataError | sa.exc.IntegrityError)
-        said = f"{type(original).__name__} {state}" if about_data else redact(str(original))
-        queries = " or ".join(query.name for query in (self._query, self._items_query) if query)
-        return StopError(f"Source {self.source.name!r}: a query failed: {said}. Correct {queries}.")
+        queries = [query for query in (self._query, self._items_query) if query]
+        # A message about a value quotes it, so only the name of the error is shown.
+        about_data = state[:2] in _ABOUT_DATA or isinstance(error, sa.exc.DataError | sa.exc.IntegrityError)
+        text = "".join(query.read_text("utf-8") for query in queries)
+        said = f"{type(original).__name__} {state}" if about_data else database_message(original, text)
+        names = " or ".join(query.name for query in queries)
+        return StopError(f"Source {self.source.name!r}: a query failed: {said}. Correct {names}.")
 
 
 def _copy(
@@ -197,7 +230,7 @@ def _copy(
         numbers = [str(number) for number in range(len(names))]
         yield names, pa.table({number: pa.array([], pa.string()) for number in numbers})
         options: dict[str, Any] = {
-            "read_options": pa_csv.ReadOptions(column_names=numbers, block_size=tuning.COPY_ROW_MAX_BYTES),
+            "read_options": pa_csv.ReadOptions(column_names=numbers, block_size=tuning.WAREHOUSE_ROW_MAX_BYTES),
             "parse_options": pa_csv.ParseOptions(newlines_in_values=True),
             "convert_options": pa_csv.ConvertOptions(
                 column_types=dict.fromkeys(numbers, pa.string()),
@@ -208,7 +241,7 @@ def _copy(
         }
         with cursor.copy(f"copy ({statement}\n) to stdout (format csv)", values):
             read = 0
-            for block, sent in _blocks(raw):
+            for block, sent in _blocks(raw, len(names)):
                 if block:
                     table = pa_csv.read_csv(pa.BufferReader(block), **options)
                     read += len(table)
@@ -217,24 +250,25 @@ def _copy(
                     raise StopError(f"PostgreSQL sent {sent} rows and {read} were read: a fault of Order Sync.")
 
 
-def _blocks(connection: psycopg.Connection) -> Iterator[tuple[bytes, int | None]]:
+def _blocks(connection: psycopg.Connection, columns: int) -> Iterator[tuple[bytes, int | None]]:
     """Yield the rows of the running COPY, in blocks of about the size of a table; with the last one, their number."""
     sent = None
     while sent is None:
-        block, sent = connection.wait(_received(connection.pgconn))
+        block, sent = connection.wait(_received(connection.pgconn, columns))
         yield block, sent
 
 
-def _received(connection: PGconn) -> PQGen[tuple[bytes, int | None]]:
+def _received(connection: PGconn, columns: int) -> PQGen[tuple[bytes, int | None]]:
     """Receive rows of the COPY until they make a block; return it, and after the last row the number of all rows.
 
-    psycopg's own Copy.read returns one row at a time, and takes three times as long.
+    A row that is too long is replaced. psycopg's own Copy.read, which returns one row at a time, takes thrice as long.
     """
+    mark = _TOO_LONG_MARK.encode() + b"," * (columns - 1) + b"\n"
     block = bytearray()
     while len(block) <= tuning.COPY_BLOCK_BYTES:
         size, row = connection.get_copy_data(1)
         if size > 0:
-            block += row
+            block += row if size <= tuning.WAREHOUSE_ROW_MAX_BYTES else mark
         elif size == 0:  # no row has arrived yet
             yield Wait.R
             connection.consume_input()
@@ -250,13 +284,35 @@ def _fetch(
     connection: sa.Connection, query: sa.TextClause, bound: dict[str, Any]
 ) -> Iterator[tuple[list[str], pa.Table]]:
     values = {name: bound[name] for name in query.compile().params}
-    result = connection.execution_options(stream_results=True, max_row_buffer=tuning.FETCH_ROWS).execute(query, values)
+    at_a_time = tuning.FETCH_ROWS_AT_A_TIME
+    result = connection.execution_options(stream_results=True, max_row_buffer=at_a_time).execute(query, values)
     names = list(result.keys())
     numbers = [str(number) for number in range(len(names))]
     yield names, pa.table({number: pa.array([], pa.string()) for number in numbers})
-    for rows in result.partitions(tuning.FETCH_ROWS):
-        columns = [pa.array(map(_text, column), pa.string()) for column in zip(*rows, strict=True)]
-        yield names, pa.table(columns, names=numbers)
+    table: list[list[str | None]] = []
+    size = 0
+    for few in result.partitions(at_a_time):
+        for values_of_row in few:
+            row = [_text(value) for value in values_of_row]
+            length = sum(len(text) for text in row if text)
+            if length > tuning.WAREHOUSE_ROW_MAX_BYTES:
+                row, length = [_TOO_LONG_MARK, *[None] * (len(row) - 1)], 0
+            table.append(row)
+            size += length
+        if size > tuning.FETCH_BYTES or len(table) >= tuning.FETCH_ROWS:
+            yield names, _table_of(table, numbers)
+            table, size = [], 0
+    if table:
+        yield names, _table_of(table, numbers)
+
+
+def _table_of(rows: list[list[str | None]], names: list[str]) -> pa.Table:
+    return pa.table([pa.array(column, pa.string()) for column in zip(*rows, strict=True)], names=names)
+
+
+def _too_long(chunk: pa.Table) -> pa.ChunkedArray:
+    """Return a mask of the rows that stand for one that is too long."""
+    return pc.fill_null(pc.equal(chunk.column(0), _TOO_LONG_MARK), False)
 
 
 def _text(value: Any) -> str | None:

@@ -16,6 +16,7 @@ Paths are UPath: a folder of this machine, or of any object storage.
 from __future__ import annotations
 
 import errno
+import math
 import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -109,15 +110,17 @@ class Staging:
         """
         buffered: list[pa.Table] = []
         rest = iter(orders)
-        while sum(table.num_rows for table in buffered) <= tuning.ONE_PART_ROWS:
+        while is_small := (
+            sum(table.num_rows for table in buffered) <= tuning.ONE_PART_ROWS
+            and sum(table.nbytes for table in buffered) <= tuning.ONE_PART_BYTES
+        ):
             table = next(rest, None)
             if table is None:
                 break
             buffered.append(table)
-        rows = sum(table.num_rows for table in buffered)
-        if rows == 0:
+        if not any(table.num_rows for table in buffered):
             return 0, 0
-        parts = 1 if rows <= tuning.ONE_PART_ROWS else tuning.LARGE_WINDOW_PARTS
+        parts = 1 if is_small else tuning.LARGE_WINDOW_PARTS
         rows = partitions.write(self.folder / RAW, chain(buffered, rest), parts)
         partitions.write(self.folder / RAW_ITEMS, items, parts)
         return rows, parts
@@ -134,12 +137,28 @@ class Staging:
         """
         raw, raw_items = self._raw({*columns, *ORIGIN_COLUMNS}), self._raw_items()
         for parts in _groups(raw, raw_items):
-            # No variable here: it would keep the frames in memory while the caller works on them.
-            yield (
-                f"part-{parts[0]:05d}",
-                raw.of(parts).to_pandas(),
-                raw_items.of(parts).to_pandas() if raw_items else None,
-            )
+            for number, only in enumerate(self._pieces(parts, raw, raw_items)):
+                # No variable here: it would keep the frames in memory while the caller works on them.
+                yield (
+                    f"part-{parts[0]:05d}" + (f"-{number:05d}" if only else ""),
+                    raw.of(parts, *only).to_pandas(),
+                    raw_items.of(parts, *only).to_pandas() if raw_items else None,
+                )
+
+    def _pieces(
+        self, parts: list[int], raw: Partitions, raw_items: Partitions
+    ) -> Iterator[tuple[()] | tuple[str, pa.Array]]:
+        """Yield which orders of these parts to read together, as `Partitions.of` takes it, the lowest hashes first.
+
+        Neighbouring order numbers lie in one part, so one part can be large if its rows are.
+        """
+        size = _bytes_of(parts, raw, raw_items)
+        if size <= tuning.ONE_PART_BYTES:
+            yield ()
+            return
+        hashes = np.unique(self._raw({"partition_hash"}).of(parts)["partition_hash"].to_numpy())
+        for piece in np.array_split(hashes, min(len(hashes), math.ceil(size / tuning.ONE_PART_BYTES))):
+            yield "partition_hash", pa.array(piece)
 
     def raw_rows(self, orders: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame | None]:
         """Return the raw rows of these orders, in their order, and the orders' items (None if no query gave items).
@@ -226,12 +245,15 @@ def _groups(raw: Partitions, raw_items: Partitions) -> Iterator[list[int]]:
     group: list[int] = []
     for part in np.flatnonzero(raw.rows).tolist():
         more = [*group, part]
-        size = raw.bytes[more].sum() + (raw_items.bytes[more].sum() if raw_items else 0)
-        if group and (raw.rows[more].sum() > tuning.GROUP_ROWS or size > tuning.GROUP_BYTES):
+        if group and (raw.rows[more].sum() > tuning.GROUP_ROWS or _bytes_of(more, raw, raw_items) > tuning.GROUP_BYTES):
             yield group
             more = [part]
         group = more
     yield group
+
+
+def _bytes_of(parts: list[int], raw: Partitions, raw_items: Partitions) -> float:
+    return float(raw.bytes[parts].sum() + (raw_items.bytes[parts].sum() if raw_items else 0))
 
 
 def _table_of(frame: pd.DataFrame) -> pa.Table:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import pandas as pd
@@ -12,35 +12,29 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from include.order_sync.columns.text import array_of, series_of
-from include.order_sync.model import ITEM_COLUMNS, ORDER_COLUMNS, ORIGIN_COLUMNS, TIME_COLUMNS
-
-# Years that every time zone, PostgreSQL and Python can hold. Some shops write 9999 for "never".
-_DATE = r"(?:19|[2-8][0-9]|9[0-8])[0-9]{2}-[0-9]{2}-[0-9]{2}"
-_DATE_AND_TIME = _DATE + r"(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]{1,9})?)?)?"
-_OFFSET = r"(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?)"
-
-# The length of a time with seconds and without an offset.
-_CHARACTERS_TO_THE_SECOND = 19
-# Between these, the year fits _DATE in every time zone.
-_FIRST_US = int(datetime(1900, 1, 2, tzinfo=UTC).timestamp()) * 1_000_000
-_LAST_US = int(datetime(9899, 12, 30, tzinfo=UTC).timestamp()) * 1_000_000
+from include.order_sync.model import ITEM_COLUMNS, ORDER_COLUMNS, ORIGIN_COLUMNS, TIME_COLUMNS, VERSION
+from include.order_sync.transform.repeated_hour import tell_passes
+from include.order_sync.transform.times import read_times
 
 NO_ITEMS = pd.DataFrame(
     {column: pd.Series(dtype="str") for column in ITEM_COLUMNS} | {"position": pd.Series(dtype="int64")}
 )
 
 
-def canonical_orders(raw: pd.DataFrame, timezone: str) -> pd.DataFrame:
+def canonical_orders(raw: pd.DataFrame, timezone: str, now: datetime | None = None) -> pd.DataFrame:
     """Return one canonical order a raw row, in the rows' order.
 
     Args:
         raw: any of ORDER_COLUMNS as text, and of ORIGIN_COLUMNS; an absent column is missing in all rows.
         timezone: of times without an offset.
+        now: no row was written after it; None if that is not known.
 
     Returns:
         All of ORDER_COLUMNS and ORIGIN_COLUMNS. Text is trimmed; empty text is missing. TIME_COLUMNS are UTC times;
         the flag `<column>_unreadable` is True where one could not be read. `additional_info` is a JSON object, with
-        such a flag too. A row of a file without `updated_at` has the file's modified time.
+        such a flag too. A row of a file without `updated_at` has the file's modified time. The flag `pass_untold` is
+        True where repeated_hour.py can't tell which pass a version's time is of, `skipped_hour` where its local time
+        does not exist.
     """
     nowhere = pd.Series(False, index=raw.index)
     no_text, no_time = _nothing(raw.index, pa.large_string()), _nothing(raw.index, pa.timestamp("us", "UTC"))
@@ -48,10 +42,24 @@ def canonical_orders(raw: pd.DataFrame, timezone: str) -> pd.DataFrame:
     orders = {column: raw[column] if column in raw else absent.get(column, no_text) for column in ORIGIN_COLUMNS}
     for column in ORDER_COLUMNS:
         orders[column] = _trimmed(raw[column]) if column in raw else no_text
+    first_passes: dict[str, pd.Series] = {}
+    orders["pass_untold"] = orders["skipped_hour"] = nowhere
     for column in TIME_COLUMNS:
         texts = orders[column]
-        orders[column] = read_times(texts, timezone) if column in raw else no_time
-        orders[f"{column}_unreadable"] = texts.notna() & orders[column].isna() if column in raw else nowhere
+        orders[column], orders[f"{column}_unreadable"] = no_time, nowhere
+        if column not in raw:
+            continue
+        read = read_times(texts, timezone)
+        orders[column] = read.times
+        orders[f"{column}_unreadable"] = texts.notna() & read.times.isna()
+        if len(read.first_passes):
+            first_passes[column] = read.first_passes
+        if len(read.skipped) and column in VERSION:
+            orders["skipped_hour"] = orders["skipped_hour"] | raw.index.isin(read.skipped)
+    if first_passes:
+        told, untold = tell_passes(orders, first_passes, now)
+        orders |= told
+        orders["pass_untold"] = pd.Series(raw.index.isin(untold), index=raw.index)
     orders["updated_at"] = orders["updated_at"].fillna(orders["file_modified_at"])
     orders["additional_info_unreadable"] = nowhere
     if "additional_info" in raw:
@@ -106,61 +114,6 @@ def json_items(orders: pd.DataFrame, columns: Mapping[str, str]) -> tuple[pd.Dat
     items = pd.DataFrame({column: _trimmed(raw[column]) for column in ITEM_COLUMNS})
     items["position"] = raw["position"].astype("int64")
     return items, unreadable
-
-
-def read_times(texts: pd.Series, timezone: str) -> pd.Series:
-    """Return ISO 8601 dates and times as UTC in microseconds; any other text is missing.
-
-    - A time without an offset is in the shop's time zone.
-    - A time in the repeated hour of autumn is read as its second pass, so that it never lies before an earlier row's.
-    - A time in the hour that spring skips is read as the moment when the clocks go forward.
-    """
-    plain = _plain_times(texts)
-    if plain is not None:
-        return plain if plain.dt.tz else _localized(plain, timezone)
-    dated = texts.str.fullmatch(_DATE_AND_TIME + _OFFSET + "?", na=False)
-    # A date alone ends like an offset ("-21"), so an offset needs a time before it.
-    aware = dated & texts.str.contains(r":[0-9]{2}(?:[.,][0-9]+)?" + _OFFSET + "$", na=False)
-    times = pd.Series(pd.NaT, index=texts.index, dtype="datetime64[us, UTC]")
-    if aware.any():
-        times[aware] = _parsed(texts[aware], utc=True)
-    naive = dated & ~aware
-    if naive.any():
-        times[naive] = _localized(_parsed(texts[naive], utc=False), timezone)
-    return times
-
-
-def _plain_times(texts: pd.Series) -> pd.Series | None:
-    """Fast path: return all times if Arrow reads every one of them as read_times would; else None.
-
-    Databases write all their times in one form, which Arrow reads at once. It also accepts texts that stop at the hour
-    and far years: these are excluded here.
-    """
-    values = array_of(texts)
-    shortest = pc.min(pc.binary_length(values)).as_py() or 0
-    if shortest < _CHARACTERS_TO_THE_SECOND:
-        return None
-    has_zone = shortest > _CHARACTERS_TO_THE_SECOND
-    try:
-        times = values.cast(pa.timestamp("us", "UTC" if has_zone else None))
-    except pa.ArrowInvalid:
-        return None
-    within = pc.min_max(times.cast(pa.int64()))
-    if within["min"].as_py() < _FIRST_US or within["max"].as_py() > _LAST_US:
-        return None
-    return series_of(times, texts.index)
-
-
-def _localized(times: pd.Series, timezone: str) -> pd.Series:
-    local = times.dt.tz_localize(timezone, ambiguous=False, nonexistent="shift_forward")
-    utc: pd.Series = local.dt.tz_convert("UTC")
-    return utc
-
-
-def _parsed(texts: pd.Series, *, utc: bool) -> pd.Series:
-    # To the microsecond: one time with nanoseconds would make far years unreadable in all the others.
-    texts = texts.str.replace(r"[.,](\d{1,6})\d*", r".\1", regex=True)
-    return pd.to_datetime(texts, format="ISO8601", utc=utc, errors="coerce").dt.as_unit("us")
 
 
 def _nothing(index: pd.Index, type_: pa.DataType) -> pd.Series:

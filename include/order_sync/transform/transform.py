@@ -17,7 +17,14 @@ from include.order_sync.model import READY_COLUMNS, TIES, VERSION, Code, OrderSt
 from include.order_sync.transform.canonical import NO_ITEMS, canonical_orders, json_items, query_items
 from include.order_sync.transform.checks import Check
 from include.order_sync.transform.reasons import STATUS, UNREADABLE, any_of, find_faults, reasons_of
+from include.order_sync.transform.repeated_hour import with_offsets
 from include.order_sync.transform.source_hash import item_hashes, source_hashes
+
+# Flag of canonical_orders -> what is said of the orders with it. They are delivered all the same.
+CLOCK_DOUBTS = {
+    "pass_untold": "in the hour that comes twice, and nothing tells which of the two: it is read as the second",
+    "skipped_hour": "in an hour that the clocks skip: it is read as the moment when they go forward",
+}
 
 _BEFORE_ALL = pd.Timestamp(0, tz="UTC").as_unit("us")  # a row without a time of its own goes before those with one
 
@@ -36,6 +43,7 @@ class Rules:
         send_when: what makes an order changed.
         checks: the provider's, beside those that every order must pass.
         build: the provider's: valid orders and their items -> each order's payload; `code` holds the status code.
+        now: no row was written after it; None if that is not known.
     """
 
     timezone: str
@@ -47,6 +55,7 @@ class Rules:
     send_when: Literal["status", "content"]
     checks: Sequence[Check]
     build: Callable[[pd.DataFrame, pd.DataFrame], pd.Series[str]]
+    now: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -59,6 +68,7 @@ class Transformed:
         counts: superseded, orders, rejected, not_for_provider.
         reasons: how many orders each reason rejected.
         first_rows: reason -> the first row with it, as `orders.csv:7`.
+        doubts: doubt about a local time (CLOCK_DOUBTS) -> ids of the orders with it, also of superseded rows.
     """
 
     ready: pd.DataFrame
@@ -66,6 +76,7 @@ class Transformed:
     counts: dict[str, int]
     reasons: Counter[str]
     first_rows: dict[str, str]
+    doubts: dict[str, list[str]]
 
 
 def transform(raw: pd.DataFrame, raw_items: pd.DataFrame | None, rules: Rules) -> Transformed:
@@ -76,7 +87,7 @@ def transform(raw: pd.DataFrame, raw_items: pd.DataFrame | None, rules: Rules) -
         raw_items: their items, if a second query gives them.
         rules: of the source, the destination and its provider.
     """
-    orders = canonical_orders(raw, rules.timezone)
+    orders = canonical_orders(raw, rules.timezone, rules.now)
     orders["order_status"], orders["code"] = _status_and_code(orders["status"], rules)
 
     orders["updated_at"] = orders["updated_at"].fillna(_BEFORE_ALL)
@@ -134,7 +145,7 @@ def transform(raw: pd.DataFrame, raw_items: pd.DataFrame | None, rules: Rules) -
         queried = ready["position"].map(item_hashes(items)).fillna(0).astype("int64")
         ready["source_hash"] += queried.where(given[ready.index].isna(), 0)
     is_last = ~orders.duplicated(TIES, keep="last") if alike.any() else ~nowhere
-    rejected = raw.loc[chosen.index[wrong]].assign(
+    rejected = with_offsets(raw.loc[chosen.index[wrong]], chosen[wrong], rules.timezone).assign(
         rank=chosen.loc[wrong, "rank"],
         source_hash=chosen["source_hash"].where(is_last[chosen.index], 0)[wrong].astype("str"),
     )
@@ -149,6 +160,11 @@ def transform(raw: pd.DataFrame, raw_items: pd.DataFrame | None, rules: Rules) -
         },
         reasons=Counter({reason: int(mask.sum()) for reason, mask in faults.items()}),
         first_rows={reason: _origin(chosen.iloc[mask.to_numpy().argmax()]) for reason, mask in faults.items()},
+        doubts={
+            doubt: orders.loc[orders[flag], "order_id"].dropna().unique().tolist()
+            for flag, doubt in CLOCK_DOUBTS.items()
+            if orders[flag].any()
+        },
     )
 
 

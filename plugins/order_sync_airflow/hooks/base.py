@@ -51,7 +51,9 @@ def sql_engine(conn_id: str, **connect_args: str) -> Engine:
         arguments = {name: conn.extra_dejson.get(name, limit) for name, limit in limits.items()} | arguments
     try:
         hook = conn.get_hook()  # type: ignore[no-untyped-call]  # Airflow's
-        engine: Engine = hook.get_sqlalchemy_engine(engine_kwargs={"connect_args": arguments} if arguments else None)
+        # Its errors would quote the parameters of a statement: rows.
+        options = {"hide_parameters": True} | ({"connect_args": arguments} if arguments else {})
+        engine: Engine = hook.get_sqlalchemy_engine(engine_kwargs=options)
     except (AttributeError, AirflowException):
         raise StopError(
             f"Connection {conn_id!r} is of no type that this Airflow can query: set the type of its SQL database, "

@@ -60,5 +60,13 @@ class TransformOrdersOperator(DestinationOperator):
                 self.staged,
                 log_tables.reasons_table(done.reasons, done.first_rows, cures(destination.service.checks)),
             )
+        for doubt, orders in done.doubts.items():
+            self.log.warning(
+                "%d orders have a time %s. Give times with an offset, or correct the source's `timezone`. Orders: %s%s",
+                orders,
+                doubt,
+                ", ".join(done.doubtful[doubt]),
+                ", ..." if orders > len(done.doubtful[doubt]) else "",
+            )
         run_figures.push(context, **done.counts)
         return self.staged

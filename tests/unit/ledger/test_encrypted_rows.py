@@ -43,3 +43,17 @@ def test_half_a_surrogate_pair_does_not_lose_the_row(raw_orders: Callable[..., p
     opened, _, closed = decrypt_rows([entry.encrypted_row], Plain())
     assert (opened["first_name"].to_pylist(), closed) == (["Ёлка"], [])
     assert json.loads(entry.encrypted_row)["service_message"] == '{"name": "?"}'
+
+
+def test_a_ready_row_remembers_which_pass_of_an_hour_it_was_of(raw_orders: Callable[..., pd.DataFrame]) -> None:
+    """A row whose time was read as the first pass is encrypted with that moment, and one of the second as it is."""
+    rows = raw_orders({"status_changed_at": "2026-10-25 03:40:00"}, {"status_changed_at": "2026-10-25 03:10:00"})
+    staging = SimpleNamespace(raw_rows=lambda _orders: (rows, None))
+    times = pd.to_datetime(["2026-10-25T00:40Z", "2026-10-25T01:10Z"])
+    orders = rows[["order_id", "partition_hash", "position"]].assign(status_changed_at=times, rank=0)
+    entries = RowEncryptor(staging, "Europe/Kyiv", Plain()).encrypt_ready(  # type: ignore[arg-type]
+        orders, ["a reason"] * 2, [""] * 2
+    )
+    opened, _, _ = decrypt_rows([entry.encrypted_row for entry in entries], Plain())
+    assert opened["status_changed_at"].to_pylist() == ["2026-10-25T00:40:00+00:00", "2026-10-25 03:10:00"]
+    assert [entry.status_changed_at for entry in entries] == times.to_list()

@@ -16,13 +16,15 @@ from include.order_sync import tuning
 from include.order_sync.configuration.models import CsvSource
 from include.order_sync.errors import StopError
 from include.order_sync.model import Window
+from include.order_sync.sources import csv_stream
 from include.order_sync.sources.csv_drop import (
     MISSING_COLUMN,
     UNREADABLE_FILE,
     WRONG_WIDTH,
     CsvDropReader,
 )
-from include.order_sync.sources.drop_files import path_time
+from include.order_sync.sources.drop_files import HashedContent, path_time
+from include.order_sync.sources.raw import TOO_LONG
 from tests.unit.conftest import whole
 
 START = datetime(2026, 11, 21, 10, tzinfo=UTC)
@@ -398,13 +400,63 @@ def test_quote_that_is_never_closed(drop: Drop, tail: str) -> None:
     assert not [row for row in rows if row["problem"] is None and row["order_id"] != "1"]
 
 
-def test_row_that_is_too_long(drop: Drop, caplog: pytest.LogCaptureFixture) -> None:
-    """Rows before a too long row are read, and the file is listed: nothing is dropped silently."""
-    drop.put("a.csv", f"{GOOD}2,paid,x,{'y' * 2 * tuning.CSV_BLOCK_BYTES}\n3,paid,x,y\n")
+@pytest.mark.parametrize(
+    ("long", "problems"),
+    [
+        pytest.param("2,paid,x,{}\n", {3: TOO_LONG}, id="one"),
+        pytest.param("2,paid,x,{}\n\n2,paid,x,{}\r\n2\n", {3: TOO_LONG, 5: TOO_LONG, 6: WRONG_WIDTH}, id="two"),
+        pytest.param('2,paid,x,"{}"\n', {3: TOO_LONG}, id="in quotes"),
+        pytest.param('2,paid,x,"y\n{}\ny"\n', {3: TOO_LONG}, id="between quoted line breaks"),
+        pytest.param("{},paid,x,y\n", {3: TOO_LONG}, id="in the first field"),
+        pytest.param("{}\n", {3: TOO_LONG}, id="without fields"),
+    ],
+)
+def test_row_that_is_too_long(drop: Drop, long: str, problems: dict[int, str]) -> None:
+    """A row that is too long is rejected with its line, and costs no other row."""
+    tail = long.format(*["y" * 3 * tuning.CSV_BLOCK_BYTES] * 2)
+    drop.put("a.csv", f"{GOOD}{tail}3,paid,x,y\n{tail}".removesuffix("\n"))
+    drop.put("b.csv", GOOD.replace("1,", "4,"), START + timedelta(minutes=1))
+    rows = drop.rows()
+    bad = {row["line"]: row["problem"] for row in rows if row["problem"]}
+
+    assert ids([row for row in rows if not row["problem"]]) == ["1", "3", "4"]
+    assert dict(sorted(bad.items())[: len(problems)]) == problems
+    assert len(bad) == 2 * len(problems)
+
+
+@pytest.mark.parametrize("line", ["x", "1,paid,x,y"])
+def test_longest_row(drop: Drop, line: str) -> None:
+    """A row as long as a block is read, wherever it begins, and one byte more is too long."""
+    longest = csv_stream.LONGEST_LINE
+    long = [f"{number},paid,x,{'y' * (longest - len(f'{number},paid,x,'))}\r\n" for number in range(10, 13)]
+    drop.put("a.csv", f"{HEADER}{line}\n{''.join(long)}3,paid,x,{'y' * (longest - 8)}\n")
     rows = drop.rows()
 
-    assert [(row["order_id"], row["problem"]) for row in rows] == [("1", None), (None, UNREADABLE_FILE)]
-    assert f"has a row of more than {tuning.CSV_BLOCK_BYTES} bytes, or a quote that is never closed" in caplog.text
+    assert [row["order_id"] for row in rows if not row["problem"]][-3:] == ["10", "11", "12"]
+    assert [row["line"] for row in rows if row["problem"] == TOO_LONG] == [6]
+
+
+def test_quoted_lines_that_are_too_long_together(drop: Drop, caplog: pytest.LogCaptureFixture) -> None:
+    """Short lines in one quote, longer than a block together, may be a quote never closed: the file is listed."""
+    drop.put("a.csv", f'{GOOD}2,paid,x,"{("y" * 99 + chr(10)) * (tuning.CSV_BLOCK_BYTES // 40)}"\n3,paid,x,y\n')
+
+    assert [(row["order_id"], row["problem"]) for row in drop.rows()] == [("1", None), (None, UNREADABLE_FILE)]
+    assert f"line breaks of more than {tuning.CSV_BLOCK_BYTES} bytes, or a quote that is never closed" in caplog.text
+
+
+def test_no_more_of_a_header_is_read_than_needed(drop: Drop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a file without a line break no more is held than a header may have."""
+    drop.put("a.csv", "order_id," * 1_000_000)
+    asked = []
+
+    def readline(self: HashedContent, size: int) -> bytes:
+        asked.append(size)
+        return bytes(self.read(size))
+
+    monkeypatch.setattr(HashedContent, "readline", readline)
+
+    assert [row["problem"] for row in drop.rows()] == [UNREADABLE_FILE]
+    assert asked == [tuning.CSV_HEADER_MAX_BYTES]
 
 
 @pytest.mark.parametrize("content", ["", "\n", "\ufeff", HEADER, HEADER.strip()], ids=repr)
@@ -424,7 +476,8 @@ BAD_FILES = [
     pytest.param(b"order_id,email\n1,x\n", "no column status; no column status_changed_at", id="missing columns"),
     pytest.param(b"order_id,status,status,status_changed_at\n", "'status' is there twice", id="column twice"),
     pytest.param(b"<html><body>Not found</body></html>", "no column order_id", id="a page"),
-    pytest.param(b"{" + b"x" * 200_000 + b"}", "", id="one endless field"),
+    pytest.param(b"{" + b"x" * 200_000 + b"}", "a first line of 65536 bytes or more", id="one endless line"),
+    pytest.param(b"x," * 40_000 + b"\n1", "a first line of 65536 bytes or more", id="a very long header"),
 ]
 
 
@@ -444,6 +497,42 @@ def test_bad_file_among_good_ones(drop: Drop, content: bytes, fault: str, caplog
     assert "Source 'drop'" in error
     assert str(bad) in error
     assert fault in error
+
+
+HEADERLESS = [
+    "4711,paid,2026-11-20 10:00:00,ann@shop.example,+380671234567,Ann Example",
+    "4711;paid;20.11.2026;Ann Example",
+    "A-1\tpaid\t2026-11-20\tAnn Example",
+    "A-1,paid,Nov 20 2026,email,Ann Example",
+    "A-1,paid,1795255500,Ann Example",
+]
+
+
+@pytest.mark.parametrize("line", HEADERLESS, ids=range(len(HEADERLESS)))
+def test_file_without_a_header(drop: Drop, line: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A row in the place of the header is said to be one, and none of its personal data is shown."""
+    drop.put("a.csv", f"{line}\n{line}\n")
+    with pytest.raises(StopError, match=r"looks like data, not like a header \(\d fields\)") as stop:
+        drop.rows()
+
+    assert not [word for word in ("Ann Ex", "ann@", "67123", "4711") if word in str(stop.value) + caplog.text]
+
+
+def test_fields_of_a_header_that_look_like_data_are_not_shown(drop: Drop) -> None:
+    """The message about a missing column shows the names of the others, and neither data nor a very long list."""
+    drop.put("a.csv", f"order_id,status,Сума,Ann 2026,ann@shop.example,{'x' * 90},{','.join('abc' * 30)}\n")
+    with pytest.raises(StopError, match="no column status_changed_at") as stop:
+        drop.rows()
+
+    assert f"It has 'order_id', 'status', 'Сума', '{'x' * 60}', 'a', " in str(stop.value)
+    assert " and 48 more. " in str(stop.value)
+
+
+def test_header_with_a_year(drop: Drop) -> None:
+    """A header may have a column that is called by a number: its other names tell what it is."""
+    drop.put("a.csv", GOOD.replace("email", "2026"))
+
+    assert ids(drop.rows()) == ["1"]
 
 
 def test_old_macintosh_line_ends(drop: Drop) -> None:

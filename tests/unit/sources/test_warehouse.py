@@ -20,6 +20,7 @@ from include.order_sync.configuration.models import SqlSource
 from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.model import Window
 from include.order_sync.sources import warehouse as warehouse_module
+from include.order_sync.sources.raw import TOO_LONG
 from include.order_sync.sources.warehouse import WarehouseReader
 from tests.unit.conftest import whole
 
@@ -356,7 +357,7 @@ MANY = {
 @pytest.mark.parametrize("warehouse", MANY, indirect=True)
 def test_large_result(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
     """A large result comes in several tables, in the query's sequence, with continuous positions and lines."""
-    monkeypatch.setattr(tuning, "COPY_ROW_MAX_BYTES", 256 * 1024)
+    monkeypatch.setattr(tuning, "WAREHOUSE_ROW_MAX_BYTES", 256 * 1024)
     query = MANY["copied" if warehouse.engine.dialect.name == "postgresql" else "fetched"]
     with warehouse.reader(query).open() as (orders, _):
         tables = list(orders)
@@ -366,6 +367,54 @@ def test_large_result(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> 
     assert rows["order_id"].to_pylist() == [str(number) for number in range(1, 60_001)]
     assert rows["line"].to_pylist() == list(range(1, 60_001))
     assert rows["position"].to_pylist() == list(range(60_000))
+
+
+LONG = {
+    "copied": "select n as order_id, 'paid' as status, n as status_changed_at, repeat('x', {}) as email "
+    f"from generate_series(1, 300) as n {WINDOWED}",
+    "fetched": MANY["fetched"].replace("60000", "300").replace("'x'", "hex(zeroblob({} / 2))"),
+}
+
+
+@pytest.mark.parametrize("warehouse", LONG, indirect=True)
+def test_a_row_that_is_too_long(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A row that is too long is rejected with its number, and costs no other row."""
+    monkeypatch.setattr(tuning, "WAREHOUSE_ROW_MAX_BYTES", 4096)
+    query = LONG["copied" if warehouse.engine.dialect.name == "postgresql" else "fetched"]
+    rows = warehouse.rows(query.format("case when n in (7, 299) then 6000 else 100 end"))
+    bad = {row["line"]: (row["order_id"], row["position"], row["problem"]) for row in rows if row["problem"]}
+
+    assert bad == {7: (None, 6, TOO_LONG), 299: (None, 298, TOO_LONG)}
+    good = [row for row in rows if not row["problem"]]
+    assert [(row["order_id"], row["line"]) for row in good] == [
+        (str(number), number) for number in range(1, 301) if number not in bad
+    ]
+    assert "orders.sql: 2 rows of more than 4096 bytes are rejected, the first is row 7" in caplog.text
+
+
+@pytest.mark.parametrize("warehouse", LONG, indirect=True)
+def test_an_item_that_is_too_long_stops_the_run(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An order is not sent without one of its items, so a row of items that is too long is no rejection."""
+    monkeypatch.setattr(tuning, "WAREHOUSE_ROW_MAX_BYTES", 4096)
+    query = LONG["copied" if warehouse.engine.dialect.name == "postgresql" else "fetched"]
+
+    with pytest.raises(StopError, match=r"items\.sql gives a row of more than 4096 bytes"):
+        warehouse.items(query.format("case when n = 7 then 6000 else 100 end"))
+
+
+@pytest.mark.parametrize("warehouse", LONG, indirect=True)
+def test_tables_are_bounded_by_bytes(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Large rows come in small tables: what is held of them does not grow with the result."""
+    for size in ("FETCH_BYTES", "COPY_BLOCK_BYTES"):
+        monkeypatch.setattr(tuning, size, 100_000)
+    query = LONG["copied" if warehouse.engine.dialect.name == "postgresql" else "fetched"].format("20000")
+    with warehouse.reader(query).open() as (orders, _):
+        sizes = [(table.num_rows, table.nbytes) for table in orders]
+
+    assert sum(rows for rows, _ in sizes) == 300
+    assert max(size for _, size in sizes) < 100_000 + (tuning.FETCH_ROWS_AT_A_TIME + 1) * 20_200
 
 
 def test_a_row_that_is_not_read_is_noticed(copied: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -445,6 +494,33 @@ def test_failing_row(copied: Warehouse, row: int, caplog: pytest.LogCaptureFixtu
     assert "Petrenko" not in str(stop.value) + caplog.text
     assert stop.value.__cause__ is None
     assert stop.value.__suppress_context__
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        pytest.param("raise exception 'Olena Petrenko is wrong'", id="a function's own message"),
+        pytest.param("raise exception 'wrong' using detail = 'Olena Petrenko', errcode = '42000'", id="in the detail"),
+        pytest.param("raise exception 'wrong \"%\"', 'Olena Petrenko' using errcode = '42000'", id="quoted"),
+        pytest.param("execute format('select %L::integer', 'Olena Petrenko')", id="in the context"),
+    ],
+)
+def test_failing_function(copied: Warehouse, failure: str) -> None:
+    """What a database's own function says of a row is not shown."""
+    copied.execute(
+        "create or replace function pg_temp_fail() returns text language plpgsql as "
+        f"$$ begin {failure.replace(':', chr(92) + ':')}; return ''; end $$"
+    )
+    with pytest.raises(StopError, match=r"a query failed: .* Correct orders.sql") as stop:
+        copied.rows(f"select {ORDER}, pg_temp_fail() as email {WINDOWED}")
+
+    assert "Petrenko" not in str(stop.value)
+
+
+def test_a_wrong_name_is_shown(copied: Warehouse) -> None:
+    """What the query itself has wrong is shown as PostgreSQL says it."""
+    with pytest.raises(StopError, match='column "no_such_column" does not exist'):
+        copied.rows(f"select {ORDER}, no_such_column {WINDOWED}")
 
 
 def test_query_that_takes_too_long(copied: Warehouse) -> None:

@@ -210,6 +210,27 @@ def test_very_large_window(staging: Staging, monkeypatch: pytest.MonkeyPatch) ->
     assert sum(map(len, frames)) == 230_000
 
 
+def test_large_rows(staging: Staging, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Large rows are bounded by their bytes: a window of few is split, and so is a part of neighbouring numbers."""
+    bound = 100_000
+    for size in ("ONE_PART_BYTES", "PARTITION_FILE_BYTES", "GROUP_BYTES"):
+        monkeypatch.setattr(tuning, size, bound)
+    ids = [str(number) for number in (*range(100, 200), *range(100, 200))]
+    tables = [orders(id_, start=at).drop(["email"]) for at, id_ in enumerate(ids)]
+    large = [table.append_column("email", pa.array(["x" * 5_000])) for table in tables]
+    assert staging.stage_raw(large, [items(id_) for id_ in ids[:100]]) == (200, tuning.LARGE_WINDOW_PARTS)
+    for name, raw, raw_items in staging.raw_parts(ORDER_COLUMNS):
+        assert len(raw) * 5_000 <= 2 * bound
+        assert raw_items is not None
+        assert set(raw["order_id"]) == set(raw_items["order_id"])
+        assert all(len(of_order) == 2 for _, of_order in raw.groupby("order_id"))
+        staging.write_ready(name, raw.sort_values("partition_hash"))
+    hashes = pd.concat(staging.ready_parts())["partition_hash"]
+
+    assert len(hashes) == 200
+    assert hashes.is_monotonic_increasing
+
+
 def test_one_order_in_the_first_and_last_line_of_a_file(staging: Staging, tmp_path: Path) -> None:
     """An order in the first and last line of a large CSV file is in one partition, the first line first."""
     rows = [f"{number},paid,2026-11-21 10:00:00\n" for number in range(60_000)]

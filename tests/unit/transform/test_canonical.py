@@ -8,14 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from include.order_sync.model import ITEM_COLUMNS, ORDER_COLUMNS, ORIGIN_COLUMNS
-from include.order_sync.transform.canonical import canonical_orders, json_items, query_items, read_times
+from include.order_sync.transform.canonical import canonical_orders, json_items, query_items
+from include.order_sync.transform.times import read_times
 
 KYIV = "Europe/Kyiv"
 
 
 def read(text: str, timezone: str = KYIV) -> str | None:
     """Return one time as UTC text, or None if it can't be read."""
-    (time,) = read_times(pd.Series([text], dtype="str"), timezone)
+    (time,) = read_times(pd.Series([text], dtype="str"), timezone).times
     return None if pd.isna(time) else time.isoformat().removesuffix("+00:00")
 
 
@@ -66,14 +67,14 @@ def test_what_is_no_time(text: str) -> None:
 
 def test_missing_times() -> None:
     """A missing text gives a missing time."""
-    assert read_times(pd.Series([None, None], dtype="str"), KYIV).isna().all()
+    assert read_times(pd.Series([None, None], dtype="str"), KYIV).times.isna().all()
 
 
 @pytest.mark.parametrize("far", ["9999-12-31 23:59:59", "9999-12-31 23:59:59-12:00", "9900-01-01", "1899-12-31"])
 @pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Tokyo"])
 def test_a_year_that_not_all_can_hold_is_no_time(far: str, zone: str) -> None:
     """A far year, which some shops write for "never", is unreadable and fails no run."""
-    assert read_times(pd.Series([far], dtype="str"), zone).isna().all()
+    assert read_times(pd.Series([far], dtype="str"), zone).times.isna().all()
 
 
 @pytest.mark.parametrize("far", ["9899-12-31T23:59:59Z", "9899-12-31 00:00:00", "1900-01-01"])
@@ -81,7 +82,7 @@ def test_a_time_does_not_depend_on_others(far: str) -> None:
     """The reading of a row's time does not depend on the digits in other rows."""
     texts = pd.Series([far, "2026-11-21T13:45:00.123456789Z", "2026-11-21 13:45:00.123456789", "junk"], dtype="str")
 
-    assert read_times(texts, KYIV)[0] == read_times(texts[:1], KYIV)[0]
+    assert read_times(texts, KYIV).times[0] == read_times(texts[:1], KYIV).times[0]
 
 
 @given(st.datetimes(pd.Timestamp("1970-01-01"), pd.Timestamp("2100-01-01")), st.integers(-14 * 60, 14 * 60))

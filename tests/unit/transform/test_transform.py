@@ -274,6 +274,24 @@ def test_a_version_in_the_future_keeps_nothing_back(run: Run) -> None:
     assert transformed.reasons == {"status_changed_at: in the future": 2}
 
 
+def test_the_hour_that_comes_twice(run: Run) -> None:
+    """A step back within the hour makes the later row the newer one; orders whose pass nothing tells are named."""
+    night = "2026-10-25 03:{}:00".format
+    transformed = run(
+        {"order_id": "1", "status": "paid", "status_changed_at": night(40)},
+        {"order_id": "1", "status": "done", "status_changed_at": night(10)},
+        {"order_id": "2", "status_changed_at": night(10)},
+        {"order_id": "3", "status_changed_at": "2026-03-29 03:10:00"},
+        timezone="Europe/Kyiv",
+    )
+    by_order = transformed.ready.set_index("order_id")["position"].to_dict()
+
+    assert by_order == {"1": 1, "2": 2, "3": 3}
+    assert list(transformed.doubts.values()) == [["2"], ["3"]]
+    alone = run({"status_changed_at": night(10)}, timezone="Europe/Kyiv", now=datetime(2026, 10, 25, 0, 15, tzinfo=UTC))
+    assert alone.doubts == {}
+
+
 def test_problem_rows(run: Run) -> None:
     """An unreadable row has only that reason, and none that follows from it."""
     nothing = {"order_id": None, "status": None, "status_changed_at": None, "problem": ONE_BAD}
