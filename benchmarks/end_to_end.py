@@ -101,6 +101,7 @@ def configured(provider: str, shop: str) -> tuple[SqlSource, Destination]:
             "connection": "bench",
             "source": "bench",
             "start_date": "2026-01-01",
+            "first_run": "window",
             **DESTINATIONS[provider],
         },
         context={"bench": True},

@@ -99,6 +99,8 @@ def _configuration() -> dict[str, Any]:
             "connection": f"{provider}_{number}",
             "source": f"shop_{number % SOURCES}",
             "start_date": "2026-01-01",
+            "live": True,
+            "first_run": "window",
             "schedule": f"{number} * * * *",
             "lookback": "2h",
             "reconcile": 5,

@@ -49,7 +49,7 @@ sources:
     timezone: UTC
     statuses: {{new: created, paid: paid, sent: shipped, done: delivered}}
 destinations:
-  shop: {{provider: rees46, connection: rees46, source: warehouse, start_date: 2026-01-01}}
+  shop: {{provider: rees46, connection: rees46, source: warehouse, start_date: 2026-01-01, live: true}}
 """
 
 QUERY = """

@@ -25,7 +25,8 @@ SENT_AGAIN = """
         select from attempts later
         join batches l on l.id = later.batch_id
         where later.destination_id = a.destination_id and later.partition_hash = a.partition_hash
-          and later.order_id = a.order_id and later.code = a.code and l.id > b.id and l.outcome <> 'unchanged')
+          and later.order_id = a.order_id and later.code = a.code and l.id > b.id
+          and l.outcome not in ('unchanged', 'adopted'))
     group by 1, 2, 3 order by 1, 2, 3
 """
 

@@ -79,7 +79,8 @@ def configured(name: str) -> tuple[Destination, SqlSource]:
         | {"statuses": STATUSES}
     )
     destination = Destination.model_validate(
-        {"name": name, "provider": name, "connection": name, "source": "changes", "start_date": "2026-01-01"},
+        {"name": name, "provider": name, "connection": name, "source": "changes", "start_date": "2026-01-01"}
+        | {"first_run": "window"},
         context={"changes": True},
     )
     return destination, source

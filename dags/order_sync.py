@@ -37,9 +37,10 @@ PARAMS = {
     "mode": Param(
         "deliver",
         type="string",
-        enum=["deliver", "plan"],
+        enum=["deliver", "plan", "adopt"],
         title="Mode",
-        description="plan: only say what would be sent; nothing is sent or remembered.",
+        description="plan: only say what would be sent; nothing is sent or remembered. adopt: remember the changes as "
+        "known to the service; nothing is sent.",
     ),
     "resend": Param(
         False,
@@ -76,7 +77,8 @@ def build_dag(destination: Destination) -> DAG:
     """Return the destination's DAG."""
     with DAG(
         destination.dag_id,
-        description=f"Order statuses from {destination.source} to {destination.service.title}",
+        description=("" if destination.live else "PLAN ONLY, nothing is sent (`live: false`). ")
+        + f"Order statuses from {destination.source} to {destination.service.title}",
         schedule=CronDataIntervalTimetable(destination.schedule, timezone="UTC"),
         start_date=destination.start_date,
         catchup=False,

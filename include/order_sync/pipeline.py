@@ -132,7 +132,12 @@ def transform(staging: Staging, source: Source, destination: Destination) -> Tra
 
 
 def send_options(
-    destination: Destination, *, resend: bool = False, retry_rejected: bool = False, reads_present: bool = False
+    destination: Destination,
+    *,
+    resend: bool = False,
+    retry_rejected: bool = False,
+    reads_present: bool = False,
+    adopt_before: datetime | None = None,
 ) -> SendOptions:
     """Return the send options of a destination's configuration and a run's params."""
     from include.order_sync.delivery.decision_table import SendOptions
@@ -143,6 +148,7 @@ def send_options(
         resend=resend,
         retry_rejected=retry_rejected,
         reads_present=reads_present,
+        adopt_before=adopt_before,
     )
 
 

@@ -15,6 +15,8 @@ from include.order_sync.transform.checks import TIME_EXAMPLE
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from include.order_sync.configuration.models import Destination
+
 # Airflow's types of runs -> what started a run; every other type is a scheduled run. A DAG that triggers ours
 # (TriggerDagRunOperator) may give params as a person may.
 STARTED_BY: dict[str, Literal["person", "backfill"]] = {
@@ -25,6 +27,7 @@ STARTED_BY: dict[str, Literal["person", "backfill"]] = {
 
 WINDOW_KEY = "window"
 LEFT_OUT_KEY = "left_out"
+ADOPT_BEFORE_KEY = "adopt_before"
 
 # The XCom in which extract records when it read the source.
 READ_AT_KEY = "read_at"
@@ -44,6 +47,23 @@ def run_request(context: Context) -> RunRequest:
     )
 
 
+def mode(context: Context, destination: Destination) -> Literal["deliver", "plan", "adopt"]:
+    """Return what a run does; one of a destination that is not live plans, whatever its params."""
+    wanted: Literal["deliver", "plan", "adopt"] = context["params"].get("mode", "deliver")
+    return wanted if destination.live else "plan"
+
+
+def push_adopt_before(context: Context, time: datetime | None) -> None:
+    """Push the time before which the run adopts changes; None if it adopts none."""
+    context["ti"].xcom_push(ADOPT_BEFORE_KEY, time and time.isoformat())
+
+
+def pull_adopt_before(context: Context) -> datetime | None:
+    """Return the time that extract has pushed; None in a redrive."""
+    text = context["ti"].xcom_pull(task_ids="extract", key=ADOPT_BEFORE_KEY)
+    return None if text is None else datetime.fromisoformat(text)
+
+
 def push_window(context: Context, window: Window | None) -> None:
     """Push the window that extract has read; None if the run has not read all orders of a window."""
     texts = None if window is None else {"start": window.start.isoformat(), "end": window.end.isoformat()}
@@ -61,10 +81,10 @@ def push_left_out(context: Context, message: str | None) -> None:
     context["ti"].xcom_push(LEFT_OUT_KEY, message)
 
 
-def stop_if_left_out(context: Context) -> None:
+def stop_if_left_out(context: Context, destination: Destination) -> None:
     """Raise StopError at the end of a run that has left older orders out; a plan only warns."""
     message = context["ti"].xcom_pull(task_ids="extract", key=LEFT_OUT_KEY)
-    if message and context["params"].get("mode") != "plan":
+    if message and mode(context, destination) != "plan":
         raise StopError(message)
 
 

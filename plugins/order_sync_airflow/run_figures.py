@@ -14,7 +14,7 @@ TAG = "order-sync"
 COUNTS_KEY = "counts"
 TASKS = ("extract", "transform", "load")
 # The outcomes of an order in load.
-OUTCOMES = ("accepted", "rejected", "unchanged", "stale", "held", "not_sent")
+OUTCOMES = ("accepted", "adopted", "rejected", "unchanged", "stale", "held", "not_sent")
 ZERO = dict.fromkeys(("rows", "superseded", "skipped", "orders", *OUTCOMES, "not_for_provider", "requests"), 0)
 
 

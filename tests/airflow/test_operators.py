@@ -46,6 +46,8 @@ destinations:
     connection: yespo
     source: drop
     start_date: 2026-01-01
+    live: true
+    first_run: window
 """
 HEADER = "order_id,status,status_changed_at,created_at,customer_id,email,phone,total_cost,currency"
 

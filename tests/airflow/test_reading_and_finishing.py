@@ -41,9 +41,11 @@ sources:
     timezone: UTC
     statuses: {{paid: paid, sent: shipped, back: returned}}
 destinations:
-  {drop}: {{provider: justclick, connection: account, source: drop, start_date: 2026-01-01}}
-  {warehouse}: {{provider: justclick, connection: account, source: warehouse, start_date: 2026-01-01}}
+  {drop}: {{provider: justclick, connection: account, source: drop, start_date: 2026-01-01, {starts}}}
+  {warehouse}: {{provider: justclick, connection: account, source: warehouse, start_date: 2026-01-01, {starts}}}
 """
+
+STARTS = "live: true, first_run: window"
 
 
 class Runs:
@@ -55,8 +57,8 @@ class Runs:
         self.engine = engine
         self.count = 0
 
-    def put(self, name, *ids, status="paid", modified=NOON - timedelta(minutes=1)):
-        """Write a file with these orders into the drop, modified shortly before noon."""
+    def put(self, name, *ids, status="paid", modified=NOON + timedelta(minutes=1)):
+        """Write a file with these orders into the drop, modified shortly after noon."""
         rows = [f"{order_id},{status},2026-11-21,{order_id},RR1" for order_id in ids]
         header = "order_id,status,status_changed_at,bill_id,tracking_number"
         file = self.folder / "drop" / name
@@ -121,8 +123,8 @@ def sandbox(sandbox_address, monkeypatch):
 
 
 @pytest.fixture
-def destinations(tmp_path, monkeypatch, ledger, sandbox):
-    """Two destinations that are new to the ledger: one of a drop, one of a warehouse."""
+def destinations(request, tmp_path, monkeypatch, ledger, sandbox):
+    """Two destinations that are new to the ledger: one of a drop, one of a warehouse. Its param is how they start."""
     (tmp_path / "drop").mkdir()
     (tmp_path / "sql").mkdir()
     columns = "order_id, status, changed_at as status_changed_at, order_id as bill_id, 'RR1' as tracking_number"
@@ -131,7 +133,9 @@ def destinations(tmp_path, monkeypatch, ledger, sandbox):
     (tmp_path / "sql/orders_by_ids.sql").write_text(f"select {columns} from test.changes where order_id in :order_ids")
     names = {source: f"{source}_{uuid.uuid4().hex}" for source in ("drop", "warehouse")}
     monkeypatch.setattr(models, "SQL_FOLDER", tmp_path / "sql")
-    (tmp_path / "order_sync.yaml").write_text(CONFIGURATION.format(folder=tmp_path, **names))
+    (tmp_path / "order_sync.yaml").write_text(
+        CONFIGURATION.format(folder=tmp_path, starts=getattr(request, "param", STARTS), **names)
+    )
     monkeypatch.setenv("ORDER_SYNC_CONFIG", str(tmp_path / "order_sync.yaml"))
     monkeypatch.setattr(ledger_connection, "ledger_engine", lambda: ledger)
     monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", Fernet.generate_key().decode())
@@ -147,13 +151,13 @@ def drop(destinations):
 
 @pytest.fixture
 def warehouse(destinations, postgres, monkeypatch):
-    """The destination of a warehouse with two changes: one at noon, and one of another order a year before."""
+    """The destination of a warehouse with two changes: one soon after noon, and one of another order a year before."""
     fields = {"conn_type": "postgres", "host": "127.0.0.1", "port": postgres.url.port, "schema": "postgres"}
     login = {"login": postgres.url.username, "password": postgres.url.password}
     monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps(fields | login))
     with postgres.begin() as connection:
         connection.exec_driver_sql("create table changes (order_id text, status text, changed_at timestamptz)")
-        rows = [("7", "sent", NOON - timedelta(days=365)), ("8", "sent", NOON - HOUR / 2)]
+        rows = [("7", "sent", NOON - timedelta(days=365)), ("8", "sent", NOON + HOUR / 2)]
         for row in rows:
             connection.exec_driver_sql("insert into changes values (%s, %s, %s)", row)
     return destinations["warehouse"]
@@ -176,7 +180,7 @@ def test_what_is_done_is_not_read_again(drop):
 def test_a_window_is_handed_on_as_texts(drop):
     """The XCom `window` holds only two ISO times."""
     drop.put("a.csv", "1")
-    window = {"start": (NOON - HOUR).isoformat(), "end": (NOON + HOUR).isoformat()}
+    window = {"start": NOON.isoformat(), "end": (NOON + HOUR).isoformat()}
     assert drop.run(0)["extract", "window"] == window
 
 
@@ -201,7 +205,7 @@ def test_first_runs_that_fail_are_healed_too(drop, sandbox):
     with pytest.raises(TryAgainError):
         drop.run(0)
     assert drop.status() == (None, 0, 0)
-    assert drop.run(6)["extract", "window"]["start"] == (NOON - HOUR).isoformat()
+    assert drop.run(6)["extract", "window"]["start"] == NOON.isoformat()
     assert drop.status() == (7, 0, 0)
 
 
@@ -218,7 +222,7 @@ def test_held_orders_do_not_keep_a_window_open(drop, sandbox):
 def test_a_narrowed_run_finishes_nothing(drop):
     """A run that sends only some orders of a window finishes neither the window nor its files."""
     drop.put("a.csv", "1", "2")
-    times = {"from_": (NOON - HOUR).isoformat(), "to": NOON.isoformat()}
+    times = {"from_": NOON.isoformat(), "to": (NOON + HOUR).isoformat()}
     assert drop.counts(0, "manual", **times, order_ids=["2"])["accepted"] == 1
     assert drop.status() == (None, 0, 0)
     assert drop.counts(0)["accepted"] == 1
@@ -229,9 +233,9 @@ def test_a_backfill_and_a_wide_run_take_files_again(drop, run_type):
     """A run with a given window reads files that were taken before; still no order is sent twice."""
     drop.put("a.csv", "1")
     drop.run(0)
-    times = {"from_": (NOON - HOUR).isoformat(), "to": NOON.isoformat()}
+    times = {"from_": NOON.isoformat(), "to": (NOON + HOUR).isoformat()}
     given = times if run_type == "manual" else {}
-    assert drop.counts(-1, run_type, **given)["unchanged"] == 1
+    assert drop.counts(0, run_type, **given)["unchanged"] == 1
 
 
 def test_orders_by_their_ids(warehouse):
@@ -269,7 +273,7 @@ def test_another_status_of_the_very_same_time_is_sent_by_a_scheduled_run(warehou
     figures = warehouse.counts(0, "manual", interval=False, **times)
     assert (figures["stale"], figures["unchanged"], figures["requests"]) == (1, 0, 0)
     assert "(8): their source has another row" in caplog.text
-    assert warehouse.counts(0, "backfill") is None
+    assert warehouse.counts(0, "backfill")["stale"] == 1
     assert warehouse.counts(0)["accepted"] == 1
     assert warehouse.counts(0)["unchanged"] == 1
     becomes("sent")
@@ -290,12 +294,12 @@ def test_a_scheduled_run_that_is_cleared_later_overrules_nothing(warehouse, post
 
 @pytest.mark.parametrize("run_type", ["backfill", "manual"])
 def test_a_run_of_an_old_window_opens_nothing(warehouse, run_type):
-    """The first scheduled run reads its own hour and the lookback, also after a backfill or a manual run of one day."""
+    """The first scheduled run reads its own hour alone, also after a backfill or a manual run of one day."""
     warehouse.counts(-319 * 24, run_type)
     times = {"from_": (NOON - 300 * DAY).isoformat(), "to": (NOON - 299 * DAY).isoformat()}
     warehouse.counts(0, "manual", interval=False, **times)
     assert warehouse.run(0)["extract", "window"] == {
-        "start": (NOON - HOUR).isoformat(),
+        "start": NOON.isoformat(),
         "end": (NOON + HOUR).isoformat(),
     }
 
@@ -375,3 +379,128 @@ def test_a_ledger_that_is_down(drop, monkeypatch, ledger):
     monkeypatch.setattr(ledger_connection, "ledger_engine", lambda: down)
     with pytest.raises(TryAgainError, match="'order_sync_ledger'"):
         drop.run(0)
+
+
+def mails(sandbox):
+    """Return the ids of the orders that the service has, in the order of their first sending."""
+    return [order["id"] for order in sandbox.admin("orders", provider="justclick")["orders"]]
+
+
+@pytest.mark.parametrize("destinations", ["live: false, first_run: window", "first_run: window"], indirect=True)
+@pytest.mark.parametrize(
+    ("run_type", "params"),
+    [
+        ("scheduled", {}),
+        ("backfill", {"resend": True}),
+        ("manual", {"mode": "deliver", "from_": NOON.isoformat(), "to": (NOON + HOUR).isoformat()}),
+        ("manual", {"mode": "adopt", "from_": NOON.isoformat(), "to": (NOON + HOUR).isoformat()}),
+    ],
+    ids=["scheduled", "backfill", "deliver", "adopt"],
+)
+def test_a_destination_that_is_not_live_only_plans(warehouse, sandbox, capsys, run_type, params):
+    """Whatever a run's params say, it sends and remembers nothing, and its log says why."""
+    counts = warehouse.counts(0, run_type, **params)
+    assert counts["accepted"] == counts["requests"] == 0
+    assert counts["not_sent" if params.get("mode") != "adopt" else "adopted"] == 1
+    assert "PLAN ONLY" in capsys.readouterr().out
+    assert mails(sandbox) == []
+    assert warehouse.status() == (None, 0, 0)
+
+
+@pytest.mark.parametrize("destinations", ["first_run: window"], indirect=True)
+def test_an_empty_plan_finishes_no_window(warehouse):
+    """An hour without orders counts as read only if the destination is live."""
+    assert warehouse.counts(5) is None
+    assert warehouse.status() == (None, 0, 0)
+
+
+@pytest.mark.parametrize("destinations", ["live: true, first_run: adopt"], indirect=True)
+def test_a_destination_that_adopts_sends_only_later_changes(warehouse, postgres, sandbox):
+    """What had changed before the first run counts as known; the next real change of these orders is sent."""
+
+    def change(order_id, status, changed_at):
+        with postgres.begin() as connection:
+            values = (order_id, status, changed_at)
+            connection.exec_driver_sql("insert into changes values (%s, %s, %s)", values)
+
+    change("9", "paid", NOON - 100 * DAY)
+    start = warehouse.run(0)
+    assert start["extract", "window"] == {
+        "start": "2026-01-01T00:00:00+00:00",
+        "end": (NOON + HOUR).isoformat(),
+    }
+    assert start["load", "counts"]["adopted"] == 2
+    assert mails(sandbox) == []
+    assert warehouse.status() == (1, 0, 0)
+    change("8", "back", NOON + 1.5 * HOUR)
+    change("9", "sent", NOON + 1.5 * HOUR)
+    change("7", "paid", NOON - 200 * DAY)
+    assert warehouse.counts(1)["accepted"] == 2
+    assert sorted(mails(sandbox)) == ["8", "9"]
+    # A backfill of the time before it began sends nothing either; a person may insist.
+    counts = warehouse.counts(-200 * 24, "backfill")
+    assert (counts["adopted"], counts["accepted"]) == (1, 0)
+    assert warehouse.counts(-200 * 24, "backfill", resend=True)["accepted"] == 1
+
+
+@pytest.mark.parametrize("destinations", ["live: true, first_run: adopt"], indirect=True)
+def test_an_adoption_that_failed_is_repeated(warehouse, postgres, sandbox, monkeypatch):
+    """If the first run ends before it has adopted, the next one does, and sends only its own hour's changes."""
+    with postgres.begin() as connection:
+        connection.exec_driver_sql("insert into changes values ('9', 'sent', %s)", (NOON + 1.5 * HOUR,))
+    with monkeypatch.context() as broken:
+        broken.setattr(LoadOrdersOperator, "execute", None)
+        with pytest.raises(TypeError):
+            warehouse.run(0)
+    counts = warehouse.counts(1)
+    assert (counts["adopted"], counts["accepted"]) == (1, 1)
+    assert mails(sandbox) == ["9"]
+    assert warehouse.run(2)["extract", "window"]["start"] == (NOON + HOUR).isoformat()
+
+
+@pytest.mark.parametrize("destinations", ["live: true, first_run: adopt"], indirect=True)
+@pytest.mark.parametrize("run_type", ["backfill", "manual"])
+def test_before_its_first_scheduled_run_it_adopts_whatever_is_read(warehouse, sandbox, run_type):
+    """A person who is early with a backfill or the trigger form mails nobody."""
+    assert warehouse.counts(0, run_type)["adopted"] == 1
+    assert mails(sandbox) == []
+
+
+@pytest.mark.parametrize("destinations", ["live: true, first_run: send"], indirect=True)
+def test_a_destination_that_sends_begins_at_its_start_date(warehouse, sandbox):
+    """The first run sends all from `start_date` on, and healing does not cut it."""
+    assert warehouse.counts(0)["accepted"] == 1
+    assert mails(sandbox) == ["8"]
+    assert warehouse.counts(1)["unchanged"] == 1
+
+
+@pytest.mark.parametrize("destinations", ["live: true, first_run: send"], indirect=True)
+def test_old_files_of_a_drop_are_sent_only_if_wanted(drop, sandbox):
+    """`send` takes the files since `start_date`."""
+    drop.put("old.csv", "1", modified=NOON - 30 * DAY)
+    drop.put("older.csv", "2", modified=datetime(2025, 12, 31, tzinfo=UTC))
+    assert drop.counts(0)["accepted"] == 1
+    assert mails(sandbox) == ["1"]
+
+
+@pytest.mark.parametrize("destinations", ["live: true, first_run: window"], indirect=True)
+def test_adopt_by_hand(warehouse, drop, sandbox):
+    """`mode: adopt` remembers a window, a drop or some orders as known; nothing is sent, then or later."""
+    times = {"from_": NOON.isoformat(), "to": (NOON + HOUR).isoformat()}
+    assert warehouse.counts(0, "manual", mode="adopt", **times)["adopted"] == 1
+    assert warehouse.counts(0, "manual", mode="adopt", order_ids=["7"])["adopted"] == 1
+    drop.put("a.csv", "1", "2")
+    assert drop.counts(0, "manual", mode="adopt", **times)["adopted"] == 2
+    assert warehouse.counts(0)["unchanged"] == 1
+    assert drop.counts(0) is None  # its file is taken
+    assert mails(sandbox) == []
+
+
+@pytest.mark.parametrize("destinations", ["live: true, first_run: window, not_older_than: 30d"], indirect=True)
+def test_old_changes_are_adopted(warehouse, sandbox):
+    """Changes older than `not_older_than` are adopted by each run; `resend` sends them."""
+    counts = warehouse.counts(0, "manual", order_ids=["7", "8"])
+    assert (counts["adopted"], counts["accepted"]) == (1, 1)
+    assert mails(sandbox) == ["8"]
+    assert warehouse.counts(0, "manual", order_ids=["7"])["unchanged"] == 1
+    assert warehouse.counts(0, "manual", order_ids=["7"], resend=True)["accepted"] == 1

@@ -14,7 +14,9 @@ from sandbox.registry import SERVICES
 ROOT = Path(__file__).parents[2]
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 CHANGES = [("1", True, status_label, NOON) for status_label in ("new", "paid", "shipped", "delivered")]
-FIGURES = dict.fromkeys(("superseded", "skipped", "rejected", "unchanged", "stale", "held", "not_for_provider"), 0)
+FIGURES = dict.fromkeys(
+    ("superseded", "skipped", "rejected", "adopted", "unchanged", "stale", "held", "not_for_provider"), 0
+)
 
 
 def differences(service, taken, *, held=(), sent_again=None) -> list[str]:

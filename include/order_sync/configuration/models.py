@@ -247,6 +247,15 @@ class Destination(_Strict):
     source: str = Field(description="the name of a source")
     schedule: str = Field("0 * * * *", description="a cron expression; each run reads the interval that has ended")
     start_date: datetime = Field(description="the first day that may be run or backfilled, as 2026-01-01")
+    live: bool = Field(False, description="true, to send; until then each run of it only plans, whatever its params")
+    first_run: Literal["adopt", "send", "window"] = Field(
+        None,
+        description="adopt, send or window: what the first scheduled run does with earlier changes",
+        validate_default=True,
+    )
+    not_older_than: Duration | None = Field(
+        None, description="changes older than this, as 30d, are adopted and not sent"
+    )
     statuses: dict[OrderStatus, Code | None] = Field(
         {}, description="status: the provider's code, or null for not for this provider"
     )
@@ -338,6 +347,18 @@ class Destination(_Strict):
     @classmethod
     def _with_a_time_zone(cls, start: datetime) -> datetime:
         return start if start.tzinfo else start.replace(tzinfo=UTC)
+
+    @field_validator("first_run", mode="before")
+    @classmethod
+    def _told(cls, first_run: Any, info: ValidationInfo) -> Any:
+        provider = PROVIDERS.get(info.data.get("provider", ""))
+        if first_run is None and provider and provider.held_codes:
+            raise ValueError(
+                f"{provider.title} can mail customers, so say how this destination starts: adopt (it has all changes "
+                "from `start_date` up to the first scheduled run: none is sent), window (those before that run's data "
+                "interval are not read), or send (all from `start_date` on are sent)"
+            )
+        return first_run or "window"
 
     @field_validator("statuses")
     @classmethod

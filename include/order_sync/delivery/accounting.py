@@ -21,7 +21,7 @@ def check_balance(counts: Mapping[str, int], accepted_in_ledger: int) -> None:
         counts: rows, superseded, skipped, orders, and each outcome.
         accepted_in_ledger: how many orders of this run the ledger has as accepted.
     """
-    outcomes = ("accepted", "rejected", "not_for_provider", "unchanged", "stale", "held", "not_sent")
+    outcomes = ("accepted", "adopted", "rejected", "not_for_provider", "unchanged", "stale", "held", "not_sent")
     orders = sum(counts[outcome] for outcome in outcomes)
     rows = counts["orders"] + counts["superseded"] + counts["skipped"]
     if (rows, orders, accepted_in_ledger) != (counts["rows"], counts["orders"], counts["accepted"]):
@@ -38,7 +38,7 @@ def check_thresholds(counts: Mapping[str, int], destination: Destination) -> Non
     The share is of the orders that were tried: unchanged ones would hide that the service takes nothing any more.
     """
     rejected, tried = counts["rejected"], counts["accepted"] + counts["rejected"]
-    good = counts["accepted"] + counts["unchanged"] + counts["stale"]
+    good = counts["accepted"] + counts["adopted"] + counts["unchanged"] + counts["stale"]
     share = rejected / tried if tried else 0.0
     limits = []
     if rejected > destination.max_rejected:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
@@ -21,6 +22,7 @@ class Action(StrEnum):
     UNCHANGED = "unchanged"
     STALE = "stale"
     HELD = "held"
+    ADOPTED = "adopted"  # would be sent, but its change is so old that the service counts as having it
 
 
 class Relation(StrEnum):
@@ -44,6 +46,7 @@ class SendOptions:
         retry_rejected: send again what the service has rejected, though it is the same.
         reads_present: the run reads what the source says now, and no later run has read it: a row of the very same
             times that differs from the attempted one is newer.
+        adopt_before: changes before this time are adopted instead of sent.
     """
 
     send_when: Literal["status", "content"] = "status"
@@ -51,6 +54,7 @@ class SendOptions:
     resend: bool = False
     retry_rejected: bool = False
     reads_present: bool = False
+    adopt_before: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +78,7 @@ class Rule:
 
     action: Action
     why: str
-    own: Literal["accepted", "rejected", "sent"] | None = None
+    own: Literal["accepted", "adopted", "rejected", "sent"] | None = None
     relation: tuple[Relation, ...] | None = None
     verdict: Literal["accepted", "rejected", "in_doubt", "held"] | None = None
     changed: bool | None = None
@@ -90,6 +94,7 @@ _SAME = (Relation.SAME,)
 # The first row that fits an order decides. The last two rows fit every order that no other row fits.
 TABLE = (
     Rule(own="accepted", action=Action.ACCEPTED, why="an earlier try of this run delivered it"),
+    Rule(own="adopted", action=Action.ADOPTED, why="an earlier try of this run adopted it"),
     Rule(
         own="rejected",
         relation=(Relation.UNKNOWN, Relation.NEWER, Relation.OTHER, Relation.OLDER),
@@ -166,7 +171,7 @@ TABLE = (
 
 
 def decide(ready: pd.DataFrame, known: pd.DataFrame, own: pd.Series, options: SendOptions) -> pd.Series:
-    """Return the Action for each ready order, by TABLE.
+    """Return the Action for each ready order, by TABLE; what is to be sent and older than `adopt_before` is adopted.
 
     Args:
         ready: partition_hash, order_id, VERSION, source_hash, code, payload_hash; an order's changes in order, with the
@@ -185,7 +190,11 @@ def decide(ready: pd.DataFrame, known: pd.DataFrame, own: pd.Series, options: Se
         [names.index(rule.action) for rule in TABLE],
         default=len(names),  # an order that no row fits is an error below
     )
-    return pd.Series(pd.array(names, dtype="str").take(actions), index=ready.index)
+    decided = pd.Series(pd.array(names, dtype="str").take(actions), index=ready.index)
+    if options.adopt_before is None:
+        return decided
+    changed_at = ready[VERSION[:2]].max(axis=1) if options.send_when == "content" else ready["status_changed_at"]
+    return decided.mask((decided == Action.SEND) & (changed_at < options.adopt_before), Action.ADOPTED)
 
 
 def ranked(ready: pd.DataFrame, known: pd.DataFrame) -> pd.Series:
@@ -252,7 +261,7 @@ def _facts(
     code_before = _or_change_before(known["code"], ready, "code", is_sent)
     repeats_held = _is(ready["code"], known["code"]) & _is(code_before, known["code"])
     return {
-        **{("own", name): _is(own, name) for name in ("accepted", "rejected", "sent")},
+        **{("own", name): _is(own, name) for name in ("accepted", "adopted", "rejected", "sent")},
         **{("relation", name): mask for name, mask in relation.items()},
         **{("verdict", name): mask for name, mask in verdict.items()},
         **{("changed", value): changed == value for value in (True, False)},

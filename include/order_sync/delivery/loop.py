@@ -131,7 +131,8 @@ class Delivery:
 
     def _note(self, plan: PartPlan) -> None:
         """Record the orders of a part that are not sent."""
-        self.ledger.advance(plan.newer)
+        self.ledger.record(plan.newer, "unchanged")
+        self.ledger.record(plan.adopted, "adopted")
         self._settlement.hold(plan.held)
         if plan.undecided:
             log.warning(

@@ -30,7 +30,8 @@ class PartPlan:
         to_send: BATCH_COLUMNS of batching.py, an order's changes in order.
         recheck: READY_COLUMNS of orders that look unchanged beside an earlier change of theirs that is sent first:
             they are planned again once that change has its verdict.
-        newer: newer versions of orders whose code the service has, as LedgerSession.advance() takes them.
+        newer: newer versions of orders whose code the service has, as LedgerSession.record() takes them.
+        adopted: the last change of each order that counts as known to the service, likewise.
         held: orders that wait for a person, as `decisions` gives them.
         undecided: ids of stale orders whose row has the very same times as the attempted one.
         outcomes: how many of the other orders have each Action.
@@ -39,6 +40,7 @@ class PartPlan:
     to_send: pd.DataFrame
     recheck: pd.DataFrame
     newer: pd.DataFrame
+    adopted: pd.DataFrame
     held: pd.DataFrame
     undecided: list[str]
     outcomes: Counter[str]
@@ -120,6 +122,7 @@ class Planner:
     def _plan(self, orders: pd.DataFrame, actions: pd.Series, accepted: int) -> PartPlan:
         send, held = actions == Action.SEND, actions == Action.HELD
         to_send = orders[send]
+        adopted = orders[actions == Action.ADOPTED].drop_duplicates("order_id", keep="last")
         unchanged = orders[actions == Action.UNCHANGED]
         if not unchanged["partition_hash"].is_unique:
             unchanged = unchanged.drop_duplicates("order_id", keep="last")
@@ -133,6 +136,7 @@ class Planner:
             to_send=to_send.assign(attempt=self._lines(to_send))[BATCH_COLUMNS],
             recheck=unchanged.loc[waits, READY_COLUMNS],
             newer=newer.assign(attempt=self._lines(newer.assign(payload_hash=newer["known_hash"]))),
+            adopted=adopted.assign(attempt=self._lines(adopted)),
             held=orders[held],
             undecided=orders.loc[orders["other"] & (actions == Action.STALE), "order_id"].tolist(),
             outcomes=Counter(others) + Counter({Action.UNCHANGED: accepted}),

@@ -23,7 +23,7 @@ class DeliveryResult:
 
     Args:
         requests: how many the run has made; it starts with the batches that earlier tries of the run have begun.
-        orders: how many orders have each outcome: `accepted`, `rejected`, `unchanged`, `stale`, `held`, `not_sent`.
+        orders: how many orders have each outcome: an Action but SEND, or NOT_SENT.
         delivered: how many orders this try delivered.
         reasons: how many orders this try rejected for each reason.
         held: ids of orders whose send is in doubt and waits for a person.

@@ -64,11 +64,12 @@ class LookAheadSession:
         """
         query = """
             select a.order_id, a.status_changed_at, a.updated_at, a.rank,
-                   case when bool_or(b.run = %(run)s and a.verdict = 'accepted') then 'accepted'
+                   case when bool_or(b.run = %(run)s and b.outcome = 'adopted') then 'adopted'
+                        when bool_or(b.run = %(run)s and a.verdict = 'accepted') then 'accepted'
                         when bool_or(b.run = %(run)s) then 'rejected' else 'sent' end
             from batches b
             join settled_attempts a on a.batch_id = b.id
-            where b.destination_id = %(destination)s and b.outcome = 'answered'
+            where b.destination_id = %(destination)s and b.outcome in ('answered', 'adopted')
               and (b.run = %(run)s
                    or (%(before_a_clear)s and starts_with(b.run, %(run_id)s) and a.verdict = 'accepted'))
             group by 1, 2, 3, 4

@@ -86,18 +86,17 @@ class LedgerSession:
         with self.transaction() as cursor:
             return int(cursor.execute(query, values).fetchone()[0])
 
-    def advance(self, orders: pd.DataFrame) -> None:
-        """Record newer versions that need not be sent, so that no version in between is ever sent.
+    def record(self, orders: pd.DataFrame, outcome: Literal["unchanged", "adopted"]) -> None:
+        """Record versions that need not be sent, so that neither they nor older ones are ever sent.
 
         Args:
             orders: `attempt` of each, with the code and the payload that the service has; no order twice.
+            outcome: unchanged: it has them by an earlier version; adopted: it counts as having them.
         """
         if not orders.empty:
             with self.transaction() as cursor:
                 (number,) = attempts.write(cursor, self.sender, orders["attempt"], [len(orders)])
-                cursor.execute(
-                    "update batches set outcome = 'unchanged', concluded_at = now() where id = %s", (number,)
-                )
+                cursor.execute("update batches set outcome = %s, concluded_at = now() where id = %s", (outcome, number))
 
     def reserve_slot(self, account: str, requests_a_second: float) -> pace.Slot:
         """Reserve the next slot in which a request may leave to an account (pace.py)."""

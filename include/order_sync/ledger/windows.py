@@ -10,7 +10,7 @@ from include.order_sync.model import Window
 
 
 def begin(connection: sa.Connection, destination: str, start: datetime) -> None:
-    """Record the start of the destination's first window; a later window changes nothing.
+    """Record since when the destination's changes are read by themselves; a later call changes nothing.
 
     Only a scheduled run calls it, before it reads. If the first runs fail, the next one still knows the start.
     """
@@ -33,12 +33,24 @@ def finish(connection: sa.Connection, destination: str, window: Window, run: str
 
 
 def began(connection: sa.Connection, destination: str) -> datetime | None:
-    """Return the start of the destination's first window; None if no scheduled run has begun."""
+    """Return since when the destination's changes are read by themselves; None if no scheduled run has begun."""
     first = connection.execute(
         sa.text("select window_start from first_windows where destination = :destination"),
         {"destination": destination},
     ).scalar()
     return first.astimezone(UTC) if first else None
+
+
+def is_first_read(connection: sa.Connection, destination: str) -> bool:
+    """Return whether a finished window reaches over the time at which the destination began, or touches it."""
+    query = """
+        select exists(
+            select from first_windows f join windows w on w.destination = f.destination
+                and w.window_start <= f.window_start and w.window_end >= f.window_start
+            where f.destination = :destination
+        )
+    """
+    return bool(connection.execute(sa.text(query), {"destination": destination}).scalar())
 
 
 def unread(connection: sa.Connection, destination: str, before: datetime) -> list[Window]:

@@ -33,7 +33,7 @@ class Healing:
     """How far back a run takes up the time and the files that earlier runs have left.
 
     Args:
-        began: the start of the destination's first window. Nothing older is read by itself.
+        began: nothing older is read by itself.
         reach: the oldest time that this run may take up.
         left_out: times since `began` that were not read, and are too old for this run.
     """
@@ -65,30 +65,42 @@ class HealingRule:
     Args:
         lookback: time before the data interval, for rows that are committed late.
         reconcile: time before the window's end that the first run of a UTC day reads again.
-        at_most: time before the window's end that both may reach back. The data interval and `lookback` are always
-            read.
-        began: the start of the destination's first window; None before its first scheduled run.
-        unread: times from there up to the data interval that no run has read, oldest first.
+        at_most: time before the window's end that both may reach back. The data interval is always read.
+        start_date: of the destination.
+        first_run: of the destination.
+        began: since when the destination's changes are read by themselves; None before its first scheduled run.
+        is_first_read: whether a run has finished what `first_run` has it read.
+        unread: times since `began` up to the data interval that no run has read, oldest first.
     """
 
     lookback: timedelta
     reconcile: timedelta
     at_most: timedelta
+    start_date: datetime
+    first_run: Literal["adopt", "send", "window"] = "window"
     began: datetime | None = None
+    is_first_read: bool = False
     unread: tuple[Window, ...] = ()
+
+    def begin(self, interval: Window) -> datetime:
+        """Return since when changes are read by themselves, if the run with this data interval is the first one."""
+        return {"adopt": interval.end, "send": self.start_date, "window": interval.start}[self.first_run]
 
     def run_window(self, interval: Window) -> RunWindow:
         """Return the orders that the scheduled run with this data interval reads."""
-        start = interval.start - self.lookback
-        if self.began is None:
+        if self.first_run != "window" and not self.is_first_read:
+            start = min(self.start_date, interval.start)
             return RunWindow(Window(start, interval.end), healing=Healing(start, start))
-        reach = min(start, max(interval.end - self.at_most, self.began))
+        began = self.begin(interval) if self.began is None else self.began
+        # A person may run an older data interval.
+        start = max(interval.start - self.lookback, min(began, interval.start))
+        reach = min(start, max(interval.end - self.at_most, began))
         starts = [start, *(max(time.start, reach) for time in self.unread if time.end > reach)]
         if interval.start.astimezone(UTC).date() < interval.end.astimezone(UTC).date():
             # The first run of a UTC day. Nobody asked for orders before the destination's first window.
             starts.append(max(interval.end - self.reconcile, reach))
         left_out = tuple(Window(time.start, min(time.end, reach)) for time in self.unread if time.start < reach)
-        return RunWindow(Window(min(starts), interval.end), healing=Healing(self.began, reach, left_out))
+        return RunWindow(Window(min(starts), interval.end), healing=Healing(began, reach, left_out))
 
 
 def run_window(request: RunRequest, healing: HealingRule, *, has_ids_query: bool) -> RunWindow:

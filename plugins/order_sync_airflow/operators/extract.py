@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 
 FILES_NAMED = 20
+LATEST = datetime.max.replace(tzinfo=UTC)
 
 
 class ExtractOrdersOperator(DestinationOperator):
@@ -47,8 +48,20 @@ class ExtractOrdersOperator(DestinationOperator):
 
         configuration, destination = self.read_configuration()
         source = configuration.sources[destination.source]
-        plan_only = context["params"].get("mode") == "plan"
-        run = self._run_window(run_context.run_request(context), destination, source, plan_only=plan_only)
+        mode = run_context.mode(context, destination)
+        if not destination.live:
+            self.log.warning(
+                "PLAN ONLY: nothing is sent until destination %r has `live: true` in the configuration.",
+                destination.name,
+            )
+        run, began = self._run_window(run_context.run_request(context), destination, source, plan_only=mode == "plan")
+        params = context["params"]
+        adopted = adopt_before(
+            destination, began, wholly=params.get("mode") == "adopt", resend=bool(params.get("resend"))
+        )
+        if adopted:
+            self.log.info("Changes before %s are adopted: %s counts as having them", adopted, destination.service.title)
+        run_context.push_adopt_before(context, adopted)
         if run.window:
             self.log.info("Reading %s from %s up to %s", source.name, run.window.start, run.window.end)
         else:
@@ -70,22 +83,28 @@ class ExtractOrdersOperator(DestinationOperator):
 
     def _run_window(
         self, request: RunRequest, destination: Destination, source: Source, *, plan_only: bool
-    ) -> RunWindow:
+    ) -> tuple[RunWindow, datetime | None]:
+        """Return what the run reads, and since when the destination's changes are read by themselves."""
         from include.order_sync.ledger import windows
 
         with ledger_transaction() as ledger:
+            began = windows.began(ledger, destination.name)
             healing = HealingRule(
                 destination.lookback,
                 timedelta(days=destination.reconcile),
                 destination.heal_at_most,
-                windows.began(ledger, destination.name),
+                destination.start_date,
+                destination.first_run,
+                began,
+                windows.is_first_read(ledger, destination.name),
                 tuple(windows.unread(ledger, destination.name, request.interval.start) if request.interval else ()),
             )
             has_ids_query = isinstance(source, SqlSource) and source.by_ids_query is not None
             decided = run_window(request, healing, has_ids_query=has_ids_query)
-            if request.by == "schedule" and decided.window and not plan_only:
-                windows.begin(ledger, destination.name, decided.window.start)
-        return decided
+            if request.by == "schedule" and request.interval and not plan_only:
+                began = began or healing.begin(request.interval)
+                windows.begin(ledger, destination.name, began)
+        return decided, began
 
     def _reader(self, source: Source, run: RunWindow, required: Required) -> WarehouseReader | CsvDropReader:
         if isinstance(source, SqlSource):
@@ -108,6 +127,27 @@ class ExtractOrdersOperator(DestinationOperator):
             return files.taken(ledger, self.destination, paths)
 
 
+def adopt_before(destination: Destination, began: datetime | None, *, wholly: bool, resend: bool) -> datetime | None:
+    """Return the time before which a run adopts changes; None if it adopts none.
+
+    Args:
+        destination: with `first_run` and `not_older_than`.
+        began: since when its changes are read by themselves; None before its first scheduled run.
+        wholly: whether the run adopts all that it reads.
+        resend: whether a person has asked for more than the changes.
+    """
+    if wholly:
+        return LATEST
+    if resend:
+        return None
+    times = []
+    if destination.first_run == "adopt":
+        times.append(began or LATEST)
+    if destination.not_older_than:
+        times.append(datetime.now(UTC) - destination.not_older_than)
+    return max(times, default=None)
+
+
 def left_out_message(
     destination: Destination, healing: Healing | None, reader: WarehouseReader | CsvDropReader
 ) -> str | None:
@@ -126,8 +166,8 @@ def left_out_message(
     return (
         f"{destination.name}: not read, because `heal_at_most` is {limit}: {', '.join(named)}{more}. "
         f"To send these orders too, trigger {destination.dag_id} by hand with `from` {start.isoformat()} and `to` "
-        f"{end.isoformat()}, first with `mode` plan to count them; or backfill these dates. Until then each scheduled "
-        "run delivers the newer orders and ends red."
+        f"{end.isoformat()}, first with `mode` plan to count them; or backfill these dates. If they must not be sent, "
+        "trigger it with `mode` adopt. Until then each scheduled run delivers the newer orders and ends red."
     )
 
 

@@ -53,7 +53,7 @@ class LoadOrdersOperator(DestinationOperator):
         source = configuration.sources[destination.source]
         self._ends_at = time.monotonic() + tuning.LOAD_S
         before = run_figures.pull(context, "transform")
-        plan_only = context["params"].get("mode") == "plan"
+        plan_only = run_context.mode(context, destination) == "plan"
         if not before["orders"]:
             # Transform has skipped this task, and a person has cleared only this one.
             raise AirflowSkipException("No orders in this window.")
@@ -77,6 +77,7 @@ class LoadOrdersOperator(DestinationOperator):
                 resend=bool(context["params"].get("resend")),
                 retry_rejected=self.retry_rejected,
                 reads_present=is_scheduled and window is not None and not ledger.has_read_later(window.end),
+                adopt_before=run_context.pull_adopt_before(context),
             )
 
         encryptor = RowEncryptor(staging, source.timezone, deployment_cipher())
@@ -92,7 +93,7 @@ class LoadOrdersOperator(DestinationOperator):
             if before["orders"] == before["rejected"] + before["not_for_provider"]:
                 self.finish_window(context, source, self.staged)
                 check_thresholds(before, destination)
-                run_context.stop_if_left_out(context)
+                run_context.stop_if_left_out(context, destination)
                 raise AirflowSkipException("No orders to send in this window.")
             with hook.get_conn() as session:
                 account, pace = hook.credentials, configuration.requests_a_second(destination)
@@ -121,7 +122,7 @@ class LoadOrdersOperator(DestinationOperator):
                 with ledger.transaction() as cursor:
                     resolve_redriven(cursor, ledger.sender.run, redriven)
         check_thresholds(before | outcomes, destination)
-        run_context.stop_if_left_out(context)
+        run_context.stop_if_left_out(context, destination)
 
     def on_kill(self) -> None:
         """Let the requests in flight get their answers, and send nothing more.

@@ -48,11 +48,14 @@ class StageQuarantineOperator(DestinationOperator):
         )
         staging.clear()
         run_context.push_read_at(context)
-        with open_ledger(context, destination.name, read_only=params["dry_run"]) as ledger:
+        dry_run = params["dry_run"] or not destination.live
+        if not destination.live:
+            self.log.warning("Dry run: destination %r is not `live` in the configuration.", destination.name)
+        with open_ledger(context, destination.name, read_only=dry_run) as ledger:
             with ledger.transaction() as cursor:
                 found = quarantine.find(cursor, destination.name, _filter(context))
             self.log.info("%d entries\n%s", len(found), log_tables.entries_table(found))
-            if params["dry_run"]:
+            if dry_run:
                 found = []
             elif params["decision"]:
                 with_rows = {entry["order_id"] for entry in found}

@@ -40,9 +40,9 @@ class TransformOrdersOperator(DestinationOperator):
         if extracted["rows"] == extracted["skipped"]:
             run_figures.push(context)
             self.log.info("No orders in this window.")
-            if context["params"].get("mode") != "plan":
+            if run_context.mode(context, destination) != "plan":
                 self.finish_window(context, source, self.staged)
-            run_context.stop_if_left_out(context)
+            run_context.stop_if_left_out(context, destination)
             # If load skipped itself, Airflow would often notice five seconds late: see decision 8.
             raise DownstreamTasksSkipped(tasks=list(self.downstream_task_ids))  # type: ignore[no-untyped-call]
 

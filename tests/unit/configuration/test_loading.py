@@ -51,6 +51,7 @@ destinations:
     connection: yespo
     source: drop
     start_date: 2026-01-01
+    first_run: adopt
 """
 
 Load = Callable[[str], Configuration]
@@ -499,7 +500,7 @@ def test_key_twice_names_key_and_line(load: Load) -> None:
     mistake = str(the(load(GOOD + "  mails:\n    provider: yespo\n").mistakes))
 
     assert '"mails"' in mistake
-    assert "line 36" in mistake
+    assert "line 37" in mistake
 
 
 def test_missing_file(tmp_path: Path) -> None:

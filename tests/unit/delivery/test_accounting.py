@@ -7,13 +7,14 @@ import pytest
 from include.order_sync.delivery.accounting import check_balance, check_thresholds
 from include.order_sync.errors import StopError
 
-# 12 rows: 10 orders, one older row of an order, one blank line. Each outcome has at least one order.
+# 13 rows: 11 orders, one older row of an order, one blank line. Each outcome has at least one order.
 BALANCED = {
-    "rows": 12,
+    "rows": 13,
     "superseded": 1,
     "skipped": 1,
-    "orders": 10,
+    "orders": 11,
     "accepted": 2,
+    "adopted": 1,
     "rejected": 2,
     "not_for_provider": 1,
     "unchanged": 2,
@@ -43,7 +44,7 @@ def test_the_ledger_must_know_what_was_accepted():
 
 def counts(orders: int, rejected: int, **others: int) -> dict[str, int]:
     """Return the counts of a run whose other orders were accepted, unless `others` says more."""
-    figures = dict.fromkeys(("accepted", "unchanged", "stale"), 0) | others
+    figures = dict.fromkeys(("accepted", "adopted", "unchanged", "stale"), 0) | others
     figures["accepted"] = orders - rejected - sum(others.values())
     return {"orders": orders, "rejected": rejected, **figures}
 

@@ -27,7 +27,7 @@ class Order:
 
     relation: Relation = Relation.SAME
     verdict: Literal["accepted", "rejected", "in_doubt", "held"] = "accepted"
-    own: Literal["accepted", "rejected", "sent"] | None = None
+    own: Literal["accepted", "adopted", "rejected", "sent"] | None = None
     same_code: bool = True  # equals the service's
     same_payload: bool = True  # equals the service's
     same_attempt: bool = True  # the payload equals the last attempt's
@@ -35,6 +35,7 @@ class Order:
     resend: bool = False
     retry_rejected: bool = False
     reads_present: bool = False
+    adopt_before: pd.Timestamp | None = None
 
     @property
     def options(self) -> SendOptions:
@@ -44,6 +45,7 @@ class Order:
             resend=self.resend,
             retry_rejected=self.retry_rejected,
             reads_present=self.reads_present,
+            adopt_before=self.adopt_before,
         )
 
 
@@ -88,6 +90,7 @@ UNKNOWN, NEWER, SAME, OTHER, OLDER = (Order(relation=relation) for relation in R
 # For each row of the table, in sequence: an order that the row decides.
 EXAMPLES = [
     (Order(own="accepted", verdict="in_doubt"), "an order that an earlier try of the run delivered is not sent again"),
+    (replace(OLDER, own="adopted"), "an order that an earlier try of the run adopted is counted as that again"),
     (replace(OLDER, own="rejected"), "an order that the run saw rejected stays rejected when a newer version is known"),
     (
         Order(own="rejected", verdict="rejected", retry_rejected=True),
@@ -127,8 +130,14 @@ def test_every_row_has_an_example():
 
 def expected(order: Order) -> Action:
     """Apply the rules a second time, as a person would explain them."""
-    if order.own == "accepted":
-        return Action.ACCEPTED
+    action = _expected(order)
+    is_old = order.adopt_before is not None and TIMES[1] < order.adopt_before
+    return Action.ADOPTED if is_old and action is Action.SEND else action
+
+
+def _expected(order: Order) -> Action:
+    if order.own in ("accepted", "adopted"):
+        return Action(order.own)
     is_known = order.relation is not Relation.UNKNOWN
     if order.relation is Relation.OTHER and order.verdict == "rejected":
         order = replace(order, relation=Relation.SAME)
@@ -162,7 +171,7 @@ any_orders = st.builds(
     Order,
     relation=st.sampled_from(Relation),
     verdict=st.sampled_from(["accepted", "rejected", "in_doubt", "held"]),
-    own=st.sampled_from([None, "accepted", "rejected", "sent"]),
+    own=st.sampled_from([None, "accepted", "adopted", "rejected", "sent"]),
     same_code=st.booleans(),
     same_payload=st.booleans(),
     same_attempt=st.booleans(),
@@ -177,6 +186,7 @@ any_orders = st.builds(
         resend=st.booleans(),
         retry_rejected=st.booleans(),
         reads_present=st.booleans(),
+        adopt_before=st.sampled_from([None, TIMES[1], TIMES[2]]),
     ),
 )
 def test_every_combination_has_one_action(orders, options):
@@ -189,10 +199,19 @@ def test_every_combination_has_one_action(orders, options):
             resend=options.resend,
             retry_rejected=options.retry_rejected,
             reads_present=options.reads_present,
+            adopt_before=options.adopt_before,
         )
         for order in orders
     ]
     assert actions.tolist() == [expected(order) for order in asked]
+
+
+@pytest.mark.parametrize(("send_when", "action"), [("status", Action.ADOPTED), ("content", Action.SEND)])
+def test_a_new_content_of_an_old_status_is_new(send_when, action):
+    """Where the content counts, a change is as old as its newest time; else as its status."""
+    ready, known, own = frames([replace(NEWER, same_code=False, same_payload=False)])
+    ready["updated_at"] = TIMES[2]
+    assert decide(ready, known, own, SendOptions(send_when, adopt_before=TIMES[2])).tolist() == [action]
 
 
 def test_changes_of_one_order_are_compared_with_each_other():

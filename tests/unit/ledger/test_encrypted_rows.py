@@ -50,7 +50,7 @@ def test_a_ready_row_remembers_which_pass_of_an_hour_it_was_of(raw_orders: Calla
     rows = raw_orders({"status_changed_at": "2026-10-25 03:40:00"}, {"status_changed_at": "2026-10-25 03:10:00"})
     staging = SimpleNamespace(raw_rows=lambda _orders: (rows, None))
     times = pd.to_datetime(["2026-10-25T00:40Z", "2026-10-25T01:10Z"])
-    orders = rows[["order_id", "partition_hash", "position"]].assign(status_changed_at=times, rank=0)
+    orders = rows[["order_id", "partition_hash", "position"]].assign(status_changed_at=times, rank=0, source_hash=0)
     entries = RowEncryptor(staging, "Europe/Kyiv", Plain()).encrypt_ready(  # type: ignore[arg-type]
         orders, ["a reason"] * 2, [""] * 2
     )

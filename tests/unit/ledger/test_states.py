@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from include.order_sync.ledger import attempts
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
-FATES = ("answered", "rejected", "not_taken", "in_doubt", "held", "unchanged", "accept", "resend", "open")
+FATES = ("answered", "rejected", "not_taken", "in_doubt", "held", "unchanged", "adopted", "accept", "resend", "open")
 OUTCOME_OF = {"rejected": "answered", "held": "in_doubt", "accept": "in_doubt", "resend": "in_doubt"}
 
 # An attempt: its order, version, code and payload, and the fate of its batch.

@@ -17,7 +17,7 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 TEN = datetime(2026, 11, 21, 10, tzinfo=UTC)
 MIDNIGHT = datetime(2026, 11, 22, tzinfo=UTC)
 INTERVAL = Window(TEN, TEN + HOUR)
-HEALING = HealingRule(lookback=HOUR, reconcile=3 * DAY, at_most=3 * DAY)
+HEALING = HealingRule(lookback=HOUR, reconcile=3 * DAY, at_most=3 * DAY, start_date=TEN - 90 * DAY)
 IDS = frozenset({"007"})
 
 
@@ -44,13 +44,39 @@ def test_a_scheduled_run_heals(by: Any, unread: list[Window], start: datetime) -
     assert read(RunRequest(by, INTERVAL), healing) == expected
 
 
-def test_the_first_run_reaches_back_by_the_lookback() -> None:
-    """Before the first scheduled run nothing older than the lookback is read, neither rows nor files."""
-    start = TEN - HOUR
-
-    assert read(RunRequest("schedule", INTERVAL)) == RunWindow(
-        Window(start, INTERVAL.end), healing=Healing(start, start)
+@pytest.mark.parametrize(
+    "interval", [INTERVAL, Window(MIDNIGHT - HOUR, MIDNIGHT)], ids=["any hour", "the first of a day"]
+)
+def test_the_first_run_of_window_reads_its_own_interval_alone(interval: Window) -> None:
+    """Nothing before the first scheduled run's data interval is read by itself, neither rows nor files."""
+    assert HEALING.begin(interval) == interval.start
+    assert read(RunRequest("schedule", interval)) == RunWindow(
+        interval, healing=Healing(interval.start, interval.start)
     )
+    second = Window(interval.end, interval.end + HOUR)
+    twice = replace(HEALING, began=interval.start, lookback=5 * HOUR)
+    assert read(RunRequest("schedule", second), twice).window == Window(interval.start, second.end)
+
+
+@pytest.mark.parametrize(("first_run", "began"), [("adopt", INTERVAL.end), ("send", TEN - 90 * DAY)])
+def test_the_first_run_of_adopt_and_send_reads_all(first_run: Any, began: datetime) -> None:
+    """It reads from `start_date` on, whatever `heal_at_most` is, and so does each run until one has finished that."""
+    healing = replace(HEALING, first_run=first_run)
+    expected = RunWindow(Window(TEN - 90 * DAY, INTERVAL.end), healing=Healing(TEN - 90 * DAY, TEN - 90 * DAY))
+    assert healing.begin(INTERVAL) == began
+    assert read(RunRequest("schedule", INTERVAL), healing) == expected
+    begun = replace(healing, began=began, unread=(Window(TEN - 90 * DAY, TEN),))
+    assert read(RunRequest("schedule", INTERVAL), begun) == expected
+    later = Window(TEN + HOUR, TEN + 2 * HOUR)
+    start = max(TEN, began)
+    assert read(RunRequest("schedule", later), replace(begun, is_first_read=True, unread=())).window == Window(
+        start, later.end
+    )
+
+
+def test_a_run_of_an_old_interval_reads_it() -> None:
+    """A person may trigger a data interval from before the destination began."""
+    assert read(RunRequest("person", INTERVAL), replace(HEALING, began=TEN + DAY)).window == INTERVAL
 
 
 @pytest.mark.parametrize(
@@ -163,7 +189,7 @@ def test_a_window_that_is_none_is_refused(run_request: RunRequest, message: str)
 @given(st.lists(st.booleans(), max_size=100), st.integers(0, 100))
 def test_whatever_fails_the_next_good_run_reads_it(good: list[bool], lookback_minutes: int) -> None:
     """After each good run, nothing since the first run's start is unread, whichever hourly runs have failed."""
-    healing = HealingRule(timedelta(minutes=lookback_minutes), 3 * DAY, 5 * DAY)
+    healing = HealingRule(timedelta(minutes=lookback_minutes), 3 * DAY, 5 * DAY, TEN - DAY)
     begin = end = None
     for hour, succeeds in enumerate(good):
         interval = Window(TEN + hour * HOUR, TEN + (hour + 1) * HOUR)
