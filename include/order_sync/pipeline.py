@@ -119,7 +119,7 @@ def transform(staging: Staging, source: Source, destination: Destination) -> Tra
         if len(part.rejected):
             rejected, _ = staging.raw_rows(part.rejected)  # with all their columns
             transformed = ("rank", "source_hash", "reasons", "status_changed_at", "updated_at")
-            found = {column: part.rejected[column].tolist() for column in transformed if column in part.rejected}
+            found = {column: part.rejected[column].array for column in transformed if column in part.rejected}
             staging.write_rejected(name, rejected.assign(**found))
         done.counts.update(part.counts)
         done.reasons.update(part.reasons)
