@@ -46,7 +46,7 @@ destinations:
     connection: yespo
     source: drop
     start_date: 2026-01-01
-    live: true
+    live: {live}
     first_run: window
 """
 HEADER = "order_id,status,status_changed_at,created_at,customer_id,email,phone,total_cost,currency"
@@ -83,9 +83,9 @@ class Shop:
     name: str = field(default_factory=lambda: f"yespo_{uuid.uuid4().hex[:8]}")
     runs: int = 0
 
-    def configure(self, more: str = "", top: str = "") -> None:
+    def configure(self, more: str = "", top: str = "", live: str = "true") -> None:
         """Write the configuration; `more` extends the status map, `top` is a line of the top level."""
-        text = CONFIGURATION.format(tmp=self.tmp, name=self.name, more=more, top=top)
+        text = CONFIGURATION.format(tmp=self.tmp, name=self.name, more=more, top=top, live=live)
         (self.tmp / "order_sync.yaml").write_text(text, "utf-8")
 
     def drop(self, *rows: str) -> None:
@@ -315,6 +315,33 @@ def test_a_dry_run_changes_nothing(shop, entries):
     assert shop.run(redrive=True, dry_run=True) == {}
     assert shop.taken() == {}
     assert entries("resolved_at") == [(None,)]
+
+
+def test_a_redrive_of_a_destination_that_is_not_live_is_dry(shop, entries):
+    """Until a destination is live, a redrive only lists, whatever its params."""
+    shop.drop(row("1", "hurra"))
+    shop.run()
+    shop.configure(more=", hurra: delivered", live="false")
+    assert shop.run(redrive=True) == {}
+    assert shop.taken() == {}
+    assert entries("resolved_at") == [(None,)]
+
+
+def test_a_killed_adoption_is_counted_alike(shop):
+    """A load that adopted and was killed counts the same orders at its next try, and sends none."""
+    shop.drop(row("1", "paid"), row("2", "paid"))
+    assert shop.run(mode="adopt", load_kills=1) == {"rows": 2, "orders": 2, "adopted": 2}
+    assert shop.run() == {"rows": 2, "orders": 2, "unchanged": 2}
+    assert shop.taken() == {}
+
+
+def test_an_adoption_closes_the_quarantine_of_its_orders(shop, entries):
+    """What the service counts as having need not be redriven."""
+    shop.drop(row("1", "hurra"))
+    shop.run()
+    shop.drop(row("1", "paid", 12))
+    shop.run(mode="adopt")
+    assert entries("id", "resolved_at is null") == []
 
 
 def test_what_the_service_rejected_is_sent_again_by_a_redrive_alone(shop, entries):

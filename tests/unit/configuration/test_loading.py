@@ -126,6 +126,7 @@ def test_defaults(load: Load) -> None:
 
     assert (shop.schedule, shop.retries, shop.sends) == ("0 * * * *", 30, "newest")
     assert shop.start_date == datetime(2026, 1, 1, tzinfo=UTC)
+    assert (shop.live, shop.first_run, shop.not_older_than) == (False, "window", None)
     assert shop.dag_id == "order_sync_shop_1"
     assert shop.codes == shop.service.statuses
 
@@ -223,6 +224,10 @@ SHOP, DROP, WAREHOUSE = "destinations/shop_1", "sources/drop", "sources/warehous
         pytest.param(f"{SHOP}/connection", "", None, "add it: the id of an Airflow connection", id="missing key"),
         pytest.param(f"{WAREHOUSE}/query", "", None, "add it: a file in include/sql", id="missing query"),
         pytest.param(f"{SHOP}/start_date", "", None, "add it: the first day", id="missing start date"),
+        pytest.param("destinations/mails/first_run", "", None, "adopt (it has", id="how a mailing service starts"),
+        pytest.param(f"{SHOP}/first_run", "plan", "plan", "adopt, send or window", id="unknown first_run"),
+        pytest.param(f"{SHOP}/live", "soon", "soon", "true, to send", id="maybe live"),
+        pytest.param(f"{SHOP}/not_older_than", "30", 30, "as 30m, 1h or 2d", id="a number as not_older_than"),
         pytest.param(f"{SHOP}/retries", "many", "many", "give how often a failed task", id="wrong type"),
         pytest.param(f"{SHOP}/retries", "-1", -1, "greater than or equal to 0", id="negative retries"),
         pytest.param(f"{SHOP}/start_date", "soon", "soon", "give the first day", id="no date"),
