@@ -335,6 +335,15 @@ def test_a_killed_adoption_is_counted_alike(shop):
     assert shop.taken() == {}
 
 
+def test_an_adoption_covers_what_the_service_rejected(shop, entries):
+    """Where the service has refused an order as known already, a person may say so."""
+    shop.drop(row("1", "paid"))
+    shop.sandbox.fault({"provider": "yespo", "kind": "refuse_orders", "order_ids": ["1"], "next": 1})
+    shop.run()
+    assert shop.run(mode="adopt") == {"rows": 1, "orders": 1, "adopted": 1}
+    assert entries("id", "resolved_at is null") == []
+
+
 def test_an_adoption_closes_the_quarantine_of_its_orders(shop, entries):
     """What the service counts as having need not be redriven."""
     shop.drop(row("1", "hurra"))

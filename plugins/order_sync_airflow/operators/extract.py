@@ -60,7 +60,8 @@ class ExtractOrdersOperator(DestinationOperator):
             destination, began, wholly=params.get("mode") == "adopt", resend=bool(params.get("resend"))
         )
         if adopted:
-            self.log.info("Changes before %s are adopted: %s counts as having them", adopted, destination.service.title)
+            which = "All changes that are read" if adopted == LATEST else f"Changes from before {adopted}"
+            self.log.info("%s are adopted: %s counts as having them", which, destination.service.title)
         run_context.push_adopt_before(context, adopted)
         if run.window:
             self.log.info("Reading %s from %s up to %s", source.name, run.window.start, run.window.end)

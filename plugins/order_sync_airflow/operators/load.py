@@ -53,7 +53,7 @@ class LoadOrdersOperator(DestinationOperator):
         source = configuration.sources[destination.source]
         self._ends_at = time.monotonic() + tuning.LOAD_S
         before = run_figures.pull(context, "transform")
-        plan_only = run_context.mode(context, destination) == "plan"
+        mode = run_context.mode(context, destination)
         if not before["orders"]:
             # Transform has skipped this task, and a person has cleared only this one.
             raise AirflowSkipException("No orders in this window.")
@@ -75,13 +75,14 @@ class LoadOrdersOperator(DestinationOperator):
             return pipeline.send_options(
                 destination,
                 resend=bool(context["params"].get("resend")),
-                retry_rejected=self.retry_rejected,
+                # A person who adopts knows more than the service's answer of then.
+                retry_rejected=self.retry_rejected or mode == "adopt",
                 reads_present=is_scheduled and window is not None and not ledger.has_read_later(window.end),
                 adopt_before=run_context.pull_adopt_before(context),
             )
 
         encryptor = RowEncryptor(staging, source.timezone, deployment_cipher())
-        if plan_only:
+        if mode == "plan":
             with open_ledger(context, destination.name, read_only=True) as ledger:
                 options = options_of(ledger)
                 self._show(context, Planner(destination.service, ledger.look_ahead, options), staging)
