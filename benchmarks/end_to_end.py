@@ -33,7 +33,7 @@ from upath import UPath
 from include.order_sync import pipeline
 from include.order_sync.configuration.models import Destination, SqlSource
 from include.order_sync.delivery import http
-from include.order_sync.delivery.accounting import check_balance
+from include.order_sync.delivery.accounting import OUTCOMES, check_balance
 from include.order_sync.delivery.loop import never
 from include.order_sync.delivery.result import DeliveryResult
 from include.order_sync.ledger.encrypted_rows import RowEncryptor
@@ -158,9 +158,9 @@ def _load(
         encryptor = RowEncryptor(staging, source.timezone, NoCipher())
         options, result = pipeline.send_options(destination), DeliveryResult()
         pipeline.load(staging, destination, credentials, session, ledger, encryptor, options, pace, result, never)
-        counts = {name: result.orders[name] for name in ("accepted", "unchanged", "stale", "held")}
-        counts["rejected"] = before["rejected"] + result.orders["rejected"]
-        check_balance({"not_sent": 0, **before, **counts}, ledger.own_accepted())
+        counts = {name: result.orders[name] for name in OUTCOMES}
+        counts["rejected"] += before["rejected"]
+        check_balance(before | counts, ledger.own_accepted())
     return counts | {"requests": result.requests}
 
 

@@ -11,7 +11,7 @@ from demo.settings import DemoError
 
 # The possible outcomes of a row, and of an order.
 ROWS = ("orders", "superseded", "skipped")
-ORDERS = ("accepted", "rejected", "not_for_provider", "unchanged", "stale", "held")
+ORDERS = ("accepted", "adopted", "rejected", "not_for_provider", "unchanged", "stale", "held")
 COLUMNS = ("rows", "superseded", "skipped", "orders", *ORDERS, "requests")
 
 Figures = dict[str, int]

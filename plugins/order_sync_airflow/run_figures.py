@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from include.order_sync.delivery.accounting import OUTCOMES
+
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
@@ -13,8 +15,6 @@ TAG = "order-sync"
 
 COUNTS_KEY = "counts"
 TASKS = ("extract", "transform", "load")
-# The outcomes of an order in load.
-OUTCOMES = ("accepted", "adopted", "rejected", "unchanged", "stale", "held", "not_sent")
 ZERO = dict.fromkeys(("rows", "superseded", "skipped", "orders", *OUTCOMES, "not_for_provider", "requests"), 0)
 
 

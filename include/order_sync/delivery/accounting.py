@@ -10,6 +10,9 @@ from include.order_sync.errors import StopError
 if TYPE_CHECKING:
     from include.order_sync.configuration.models import Destination
 
+# What may come of an order in load.
+OUTCOMES = ("accepted", "adopted", "rejected", "unchanged", "stale", "held", "not_sent")
+
 # Of fewer orders a share says little: one bad row of three is no alarm.
 SHARE_COUNTS_FROM = 20
 
@@ -21,8 +24,7 @@ def check_balance(counts: Mapping[str, int], accepted_in_ledger: int) -> None:
         counts: rows, superseded, skipped, orders, and each outcome.
         accepted_in_ledger: how many orders of this run the ledger has as accepted.
     """
-    outcomes = ("accepted", "adopted", "rejected", "not_for_provider", "unchanged", "stale", "held", "not_sent")
-    orders = sum(counts[outcome] for outcome in outcomes)
+    orders = counts["not_for_provider"] + sum(counts[outcome] for outcome in OUTCOMES)
     rows = counts["orders"] + counts["superseded"] + counts["skipped"]
     if (rows, orders, accepted_in_ledger) != (counts["rows"], counts["orders"], counts["accepted"]):
         raise StopError(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.order_sync import tuning
-from include.order_sync.delivery.accounting import check_balance, check_thresholds
+from include.order_sync.delivery.accounting import OUTCOMES, check_balance, check_thresholds
 from order_sync_airflow import log_tables, run_context, run_figures
 from order_sync_airflow.hooks import hook_for
 from order_sync_airflow.ledger_connection import REDRIVEN_KEY, deployment_cipher, open_ledger
@@ -158,13 +158,11 @@ class LoadOrdersOperator(DestinationOperator):
                 dict(outcomes),
                 log_tables.plan_table(first),
             )
-        run_figures.push(
-            context, **{name: before.get(name, 0) + outcomes.get(name, 0) for name in run_figures.OUTCOMES}
-        )
+        run_figures.push(context, **{name: before.get(name, 0) + outcomes.get(name, 0) for name in OUTCOMES})
 
     def _report(self, context: Context, result: DeliveryResult, rejected_before: int) -> dict[str, int]:
         """Log, push and return the outcomes so far."""
-        outcomes = dict.fromkeys(run_figures.OUTCOMES, 0) | result.orders
+        outcomes = dict.fromkeys(OUTCOMES, 0) | result.orders
         if result.reasons:
             self.log.warning(
                 "%s rejects; the rows are in the quarantine\n%s",
