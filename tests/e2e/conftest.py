@@ -109,17 +109,17 @@ def _ask(demo: Demo, path: str) -> Any:
 
 
 def _configuration(folder: Path) -> Path:
-    """Write the demo's configuration with three more destinations: one with a wrong secret, two whose tasks get killed.
+    """Write the demo's configuration with more destinations: one with a wrong secret, others whose tasks get stopped.
 
-    The latter two share an account with another destination, but not its ledger, and have no scheduled runs.
+    The latter share an account with another destination, but not its ledger, and have no scheduled runs.
     """
     yaml = YAML(typ="safe")
     configuration = yaml.load(ROOT / "include" / "config" / "order_sync.yaml")
     destinations = configuration["destinations"]
     destinations["wrong_secret"] = {**destinations["rees46"], "connection": "rees46_wrong"}
     by_hand = {"schedule": "0 0 1 1 *", "start_date": datetime.now(UTC).date()}
-    for name in ("rees46", "yespo"):
-        destinations[f"{name}_killed"] = destinations[name] | by_hand
+    for name in ("rees46_killed", "yespo_killed", "yespo_stopped"):
+        destinations[name] = destinations[name.partition("_")[0]] | by_hand
     path = folder / "order_sync.yaml"
     yaml.dump(configuration, path)
     return path

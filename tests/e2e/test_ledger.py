@@ -88,18 +88,46 @@ def test_a_load_killed_in_mid_request_at_yespo_holds_that_batch(backfilled, sand
     assert f"{in_flight} orders are held" in run.last_load_log()
 
 
-def killed_in_mid_request(demo: Demo, provider: str, sandbox: Callable[[str], Any]) -> Run:
-    """Start a run, and kill its load with SIGKILL after the service has taken a batch and before it answers.
+def test_a_load_stopped_in_mid_request_at_yespo_holds_nothing(backfilled, sandbox, faults):
+    """A worker that stops passes SIGTERM on to its task: the request in flight gets its answer, and no other leaves."""
+    before = sandbox("stats")["yespo"]
+    faults(provider="yespo", kind="status", status=400, next=1)
+    faults(provider="yespo", kind="slow", seconds=10, every=2)
+    run = in_mid_request(backfilled.demo, "yespo_stopped", sandbox)
+    in_flight = sandbox("stats")["yespo"]["accepted"] - before["accepted"]
+    supervisor = sender(backfilled.demo).parent()
+    assert supervisor is not None
+    supervisor.terminate()
+    run.wait("to be about to try again", lambda: run.get("/taskInstances/load")["state"] == "up_for_retry")
+    stopped = sandbox("stats")["yespo"]
+    assert (stopped["accepted"] - before["accepted"], stopped["requests"] - before["requests"]) == (in_flight, 2)
+    run.clear("load")
+    assert run.end_state() == "success"
+    figures = run.figures()
+    report.check_balance({"yespo_stopped": figures})
+    assert (figures["held"], figures["unchanged"] + figures["not_sent"]) == (0, 0)
+    assert sandbox("stats")["yespo"]["accepted"] - before["accepted"] == figures["accepted"] > in_flight
 
-    Returns when Airflow has noticed the end.
-    """
+
+def in_mid_request(demo: Demo, destination: str, sandbox: Callable[[str], Any]) -> Run:
+    """Start a run, and return when its service has taken a batch and has not answered yet."""
+    provider = destination.partition("_")[0]
 
     def accepted() -> int:
         return int(sandbox("stats")[provider]["accepted"])
 
     before = accepted()
-    run = Run.start(demo, f"{provider}_killed")
+    run = Run.start(demo, destination)
     run.wait("to have a request in flight", lambda: accepted() > before)
+    return run
+
+
+def killed_in_mid_request(demo: Demo, provider: str, sandbox: Callable[[str], Any]) -> Run:
+    """Kill a load with SIGKILL after the service has taken a batch and before it answers.
+
+    Returns when Airflow has noticed the end.
+    """
+    run = in_mid_request(demo, f"{provider}_killed", sandbox)
     sender(demo).kill()
     run.wait("to be about to try again", lambda: run.get("/taskInstances/load")["state"] == "up_for_retry")
     return run
