@@ -1,4 +1,4 @@
-"""Sends quarantined or held orders again, with today's map and the same code as every run."""
+"""Sends quarantined or held orders again, with today's map and the same code as every run; or dismisses entries."""
 
 from datetime import timedelta
 
@@ -20,14 +20,23 @@ PARAMS = {
     "order_ids": Param(
         None, type=["null", "array"], items={"type": "string"}, title="Order ids", description="One a line."
     ),
+    "entries": Param(
+        None,
+        type=["null", "array"],
+        items={"type": "integer"},
+        title="Entries",
+        description="Their numbers in a dry run's list, one a line.",
+    ),
     "at_most": Param(1000, type="integer", minimum=1, title="At most", description="The oldest entries first."),
     "decision": Param(
         None,
         type=["null", "string"],
-        enum=[None, "resend", "accept"],
-        title="Decision on held orders",
-        description="resend: the service has not taken them. accept: it has. Goes with order ids or a batch.",
+        enum=[None, "resend", "accept", "dismiss"],
+        title="Decision",
+        description="On held orders, by order ids or a batch: resend (the service has not taken them) or accept (it "
+        "has). On entries: dismiss (close them, and send nothing), with a note.",
     ),
+    "note": Param(None, type=["null", "string"], title="Note", description="Why entries are dismissed."),
     "batch": Param(
         None, type=["null", "integer"], title="Batch", description="Held orders of this batch of the ledger."
     ),

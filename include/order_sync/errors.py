@@ -48,7 +48,7 @@ class BatchRefusedError(OrderSyncError):
 
     Args:
         message: fit for a log.
-        service_message: the service's own text. It may quote an order, so it must not reach a log.
+        service_message: the service's own text. It may quote an order, so it reaches a log only by redact().
     """
 
     def __init__(self, message: str, service_message: str) -> None:

@@ -1,4 +1,4 @@
-"""The ledger's command line: `python -m order_sync_airflow.ledger upgrade` or `status`."""
+"""The ledger's command line: `python -m order_sync_airflow.ledger upgrade`, `status` or `quarantine`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,16 @@ from tabulate import tabulate
 
 from include.order_sync.configuration.loading import load
 from include.order_sync.errors import OrderSyncError
-from include.order_sync.ledger import schema
+from include.order_sync.ledger import quarantine, schema
+from include.order_sync.ledger.encrypted_rows import service_messages
 from include.order_sync.ledger.status import status
-from order_sync_airflow.ledger_connection import LEDGER_CONNECTION, ledger_engine, ledger_transaction
+from order_sync_airflow import log_tables
+from order_sync_airflow.ledger_connection import (
+    LEDGER_CONNECTION,
+    deployment_cipher,
+    ledger_engine,
+    ledger_transaction,
+)
 
 
 def status_table() -> str:
@@ -27,6 +34,18 @@ def status_table() -> str:
     return tabulate(rows, headers=headers, tablefmt="simple", disable_numparse=True)
 
 
+def quarantine_table(destination: str, wanted: quarantine.Filter) -> str:
+    """Return the open entries of a destination, as a table, with the service's whole messages.
+
+    A message may quote the order, so it is shown only to those who have Airflow's Fernet key.
+    """
+    name = load().destination(destination).name
+    with ledger_transaction() as ledger:
+        found = quarantine.find(ledger.connection.cursor(), name, wanted)
+    messages = service_messages([entry["encrypted_row"] for entry in found], deployment_cipher())
+    return log_tables.entries_table(found, messages)
+
+
 def _minute(time: datetime) -> str:
     return f"{time:%Y-%m-%d %H:%M}"
 
@@ -40,11 +59,24 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("upgrade", help="bring its tables up to date")
     commands.add_parser("status", help="show how each destination stands")
-    if parser.parse_args().command == "upgrade":
+    listing = commands.add_parser("quarantine", help="list open entries, with what the service said of each")
+    listing.add_argument("destination", help="its name in the configuration")
+    listing.add_argument("order_ids", nargs="*", metavar="order_id", help="only entries of these orders")
+    listing.add_argument("--reason", default="", help="only entries with this in a reason")
+    listing.add_argument("--at-most", type=int, default=1000, help="the oldest first (default: %(default)s)")
+    given = parser.parse_args()
+    if given.command == "upgrade":
         print(f"The ledger's schema is {schema.upgrade(ledger_engine())}.")  # noqa: T201
         return
     try:
-        print(status_table())  # noqa: T201
+        if given.command == "status":
+            table = status_table()
+        else:
+            wanted = quarantine.Filter(
+                reason=given.reason, order_ids=tuple(given.order_ids), held=None, at_most=given.at_most
+            )
+            table = quarantine_table(given.destination, wanted)
+        print(table)  # noqa: T201
     except OrderSyncError as error:
         parser.exit(1, f"{error}\n")
 

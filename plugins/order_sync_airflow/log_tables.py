@@ -27,11 +27,27 @@ def plan_table(orders: pd.DataFrame) -> str:
     return tabulate(orders.fillna("-").to_numpy().tolist(), headers=orders.columns.tolist(), disable_numparse=True)
 
 
-def entries_table(entries: Iterable[Mapping[str, Any]]) -> str:
-    """Return a table of quarantine entries: ids, reasons, files and lines, but no content of rows."""
+def entries_table(entries: Iterable[Mapping[str, Any]], messages: Iterable[str | None]) -> str:
+    """Return a table of quarantine entries: numbers, orders, reasons, files and lines, but no content of rows.
+
+    Args:
+        entries: as quarantine.find() gives them.
+        messages: what the service said of each, fit for the place where the table is shown; None where no key opens it.
+    """
     from tabulate import tabulate  # not at the top: DAG parsing imports this module
 
-    rows = [(e["id"], e["order_id"], "; ".join(e["reasons"]), e["origin"], e["line"]) for e in entries]
-    return tabulate(
-        rows, headers=["entry", "order", "reasons", "origin", "line"], tablefmt="simple", disable_numparse=True
-    )
+    rows = [
+        (
+            entry["id"],
+            entry["order_id"] or "-",
+            "; ".join(entry["reasons"]),
+            entry["origin"],
+            entry["line"],
+            f"{entry['last_seen_at']:%Y-%m-%d %H:%M}",
+            entry["times_seen"],
+            "(no key opens it)" if message is None else message,
+        )
+        for entry, message in zip(entries, messages, strict=True)
+    ]
+    headers = ["entry", "order", "reasons", "origin", "line", "last seen (UTC)", "runs", "the service said"]
+    return tabulate(rows, headers=headers, tablefmt="simple", disable_numparse=True)

@@ -7,10 +7,14 @@ import sys
 
 import pytest
 import sqlalchemy as sa
+from cryptography.fernet import Fernet
 
 from include.order_sync.configuration.loading import DEFAULT_FILE, load
-from include.order_sync.ledger import schema
+from include.order_sync.ledger import quarantine, schema
+from include.order_sync.ledger.encrypted_rows import QuarantineEntry
 from tests.airflow.conftest import ROOT
+
+KEY = Fernet.generate_key().decode()
 
 
 @pytest.fixture
@@ -23,20 +27,23 @@ def command(postgres_server):
     fields = {"conn_type": "postgres", "host": url.host, "port": url.port, "schema": "command"}
     ledger = json.dumps({**fields, "login": url.username, "password": url.password})
 
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: str, key: str = KEY) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "order_sync_airflow.ledger", *arguments],
             env={
                 **os.environ,
                 "PYTHONPATH": f"{ROOT}:{ROOT / 'plugins'}",
                 "AIRFLOW_CONN_ORDER_SYNC_LEDGER": ledger,
+                "AIRFLOW__CORE__FERNET_KEY": key,
             },
             capture_output=True,
             text=True,
             check=False,
         )
 
+    run.engine = sa.create_engine(url.set(database="command"))  # type: ignore[attr-defined]
     yield run
+    run.engine.dispose()  # type: ignore[attr-defined]
     with admin.connect() as connection:
         connection.exec_driver_sql("drop database command")
     admin.dispose()
@@ -57,3 +64,29 @@ def test_upgrade_and_status(command):
     assert [line.split() for line in lines] == [
         [name, "never", "none", "0", "0"] for name in load(DEFAULT_FILE).destinations
     ]
+
+
+def test_quarantine_shows_what_the_service_said(command):
+    """`quarantine` lists open entries with the service's whole message, for those who have the Fernet key."""
+    command("upgrade")
+    name = next(iter(load(DEFAULT_FILE).destinations))
+    row = json.dumps({"row": {}, "items": None, "service_message": "bad phone of anna@shop.example"}).encode()
+    listed = [
+        QuarantineEntry(order_id, number.encode(), ["no"], Fernet(KEY).encrypt(row), "orders.csv", 7, None)
+        for number, order_id in [("1", "A-1"), ("2", None)]
+    ]
+    with command.engine.begin() as connection, connection.connection.cursor() as cursor:
+        quarantine.add(cursor, name, "run", listed)
+    shown = command("quarantine", name)
+    assert (shown.returncode, shown.stderr.strip()) == (0, "")
+    lines = shown.stdout.splitlines()[2:]
+    assert [line.split()[:5] for line in lines] == [
+        ["1", "A-1", "no", "orders.csv", "7"],
+        ["2", "-", "no", "orders.csv", "7"],
+    ]
+    assert all(line.endswith("bad phone of anna@shop.example") for line in lines)
+    other = command("quarantine", name, "A-1", key=Fernet.generate_key().decode()).stdout.splitlines()[2:]
+    assert [line.split()[1] for line in other] == ["A-1"]
+    assert other[0].endswith("(no key opens it)")
+    unknown = command("quarantine", "no_such")
+    assert (unknown.returncode, "no good destination 'no_such'" in unknown.stderr) == (1, True)

@@ -119,6 +119,8 @@ class Shop:
             "from": None,
             "to": None,
             "order_ids": None,
+            "entries": None,
+            "note": None,
             "batch": None,
             "decision": None,
             "dry_run": False,
@@ -438,6 +440,65 @@ def test_a_redrive_in_the_hour_that_comes_twice_sends_nothing_older(shop, capsys
     assert shop.taken() == {"1": ["DELIVERED"], "2": ["DELIVERED"]}
 
 
+def test_a_dry_run_shows_what_the_service_said(shop, capsys):
+    """The service's message on a rejected order is in the dry run's list, without personal data."""
+    shop.drop(row("1", "paid"))
+    said = {"message": "the phone of anna@shop.example is too short"}
+    shop.sandbox.fault({"provider": "yespo", "kind": "refuse_orders", "order_ids": ["1"], "next": 1} | said)
+    shop.run()
+    capsys.readouterr()
+    assert shop.run(redrive=True, dry_run=True) == {}
+    shown = capsys.readouterr().out
+    assert "the phone of <e-mail> is too short" in shown
+    assert "anna@shop" not in shown
+
+
+def test_entries_without_an_id_can_be_dismissed(shop, entries):
+    """A row without an order id and an unreadable one are closed with a note, and are not listed when seen again."""
+    shop.drop(row("", "paid"), "too,short", row("1", "hurra"), row("2", "paid"))
+    shop.run()
+    ids = [entry for (entry,) in entries("id", "order_id is null")]
+    assert len(ids) == 2
+    dismiss = {"redrive": True, "decision": "dismiss", "entries": ids, "note": "a test order", "user": "olena"}
+    assert shop.run(**dismiss | {"dry_run": True}) == {}
+    assert entries("id", "resolved_at is not null") == []
+    assert shop.run(**dismiss) == {}
+    assert shop.run() == {"rows": 4, "orders": 4, "rejected": 3, "unchanged": 1}
+    assert entries("order_id, resolution, note, times_seen") == [
+        (None, "dismissed by olena", "a test order", 1),
+        ("1", None, None, 2),
+        (None, "dismissed by olena", "a test order", 1),
+    ]
+
+
+def test_a_dismissed_line_is_listed_again_when_its_file_changes(shop, entries):
+    """A line that can't be read is known by its place alone: in a newer file it may be another order."""
+    shop.drop("too,short")
+    shop.run()
+    shop.run(redrive=True, decision="dismiss", reason="fields", note="the export was cut")
+    shop.runs = 0
+    shop.drop("cut,too")
+    (file,) = (shop.tmp / "drop").iterdir()
+    later = time.time() + 60
+    os.utime(file, (later, later))
+    shop.run()
+    assert [note for (note,) in entries("note")] == ["the export was cut", None]
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"entries": [1]}, "param `note`"),
+        ({"note": "all"}, "Say which entries"),
+        ({"note": "held", "batch": 1}, "Say which entries"),
+    ],
+)
+def test_a_dismissal_needs_its_entries_and_a_note(shop, params, message):
+    """A dismissal says which entries, and why."""
+    with pytest.raises(StopError, match=message):
+        shop.run(redrive=True, decision="dismiss", **params)
+
+
 @pytest.fixture
 def held(shop) -> Shop:
     """A shop with the held orders 1 and 2."""
@@ -488,6 +549,7 @@ def test_a_decision_to_resend_outlives_the_task_that_took_it(held, entries, monk
             held.run(**resend)
     with pytest.raises(StopError, match="No order of these is held"):
         held.run(**resend | {"decision": "accept"})
+    held.run(**resend | {"decision": "dismiss", "note": "a mistake"})  # closes no send that was decided
     assert held.run(**resend) == {"rows": 1, "orders": 1, "accepted": 1, "requests": 1}
     assert entries("order_id", "resolved_at is null") == [("2",)]
     with pytest.raises(StopError, match="No order of these is held"):
@@ -507,6 +569,13 @@ def test_ids_that_nobody_can_hold_are_kept_in_the_quarantine(shop, entries):
     assert {reasons[0] for _, reasons in entries("order_id, reasons")} == {
         "order_id: longer than 255 characters, or with unprintable ones"
     }
+
+
+def test_held_orders_are_not_dismissed(held, entries):
+    """Only a decision closes a held order: its send may have been taken."""
+    ids = [entry for (entry,) in entries("id")]
+    held.run(redrive=True, decision="dismiss", entries=ids, note="all of it")
+    assert entries("resolved_at") == [(None,), (None,)]
 
 
 def test_a_decision_needs_its_orders(held):

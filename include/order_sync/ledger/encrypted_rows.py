@@ -35,7 +35,10 @@ class Cipher(Protocol):
 
 @dataclass(frozen=True)
 class QuarantineEntry:
-    """A row for the quarantine; only `encrypted_row` holds its content."""
+    """A row for the quarantine; only `encrypted_row` holds its content.
+
+    `file_time` is when its file was last modified, of a row that is known by its place there alone.
+    """
 
     order_id: str | None
     row_hash: bytes
@@ -44,6 +47,7 @@ class QuarantineEntry:
     origin: str
     line: int | None
     status_changed_at: datetime | None
+    file_time: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -125,6 +129,7 @@ def encrypt_rows(
                 origin=str(row["origin"]),
                 line=int(row["line"]),
                 status_changed_at=None if pd.isna(changed) else changed.to_pydatetime(),
+                file_time=None if content else _time(row.get("file_modified_at")),
             )
         )
     return entries
@@ -136,9 +141,8 @@ def decrypt_rows(encrypted_rows: Sequence[bytes], cipher: Cipher) -> tuple[pa.Ta
     items: dict[str | None, list[dict[str, str]]] = {}  # of an order in several entries, the newest has them
     closed: list[int] = []
     for index, token in enumerate(encrypted_rows):
-        try:
-            whole = json.loads(cipher.decrypt(bytes(token)))
-        except Exception:  # each cipher has its own exception for a wrong key
+        whole = _opened(token, cipher)
+        if whole is None:
             closed.append(index)
             continue
         row = whole["row"]
@@ -153,6 +157,28 @@ def decrypt_rows(encrypted_rows: Sequence[bytes], cipher: Cipher) -> tuple[pa.Ta
     orders = pa.Table.from_pylist(rows, schema=RAW_SCHEMA)
     flat = [item for of_order in items.values() for item in of_order]
     return orders, pa.Table.from_pylist(flat, schema=RAW_ITEMS_SCHEMA) if items else None, closed
+
+
+def service_messages(encrypted_rows: Sequence[bytes], cipher: Cipher) -> list[str | None]:
+    """Return the service's message about each row, empty without one; None where no key of the deployment opens it.
+
+    A message may quote the order.
+    """
+    opened = (_opened(token, cipher) for token in encrypted_rows)
+    return [None if whole is None else str(whole["service_message"]) for whole in opened]
+
+
+def _opened(token: bytes, cipher: Cipher) -> dict[str, Any] | None:
+    """Return what was encrypted; None if no key of the deployment opens it."""
+    try:
+        whole: dict[str, Any] = json.loads(cipher.decrypt(bytes(token)))
+    except Exception:  # each cipher has its own exception for a wrong key
+        return None
+    return whole
+
+
+def _time(value: Any) -> datetime | None:
+    return None if pd.isna(value) else pd.Timestamp(value).to_pydatetime()
 
 
 def _given(row: Mapping[Hashable, Any], columns: Iterable[str]) -> dict[str, str]:

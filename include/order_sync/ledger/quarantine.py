@@ -1,4 +1,4 @@
-"""The quarantine: adds, resolves and finds entries, and records decisions on held orders."""
+"""The quarantine: adds, resolves, dismisses and finds entries, and records decisions on held orders."""
 
 from __future__ import annotations
 
@@ -31,8 +31,9 @@ class Filter:
         reason: a part of a reason.
         seen_from, seen_to: the time at which the row was last seen.
         order_ids: of these orders.
+        entries: with these numbers.
         batch: in doubt since this batch.
-        held: only held orders, or only all others.
+        held: only held orders, or only all others; None for both.
         decided: with `held`, also orders that a person has decided to resend and that were not sent since.
         at_most: number of entries, the oldest first.
     """
@@ -41,38 +42,59 @@ class Filter:
     seen_from: datetime | None = None
     seen_to: datetime | None = None
     order_ids: tuple[str, ...] = ()
+    entries: tuple[int, ...] = ()
     batch: int | None = None
-    held: bool = False
+    held: bool | None = False
     decided: bool = False
     at_most: int = 1000
 
 
 def add(cursor: Any, destination: str, run: str, entries: Sequence[QuarantineEntry]) -> None:
-    """Add entries. A row that is seen again stays one entry, with its last time and the number of runs."""
-    for entry in entries:
-        cursor.execute(
-            """
-            insert into quarantine (destination, order_id, partition_hash, row_hash, reasons, encrypted_row, origin,
-                                    line, status_changed_at, run)
-            values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
-            on conflict (destination, row_hash) where resolved_at is null do update set
-                reasons = excluded.reasons, encrypted_row = excluded.encrypted_row, origin = excluded.origin,
-                line = excluded.line, last_seen_at = now(), run = excluded.run,
-                times_seen = quarantine.times_seen + case when quarantine.run = excluded.run then 0 else 1 end
-            """,
-            (
-                destination,
-                entry.order_id,
-                partition_hash(entry.order_id) if entry.order_id else None,
-                entry.row_hash,
-                entry.reasons,
-                entry.encrypted_row,
-                entry.origin,
-                entry.line,
-                entry.status_changed_at,
-                run,
-            ),
-        )
+    """Add entries, all by one statement.
+
+    - A row that is seen again stays one entry, with its last time and the number of runs.
+    - A row that was dismissed for the same reasons stays dismissed. A row without content is known by its place in a
+      file: it stays dismissed until the file changes.
+    """
+    # One statement may not meet a row twice.
+    rows = list({entry.row_hash: entry for entry in entries}.values())
+    if not rows:
+        return
+    cursor.execute(
+        """
+        insert into quarantine (destination, order_id, partition_hash, row_hash, reasons, encrypted_row, origin, line,
+                                status_changed_at, run)
+        select %(destination)s, n.order_id, n.partition_hash, n.row_hash, string_to_array(n.reasons, chr(10)),
+               n.encrypted_row, n.origin, n.line, n.status_changed_at, %(run)s
+        from unnest(%(order_ids)s::text[], %(hashes)s::int[], %(row_hashes)s::bytea[], %(reasons)s::text[],
+                    %(encrypted_rows)s::bytea[], %(origins)s::text[], %(lines)s::bigint[], %(changed)s::timestamptz[],
+                    %(files)s::timestamptz[])
+             n (order_id, partition_hash, row_hash, reasons, encrypted_row, origin, line, status_changed_at, file_time)
+        where n.reasons = any(%(always)s) or not exists (
+            select from quarantine d
+            where d.destination = %(destination)s and d.row_hash = n.row_hash and d.note is not null
+              and d.reasons = string_to_array(n.reasons, chr(10))
+              and (n.file_time is null or n.file_time <= d.resolved_at))
+        on conflict (destination, row_hash) where resolved_at is null do update set
+            reasons = excluded.reasons, encrypted_row = excluded.encrypted_row, origin = excluded.origin,
+            line = excluded.line, last_seen_at = now(), run = excluded.run,
+            times_seen = quarantine.times_seen + case when quarantine.run = excluded.run then 0 else 1 end
+        """,
+        {
+            "destination": destination,
+            "run": run,
+            "order_ids": [entry.order_id for entry in rows],
+            "hashes": [partition_hash(entry.order_id) if entry.order_id else None for entry in rows],
+            "row_hashes": [entry.row_hash for entry in rows],
+            "reasons": ["\n".join(entry.reasons) for entry in rows],
+            "encrypted_rows": [entry.encrypted_row for entry in rows],
+            "origins": [entry.origin for entry in rows],
+            "lines": [entry.line for entry in rows],
+            "changed": [entry.status_changed_at for entry in rows],
+            "files": [entry.file_time for entry in rows],
+            "always": [HELD_REASON, NOT_JUDGED_REASON],
+        },
+    )
 
 
 def resolve_delivered(cursor: Any, destination: str) -> None:
@@ -104,20 +126,43 @@ def resolve_redriven(cursor: Any, run: str, ids: Sequence[int]) -> None:
     )
 
 
+def dismiss(cursor: Any, ids: Sequence[int], dismissed_by: str, note: str) -> int:
+    """Close entries that a person need not see again; return how many. Held orders need a decision, and stay.
+
+    Args:
+        cursor: in a transaction.
+        ids: of the entries.
+        dismissed_by: the person's user name.
+        note: why.
+    """
+    closed: int = cursor.execute(
+        """
+        update quarantine set resolved_at = now(), resolution = 'dismissed by ' || %s, note = %s
+        where id = any(%s) and resolved_at is null and not %s = any(reasons)
+        """,
+        (dismissed_by, note, list(ids), HELD_REASON),
+    ).rowcount
+    return closed
+
+
 def find(cursor: Any, destination: str, wanted: Filter) -> list[dict[str, Any]]:
-    """Return open entries, the oldest first: id, order_id, reasons, encrypted_row, origin, line."""
+    """Return open entries, the oldest first.
+
+    Each has id, order_id, reasons, encrypted_row, origin, line, last_seen_at and times_seen.
+    """
     rows = cursor.execute(
         f"""
-        select q.id, q.order_id, q.reasons, q.encrypted_row, q.origin, q.line
+        select q.id, q.order_id, q.reasons, q.encrypted_row, q.origin, q.line, q.last_seen_at, q.times_seen
         from quarantine q {_STATE}
         where q.destination = %(destination)s and q.resolved_at is null
-          and (%(held)s = coalesce(
+          and (%(held)s::boolean is null or %(held)s = coalesce(
               (s.verdict = 'held' or (%(decided)s and s.verdict = 'in_doubt')) and %(held_reason)s = any(q.reasons),
               false))
           and (%(reason)s = '' or exists (select from unnest(q.reasons) r where position(%(reason)s in r) > 0))
           and (%(seen_from)s::timestamptz is null or q.last_seen_at >= %(seen_from)s)
           and (%(seen_to)s::timestamptz is null or q.last_seen_at < %(seen_to)s)
           and (%(all_orders)s or q.order_id = any(%(order_ids)s))
+          and (%(all_entries)s or q.id = any(%(entries)s))
           and (%(batch)s::bigint is null or s.batch_id = %(batch)s)
         order by q.id limit %(at_most)s
         """,  # noqa: S608
@@ -131,11 +176,13 @@ def find(cursor: Any, destination: str, wanted: Filter) -> list[dict[str, Any]]:
             "seen_to": wanted.seen_to,
             "all_orders": not wanted.order_ids,
             "order_ids": list(wanted.order_ids),
+            "all_entries": not wanted.entries,
+            "entries": list(wanted.entries),
             "batch": wanted.batch,
             "at_most": wanted.at_most,
         },
     ).fetchall()
-    names = ("id", "order_id", "reasons", "encrypted_row", "origin", "line")
+    names = ("id", "order_id", "reasons", "encrypted_row", "origin", "line", "last_seen_at", "times_seen")
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 

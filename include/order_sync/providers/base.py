@@ -56,7 +56,7 @@ class Answer:
 
     @property
     def service_message(self) -> str:
-        """The beginning of the body. It may quote an order, so it is kept with the order's row and never logged."""
+        """The beginning of the body. It may quote an order: kept encrypted, and logged only by redact()."""
         return self.body[:2000].decode("utf-8", "replace")
 
     @property
@@ -90,7 +90,7 @@ class Verdict:
     Args:
         outcome: of the order.
         reason: fit for a log; empty if the order was accepted.
-        service_message: the service's own text. It may quote the order, so it must not reach a log.
+        service_message: the service's own text. It may quote the order, so it reaches a log only by redact().
     """
 
     outcome: Outcome

@@ -1,4 +1,4 @@
-"""Stages rows of the quarantine for a redrive, and records people's decisions on held orders."""
+"""Stages rows of the quarantine for a redrive, dismisses entries, and records people's decisions on held orders."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from include.order_sync import tuning
 from include.order_sync.errors import StopError
+from include.order_sync.redact import redact
 from order_sync_airflow import log_tables, run_context, run_figures
 from order_sync_airflow.ledger_connection import REDRIVEN_KEY, deployment_cipher, open_ledger
 from order_sync_airflow.operators.base import DestinationOperator, run_folder
@@ -25,7 +26,7 @@ class StageQuarantineOperator(DestinationOperator):
     """Stages the quarantined rows that the run's params choose, as extract stages the rows of a source.
 
     With the param `decision` these are held orders: `accept` closes them; `resend` stages their rows, also the rows of
-    an earlier try that has decided and not sent.
+    an earlier try that has decided and not sent. `dismiss` closes entries of the quarantine that no one need send.
 
     :param destination: its name in the configuration. (templated)
 
@@ -38,7 +39,7 @@ class StageQuarantineOperator(DestinationOperator):
     def execute(self, context: Context) -> str:
         """Find, decide and stage; a dry run only lists."""
         from include.order_sync.ledger import quarantine
-        from include.order_sync.ledger.encrypted_rows import decrypt_rows
+        from include.order_sync.ledger.encrypted_rows import decrypt_rows, service_messages
         from include.order_sync.staging.run_folder import Staging
 
         configuration, destination = self.read_configuration()
@@ -54,8 +55,13 @@ class StageQuarantineOperator(DestinationOperator):
         with open_ledger(context, destination.name, read_only=dry_run) as ledger:
             with ledger.transaction() as cursor:
                 found = quarantine.find(cursor, destination.name, _filter(context))
-            self.log.info("%d entries\n%s", len(found), log_tables.entries_table(found))
-            if dry_run:
+            tokens = [entry["encrypted_row"] for entry in found]
+            messages = [said and redact(said) for said in service_messages(tokens, deployment_cipher())]
+            self.log.info("%d entries\n%s", len(found), log_tables.entries_table(found, messages))
+            if params["decision"] == "dismiss":
+                self._dismiss(context, ledger, [entry["id"] for entry in found], dry_run=dry_run)
+                found = []
+            elif dry_run:
                 found = []
             elif params["decision"]:
                 with_rows = {entry["order_id"] for entry in found}
@@ -94,9 +100,11 @@ class StageQuarantineOperator(DestinationOperator):
         params = context["params"]
         if not params["order_ids"] and params["batch"] is None:
             raise StopError("Say which held orders the decision is about: give the param `order_ids`, or `batch`.")
-        if params["reason"] or params["from"] or params["to"]:
-            raise StopError("A decision is about `order_ids` or a `batch`: leave `reason`, `from` and `to` empty.")
-        who = context["dag_run"].triggering_user_name or "unknown"
+        if params["reason"] or params["from"] or params["to"] or params["entries"]:
+            raise StopError(
+                "A decision is about `order_ids` or a `batch`: leave `reason`, `from`, `to` and `entries` empty."
+            )
+        who = _who(context)
         with ledger.transaction() as cursor:
             decided = quarantine.decide(
                 cursor,
@@ -114,18 +122,41 @@ class StageQuarantineOperator(DestinationOperator):
             self.log.info("%d were decided before, and not sent since: %s", len(left), ", ".join(sorted(left)[:20]))
         return set(decided)
 
+    def _dismiss(self, context: Context, ledger: LedgerSession, ids: list[int], *, dry_run: bool) -> None:
+        """Close the entries with the person's note; a dry run only checks the params."""
+        from include.order_sync.ledger import quarantine
+
+        params = context["params"]
+        if params["batch"] is not None or not any(params[name] for name in ("entries", "reason", "order_ids")):
+            raise StopError(
+                "Say which entries are dismissed: give the param `entries`, `reason` or `order_ids`, and no `batch`."
+            )
+        note = (params["note"] or "").strip()
+        if not note:
+            raise StopError("Say in the param `note` why these entries are dismissed.")
+        if not dry_run:
+            with ledger.transaction() as cursor:
+                closed = quarantine.dismiss(cursor, ids, _who(context), note)
+            self.log.info("%s dismissed %d entries: %s", _who(context), closed, note)
+
+
+def _who(context: Context) -> str:
+    return context["dag_run"].triggering_user_name or "unknown"
+
 
 def _filter(context: Context) -> Filter:
     from include.order_sync.ledger.quarantine import Filter
 
     params = context["params"]
+    about_held = params["decision"] in ("resend", "accept")
     return Filter(
         reason=params["reason"] or "",
         seen_from=run_context.param_time(context, "from"),
         seen_to=run_context.param_time(context, "to"),
         order_ids=tuple(params["order_ids"] or ()),
+        entries=tuple(params["entries"] or ()),
         batch=params["batch"],
-        held=params["decision"] is not None,
+        held=about_held,
         decided=params["decision"] == "resend",
-        at_most=params["at_most"] if params["decision"] is None else ALL_OF_A_DECISION,
+        at_most=ALL_OF_A_DECISION if about_held else params["at_most"],
     )
