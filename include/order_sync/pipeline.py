@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -69,7 +70,7 @@ class TransformResult:
 def extract(
     reader: WarehouseReader | CsvDropReader, staging: Staging, only: frozenset[str] = frozenset()
 ) -> ExtractResult:
-    """Stage the reader's rows, after everything that was staged before is removed.
+    """Stage the reader's rows, after everything that was staged before is removed. An error leaves nothing behind.
 
     Args:
         reader: of the run's window.
@@ -78,9 +79,14 @@ def extract(
     """
     with staging.named():
         staging.clear()
-        with reader.open() as (orders, items):
-            rows, parts = staging.stage_raw(_narrowed(orders, only), items)
-        staging.write_files(reader.taken)
+        try:
+            with reader.open() as (orders, items):
+                rows, parts = staging.stage_raw(_narrowed(orders, only), items)
+            staging.write_files(reader.taken)
+        except BaseException:
+            with suppress(OSError):
+                staging.clear()
+            raise
     return ExtractResult(rows + reader.skipped, reader.skipped, parts)
 
 

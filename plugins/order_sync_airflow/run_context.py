@@ -100,9 +100,11 @@ def param_time(context: Context, name: str) -> datetime | None:
     return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
-def push_read_at(context: Context) -> None:
-    """Push the time at which extract starts to read."""
-    context["ti"].xcom_push(READ_AT_KEY, datetime.now(UTC).isoformat())
+def push_read_at(context: Context) -> datetime:
+    """Push and return the time at which extract starts to read."""
+    read_at = datetime.now(UTC)
+    context["ti"].xcom_push(READ_AT_KEY, read_at.isoformat())
+    return read_at
 
 
 def run_key(context: Context) -> str:

@@ -1,6 +1,7 @@
 """The operators one after the other, as in a run, from a CSV drop to the sandbox and the ledger."""
 
 import contextlib
+import errno
 import json
 import os
 import signal
@@ -26,7 +27,7 @@ from include.order_sync.delivery import http
 from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.ledger import encrypted_rows
 from include.order_sync.providers import PROVIDERS
-from include.order_sync.staging.run_folder import RAW
+from include.order_sync.staging.run_folder import RAW, READY, Staging
 from sandbox.registry import SERVICES
 from tests.sandbox.conftest import Client, serve
 
@@ -98,6 +99,20 @@ class Shop:
         file.write_text("\n".join([HEADER, *rows, ""]), "utf-8")
         os.utime(file, (NOW.timestamp(), NOW.timestamp()))
 
+    def context(self, run_id: str, user: str | None = None, params: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return the context of a run's load; other tasks have another `ti` with the same XComs."""
+        dag_run = SimpleNamespace(
+            dag_id="dag", run_id=run_id, start_date=NOW, run_type="backfill", triggering_user_name=user
+        )
+        return {
+            "dag_run": dag_run,
+            "run_id": run_id,
+            "params": params or {},
+            "data_interval_start": NOW - timedelta(hours=1),
+            "data_interval_end": NOW + timedelta(hours=1),
+            "ti": Task("load", 1, {}),
+        }
+
     def run(
         self,
         *,
@@ -113,7 +128,6 @@ class Shop:
         work, before Airflow records its success.
         """
         self.runs += 1
-        xcoms: dict[tuple[str, str], Any] = {}
         defaults = {
             "reason": None,
             "from": None,
@@ -126,20 +140,8 @@ class Shop:
             "dry_run": False,
             "at_most": 9,
         }
-        dag_run = SimpleNamespace(
-            dag_id="dag",
-            run_id=run_id or f"run {self.runs}",
-            start_date=NOW,
-            run_type="backfill",
-            triggering_user_name=user,
-        )
-        context = {
-            "dag_run": dag_run,
-            "run_id": dag_run.run_id,
-            "params": (defaults if redrive else {}) | params,
-            "data_interval_start": NOW - timedelta(hours=1),
-            "data_interval_end": NOW + timedelta(hours=1),
-        }
+        context = self.context(run_id or f"run {self.runs}", user, (defaults if redrive else {}) | params)
+        xcoms = context["ti"].xcoms
         first = operators.StageQuarantineOperator if redrive else operators.ExtractOrdersOperator
         name = {"destination": self.name}
         try:
@@ -165,9 +167,19 @@ class Shop:
         counts = xcoms.get(("load", "counts")) or xcoms["transform", "counts"]
         return {name: count for name, count in counts.items() if count}
 
+    def stage(self, context: dict[str, Any]) -> str:
+        """Run extract and transform of a run, and return the folder that load gets."""
+        name = {"destination": self.name}
+        ti = context["ti"].xcoms
+        extract = operators.ExtractOrdersOperator(task_id="extract", **name)
+        folder = extract.execute({**context, "ti": Task("extract", 1, ti)})
+        transform = operators.TransformOrdersOperator(task_id="transform", staged=folder, **name)
+        transform.execute({**context, "ti": Task("transform", 1, ti)})
+        return folder
+
     def staged(self) -> set[str]:
-        """Return the names of the run folders that are left."""
-        return {path.name for path in (self.tmp / "staging").glob("*/*/*") if path.is_dir()}
+        """Return the names of the folders that are left in the runs."""
+        return {path.name for path in (self.tmp / "staging").glob("*/*/*/*") if path.is_dir()}
 
     def taken(self) -> dict[str, list[str]]:
         """Return order id -> the codes that the sandbox has taken."""
@@ -224,6 +236,51 @@ def entries(shop: Shop, ledger: sa.Engine) -> Callable[..., list[Any]]:
             return [tuple(found) for found in connection.execute(sa.text(query), {"name": shop.name})]
 
     return select
+
+
+@pytest.mark.parametrize("fate", ["rejected", "held"])
+def test_a_clear_of_extract_in_mid_load_mixes_no_orders_up(shop, entries, ledger, monkeypatch, fate):
+    """While a load waits for its answer, its run is cleared and reads other rows: its own order is kept."""
+    keys = Fernet(os.environ["AIRFLOW__CORE__FERNET_KEY"])
+    fault = {"rejected": {"kind": "refuse_orders", "order_ids": ["1"]}, "held": {"kind": "close"}}[fate]
+    shop.sandbox.fault({"provider": "yespo", "next": 1, **fault}).raise_for_status()
+    shop.drop(row("1", "paid"), row("2", "paid"))
+    context = shop.context("run")
+    folder = shop.stage(context)
+    window = context["ti"].xcom_pull("extract", "window")
+    send = http.send
+
+    def cleared_send(*arguments: Any) -> Any:
+        shop.drop(row("8", "paid"), row("9", "paid"), row("1", "done", 11), row("2", "done", 11))
+        shop.stage(context)
+        return send(*arguments)
+
+    monkeypatch.setattr(http, "send", cleared_send)
+    load = operators.LoadOrdersOperator(task_id="load", staged=folder, destination=shop.name)
+    with pytest.raises(StopError, match="held") if fate == "held" else contextlib.nullcontext():
+        load.execute(context)
+    kept = [
+        (order_id, json.loads(keys.decrypt(bytes(token)))["row"])
+        for order_id, token in entries("order_id, encrypted_row")
+    ]
+    orders = [(order_id, content["order_id"], content["status"]) for order_id, content in kept]
+    assert sorted(orders) == [("1", "1", "paid"), ("2", "2", "paid")][: 2 if fate == "held" else 1]
+    with ledger.connect() as connection:
+        query = sa.text("select window_end = cast(:end as timestamptz) from windows where destination = :name")
+        ended = connection.execute(query, {"name": shop.name, "end": window["end"]}).scalars().all()
+    assert ended == [True]  # of the window that this load has read
+    load.on_success_callback[-1]({**context, "task": load})
+    assert shop.staged() == {RAW, READY}  # the later read's
+
+
+def test_an_extract_that_fails_leaves_nothing(shop, monkeypatch):
+    """Tries that fail fill no disk: each stages in a folder of its own."""
+    shop.drop(row("1", "paid"))
+    full = OSError(errno.ENOSPC, "No space left on device")
+    monkeypatch.setattr(Staging, "write_files", lambda *_: (_ for _ in ()).throw(full))
+    with pytest.raises(TryAgainError, match="Make room"):
+        shop.run()
+    assert shop.staged() == set()
 
 
 def test_a_cleared_resend_sends_nothing_again(shop):

@@ -135,7 +135,7 @@ def rejected(backfilled) -> dict[str, list[dict[str, Any]]]:
     return {
         name: [
             row
-            for path in sorted(staging.glob(f"order_sync_{name}/backfill__*/rejected/*.parquet"))
+            for path in sorted(staging.glob(f"order_sync_{name}/backfill__*/*/rejected/*.parquet"))
             for row in pyarrow.parquet.read_table(path).to_pylist()
         ]
         for name in backfilled.figures

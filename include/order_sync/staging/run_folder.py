@@ -1,4 +1,4 @@
-"""A run's staged files, in one folder. Tasks hand on the folder's path, never rows.
+"""The staged files of one read of a run, in one folder. Tasks hand on the folder's path, never rows.
 
     raw-3/rows-00000.arrow       rows as the source gave them, as text; more files as more rows come
     raw-items-3/rows-00000.arrow their items, where a second query gives them

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 from urllib.parse import quote
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from include.order_sync.configuration.loading import Configuration
     from include.order_sync.configuration.models import Destination, Source
+    from include.order_sync.model import Window
 
 
 def storage_path(address: str, conn_id: str | None = None) -> UPath:
@@ -32,10 +33,14 @@ def storage_path(address: str, conn_id: str | None = None) -> UPath:
     return path
 
 
-def run_folder(staging: str, context: Context) -> UPath:
-    """Return the folder of a run's staged parts, whose name holds no character that a file's name may not hold."""
+def read_folder(staging: str, context: Context, read_at: datetime) -> UPath:
+    """Return the folder for the staged parts of one read of a run, whose name any file system takes.
+
+    Each read has its own: a load may still be working on those of an earlier one, if its run is cleared meanwhile.
+    """
     dag_run = context["dag_run"]
-    return storage_path(staging) / dag_run.dag_id / quote(dag_run.run_id, safe="").replace(".", "%2E")
+    run = storage_path(staging) / dag_run.dag_id / quote(dag_run.run_id, safe="").replace(".", "%2E")
+    return run / f"{read_at:%Y%m%dT%H%M%S%fZ}"
 
 
 class DestinationOperator(BaseOperator):
@@ -83,11 +88,11 @@ class DestinationOperator(BaseOperator):
         configuration = load()
         return configuration, configuration.destination(self.destination)
 
-    def finish_window(self, context: Context, source: Source, staged: str) -> None:
-        """Record that all orders of the run's window and files have their verdict. A narrowed run has no window."""
+    def finish_window(self, context: Context, source: Source, staged: str, finished: Window | None) -> None:
+        """Record that all orders of a window and its files have their verdict. A narrowed run has no window."""
         from include.order_sync.ledger import files, windows
 
-        finished, run = run_context.pull_window(context), run_context.run_key(context)
+        run = run_context.run_key(context)
         if finished:
             with ledger_transaction() as ledger:
                 windows.finish(ledger, self.destination, finished, run)

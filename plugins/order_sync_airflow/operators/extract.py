@@ -14,7 +14,7 @@ from include.order_sync.sources.run_window import HealingRule, run_window
 from order_sync_airflow import run_context, run_figures
 from order_sync_airflow.hooks.base import sql_engine
 from order_sync_airflow.ledger_connection import ledger_transaction
-from order_sync_airflow.operators.base import DestinationOperator, run_folder, storage_path
+from order_sync_airflow.operators.base import DestinationOperator, read_folder, storage_path
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -67,8 +67,7 @@ class ExtractOrdersOperator(DestinationOperator):
             self.log.info("Reading %s from %s up to %s", source.name, run.window.start, run.window.end)
         else:
             self.log.info("Reading %d orders of %s by their ids", len(run.order_ids), source.name)
-        folder = run_folder(configuration.staging, context)
-        run_context.push_read_at(context)
+        folder = read_folder(configuration.staging, context, run_context.push_read_at(context))
         started = datetime.now(UTC)
         reader = self._reader(source, run, destination.service.required)
         done = extract(reader, Staging(folder), run.order_ids)

@@ -54,6 +54,8 @@ class LoadOrdersOperator(DestinationOperator):
         self._ends_at = time.monotonic() + tuning.LOAD_S
         before = run_figures.pull(context, "transform")
         mode = run_context.mode(context, destination)
+        # Now: the run may be cleared while it is under way, and another window read.
+        window = run_context.pull_window(context)
         if not before["orders"]:
             # Transform has skipped this task, and a person has cleared only this one.
             raise AirflowSkipException("No orders in this window.")
@@ -70,7 +72,6 @@ class LoadOrdersOperator(DestinationOperator):
         hook = hook_for(destination.provider, destination.connection)
 
         def options_of(ledger: LedgerSession) -> SendOptions:
-            window = run_context.pull_window(context)
             is_scheduled = run_context.run_request(context).by == "schedule"
             return pipeline.send_options(
                 destination,
@@ -92,7 +93,7 @@ class LoadOrdersOperator(DestinationOperator):
             for rows in staging.rejected_parts():
                 ledger.quarantine(encryptor.encrypt_rejected(rows))
             if before["orders"] == before["rejected"] + before["not_for_provider"]:
-                self.finish_window(context, source, self.staged)
+                self.finish_window(context, source, self.staged, window)
                 check_thresholds(before, destination)
                 run_context.stop_if_left_out(context, destination)
                 raise AirflowSkipException("No orders to send in this window.")
@@ -117,7 +118,7 @@ class LoadOrdersOperator(DestinationOperator):
                     if result.complete:
                         # First: a window whose balance is off is not finished, so that the next run reads it again.
                         check_balance(before | outcomes, ledger.own_accepted())
-                        self.finish_window(context, source, self.staged)
+                        self.finish_window(context, source, self.staged, window)
             redriven = context["ti"].xcom_pull(task_ids="extract", key=REDRIVEN_KEY)
             if redriven:
                 with ledger.transaction() as cursor:
@@ -177,11 +178,15 @@ class LoadOrdersOperator(DestinationOperator):
 
 
 def delete_parts(context: Context) -> None:
-    """Delete the staged parts of a load that has ended well; rejected rows stay until retention.
+    """Delete the staged parts of a load that has ended well, and of earlier reads; rejected rows stay until retention.
 
     Airflow calls it in the task's process after it has recorded the success; it records a skip some moments later, when
     the process ends. An error here is logged and changes no state.
     """
     from include.order_sync.staging.run_folder import RAW, RAW_ITEMS, READY, Staging
 
-    Staging(storage_path(cast("LoadOrdersOperator", context["task"]).staged)).clear(RAW, RAW_ITEMS, READY)
+    staged = storage_path(cast("LoadOrdersOperator", context["task"]).staged)
+    for read in staged.parent.iterdir():
+        # A later read is of a run that was cleared meanwhile: the names are times.
+        if read.name <= staged.name:
+            Staging(read).clear(RAW, RAW_ITEMS, READY)

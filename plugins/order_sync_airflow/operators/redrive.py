@@ -10,7 +10,7 @@ from include.order_sync.errors import StopError
 from include.order_sync.redact import redact
 from order_sync_airflow import log_tables, run_context, run_figures
 from order_sync_airflow.ledger_connection import REDRIVEN_KEY, deployment_cipher, open_ledger
-from order_sync_airflow.operators.base import DestinationOperator, run_folder
+from order_sync_airflow.operators.base import DestinationOperator, read_folder
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -44,11 +44,7 @@ class StageQuarantineOperator(DestinationOperator):
 
         configuration, destination = self.read_configuration()
         params = context["params"]
-        staging = Staging(
-            run_folder(configuration.staging, context),
-        )
-        staging.clear()
-        run_context.push_read_at(context)
+        staging = Staging(read_folder(configuration.staging, context, run_context.push_read_at(context)))
         dry_run = params["dry_run"] or not destination.live
         if not destination.live:
             self.log.warning("Dry run: destination %r is not `live` in the configuration.", destination.name)

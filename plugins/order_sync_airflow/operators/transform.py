@@ -41,7 +41,7 @@ class TransformOrdersOperator(DestinationOperator):
             run_figures.push(context)
             self.log.info("No orders in this window.")
             if run_context.mode(context, destination) != "plan":
-                self.finish_window(context, source, self.staged)
+                self.finish_window(context, source, self.staged, run_context.pull_window(context))
             run_context.stop_if_left_out(context, destination)
             # If load skipped itself, Airflow would often notice five seconds late: see decision 8.
             raise DownstreamTasksSkipped(tasks=list(self.downstream_task_ids))  # type: ignore[no-untyped-call]
