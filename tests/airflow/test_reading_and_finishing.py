@@ -292,6 +292,29 @@ def test_a_scheduled_run_that_is_cleared_later_overrules_nothing(warehouse, post
     assert warehouse.counts(0)["stale"] == 1
 
 
+def test_the_first_good_run_of_a_day_reconciles(warehouse, postgres, sandbox):
+    """Airflow skips the run over midnight, and the first run after it fails: the next one reads the days again."""
+
+    def comes_late(order_id):
+        with postgres.begin() as connection:
+            connection.exec_driver_sql("insert into changes values (%s, 'sent', %s)", (order_id, NOON + HOUR / 2))
+
+    for hour in range(3):
+        warehouse.counts(hour)
+    comes_late("9")
+    assert warehouse.counts(3) is None
+    fail_next(sandbox, kind="status", status=503)
+    with pytest.raises(TryAgainError):
+        warehouse.run(20)
+    # Healing alone would begin after the third run.
+    reconciled = warehouse.run(21)
+    assert reconciled["extract", "window"]["start"] == NOON.isoformat()
+    assert reconciled["load", "counts"]["accepted"] == 1
+    comes_late("10")
+    assert warehouse.counts(22) is None
+    assert warehouse.counts(22 + 24)["accepted"] == 1
+
+
 @pytest.mark.parametrize("run_type", ["backfill", "manual"])
 def test_a_run_of_an_old_window_opens_nothing(warehouse, run_type):
     """The first scheduled run reads its own hour alone, also after a backfill or a manual run of one day."""

@@ -267,7 +267,7 @@ class Destination(_Strict):
         timedelta(hours=1), description="how long before its data interval a scheduled run reads, as 30m, 1h or 2d"
     )
     reconcile: int = Field(
-        3, ge=0, le=366, description="how many days the first run of a UTC day reads again, for rows committed late"
+        3, ge=0, le=366, description="how many days one run of each UTC day reads again, for rows committed late"
     )
     heal_at_most: Duration = Field(
         timedelta(days=3),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 
 from include.order_sync.model import Window
+
+# A window ends when its source was read, by the worker's clock, which may lie behind the scheduler's.
+_CLOCKS_DIFFER_BY = timedelta(minutes=5)
 
 
 def begin(connection: sa.Connection, destination: str, start: datetime) -> None:
@@ -51,6 +54,30 @@ def is_first_read(connection: sa.Connection, destination: str) -> bool:
         )
     """
     return bool(connection.execute(sa.text(query), {"destination": destination}).scalar())
+
+
+def is_reconciled(connection: sa.Connection, destination: str, time: datetime, reach: timedelta) -> bool:
+    """Return whether a finished window that ends on the UTC day of `time` reaches so far back, or to the beginning.
+
+    Nothing else is kept of a reconcile. So two runs that do it at once harm nothing, and after one that failed the next
+    run does it.
+    """
+    query = """
+        select exists(
+            select from windows w left join first_windows f on f.destination = w.destination
+            where w.destination = :destination
+              and w.window_end >= :midnight and w.window_end < :next_midnight
+              and w.window_start <= greatest(w.window_end - :reach, f.window_start)
+        )
+    """
+    midnight = time.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    values = {
+        "destination": destination,
+        "midnight": midnight,
+        "next_midnight": midnight + timedelta(days=1),
+        "reach": reach - _CLOCKS_DIFFER_BY,
+    }
+    return bool(connection.execute(sa.text(query), values).scalar())
 
 
 def unread(connection: sa.Connection, destination: str, before: datetime) -> list[Window]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Literal
 
 from include.order_sync.errors import StopError
@@ -64,12 +64,13 @@ class HealingRule:
 
     Args:
         lookback: time before the data interval, for rows that are committed late.
-        reconcile: time before the window's end that the first run of a UTC day reads again.
+        reconcile: time before the window's end that one run of each UTC day reads again.
         at_most: time before the window's end that both may reach back. The data interval is always read.
         start_date: of the destination.
         first_run: of the destination.
         began: since when the destination's changes are read by themselves; None before its first scheduled run.
         is_first_read: whether a run has finished what `first_run` has it read.
+        is_reconciled: whether a run has finished the reconcile of the day on which the data interval ends.
         unread: times since `began` up to the data interval that no run has read, oldest first.
     """
 
@@ -80,6 +81,7 @@ class HealingRule:
     first_run: Literal["adopt", "send", "window"] = "window"
     began: datetime | None = None
     is_first_read: bool = False
+    is_reconciled: bool = False
     unread: tuple[Window, ...] = ()
 
     def begin(self, interval: Window) -> datetime:
@@ -96,8 +98,8 @@ class HealingRule:
         start = max(interval.start - self.lookback, min(began, interval.start))
         reach = min(start, max(interval.end - self.at_most, began))
         starts = [start, *(max(time.start, reach) for time in self.unread if time.end > reach)]
-        if interval.start.astimezone(UTC).date() < interval.end.astimezone(UTC).date():
-            # The first run of a UTC day. Nobody asked for orders before the destination's first window.
+        if not self.is_reconciled:
+            # Nobody asked for orders before the destination's first window.
             starts.append(max(interval.end - self.reconcile, reach))
         left_out = tuple(Window(time.start, min(time.end, reach)) for time in self.unread if time.start < reach)
         return RunWindow(Window(min(starts), interval.end), healing=Healing(began, reach, left_out))

@@ -88,22 +88,25 @@ class ExtractOrdersOperator(DestinationOperator):
         from include.order_sync.ledger import windows
 
         with ledger_transaction() as ledger:
-            began = windows.began(ledger, destination.name)
+            name, interval = destination.name, request.interval
+            began = windows.began(ledger, name)
+            reconcile = timedelta(days=destination.reconcile)
             healing = HealingRule(
                 destination.lookback,
-                timedelta(days=destination.reconcile),
+                reconcile,
                 destination.heal_at_most,
                 destination.start_date,
                 destination.first_run,
                 began,
-                windows.is_first_read(ledger, destination.name),
-                tuple(windows.unread(ledger, destination.name, request.interval.start) if request.interval else ()),
+                windows.is_first_read(ledger, name),
+                bool(interval and windows.is_reconciled(ledger, name, interval.end, reconcile)),
+                tuple(windows.unread(ledger, name, interval.start) if interval else ()),
             )
             has_ids_query = isinstance(source, SqlSource) and source.by_ids_query is not None
             decided = run_window(request, healing, has_ids_query=has_ids_query)
-            if request.by == "schedule" and request.interval and not plan_only:
-                began = began or healing.begin(request.interval)
-                windows.begin(ledger, destination.name, began)
+            if request.by == "schedule" and interval and not plan_only:
+                began = began or healing.begin(interval)
+                windows.begin(ledger, name, began)
         return decided, began
 
     def _reader(self, source: Source, run: RunWindow, required: Required) -> WarehouseReader | CsvDropReader:

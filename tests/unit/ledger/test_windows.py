@@ -3,6 +3,7 @@
 import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 import sqlalchemy as sa
@@ -89,6 +90,45 @@ def test_a_window_without_a_scheduled_run_opens_nothing(ledger: sa.Engine) -> No
         windows.begin(connection, destination, hours(1, 2).start)
         assert windows.unread(connection, destination, hours(9, 10).start) == [hours(1, 2), hours(3, 9)]
         assert windows.unread(connection, destination, hours(2, 3).start) == [hours(1, 2)]
+
+
+@pytest.mark.parametrize(
+    ("finished", "is_reconciled"),
+    [
+        pytest.param([], False, id="none"),
+        pytest.param([hours(-24, 0)], True, id="the run over midnight"),
+        pytest.param([hours(-16, 8)], True, id="the first run of the morning"),
+        pytest.param([hours(-25, -1)], False, id="yesterday's"),
+        pytest.param([hours(0, 24)], False, id="tomorrow's"),
+        pytest.param([hours(-15, 8)], False, id="a shorter healing"),
+        pytest.param([hours(-16, -4), hours(-4, 8)], False, id="two that reach as far together, read at two times"),
+        pytest.param([hours(-30, 1), hours(1, 2)], True, id="a wider one"),
+    ],
+)
+def test_a_day_is_reconciled_once_a_window_of_it_reaches_back(
+    ledger: sa.Engine, finished: list[Window], is_reconciled: bool
+) -> None:
+    """A finished window that ends on the day and reaches so far back is the day's reconcile, whatever its run was."""
+    destination = str(uuid.uuid4())
+    with schema.transaction(ledger, "order_sync_ledger") as connection:
+        windows.begin(connection, destination, hours(-100, 0).start)
+        for window in finished:
+            windows.finish(connection, destination, window, "run")
+        for hour in (0, 13, 23):
+            time = hours(hour, 48).start.astimezone(ZoneInfo("Europe/Kyiv"))
+            assert windows.is_reconciled(connection, destination, time, timedelta(days=1)) == is_reconciled
+
+
+def test_a_day_is_reconciled_if_all_since_the_beginning_was_read(ledger: sa.Engine) -> None:
+    """On the first days there are fewer hours than `reconcile` has; and clocks may differ a little."""
+    destination, other = str(uuid.uuid4()), str(uuid.uuid4())
+    with schema.transaction(ledger, "order_sync_ledger") as connection:
+        windows.begin(connection, destination, hours(9, 10).start)
+        windows.finish(connection, destination, hours(9, 10), "run")
+        assert windows.is_reconciled(connection, destination, hours(10, 11).end, timedelta(days=3))
+        late = Window(hours(-24, 0).start, MIDNIGHT - timedelta(seconds=2) + timedelta(hours=1))
+        windows.finish(connection, other, Window(late.start + timedelta(hours=1), late.end), "run")
+        assert windows.is_reconciled(connection, other, hours(1, 2).start, timedelta(days=1))
 
 
 def test_destinations_know_nothing_of_each_other(ledger: sa.Engine) -> None:

@@ -17,7 +17,10 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 TEN = datetime(2026, 11, 21, 10, tzinfo=UTC)
 MIDNIGHT = datetime(2026, 11, 22, tzinfo=UTC)
 INTERVAL = Window(TEN, TEN + HOUR)
-HEALING = HealingRule(lookback=HOUR, reconcile=3 * DAY, at_most=3 * DAY, start_date=TEN - 90 * DAY)
+# Of a day that was reconciled.
+HEALING = HealingRule(
+    lookback=HOUR, reconcile=3 * DAY, at_most=3 * DAY, start_date=TEN - 90 * DAY, is_reconciled=True
+)
 IDS = frozenset({"007"})
 
 
@@ -44,18 +47,15 @@ def test_a_scheduled_run_heals(by: Any, unread: list[Window], start: datetime) -
     assert read(RunRequest(by, INTERVAL), healing) == expected
 
 
-@pytest.mark.parametrize(
-    "interval", [INTERVAL, Window(MIDNIGHT - HOUR, MIDNIGHT)], ids=["any hour", "the first of a day"]
-)
-def test_the_first_run_of_window_reads_its_own_interval_alone(interval: Window) -> None:
+@pytest.mark.parametrize("is_reconciled", [False, True])
+def test_the_first_run_of_window_reads_its_own_interval_alone(is_reconciled: bool) -> None:
     """Nothing before the first scheduled run's data interval is read by itself, neither rows nor files."""
-    assert HEALING.begin(interval) == interval.start
-    assert read(RunRequest("schedule", interval)) == RunWindow(
-        interval, healing=Healing(interval.start, interval.start)
-    )
-    second = Window(interval.end, interval.end + HOUR)
-    twice = replace(HEALING, began=interval.start, lookback=5 * HOUR)
-    assert read(RunRequest("schedule", second), twice).window == Window(interval.start, second.end)
+    first = replace(HEALING, is_reconciled=is_reconciled)
+    assert first.begin(INTERVAL) == TEN
+    assert read(RunRequest("schedule", INTERVAL), first) == RunWindow(INTERVAL, healing=Healing(TEN, TEN))
+    second = Window(INTERVAL.end, INTERVAL.end + HOUR)
+    twice = replace(first, began=TEN, lookback=5 * HOUR)
+    assert read(RunRequest("schedule", second), twice).window == Window(TEN, second.end)
 
 
 @pytest.mark.parametrize(("first_run", "began"), [("adopt", INTERVAL.end), ("send", TEN - 90 * DAY)])
@@ -104,37 +104,31 @@ def test_healing_has_an_end(unread: list[tuple[int, int]], start: timedelta, lef
 def test_a_run_always_reads_its_own_interval(at_most: timedelta) -> None:
     """`heal_at_most` never cuts the data interval or the lookback, and bounds `reconcile`."""
     week = Window(MIDNIGHT - 7 * DAY, MIDNIGHT)
-    healing = replace(HEALING, at_most=at_most, reconcile=30 * DAY, began=MIDNIGHT - 90 * DAY)
+    healing = replace(
+        HEALING, at_most=at_most, reconcile=30 * DAY, began=MIDNIGHT - 90 * DAY, is_reconciled=False
+    )
 
     assert read(RunRequest("schedule", week), healing).window == Window(week.start - HOUR, week.end)
 
 
-@pytest.mark.parametrize(
-    ("interval", "start"),
-    [
-        pytest.param(Window(MIDNIGHT - HOUR, MIDNIGHT), MIDNIGHT - 3 * DAY, id="the first to end on a day"),
-        pytest.param(Window(MIDNIGHT, MIDNIGHT + HOUR), MIDNIGHT - HOUR, id="the second"),
-        pytest.param(
-            Window(MIDNIGHT - HOUR / 2, MIDNIGHT + HOUR / 2), MIDNIGHT + HOUR / 2 - 3 * DAY, id="at half past"
-        ),
-        pytest.param(Window(MIDNIGHT - DAY, MIDNIGHT), MIDNIGHT - 3 * DAY, id="a daily schedule"),
-        pytest.param(Window(MIDNIGHT - 5 * DAY, MIDNIGHT), MIDNIGHT - 5 * DAY - HOUR, id="a weekly schedule"),
-    ],
-)
-def test_once_a_day_rows_committed_late_are_read(interval: Window, start: datetime) -> None:
-    """The first run whose interval ends on a UTC day reaches back `reconcile` days, in any time zone."""
-    healing = replace(HEALING, began=MIDNIGHT - 30 * DAY)
-    kyiv = ZoneInfo("Europe/Kyiv")
+@pytest.mark.parametrize("is_reconciled", [False, True])
+@pytest.mark.parametrize("length", [HOUR, DAY, 5 * DAY], ids=["an hourly schedule", "a daily one", "a longer one"])
+@pytest.mark.parametrize("zone", [UTC, ZoneInfo("Europe/Kyiv")], ids=str)
+def test_once_a_day_rows_committed_late_are_read(length: timedelta, zone: Any, is_reconciled: bool) -> None:
+    """The run that finds no reconcile of its day reads `reconcile` days again, at any hour."""
+    healing = replace(HEALING, began=MIDNIGHT - 30 * DAY, is_reconciled=is_reconciled)
+    interval = Window((TEN - length).astimezone(zone), TEN.astimezone(zone))
+    start = TEN - length - HOUR
 
-    assert read(RunRequest("schedule", interval), healing).window == Window(start, interval.end)
-    local = Window(interval.start.astimezone(kyiv), interval.end.astimezone(kyiv))
-    assert read(RunRequest("schedule", local), healing).window == Window(start, interval.end)
+    expected = Window(start if is_reconciled else min(start, TEN - 3 * DAY), TEN)
+    assert read(RunRequest("schedule", interval), healing).window == expected
 
 
 def test_nothing_before_the_first_window_is_read_by_itself() -> None:
     """A destination that began yesterday does not read three days back."""
     began = MIDNIGHT - 9 * HOUR
-    window = read(RunRequest("schedule", Window(MIDNIGHT - HOUR, MIDNIGHT)), replace(HEALING, began=began)).window
+    healing = replace(HEALING, began=began, is_reconciled=False)
+    window = read(RunRequest("schedule", Window(MIDNIGHT - HOUR, MIDNIGHT)), healing).window
 
     assert window == Window(began, MIDNIGHT)
 
@@ -189,7 +183,7 @@ def test_a_window_that_is_none_is_refused(run_request: RunRequest, message: str)
 @given(st.lists(st.booleans(), max_size=100), st.integers(0, 100))
 def test_whatever_fails_the_next_good_run_reads_it(good: list[bool], lookback_minutes: int) -> None:
     """After each good run, nothing since the first run's start is unread, whichever hourly runs have failed."""
-    healing = HealingRule(timedelta(minutes=lookback_minutes), 3 * DAY, 5 * DAY, TEN - DAY)
+    healing = replace(HEALING, lookback=timedelta(minutes=lookback_minutes), at_most=5 * DAY)
     begin = end = None
     for hour, succeeds in enumerate(good):
         interval = Window(TEN + hour * HOUR, TEN + (hour + 1) * HOUR)
