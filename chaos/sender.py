@@ -23,6 +23,7 @@ from include.order_sync.delivery import http
 from include.order_sync.delivery.result import DeliveryResult
 from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.ledger.encrypted_rows import RowEncryptor
+from include.order_sync.ledger.marks import marked
 from include.order_sync.ledger.session import open_session
 from include.order_sync.model import Window
 from include.order_sync.providers import PROVIDERS
@@ -69,6 +70,21 @@ class Run:
     def folder(self) -> Path:
         """The run folder, below the world's folder."""
         return Path("staging") / self.destination / self.name
+
+
+@dataclass(frozen=True)
+class FileMark:
+    """A file that stands for the Airflow Variable with a destination's mark."""
+
+    path: Path
+
+    def read(self) -> str | None:
+        """Return the mark, if there is one."""
+        return self.path.read_text() if self.path.exists() else None
+
+    def write(self, mark: str) -> None:
+        """Replace the mark, so that a kill leaves the old one or the new one."""
+        _replace(self.path, mark)
 
 
 def configured(name: str) -> tuple[Destination, SqlSource]:
@@ -120,6 +136,7 @@ def load(world: World, run: Run, try_number: int) -> None:
             run=run.name,
             try_number=try_number,
         ) as ledger,
+        marked(ledger, FileMark(world.folder / f"{destination.name}.mark")),
     ):
         staging = Staging(UPath(world.folder / run.folder))
         encryptor = RowEncryptor(staging, source.timezone, Fernet(Fernet.generate_key()))
@@ -184,8 +201,12 @@ def pull(world: World, run: Run, task: str) -> dict[str, int]:
 def _push(world: World, run: Run, task: str, figures: dict[str, int]) -> None:
     path = (world.folder / run.folder).with_suffix(f".{task}")
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{task}-{os.getpid()}")
-    temporary.write_text(json.dumps(figures))
+    _replace(path, json.dumps(figures))
+
+
+def _replace(path: Path, text: str) -> None:
+    temporary = path.with_suffix(f"{path.suffix}-{os.getpid()}")
+    temporary.write_text(text)
     temporary.replace(path)
 
 

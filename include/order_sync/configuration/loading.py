@@ -149,6 +149,24 @@ class _Reader:
             # Without `staging` no run can work.
             if destination and self.configuration.staging:
                 self.configuration.destinations[name] = destination
+        self._refuse_names_in_use()
+
+    def _refuse_names_in_use(self) -> None:
+        """Take out a destination whose old name is still another's name, or another's old name too."""
+        good = self.configuration.destinations
+        old_names = [destination.renamed_from for destination in good.values()]
+        for name, destination in list(good.items()):
+            if destination.renamed_from is None:
+                continue
+            written = self.tree["destinations"]
+            if destination.renamed_from in written:
+                cure = "the old name still stands under `destinations`: remove that one, or this key"
+            elif old_names.count(destination.renamed_from) > 1:
+                cure = "two destinations can't take over one history: leave this key at one of them"
+            else:
+                continue
+            self._mistake(f"destinations.{name}.renamed_from", written[name]["renamed_from"], cure)
+            del good[name]
 
     def _read_pace(self) -> None:
         pace = self.tree.get("pace")

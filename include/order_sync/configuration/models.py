@@ -245,6 +245,7 @@ class Destination(_Strict):
     provider: str = Field(description=f"one of {', '.join(PROVIDERS)}")
     connection: str = Field(description="the id of an Airflow connection with host, login and password", min_length=1)
     source: str = Field(description="the name of a source")
+    renamed_from: str | None = Field(None, description="the destination's old name, whose history it takes over")
     schedule: str = Field("0 * * * *", description="a cron expression; each run reads the interval that has ended")
     start_date: datetime = Field(description="the first day that may be run or backfilled, as 2026-01-01")
     live: bool = Field(False, description="true, to send; until then each run of it only plans, whatever its params")

@@ -18,7 +18,7 @@ import psycopg
 import sqlalchemy as sa
 
 from include.order_sync.errors import StopError, TryAgainError
-from include.order_sync.ledger import attempts, pace, quarantine, schema
+from include.order_sync.ledger import attempts, pace, quarantine, renaming, schema
 from include.order_sync.ledger.encrypted_rows import QuarantineEntry
 from include.order_sync.ledger.look_ahead import LookAheadSession
 
@@ -235,6 +235,7 @@ def open_session(
     try_number: int,
     lock_wait_s: int = 600,
     read_only: bool = False,
+    renamed_from: str | None = None,
 ) -> Iterator[LedgerSession]:
     """Yield a session that holds the destination's lock, after it has settled the batches of a lost sender.
 
@@ -246,15 +247,22 @@ def open_session(
         try_number: of the task.
         lock_wait_s: how long to wait for another load of the same destination.
         read_only: neither take the lock nor settle anything, for a plan.
+        renamed_from: the destination's old name, whose history it takes over.
 
     Raises:
         TryAgainError: the ledger can't be reached or has another schema, or the lock was not free in time.
-        StopError: a pooler stands before the database.
+        StopError: a pooler stands before the database, or another name has taken over this destination's history.
     """
     with _database_session(engine, name) as holder, _database_session(engine, name) as beside:
         with schema.guarded("The ledger's session is lost", "Nothing was sent."):
-            if not read_only:
+            if read_only:
+                destination = renaming.history_name(holder, destination, renamed_from)
+            else:
                 _take_lock(holder, name, destination, lock_wait_s)
+                if renamed_from:
+                    _take_lock(holder, name, renamed_from, lock_wait_s)
+                    renaming.take_over(holder, destination, renamed_from)
+            renaming.refuse_old_name(holder, destination)
             destination_id = _destination_id(holder, destination, read_only)
         sender = attempts.Sender(destination, destination_id, run, try_number)
         session = LedgerSession(holder, sender, LookAheadSession(beside, sender))

@@ -13,7 +13,7 @@ from include.order_sync.model import Window
 from include.order_sync.sources.run_window import HealingRule, run_window
 from order_sync_airflow import run_context, run_figures
 from order_sync_airflow.hooks.base import sql_engine
-from order_sync_airflow.ledger_connection import ledger_transaction
+from order_sync_airflow.ledger_connection import check_marks, history_name, ledger_transaction
 from order_sync_airflow.operators.base import DestinationOperator, read_folder, storage_path
 
 if TYPE_CHECKING:
@@ -54,6 +54,8 @@ class ExtractOrdersOperator(DestinationOperator):
                 "PLAN ONLY: nothing is sent until destination %r has `live: true` in the configuration.",
                 destination.name,
             )
+        if mode != "plan":
+            check_marks(context, destination, adopts=mode == "adopt")
         run, began = self._run_window(run_context.run_request(context), destination, source, plan_only=mode == "plan")
         params = context["params"]
         adopted = adopt_before(
@@ -87,8 +89,9 @@ class ExtractOrdersOperator(DestinationOperator):
         """Return what the run reads, and since when the destination's changes are read by themselves."""
         from include.order_sync.ledger import windows
 
+        name, interval = history_name(destination), request.interval
+        self._history = name
         with ledger_transaction() as ledger:
-            name, interval = destination.name, request.interval
             began = windows.began(ledger, name)
             reconcile = timedelta(days=destination.reconcile)
             healing = HealingRule(
@@ -127,7 +130,7 @@ class ExtractOrdersOperator(DestinationOperator):
         from include.order_sync.ledger import files
 
         with ledger_transaction() as ledger:
-            return files.taken(ledger, self.destination, paths)
+            return files.taken(ledger, self._history, paths)
 
 
 def adopt_before(destination: Destination, began: datetime | None, *, wholly: bool, resend: bool) -> datetime | None:

@@ -84,11 +84,11 @@ class LoadOrdersOperator(DestinationOperator):
 
         encryptor = RowEncryptor(staging, source.timezone, deployment_cipher())
         if mode == "plan":
-            with open_ledger(context, destination.name, read_only=True) as ledger:
+            with open_ledger(context, destination, read_only=True) as ledger:
                 options = options_of(ledger)
                 self._show(context, Planner(destination.service, ledger.look_ahead, options), staging)
             return
-        with open_ledger(context, destination.name) as ledger:
+        with open_ledger(context, destination, adopts=mode == "adopt") as ledger:
             options = options_of(ledger)
             for rows in staging.rejected_parts():
                 ledger.quarantine(encryptor.encrypt_rejected(rows))

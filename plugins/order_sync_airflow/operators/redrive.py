@@ -48,9 +48,9 @@ class StageQuarantineOperator(DestinationOperator):
         dry_run = params["dry_run"] or not destination.live
         if not destination.live:
             self.log.warning("Dry run: destination %r is not `live` in the configuration.", destination.name)
-        with open_ledger(context, destination.name, read_only=dry_run) as ledger:
+        with open_ledger(context, destination, read_only=dry_run) as ledger:
             with ledger.transaction() as cursor:
-                found = quarantine.find(cursor, destination.name, _filter(context))
+                found = quarantine.find(cursor, ledger.sender.destination, _filter(context))
             tokens = [entry["encrypted_row"] for entry in found]
             messages = [said and redact(said) for said in service_messages(tokens, deployment_cipher())]
             self.log.info("%d entries\n%s", len(found), log_tables.entries_table(found, messages))

@@ -670,3 +670,33 @@ def test_a_tangled_value_costs_itself_alone(load: Load, key: str, value: str) ->
 def test_a_tangled_file_is_a_mistake(load: Load, text: str) -> None:
     """A file that is tangled as a whole is a mistake, and no error."""
     assert load(text).mistakes
+
+
+RENAMED = GOOD.replace("    provider: yespo\n", "    provider: yespo\n    renamed_from: {old}\n")
+
+
+def test_a_destination_may_name_its_old_name(load: Load) -> None:
+    """The old name is kept for the ledger."""
+    read = load(RENAMED.format(old="letters"))
+    assert read.mistakes == []
+    assert read.destinations["mails"].renamed_from == "letters"
+
+
+@pytest.mark.parametrize("old", ["shop_1", "mails"])
+def test_an_old_name_that_is_still_configured_is_a_mistake(load: Load, old: str) -> None:
+    """Both would send: the new name is taken out, and the old one stays."""
+    read = load(RENAMED.format(old=old))
+    mistake = the(read.mistakes)
+    assert (mistake.key, mistake.value) == ("destinations.mails.renamed_from", old)
+    assert "still stands under `destinations`: remove that one, or this key" in mistake.cure
+    assert list(read.destinations) == ["shop_1"]
+
+
+def test_one_history_is_taken_over_once(load: Load) -> None:
+    """Two destinations with one old name are both taken out."""
+    text = RENAMED.format(old="letters").replace("provider: rees46\n", "provider: rees46\n    renamed_from: letters\n")
+    read = load(text)
+    assert [mistake.key for mistake in read.mistakes] == [
+        f"destinations.{name}.renamed_from" for name in ("shop_1", "mails")
+    ]
+    assert read.destinations == {}
