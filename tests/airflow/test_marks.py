@@ -260,6 +260,20 @@ def test_an_accepted_airflow_has_the_destination_also_if_it_had_no_orders(shop, 
         runs.run(2)
 
 
+def test_a_ledger_of_an_earlier_release_gets_its_mark_without_a_step(shop, supervisor):
+    """A ledger and an Airflow that both have no mark go on, and have one after an hour without orders."""
+    runs = shop.configure("mails")
+    runs.counts(0)
+    supervisor.variables.clear()
+    with shop.ledger.begin() as connection:
+        connection.exec_driver_sql("update destinations set mark = null, next_mark = null")
+    assert runs.counts(1) is None
+    with shop.ledger.connect() as connection:
+        assert (
+            supervisor.variables[VARIABLE] == connection.exec_driver_sql("select next_mark from destinations").scalar()
+        )
+
+
 def test_a_copy_of_an_airflow_stops(shop, monkeypatch, supervisor):
     """A copy of Airflow's metadata knows an old mark, and loads of the first one since then are none of its own."""
     runs = shop.configure("mails")

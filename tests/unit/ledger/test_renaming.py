@@ -1,0 +1,23 @@
+"""A destination takes over the history of its old name."""
+
+import uuid
+
+import pytest
+import sqlalchemy as sa
+
+from include.order_sync.errors import TryAgainError
+from include.order_sync.ledger.session import open_session
+
+
+def test_a_load_of_the_old_name_ends_first(ledger: sa.Engine) -> None:
+    """While the old name sends, the new one waits: its states are not taken over under a load."""
+    old, new = (f"{name}_{uuid.uuid4().hex}" for name in ("old", "new"))
+    with (
+        open_session(ledger, "ledger", destination=old, run="run", try_number=1) as session,
+        pytest.raises(TryAgainError, match=old),
+        open_session(ledger, "ledger", destination=new, run="run", try_number=1, lock_wait_s=1, renamed_from=old),
+    ):
+        pass
+    number = session.sender.destination_id
+    with open_session(ledger, "ledger", destination=new, run="run", try_number=1, renamed_from=old) as session:
+        assert session.sender.destination_id == number
