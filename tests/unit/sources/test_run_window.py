@@ -18,9 +18,7 @@ TEN = datetime(2026, 11, 21, 10, tzinfo=UTC)
 MIDNIGHT = datetime(2026, 11, 22, tzinfo=UTC)
 INTERVAL = Window(TEN, TEN + HOUR)
 # Of a day that was reconciled.
-HEALING = HealingRule(
-    lookback=HOUR, reconcile=3 * DAY, at_most=3 * DAY, start_date=TEN - 90 * DAY, is_reconciled=True
-)
+HEALING = HealingRule(lookback=HOUR, reconcile=3 * DAY, at_most=3 * DAY, start_date=TEN - 90 * DAY, is_reconciled=True)
 IDS = frozenset({"007"})
 
 
@@ -104,9 +102,7 @@ def test_healing_has_an_end(unread: list[tuple[int, int]], start: timedelta, lef
 def test_a_run_always_reads_its_own_interval(at_most: timedelta) -> None:
     """`heal_at_most` never cuts the data interval or the lookback, and bounds `reconcile`."""
     week = Window(MIDNIGHT - 7 * DAY, MIDNIGHT)
-    healing = replace(
-        HEALING, at_most=at_most, reconcile=30 * DAY, began=MIDNIGHT - 90 * DAY, is_reconciled=False
-    )
+    healing = replace(HEALING, at_most=at_most, reconcile=30 * DAY, began=MIDNIGHT - 90 * DAY, is_reconciled=False)
 
     assert read(RunRequest("schedule", week), healing).window == Window(week.start - HOUR, week.end)
 
