@@ -330,6 +330,9 @@ def test_a_renamed_destination_sends_nothing_again(shop, ledger, renamed, superv
 def test_a_plan_before_the_renaming_knows_the_old_history(shop, renamed):
     """A plan sends and moves nothing, and counts by the history of the old name."""
     assert renamed.run(0, "backfill", mode="plan")["load", "counts"]["unchanged"] == 1
+    shop.change("3", 2)
+    planned = renamed.run(2, mode="plan")
+    assert planned["extract", "window"]["start"] == (NOON + HOUR).isoformat()
     assert shop.configure("mails").status() == (1, 0, 0)
 
 

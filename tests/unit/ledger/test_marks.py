@@ -125,6 +125,23 @@ def test_a_store_that_is_down_at_the_end_does_not_hide_the_loads_own_error(
         pass
 
 
+def test_two_pasts_of_the_same_length_are_told_apart(destination: Destination) -> None:
+    """A copy of the store that has loaded since, over a ledger that was restored, has other marks of the same numbers."""
+    with destination.load():
+        pass
+    backup, first, copy = destination.rows(), destination.store, Memory()
+    copy.mark = first.mark
+    with destination.load():
+        pass
+    destination.restore(backup)
+    destination.store = copy
+    with destination.load():
+        pass
+    destination.store = first
+    with pytest.raises(ForeignLedgerError, match="another mark"), destination.load():
+        pass
+
+
 def test_an_adoption_goes_on_and_leaves_the_difference(destination: Destination) -> None:
     """Adopting is a cure, so it is possible; whether the ledger is right then, a person says."""
     with destination.load():
