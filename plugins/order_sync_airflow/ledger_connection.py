@@ -97,6 +97,11 @@ def check_marks(context: Context, destination: Destination, *, adopts: bool) -> 
             pass
 
 
+def driver_connection(ledger: sa.Connection) -> psycopg.Connection[Any]:
+    """Return psycopg's own connection, in the same transaction."""
+    return cast("psycopg.Connection[Any]", ledger.connection.driver_connection)
+
+
 def history_name(destination: Destination) -> str:
     """Return the name of the destination's history in the ledger: the old one until it is taken over."""
     if destination.renamed_from is None:
@@ -104,8 +109,7 @@ def history_name(destination: Destination) -> str:
     from include.order_sync.ledger import renaming
 
     with ledger_transaction() as ledger:
-        raw = cast("psycopg.Connection[Any]", ledger.connection.driver_connection)
-        return renaming.history_name(raw, destination.name, destination.renamed_from)
+        return renaming.history_name(driver_connection(ledger), destination.name, destination.renamed_from)
 
 
 def _lacks_since(destination: Destination) -> str:

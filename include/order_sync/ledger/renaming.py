@@ -36,20 +36,15 @@ def _has_history(connection: psycopg.Connection[Any], destination: str) -> bool:
     return bool(row and row[0])
 
 
-def _new_name(connection: psycopg.Connection[Any], destination: str) -> str | None:
-    query = "select new_name from renamed_destinations where old_name = %s"
-    row = connection.execute(query, (destination,)).fetchone()
-    return row[0] if row else None
-
-
 def refuse_old_name(connection: psycopg.Connection[Any], destination: str) -> None:
     """Raise StopError if another name has taken over this destination's history."""
-    taken = _new_name(connection, destination)
-    if taken:
+    query = "select new_name from renamed_destinations where old_name = %s"
+    row = connection.execute(query, (destination,)).fetchone()
+    if row:
         raise StopError(
-            f"Destination {destination!r} was renamed to {taken!r}, which has its history. Nothing was sent. Bring the "
-            "configuration of this machine up to date. A new destination needs a name that was never used. To rename "
-            f"back, give {destination!r} `renamed_from: {taken}`."
+            f"Destination {destination!r} was renamed to {row[0]!r}, which has its history. Nothing was sent. Bring "
+            "the configuration of this machine up to date. A new destination needs a name that was never used. To "
+            f"rename back, give {destination!r} `renamed_from: {row[0]}`."
         )
 
 
@@ -65,7 +60,7 @@ def take_over(connection: psycopg.Connection[Any], destination: str, old: str) -
         StopError: both names have a history, or none has.
     """
     if _has_history(connection, destination):
-        if _has_history(connection, old) and _new_name(connection, old) != destination:
+        if _has_history(connection, old):
             raise StopError(
                 f"Destination {destination!r} can't take over the history of {old!r} (`renamed_from`): it has run "
                 "already, and has its own. Nothing was sent. Remove `renamed_from`; then it goes on with its own."

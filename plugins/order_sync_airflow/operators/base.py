@@ -15,7 +15,7 @@ from include.order_sync.configuration.loading import load
 from include.order_sync.configuration.models import CsvSource
 from include.order_sync.errors import TryAgainError
 from order_sync_airflow import run_context
-from order_sync_airflow.ledger_connection import ledger_transaction
+from order_sync_airflow.ledger_connection import driver_connection, ledger_transaction
 from order_sync_airflow.retry import OrderSyncRetryPolicy
 
 if TYPE_CHECKING:
@@ -90,11 +90,13 @@ class DestinationOperator(BaseOperator):
 
     def finish_window(self, context: Context, source: Source, staged: str, finished: Window | None) -> None:
         """Record that all orders of a window and its files have their verdict. A narrowed run has no window."""
-        from include.order_sync.ledger import files, windows
+        from include.order_sync.ledger import files, renaming, windows
 
         run = run_context.run_key(context)
         if finished:
             with ledger_transaction() as ledger:
+                # The destination may have got another name since extract; load has seen that already.
+                renaming.refuse_old_name(driver_connection(ledger), self.destination)
                 windows.finish(ledger, self.destination, finished, run)
                 if isinstance(source, CsvSource):
                     from include.order_sync.staging.run_folder import Staging

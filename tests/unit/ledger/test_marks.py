@@ -126,7 +126,7 @@ def test_a_store_that_is_down_at_the_end_does_not_hide_the_loads_own_error(
 
 
 def test_two_pasts_of_the_same_length_are_told_apart(destination: Destination) -> None:
-    """A copy of the store that has loaded since, over a ledger that was restored, has other marks of the same numbers."""
+    """A copy of the store that has loaded since over a restored ledger has other marks of the same numbers."""
     with destination.load():
         pass
     backup, first, copy = destination.rows(), destination.store, Memory()
