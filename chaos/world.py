@@ -61,7 +61,7 @@ def open_world(folder: Path) -> Iterator[World]:
             connection.execute("alter system set synchronous_commit = off")
             connection.execute("select pg_reload_conf()")
         world = World(postgres.uri("chaos_source"), postgres.uri("chaos_ledger"), f"http://127.0.0.1:{port}", folder)
-        processes.start("sandbox", [sys.executable, "-m", "sandbox", "--port", str(port)], os.environ)
+        processes.start("sandbox", [sys.executable, "-m", "sandbox", "--strict", "--port", str(port)], os.environ)
         wait_for("the sandbox", START_TIMEOUT_S, lambda: _answers(world), processes.check)
         yield world
     finally:

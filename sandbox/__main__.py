@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(_explain(error, options.host, options.port), file=sys.stderr)
         return 1
     config = uvicorn.Config(
-        create_app(new_services(credentials)),
+        create_app(new_services(credentials), strict=options.strict),
         log_level="warning",
         access_log=False,
         lifespan="off",
@@ -49,6 +49,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--port", type=int, default=8900, help="port to listen on; 0 takes a free one")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    parser.add_argument(
+        "--strict", action="store_true", help="refuse also what looks wrong and is refused by no document"
+    )
     for name, default in DEFAULT_CREDENTIALS.items():
         parser.add_argument(f"--{name.replace('_', '-')}", default=default, help=f"the only {name} that is accepted")
     return parser

@@ -57,19 +57,20 @@ def admin_router(services: Sequence[Service], memory: Memory, faults: Faults) ->
 
     @router.get("/events")
     async def events(provider: str = "") -> Response:
-        """Return the mails, the requests refused as a whole, and the orders rejected one by one."""
+        """Return the mails, the requests refused as a whole, the rejected orders, and the doubts of each request."""
         selected = books(provider)
         return _json(
             {
                 "events": [mail for book in selected for mail in book.mails],
                 "refused": [refusal for book in selected for refusal in book.refused],
                 "rejected": [rejection for book in selected for rejection in book.rejected],
+                "doubts": [doubts for book in selected for doubts in book.doubts],
             }
         )
 
     @router.post("/reset")
     async def reset() -> dict[str, bool]:
-        """Forget all orders, mails, refusals, counts and faults, and clear the state of every service."""
+        """Forget all orders, mails, refusals, doubts, counts and faults, and clear the state of every service."""
         memory.reset()
         for service in services:
             service.reset()

@@ -25,11 +25,11 @@ class Sandbox(FastAPI):
         await super().__call__(scope, receive, send)
 
 
-def create_app(services: Sequence[Service]) -> FastAPI:
-    """Return a sandbox of these services with an empty memory."""
+def create_app(services: Sequence[Service], *, strict: bool = False) -> FastAPI:
+    """Return a sandbox of these services with an empty memory; a strict one refuses requests with doubts."""
     memory = Memory(service.name for service in services)
     faults = Faults()
-    reception = Reception(memory, faults)
+    reception = Reception(memory, faults, strict=strict)
 
     # The documentation pages of FastAPI load scripts from elsewhere; the sandbox must work without a network.
     app = Sandbox(

@@ -13,7 +13,11 @@ _MARKED_NUMBER = re.compile(rf'"{_MARK}([^"]+)"')
 
 
 def read_json(body: bytes) -> Any:
-    """Parse UTF-8 bytes, with fractions as Decimal; raise ValueError if they are not JSON."""
+    """Parse UTF-8 bytes, with fractions as Decimal; raise ValueError if they are not JSON.
+
+    Both services document a JSON body, and RFC 8259 says what is JSON: UTF-8 without a byte order mark (section 8.1),
+    no NaN and no Infinity (section 6). Its section 9 allows limits of depth and of numbers.
+    """
     try:
         return json.loads(body.decode("utf-8"), parse_float=Decimal, parse_constant=_refuse_constant)
     except (RecursionError, ArithmeticError) as error:

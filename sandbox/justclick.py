@@ -1,7 +1,7 @@
 """JustClick: the call UpdateOrderStatus, with one signed order a request and a signed answer.
 
-Facts: https://help.justclick.io/archives/592 (call, parameters, signature) and
-https://help.justclick.io/archives/511 (answers and their codes).
+Facts: https://help.justclick.io/archives/592, the page of this call (parameters, signature), and
+https://help.justclick.io/archives/511, the list of answers and their codes.
 """
 
 import hashlib
@@ -13,6 +13,7 @@ from urllib.parse import quote_plus, unquote_to_bytes
 
 from sandbox.jsontext import write_json
 from sandbox.service import Account, Answer, Incoming, RefusalError, Rejection, Service, Update
+from sandbox.values import Doubt, as_whole_number
 
 CREDENTIALS = {"justclick_login": "demo", "justclick_key": "demo-signing-key"}
 
@@ -29,7 +30,7 @@ WRONG_STATUS = 201
 EMPTY_BILL = 203
 
 POSITIVE_NUMBER = re.compile(r"0*[1-9][0-9]*")
-# Ten digits of seconds last until the year 2286. Thirteen digits would be milliseconds, which is a mistake.
+# Ten digits of seconds last until the year 2286. Thirteen digits would be milliseconds.
 UNIX_SECONDS = re.compile(r"[0-9]{1,10}")
 
 
@@ -52,11 +53,12 @@ class JustClick(Service):
     def __init__(self, account: Account) -> None:
         self.account = account
 
-    def read(self, incoming: Incoming) -> list[Update]:
+    def read(self, incoming: Incoming, doubt: Doubt) -> list[Update]:
         """Return the one order, or refuse: no form data, no signature, or a wrong signature."""
         is_form = incoming.media_type == "application/x-www-form-urlencoded"
         parameters = parse_form(incoming.body) if is_form else {}
         signature = parameters.pop(b"hash", b"")
+        # The list of codes: 1, 2 and 4. The call's page: how a request is signed, in small letters.
         if not parameters:
             raise RefusalError(200, "no data", code=NO_DATA)
         if not signature:
@@ -65,20 +67,30 @@ class JustClick(Service):
         if not compare_digest(signature, expected.encode()):
             raise RefusalError(200, "the hash is wrong", code=WRONG_HASH)
         payload = {name.decode(errors="replace"): value.decode(errors="replace") for name, value in parameters.items()}
+        if payload.get("date") and not UNIX_SECONDS.fullmatch(payload["date"]):
+            doubt("date is not UNIX seconds")
+            seconds = as_whole_number(payload.pop("date"))
+            if seconds is not None and seconds >= 0:
+                payload["date"] = str(seconds)
         return [Update(payload.get("bill_id", ""), payload.get("status", ""), payload)]
+
+    def doubted(self, reason: str) -> RefusalError:
+        """Return the refusal of wrong data."""
+        return RefusalError(200, reason, code=WRONG_DATA)
 
     def examine(self, update: Update) -> Rejection | None:
         """Return the first fault of the order: in its bill number, its status, or a field that the status needs."""
         bill_id, status, payload = update
+        # The list of codes: 203, 200 and 201.
         if not bill_id:
             return Rejection(bill_id, "the bill number is empty", EMPTY_BILL)
         if not POSITIVE_NUMBER.fullmatch(bill_id):
             return Rejection(bill_id, "no such bill", UNKNOWN_BILL)
         if status not in self.codes.values():
             return Rejection(bill_id, "no such status", WRONG_STATUS)
-        date = payload.get("date", "")
-        if (date or status in STATUSES_WITH_DATE) and not UNIX_SECONDS.fullmatch(date):
-            return Rejection(bill_id, "date must be UNIX seconds", WRONG_DATA)
+        # The call's page: what each status requires. The list of codes: 3.
+        if status in STATUSES_WITH_DATE and not payload.get("date"):
+            return Rejection(bill_id, "date is missing or no number", WRONG_DATA)
         if status in STATUSES_WITH_TRACKING_NUMBER and not payload.get("rpo"):
             return Rejection(bill_id, "rpo is missing", WRONG_DATA)
         return None

@@ -1,6 +1,6 @@
-"""The sandbox's memory: every order with its history, every mail and every refusal, but never a credential."""
+"""The sandbox's memory: every order with its history, every mail, refusal and doubt, but never a credential."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -19,6 +19,7 @@ class Book:
     mails: list[dict[str, Any]] = field(default_factory=list)
     refused: list[dict[str, Any]] = field(default_factory=list)
     rejected: list[dict[str, Any]] = field(default_factory=list)
+    doubts: list[dict[str, Any]] = field(default_factory=list)
 
     def count_request(self) -> int:
         """Count an incoming request and return its number, from 1."""
@@ -50,6 +51,10 @@ class Book:
         """Remember a request that was refused as a whole; status is None if it got no answer."""
         self.refused.append({"provider": self.provider, "at": _now(), "status": status, "reason": reason})
 
+    def note_doubts(self, doubts: Sequence[str], *, request_number: int) -> None:
+        """Remember what looked wrong in a request, and no document refuses."""
+        self.doubts.append({"provider": self.provider, "at": _now(), "request": request_number, "doubts": list(doubts)})
+
     def mail(self, kind: str, name: str, order_id: str | None = None) -> None:
         """Remember a mail: an ``event`` can reach a customer, an ``error_mail`` goes to the shop's staff."""
         self.mails.append({"provider": self.provider, "kind": kind, "name": name, "order_id": order_id, "at": _now()})
@@ -63,6 +68,7 @@ class Book:
             "accepted": self.accepted,
             "rejected": len(self.rejected),
             "mails": len(self.mails),
+            "doubts": len(self.doubts),
         }
 
     def orders(self, order_id: str | None = None) -> Iterator[dict[str, Any]]:

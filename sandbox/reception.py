@@ -50,17 +50,18 @@ class BrokenChunks(Response):
 class Reception:
     """Receives the requests to all services."""
 
-    def __init__(self, memory: Memory, faults: Faults) -> None:
+    def __init__(self, memory: Memory, faults: Faults, *, strict: bool = False) -> None:
         self._memory = memory
         self._faults = faults
+        self._strict = strict
 
     async def receive(self, service: Service, path: str, request: Request) -> Response:
         """Answer a request to a service; path is the part of the address after the service's prefix."""
         book = self._memory.books[service.name]
         number = book.count_request()
-        if path != service.path:
+        if path != service.path:  # RFC 9110, 15.5.5
             return _response(_refuse(service, book, RefusalError(404, "no such address")))
-        if request.method != "POST":
+        if request.method != "POST":  # RFC 9110, 15.5.6; each service documents its call as a POST
             answer = _refuse(service, book, RefusalError(405, "only POST is understood here"))
             return _response(answer, {"Allow": "POST"})
         try:
@@ -82,10 +83,16 @@ class Reception:
 
     def _process(self, service: Service, book: Book, number: int, incoming: Incoming) -> Answer:
         """Act as the service would. Nothing is awaited here, so no other request comes in between."""
+        doubts: list[str] = []
         try:
-            updates = service.read(incoming)
+            updates = service.read(incoming, doubts.append)
+            if self._strict and doubts:
+                raise service.doubted(doubts[0])
         except RefusalError as error:
             return _refuse(service, book, error)
+        finally:
+            if doubts:
+                book.note_doubts(doubts, request_number=number)
         refused = self._faults.refused_orders(service, [update.order_id for update in updates])
         taken, rejections = [], []
         for update in updates:

@@ -1,9 +1,9 @@
 """REES46 and PersonaClick: one platform under two names, and its legacy call that carries order statuses.
 
 Facts: https://docs.rees46.com/display/en/Synchronize+Your+Order+Statuses and
-https://docs.personaclick.com/display/en/Synchronize+Order+Statuses (address, header, body, three statuses, at
-most 1000 orders, a mail about an empty or badly formed array). The JSON answers and the codes 400, 401, 403
-and 406 come from the platform's current documentation.
+https://docs.personaclick.com/display/en/Synchronize+Order+Statuses, the pages of this call (address, header, body,
+three statuses, at most 1000 orders, a mail about an empty or badly formed array). The JSON answers and the codes 400,
+401, 403 and 406 come from the platform's current documentation, its table of codes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,8 +19,9 @@ from sandbox.service import (
     Rejection,
     Service,
     Update,
-    first_repeated_id,
+    doubt_repeated_ids,
 )
+from sandbox.values import Doubt, about, as_text, as_whole_number, read_field
 
 CREDENTIALS = {"shop_id": "demo-shop", "shop_secret": "demo-secret"}
 
@@ -53,26 +54,35 @@ class Rees46(Service):
         self.name = name
         self.account = account
 
-    def read(self, incoming: Incoming) -> list[Update]:
+    def read(self, incoming: Incoming, doubt: Doubt) -> list[Update]:
         """Return the orders, or refuse: 406 (not JSON), 401 or 403 (credentials), 400 and a mail (badly formed)."""
-        if incoming.media_type != "application/json":
+        if incoming.media_type != "application/json":  # the call's page asks for this header; the table: 406 not JSON
             raise RefusalError(406, "the content type must be application/json")
         try:
             document = read_json(incoming.body)
-        except ValueError:
+        except ValueError:  # the table: 400 invalid
             raise _malformed("the body is no JSON") from None
-        if not isinstance(document, dict):
+        if not isinstance(document, dict):  # the call's page: an object of three
             raise _malformed("the body is no JSON object")
-        if not _same(document.get("shop_id"), self.account.login):
+        for name in ("shop_id", "shop_secret"):
+            read_field(document, name, "text", as_text, doubt)
+        if not _same(document.get("shop_id"), self.account.login):  # the table: 401 bad key
             raise RefusalError(401, "shop_id is missing or unknown")
-        if not _same(document.get("shop_secret"), self.account.secret):
+        if not _same(document.get("shop_secret"), self.account.secret):  # the table: 403 the secret is missing
             raise RefusalError(403, "shop_secret is missing or wrong")
-        return _orders(document.get("orders"))
+        return _orders(document.get("orders"), doubt)
+
+    def doubted(self, reason: str) -> RefusalError:
+        """Return the refusal of a badly formed request, which mails the shop."""
+        return _malformed(reason)
 
     def examine(self, update: Update) -> Rejection | None:
-        """Return the fault of one order: the platform takes the others, and only a mail reports this one."""
+        """Return the fault of one order: the platform takes the others, and only a mail reports this one.
+
+        The call's page requires id and status, and knows three statuses.
+        """
         if not update.order_id:
-            return Rejection("", "id must be a non-empty string", 0)
+            return Rejection("", "id is missing or no text", 0)
         if update.status not in self.codes.values():
             return Rejection(update.order_id, "status must be 0, 1 or 2", 0)
         return None
@@ -86,7 +96,8 @@ class Rees46(Service):
         return Answer(error.status, write_json({"status": "error", "payload": {"message": error.reason}}))
 
 
-def _orders(orders: Any) -> list[Update]:
+def _orders(orders: Any, doubt: Doubt) -> list[Update]:
+    # The call's page: an array of objects, not empty, at most 1000; a mail about one that is badly formed.
     if not isinstance(orders, list):
         raise _malformed("orders must be an array")
     if not orders:
@@ -97,14 +108,17 @@ def _orders(orders: Any) -> list[Update]:
     for position, order in enumerate(orders):
         if not isinstance(order, dict):
             raise _malformed(f"order {position} is no object")
-        order_id, status = order.get("id"), order.get("status")
-        updates.append(
-            # In Python True is 1; in JSON it is not.
-            Update(order_id if isinstance(order_id, str) else "", status if type(status) is int else "", order)
-        )
-    if (repeated := first_repeated_id(updates)) is not None:
-        raise _malformed(f"order {repeated} is there twice")
+        updates.append(_update(order, about(f"order {position}", doubt)))
+    doubt_repeated_ids(updates, doubt)
     return updates
+
+
+def _update(order: dict[str, Any], doubt: Doubt) -> Update:
+    """Return an order as understood, without an id or a status that can't be read."""
+    payload = dict(order)
+    read_field(payload, "id", "text", as_text, doubt)
+    read_field(payload, "status", "a whole number", as_whole_number, doubt)
+    return Update(payload.get("id", ""), payload.get("status", ""), payload)
 
 
 def _malformed(reason: str) -> RefusalError:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from sandbox.jsontext import write_json
+from sandbox.values import Doubt
 
 
 class Account(NamedTuple):
@@ -39,7 +40,7 @@ class Answer:
 
 
 class Update(NamedTuple):
-    """One order of a request: its id, its status in the service's own code, and its whole payload."""
+    """One order of a request: its id, its status in the service's own code, and its whole payload as understood."""
 
     order_id: str
     status: str | int
@@ -78,6 +79,10 @@ class RefusalError(Exception):
 class Service(ABC):
     """One service, as its documentation describes it.
 
+    It refuses only what a document says is refused: a fault that a document names, a required value that is missing or
+    unreadable, more than a limit. All else that looks wrong is a doubt: it is taken, and noted for the admin. A strict
+    sandbox refuses the requests with doubts too.
+
     Its facts come from the documentation alone: contract tests compare the product's facts with them, and `make chaos`
     judges by them.
 
@@ -106,8 +111,8 @@ class Service(ABC):
     mails_rejections = False
 
     @abstractmethod
-    def read(self, incoming: Incoming) -> list[Update]:
-        """Return the orders of a request, or raise RefusalError to refuse it as a whole."""
+    def read(self, incoming: Incoming, doubt: Doubt) -> list[Update]:
+        """Return the orders of a request, or raise RefusalError to refuse it as a whole; note each doubt."""
 
     @abstractmethod
     def answer(self, request_number: int, taken: Sequence[Update], rejections: Sequence[Rejection]) -> Answer:
@@ -124,6 +129,10 @@ class Service(ABC):
         """Return the rejection of this order, or None to take it. By default every order that `read` gives is taken."""
         return None
 
+    def doubted(self, reason: str) -> RefusalError:
+        """Return how a strict sandbox refuses a request for a doubt: as the service refuses a wrong request."""
+        return RefusalError(400, reason)
+
     def event(self, update: Update) -> str | None:
         """Return the name of the event that this order raises, or None. An event can mail the customer."""
         return None
@@ -137,11 +146,10 @@ class Service(ABC):
         raise NotImplementedError(f"{self.name} signs nothing")
 
 
-def first_repeated_id(updates: Sequence[Update]) -> str | None:
-    """Return the first order id that occurs twice in one request, or None."""
+def doubt_repeated_ids(updates: Sequence[Update], doubt: Doubt) -> None:
+    """Note each order that is in one request twice: no document says what becomes of it. It is taken twice."""
     seen: set[str] = set()
-    for update in updates:
+    for position, update in enumerate(updates):
         if update.order_id and update.order_id in seen:
-            return update.order_id
+            doubt(f"order {position}: is there already")
         seen.add(update.order_id)
-    return None

@@ -1,17 +1,17 @@
 """Yespo (eSputnik): the call that adds orders. Each order raises an event that can mail the customer.
 
-Facts: https://yespo.io/support/orders-automation (call, 1000 orders, events, required fields) and
-https://esputnik.com/api/ns1_order.html (field types, required currency, statuses). The descriptions differ on the
-required fields, so the sandbox requires them all: externalCustomerId, email or phone, and currency.
+Facts: https://yespo.io/support/orders-automation, the guide (call, 1000 orders, events, required fields, failed
+orders), and https://esputnik.com/api/ns1_order.html, the reference (field types, statuses). Editions of the guide and
+the reference differ on what is required: externalCustomerId, email or phone, currency, and most fields of an item. What
+one of them leaves optional is missed with a doubt only.
 """
 
 import base64
 import binascii
 import re
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from decimal import Decimal
 from hmac import compare_digest
 from typing import Any
 
@@ -24,13 +24,16 @@ from sandbox.service import (
     Rejection,
     Service,
     Update,
-    first_repeated_id,
+    doubt_repeated_ids,
 )
+from sandbox.values import Doubt, about, as_number, as_text, read_field
 
 CREDENTIALS = {"yespo_key": "demo-key"}
 
-REQUIRED_TEXTS = ("externalOrderId", "externalCustomerId", "status", "date", "currency")
-OPTIONAL_TEXTS = (
+TEXTS = (
+    "externalOrderId",
+    "externalCustomerId",
+    "status",
     "email",
     "phone",
     "firstName",
@@ -43,16 +46,23 @@ OPTIONAL_TEXTS = (
     "storeId",
     "source",
 )
-OPTIONAL_NUMBERS = ("shipping", "discount", "taxes")
+NUMBERS = ("totalCost", "shipping", "discount", "taxes")
+# All editions of the guide, and the reference, require these, and one of these identifiers.
+REQUIRED = ("externalOrderId", "totalCost", "status", "date")
+IDENTIFIERS = ("externalCustomerId", "email", "phone")
 NAMES = ("firstName", "lastName")
 MAX_NAME_CHARACTERS = 40
-REQUIRED_ITEM_TEXTS = ("externalItemId", "name", "url", "imageUrl")
-OPTIONAL_ITEM_TEXTS = ("category", "description")
+ITEM_TEXTS = ("externalItemId", "name", "url", "imageUrl", "category", "description")
+ITEM_NUMBERS = ("quantity", "cost")
+REQUIRED_OF_ITEMS = ("externalItemId", "quantity")
+# The newest guide does not require these.
+ONCE_REQUIRED_OF_ITEMS = ("name", "cost", "url", "imageUrl")
 
-# Without an offset the service would read a date in the time zone of the account's owner.
+# As the reference shows it.
 DATE_WITH_OFFSET = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
 CURRENCY = re.compile(r"[A-Z]{3}")
 PHONE = re.compile(r"[0-9]+")
+BETWEEN_DIGITS = re.compile(r"[ ()+.\-]")
 
 
 def services(credentials: Mapping[str, str]) -> list[Service]:
@@ -61,7 +71,7 @@ def services(credentials: Mapping[str, str]) -> list[Service]:
 
 
 class Yespo(Service):
-    """One bad order refuses its whole batch with 400; an accepted batch may still list failed orders."""
+    """A badly formed request is refused with 400; an accepted one may still list failed orders."""
 
     name = "yespo"
     path = "/api/v1/orders"
@@ -80,28 +90,39 @@ class Yespo(Service):
     def __init__(self, account: Account) -> None:
         self.account = account
 
-    def read(self, incoming: Incoming) -> list[Update]:
-        """Return the orders, or refuse: 401 (key), 415 (not JSON) or 400 (badly formed)."""
-        if not self._knows(incoming.headers.get("authorization", "")):
+    def read(self, incoming: Incoming, doubt: Doubt) -> list[Update]:
+        """Return the orders as understood, or refuse: 401 (key) or 400 (badly formed)."""
+        if not self._knows(incoming.headers.get("authorization", "")):  # the guide: HTTP Basic with the API key
             raise RefusalError(401, "the API key is missing or wrong")
         if incoming.media_type != "application/json":
-            raise RefusalError(415, "the content type must be application/json")
+            doubt("the content type is not application/json")
         try:
             document = read_json(incoming.body)
-        except ValueError:
+        except ValueError:  # the reference: the body is JSON
             raise RefusalError(400, "the body is no JSON") from None
         orders = document.get("orders") if isinstance(document, dict) else None
-        if not isinstance(orders, list):
+        if not isinstance(orders, list):  # the reference: orders is an array
             raise RefusalError(400, "orders must be an array")
-        if not 1 <= len(orders) <= self.max_orders:
+        if not 1 <= len(orders) <= self.max_orders:  # the guide: up to 1000 orders a request
             raise RefusalError(400, f"1 to {self.max_orders} orders, not {len(orders)}")
-        for position, order in enumerate(orders):
-            if problem := _problem_of_order(order):
-                raise RefusalError(400, f"order {position}: {problem}")
-        updates = [Update(order["externalOrderId"], order["status"], order) for order in orders]
-        if (repeated := first_repeated_id(updates)) is not None:
-            raise RefusalError(400, f"order {repeated} is there twice")
+        payloads = [_order(order, about(f"order {position}", doubt)) for position, order in enumerate(orders)]
+        updates = [Update(each.get("externalOrderId", ""), each.get("status", ""), each) for each in payloads]
+        doubt_repeated_ids(updates, doubt)
         return updates
+
+    def examine(self, update: Update) -> Rejection | None:
+        """Return why the guide would list this order as failed: a required value is missing, or all identifiers are."""
+        order = update.payload
+        missing = [name for name in REQUIRED if order.get(name) in (None, "")]
+        if not any(order.get(name) for name in IDENTIFIERS):
+            missing.append(" or ".join(IDENTIFIERS))
+        for position, item in enumerate(order.get("items", ())):
+            missing += [f"{name} of item {position}" for name in REQUIRED_OF_ITEMS if item.get(name) in (None, "")]
+        if missing:
+            return Rejection(update.order_id, f"missing or unreadable: {', '.join(missing)}", 0)
+        if update.status not in self.codes.values():  # the reference: one of five
+            return Rejection(update.order_id, "status is none of the five", 0)
+        return None
 
     def event(self, update: Update) -> str:
         """Return the event's name, such as orderDELIVERED."""
@@ -141,74 +162,77 @@ def _failed_orders(rejections: Sequence[Rejection]) -> Any:
     return failed[0] if shape == "object" and len(failed) == 1 else failed
 
 
-def _problem_of_order(order: Any) -> str | None:
-    """Return the first fault of an order, or None."""
+def _order(order: Any, doubt: Doubt) -> dict[str, Any]:
+    """Return an order as understood, without what can't be read."""
     if not isinstance(order, dict):
-        return "is no object"
-    if problem := _problem_of_texts(order, REQUIRED_TEXTS, OPTIONAL_TEXTS):
-        return problem
-    if not _is_number(order.get("totalCost")):
-        return "totalCost must be a number"
-    for field in OPTIONAL_NUMBERS:
-        if field in order and not _is_number(order[field]):
-            return f"{field} must be a number"
-    if order["status"] not in Yespo.codes.values():
-        return "status is none of the five"
-    if not _is_date(order["date"]):
-        return "date must be ISO 8601 with an offset"
-    if not CURRENCY.fullmatch(order["currency"]):
-        return "currency must be three capital letters"
-    if not order.get("email") and not order.get("phone"):
-        return "email or phone is needed"
-    if order.get("phone") and not PHONE.fullmatch(order["phone"]):
-        return "phone must be digits with the country code"
-    for field in NAMES:
-        if len(order.get(field, "")) > MAX_NAME_CHARACTERS:
-            return f"{field} is longer than {MAX_NAME_CHARACTERS} characters"
-    if not isinstance(order.get("additionalInfo", {}), dict):
-        return "additionalInfo must be an object"
-    items = order.get("items", [])
-    if not isinstance(items, list):
-        return "items must be an array"
-    for position, item in enumerate(items):
-        if problem := _problem_of_item(item):
-            return f"item {position}: {problem}"
-    return None
+        doubt("is no object")
+        return {}
+    payload = dict(order)
+    _read_all(payload, TEXTS, "text", as_text, doubt)
+    _read_all(payload, NUMBERS, "a number", as_number, doubt)
+    _date(payload, doubt)
+    read_field(payload, "currency", "three capital letters", _currency, doubt)
+    read_field(payload, "phone", "digits with the country code", _phone, doubt)
+    for name in ("externalCustomerId", "currency"):
+        if not payload.get(name):
+            doubt(f"{name} is missing, and one document requires it")
+    if not payload.get("email") and not payload.get("phone"):
+        doubt("email and phone are missing, and one document requires one of them")
+    for name in NAMES:
+        if len(payload.get(name, "")) > MAX_NAME_CHARACTERS:
+            doubt(f"{name} is longer than {MAX_NAME_CHARACTERS} characters")
+    read_field(payload, "additionalInfo", "an object", lambda value: value if isinstance(value, dict) else None, doubt)
+    read_field(payload, "items", "an array", lambda value: value if isinstance(value, list) else None, doubt)
+    if "items" in payload:
+        items = enumerate(payload["items"])
+        payload["items"] = [_item(item, about(f"item {position}", doubt)) for position, item in items]
+    return payload
 
 
-def _problem_of_item(item: Any) -> str | None:
+def _item(item: Any, doubt: Doubt) -> dict[str, Any]:
     if not isinstance(item, dict):
-        return "is no object"
-    if problem := _problem_of_texts(item, REQUIRED_ITEM_TEXTS, OPTIONAL_ITEM_TEXTS):
-        return problem
-    if type(item.get("quantity")) is not int:
-        return "quantity must be a whole number"
-    if not _is_number(item.get("cost")):
-        return "cost must be a number"
-    return None
+        doubt("is no object")
+        return {}
+    payload = dict(item)
+    _read_all(payload, ITEM_TEXTS, "text", as_text, doubt)
+    _read_all(payload, ITEM_NUMBERS, "a number", as_number, doubt)
+    if type(payload.get("quantity", 0)) is not int:
+        doubt("quantity is not a whole number")
+    for name in ONCE_REQUIRED_OF_ITEMS:
+        if payload.get(name) in (None, ""):
+            doubt(f"{name} is missing, and one document requires it")
+    return payload
 
 
-def _problem_of_texts(thing: dict[str, Any], required: Sequence[str], optional: Sequence[str]) -> str | None:
-    for field in required:
-        value = thing.get(field)
-        if not isinstance(value, str) or not value:
-            return f"{field} must be a non-empty string"
-    for field in optional:
-        if field in thing and not isinstance(thing[field], str):
-            return f"{field} must be a string"
-    return None
+def _read_all(
+    payload: dict[str, Any], names: Sequence[str], kind: str, read: Callable[[Any], Any], doubt: Doubt
+) -> None:
+    for name in names:
+        read_field(payload, name, kind, read, doubt)
 
 
-def _is_number(value: Any) -> bool:
-    # Fractions are read as Decimal. In Python True is an int; in JSON it is no number.
-    return type(value) is int or type(value) is Decimal
-
-
-def _is_date(text: str) -> bool:
-    if not DATE_WITH_OFFSET.fullmatch(text):
-        return False
+def _date(payload: dict[str, Any], doubt: Doubt) -> None:
+    """Note a date in another form than the reference shows; keep it as it came, for the account's zone is not known."""
+    if "date" not in payload:
+        return
+    text: Any = payload["date"]
     try:
-        datetime.fromisoformat(text)
-    except ValueError:
-        return False
-    return True
+        date = datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        doubt("date is not ISO 8601")
+        del payload["date"]
+        return
+    if date.tzinfo is None:
+        doubt("date has no offset: it is read in the time zone of the account's user")
+    elif not DATE_WITH_OFFSET.fullmatch(text):
+        doubt("date is not written as 2017-05-14T10:11:10+03:00")
+
+
+def _currency(value: Any) -> str | None:
+    code = value.strip().upper() if isinstance(value, str) else ""
+    return code if CURRENCY.fullmatch(code) else None
+
+
+def _phone(value: str) -> str | None:
+    digits = BETWEEN_DIGITS.sub("", value)
+    return digits if not value or PHONE.fullmatch(digits) else None

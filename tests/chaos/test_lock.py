@@ -48,7 +48,7 @@ def world(postgres_server: sa.URL, tmp_path: Path) -> Iterator[World]:
     address = libpq_address(postgres_server.set(database=name))
     shop.fill(address, ORDERS, 0, HOURS, random.Random(1))
     schema.upgrade(sa.create_engine(postgres_server.set(database=name)))
-    served = serve()
+    served = serve(strict=True)
     world = World(address, address, next(served), tmp_path)
     slow = {"kind": "slow", "seconds": 0.5, "every": 2}
     world.admin("POST", "faults", [{**slow, "when": "before"}, {**slow, "when": "after"}])

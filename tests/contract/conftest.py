@@ -136,8 +136,8 @@ def encrypted(orders: pd.DataFrame, reasons: Sequence[str], _messages: Sequence[
 
 @pytest.fixture(scope="session")
 def sandbox_address() -> Iterator[str]:
-    """One sandbox for all contract tests."""
-    yield from serve()
+    """One strict sandbox for all contract tests: our own client leaves no doubt."""
+    yield from serve(strict=True)
 
 
 @pytest.fixture

@@ -33,6 +33,10 @@ class Client:
         """Get an admin page."""
         return self.request("GET", f"/__admin/{path}", params=parameters).json()
 
+    def doubts(self) -> list[str]:
+        """Get the doubts of all requests so far."""
+        return [doubt for noted in self.admin("events")["doubts"] for doubt in noted["doubts"]]
+
     def fault(self, *faults: dict[str, Any]) -> requests.Response:
         """Post faults."""
         return self.request("POST", "/__admin/faults", json=list(faults))
@@ -71,15 +75,19 @@ def rees46_envelope() -> dict[str, str]:
     return {"shop_id": shop_id, "shop_secret": shop_secret}
 
 
-def serve(services: Sequence[Service] | None = None) -> Iterator[str]:
+def serve(services: Sequence[Service] | None = None, *, strict: bool = False) -> Iterator[str]:
     """Serve a sandbox in a thread on a free port, yield its address, and stop it.
 
     Args:
         services: which the sandbox serves; all of them with their default accounts if left out.
+        strict: whether it refuses requests with doubts.
     """
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
-        create_app(services or new_services()), log_level="error", lifespan="off", timeout_graceful_shutdown=1
+        create_app(services or new_services(), strict=strict),
+        log_level="error",
+        lifespan="off",
+        timeout_graceful_shutdown=1,
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
@@ -107,6 +115,30 @@ def sandbox(address: str) -> Iterator[Client]:
     client.session.close()
 
 
+@pytest.fixture(scope="session")
+def strict_address() -> Iterator[str]:
+    """One strict sandbox with the default credentials for all tests."""
+    yield from serve(strict=True)
+
+
+@pytest.fixture
+def strict_sandbox(strict_address: str) -> Iterator[Client]:
+    """Return a client of the shared strict sandbox, whose memory is empty."""
+    client = Client(strict_address)
+    client.request("POST", "/__admin/reset")
+    yield client
+    client.session.close()
+
+
+def client_of(credentials: dict[str, str]) -> Iterator[Client]:
+    """Yield a client of a sandbox with these credentials."""
+    served = serve(new_services(credentials))
+    client = Client(next(served))
+    yield client
+    client.session.close()
+    next(served, None)
+
+
 @pytest.fixture
 def strange_sandbox() -> Iterator[Client]:
     """Return a client of a sandbox with none of the default credentials."""
@@ -117,11 +149,13 @@ def strange_sandbox() -> Iterator[Client]:
         "justclick_login": "логин",
         "justclick_key": "секретный ключ",
     }
-    served = serve(new_services(credentials))
-    client = Client(next(served))
-    yield client
-    client.session.close()
-    next(served, None)
+    yield from client_of(credentials)
+
+
+@pytest.fixture
+def numeric_sandbox() -> Iterator[Client]:
+    """Return a client of a sandbox whose shop id is written in digits."""
+    yield from client_of({"shop_id": "123"})
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import requests
 
 from sandbox.registry import SERVICES
 from sandbox.service import Account, Answer, Incoming, RefusalError, Rejection, Service, Update
+from sandbox.values import Doubt
 from tests.sandbox.conftest import Client, serve
 
 
@@ -43,14 +44,14 @@ def test_filters_may_be_left_out_or_empty(sandbox):
     assert found(id="1") == [("rees46", "1"), ("personaclick", "1")]
     assert found(provider="rees46", id="2") == []
     assert len(sandbox.admin("events", provider="personaclick")["refused"]) == 1
-    assert sandbox.admin("events", provider="rees46") == {"events": [], "refused": [], "rejected": []}
+    assert sandbox.admin("events", provider="rees46") == {"events": [], "refused": [], "rejected": [], "doubts": []}
     assert sandbox.request("GET", "/__admin/orders?provider=rees47").status_code == 422
 
 
 def test_reset_forgets_everything(sandbox, order):
-    """After a reset there are no orders, no mails, no refusals, no counts and no faults."""
+    """After a reset there are no orders, no mails, no refusals, no doubts, no counts and no faults."""
     empty = sandbox.admin("stats")
-    sandbox.yespo([order])
+    sandbox.yespo([order | {"currency": None}])
     sandbox.rees46([])
     sandbox.justclick("bill_id=0&status=cancel")
     sandbox.fault({"kind": "close"})
@@ -61,7 +62,7 @@ def test_reset_forgets_everything(sandbox, order):
     assert list(empty) == list(SERVICES)
     assert sandbox.admin("stats") == empty
     assert sandbox.admin("orders") == {"orders": []}
-    assert sandbox.admin("events") == {"events": [], "refused": [], "rejected": []}
+    assert sandbox.admin("events") == {"events": [], "refused": [], "rejected": [], "doubts": []}
     assert sandbox.admin("faults") == {"faults": []}
 
 
@@ -82,7 +83,7 @@ class OnceADay(Service):
     def taken(self, updates: Sequence[Update]) -> None:
         self.known |= {update.order_id for update in updates}
 
-    def read(self, incoming: Incoming) -> list[Update]:
+    def read(self, incoming: Incoming, _doubt: Doubt) -> list[Update]:
         self.requests += 1
         if self.requests > 2:
             raise RefusalError(429, "two requests a day")

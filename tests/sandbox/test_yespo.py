@@ -51,93 +51,60 @@ def test_numbers_are_shown_as_they_came(sandbox, order, number):
 @pytest.mark.parametrize(
     "change",
     [
-        {"externalOrderId": 1},
         {"externalOrderId": ""},
         {"externalOrderId": None},
-        {"externalCustomerId": None},
-        {"externalCustomerId": 5},
-        {"totalCost": "19.90"},
+        {"externalOrderId": True},
         {"totalCost": None},
+        {"totalCost": "a lot"},
         {"totalCost": True},
         {"status": "delivered"},
         {"status": "SHIPPED"},
         {"status": 1},
-        {"date": "2026-03-08T09:30:00"},
-        {"date": "2026-03-08 09:30:00+02:00"},
+        {"date": "yesterday"},
         {"date": "2026-02-30T09:30:00+02:00"},
-        {"date": "2026-03-08"},
         {"date": 1772955000},
-        {"currency": None},
-        {"currency": "uah"},
-        {"currency": "UAHS"},
-        {"email": "", "phone": ""},
-        {"email": None},
-        {"phone": 380501112233},
-        {"phone": "+38 (050) 111-22-33"},
-        {"firstName": "x" * 41},
-        {"lastName": "я" * 41},
-        {"shipping": "1"},
-        {"discount": None},
-        {"taxes": False},
-        {"additionalInfo": "x"},
-        {"items": {}},
+        {"externalCustomerId": None, "email": None, "phone": "call me"},
         {"items": ["i-1"]},
+        {"items": [{"externalItemId": "i-1", "quantity": "two"}]},
+        {"items": [{"externalItemId": None, "quantity": 1}]},
     ],
     ids=str,
 )
-def test_one_bad_order_refuses_the_whole_batch(sandbox, order, change):
-    """A wrong field is a 400 with a message, and the good order of the same request is not taken."""
-    good = order | {"externalOrderId": "A-2"}
+def test_an_order_without_a_required_value_is_listed_as_failed(sandbox, order, change):
+    """The guide lists an order that lacks a required value, or has one that can't be read; it takes the others."""
+    response = sandbox.yespo([order, order | {"externalOrderId": "A-2"} | change])
 
-    response = sandbox.yespo([good, order | change])
-
-    assert response.status_code == 400
-    assert response.json()["message"].startswith("order 1: ")
+    assert response.status_code == 200
+    assert len(response.json()["failedOrders"]) == 1
     stats = sandbox.admin("stats")["yespo"]
-    assert (stats["refused"], stats["orders"], stats["mails"]) == (1, 0, 0)
+    assert (stats["refused"], stats["rejected"], stats["orders"], stats["mails"]) == (0, 1, 1, 1)
 
 
-@pytest.mark.parametrize("field", ["externalOrderId", "externalCustomerId", "totalCost", "status", "date", "currency"])
+@pytest.mark.parametrize("field", ["externalOrderId", "totalCost", "status", "date"])
 def test_required_fields_are_missed(sandbox, order, field):
-    """An order without a required field is a 400 that names the field."""
+    """An order without a field that every document requires is failed, with the field's name."""
     del order[field]
 
-    response = sandbox.yespo([order])
-
-    assert response.status_code == 400
-    assert field in response.json()["message"]
+    assert field in sandbox.yespo([order]).json()["failedOrders"][0]["message"]
 
 
-def test_an_order_needs_an_email_or_a_phone(sandbox, order):
-    """An order needs an email or a phone; one of them is enough."""
-    without_phone = {name: value for name, value in order.items() if name != "phone"}
-    without_email = {name: value for name, value in order.items() if name != "email"}
-    without_both = {name: value for name, value in without_phone.items() if name != "email"}
-
-    assert [sandbox.yespo([each]).status_code for each in (without_phone, without_email, without_both)] == [
-        200,
-        200,
-        400,
-    ]
-
-
-@pytest.mark.parametrize("field", ["externalItemId", "name", "quantity", "cost", "url", "imageUrl"])
-def test_items_need_all_of_six_fields(sandbox, order, field):
-    """An item without a required field is a 400 that names the field."""
+@pytest.mark.parametrize("field", ["externalItemId", "quantity"])
+def test_items_need_an_id_and_a_quantity(sandbox, order, field):
+    """An order with an item without one of the two is failed, with the field's name."""
     del order["items"][0][field]
 
-    response = sandbox.yespo([order])
-
-    assert response.status_code == 400
-    assert field in response.json()["message"]
+    assert field in sandbox.yespo([order]).json()["failedOrders"][0]["message"]
 
 
-@pytest.mark.parametrize(("field", "value"), [("quantity", 1.5), ("quantity", "1"), ("cost", "990"), ("category", 1)])
-def test_items_need_right_types(sandbox, order, field, value):
-    """An item whose field has another type is a 400."""
-    order["items"][0][field] = value
+def test_an_order_needs_an_identifier(sandbox, order):
+    """One of customer id, email and phone is enough, and an order with none of them is failed."""
+    names = ("externalCustomerId", "email", "phone")
+    bare = {name: value for name, value in order.items() if name not in names}
+    one_each = [bare | {name: order[name], "externalOrderId": name} for name in names]
 
-    assert sandbox.yespo([order]).status_code == 400
+    failed = sandbox.yespo([*one_each, bare]).json()["failedOrders"]
+
+    assert [each["externalOrderId"] for each in failed] == ["A-1"]
 
 
 @pytest.mark.parametrize(
@@ -151,11 +118,11 @@ def test_dates_with_an_offset_are_right(sandbox, order, date):
 
 
 def test_the_number_of_orders_is_limited(sandbox, order):
-    """1000 orders are taken; no order, 1001 orders, one bare object, or an order twice are refused."""
+    """1000 orders are taken; no order, 1001 orders, or one bare object are refused."""
     many = [order | {"externalOrderId": str(number)} for number in range(1001)]
 
     assert sandbox.yespo(many[:1000]).status_code == 200
-    for orders in ([], many, order, None, [order, order]):
+    for orders in ([], many, order, None):
         assert sandbox.yespo(orders).status_code == 400
     assert sandbox.admin("stats")["yespo"]["accepted"] == 1000
 
@@ -180,10 +147,8 @@ def test_the_key_is_asked_for(sandbox, order, authorization):
 
 
 def test_the_body_must_be_json(sandbox):
-    """Another content type is a 415, and a body that is not JSON is a 400."""
-    for content_type, body, status in [("text/plain", "{}", 415), ("application/json", "{", 400)]:
-        headers = HEADERS | {"Content-Type": content_type}
-        assert sandbox.yespo([], json=None, data=body, headers=headers).status_code == status
+    """A body that is not JSON is a 400."""
+    assert sandbox.yespo([], json=None, data="{", headers=HEADERS).status_code == 400
 
 
 @pytest.mark.parametrize("shape", ["list", "object", "unknown"])
