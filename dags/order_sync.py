@@ -1,4 +1,7 @@
-"""One DAG for each good destination of the configuration: extract >> transform >> load."""
+"""One DAG for each destination of the configuration: extract >> transform >> load.
+
+The DAG of a destination with mistakes stays, and its runs end red at once, with the mistakes as message.
+"""
 
 from datetime import timedelta
 
@@ -8,6 +11,7 @@ from order_sync_airflow.operators import ExtractOrdersOperator, LoadOrdersOperat
 from order_sync_airflow.run_figures import TAG
 
 from include.order_sync import tuning
+from include.order_sync.configuration.dag_entry import DagEntry
 from include.order_sync.configuration.loading import load
 from include.order_sync.configuration.models import Destination
 
@@ -73,32 +77,46 @@ with `from` and `to`; to repair days, use a backfill.
 """
 
 
-def build_dag(destination: Destination) -> DAG:
-    """Return the destination's DAG."""
+def description(destination: Destination) -> str:
+    """Return the DAG's line in Airflow's list."""
+    plan_only = "" if destination.live else "PLAN ONLY, nothing is sent (`live: false`). "
+    return f"{plan_only}Order statuses from {destination.source} to {destination.service.title}"
+
+
+DOC_OF_A_MISTAKEN_ONE = """
+The configuration of this destination has mistakes, so that each run of it ends red at once: its log names them, and so
+does Airflow's list of import errors. Nothing is read or sent. When they are mended, the next scheduled run reads what
+these runs have left.
+"""
+
+
+def build_dag(entry: DagEntry) -> DAG:
+    """Return the DAG of a destination, or of an entry with mistakes, whose tasks find these when they run."""
+    good = entry if isinstance(entry, Destination) else None
     with DAG(
-        destination.dag_id,
-        description=("" if destination.live else "PLAN ONLY, nothing is sent (`live: false`). ")
-        + f"Order statuses from {destination.source} to {destination.service.title}",
-        schedule=CronDataIntervalTimetable(destination.schedule, timezone="UTC"),
-        start_date=destination.start_date,
+        entry.dag_id,
+        description=description(good) if good else "MISTAKES in the configuration: every run ends red",
+        schedule=CronDataIntervalTimetable(entry.schedule, timezone="UTC"),
+        start_date=entry.start_date,
         catchup=False,
         max_active_runs=1,
         dagrun_timeout=timedelta(seconds=tuning.RUN_S),
-        doc_md=doc(destination),
-        tags=[TAG, destination.provider],
+        doc_md=doc(good) if good else DOC_OF_A_MISTAKEN_ONE,
+        tags=[TAG, good.provider] if good else [TAG],
         default_args={
             # Enough to outlive an outage of a day.
-            "retries": destination.retries,
-            "retry_delay": timedelta(minutes=10),
+            "retries": good.retries if good else 0,
+            # Of a task that dies without an error; else the retry policy tells the delay.
+            "retry_delay": timedelta(minutes=1),
             "retry_exponential_backoff": True,
             "max_retry_delay": timedelta(hours=1),
         },
     ) as dag:
-        extract = ExtractOrdersOperator(task_id="extract", destination=destination.name)
-        transform = TransformOrdersOperator(task_id="transform", destination=destination.name, staged=extract.output)
+        extract = ExtractOrdersOperator(task_id="extract", destination=entry.name)
+        transform = TransformOrdersOperator(task_id="transform", destination=entry.name, staged=extract.output)
         LoadOrdersOperator(
             task_id="load",
-            destination=destination.name,
+            destination=entry.name,
             staged=transform.output,
             max_active_tis_per_dag=1,  # a backfill's runs and the hourly one must not send at once
         )
@@ -110,6 +128,7 @@ def build_dag(destination: Destination) -> DAG:
 
 # A starting task names its DAG, and needs no other one.
 wanted = get_parsing_context().dag_id
-for good in load().destinations.values():
-    if wanted in (None, good.dag_id):
-        build_dag(good)
+configuration = load()
+for each in (*configuration.destinations.values(), *configuration.mistaken.values()):
+    if wanted in (None, each.dag_id):
+        build_dag(each)

@@ -1,4 +1,7 @@
-"""Makes Airflow list the mistakes of the configuration, while order_sync.py keeps the good destinations' DAGs."""
+"""Makes Airflow list the mistakes of the configuration, while order_sync.py keeps the destinations' DAGs.
+
+Airflow takes away the DAGs of a file that raises an error: so the error is raised here.
+"""
 
 from include.order_sync.configuration.loading import load
 from include.order_sync.errors import StopError

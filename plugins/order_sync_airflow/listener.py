@@ -1,4 +1,7 @@
-"""Writes the outcome of each run into its note, in one line. Airflow calls it in the scheduler."""
+"""Writes the outcome of each run into its note, and ends open runs of removed destinations. The scheduler calls it.
+
+Tasks have no access to Airflow's database; a listener has, when a run of any DAG begins or ends.
+"""
 
 from __future__ import annotations
 
@@ -10,42 +13,62 @@ from airflow.utils.state import TaskInstanceState
 from sqlalchemy import select
 from sqlalchemy.orm import object_session
 
-from order_sync_airflow.run_figures import COUNTS_KEY, TAG, merge
+from order_sync_airflow import removed_destinations, run_note
+from order_sync_airflow.run_figures import COUNTS_KEY, KIND_KEY, REASON_KEY, TAG, TASKS, merge
 
 if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun
+    from sqlalchemy.orm import Session
 
 RAN = {TaskInstanceState.SUCCESS, TaskInstanceState.FAILED}
 
 
 @hookimpl
-def on_dag_run_success(dag_run: DagRun, msg: str) -> None:  # noqa: ARG001  (Airflow's signature)
-    """Note the outcome of a green run."""
-    _note(dag_run)
+def on_dag_run_running(dag_run: DagRun, msg: str) -> None:  # noqa: ARG001  (Airflow's signature)
+    """End open runs of removed destinations."""
+    _end_open_runs(object_session(dag_run))
 
 
 @hookimpl
-def on_dag_run_failed(dag_run: DagRun, msg: str) -> None:  # noqa: ARG001
+def on_dag_run_success(dag_run: DagRun, msg: str) -> None:  # noqa: ARG001
+    """Note the outcome of a green run."""
+    _ended(dag_run, None)
+
+
+@hookimpl
+def on_dag_run_failed(dag_run: DagRun, msg: str) -> None:
     """Note the outcome of a red run up to its failure."""
-    _note(dag_run)
+    _ended(dag_run, "The run has reached its time limit." if msg == "timed_out" else None)
 
 
-def _note(dag_run: DagRun) -> None:
+def _ended(dag_run: DagRun, reason: str | None) -> None:
     session = object_session(dag_run)
-    if session is None or TAG not in {tag.name for tag in dag_run.dag_model.tags}:
-        return
+    if session and TAG in {tag.name for tag in dag_run.dag_model.tags}:
+        _note(dag_run, reason, session)
+    _end_open_runs(session)
+
+
+def _end_open_runs(session: Session | None) -> None:
+    if session:
+        for run in removed_destinations.end_open_runs(session):
+            _note(run, removed_destinations.ENDED, session)
+
+
+def _note(dag_run: DagRun, reason: str | None, session: Session) -> None:
+    # A task that did not run this time may still have the figures of an earlier time.
+    ran = {ti.task_id: ti.state for ti in dag_run.get_task_instances(session=session) if ti.state in RAN}
     rows = session.scalars(
         select(XComModel).where(
             XComModel.dag_id == dag_run.dag_id,
             XComModel.run_id == dag_run.run_id,
-            XComModel.key == COUNTS_KEY,
+            XComModel.key.in_([COUNTS_KEY, KIND_KEY, REASON_KEY]),
         )
     )
-    # A task that did not run this time may still have the figures of an earlier time.
-    ran = {ti.task_id for ti in dag_run.get_task_instances(session=session) if ti.state in RAN}
-    counts = merge({row.task_id: XComModel.deserialize_value(row) for row in rows if row.task_id in ran})
-    also = "".join(f", {name} {counts[name]}" for name in ("unchanged", "stale", "held", "not_sent") if counts[name])
-    dag_run.note = (
-        f"read {counts['rows']}, accepted {counts['accepted']}, rejected {counts['rejected']}{also}, "
-        f"requests {counts['requests']}"
-    )
+    pushed = {(row.key, row.task_id): XComModel.deserialize_value(row) for row in rows if row.task_id in ran}
+    counts = merge({task: figures for (key, task), figures in pushed.items() if key == COUNTS_KEY})
+    failed = [task for task in TASKS if ran.get(task) == TaskInstanceState.FAILED]
+    silent = f"{failed[0]} ended without a word: look at its log." if failed else None
+    said = (pushed.get((REASON_KEY, task)) for task in failed or TASKS)
+    reason = reason or next(filter(None, said), silent)
+    kind = next(filter(None, (pushed.get((KIND_KEY, task)) for task in TASKS)), "")
+    dag_run.note = run_note.with_line(dag_run.note, dag_run.start_date, kind, counts, reason)

@@ -1,4 +1,4 @@
-"""Tables for task logs: reasons for rejection, the plan of a run, entries of the quarantine."""
+"""Texts for task logs and notes: tables of reasons for rejection, the plan of a run, entries of the quarantine."""
 
 from __future__ import annotations
 
@@ -18,6 +18,12 @@ def reasons_table(reasons: Counter[str], first_rows: Mapping[str, str], cures: M
         (reason, orders, first_rows.get(reason, ""), cures.get(reason, "")) for reason, orders in reasons.most_common()
     ]
     return tabulate(rows, headers=["reason", "orders", "first row", "cure"], tablefmt="simple")
+
+
+def first_reason(reasons: Counter[str]) -> str:
+    """Return the most frequent reason for rejection, with its number of orders, for a run's note."""
+    ((reason, orders),) = reasons.most_common(1)
+    return f"{orders} orders rejected: {reason}."
 
 
 def plan_table(orders: pd.DataFrame) -> str:

@@ -53,6 +53,13 @@ def mode(context: Context, destination: Destination) -> Literal["deliver", "plan
     return wanted if destination.live else "plan"
 
 
+def kind(context: Context, destination: Destination) -> str:
+    """Return what a run is to do, for its note; empty if it delivers."""
+    if not destination.live:
+        return "PLAN ONLY"
+    return {"plan": "PLAN", "adopt": "ADOPT"}.get(mode(context, destination), "")
+
+
 def push_adopt_before(context: Context, time: datetime | None) -> None:
     """Push the time before which the run adopts changes; None if it adopts none."""
     context["ti"].xcom_push(ADOPT_BEFORE_KEY, time and time.isoformat())

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 TAG = "order-sync"
 
 COUNTS_KEY = "counts"
+# What the run is to do, where it is not to deliver; and the first reason why it is red, or why orders are rejected.
+KIND_KEY = "kind"
+REASON_KEY = "reason"
 TASKS = ("extract", "transform", "load")
 ZERO = dict.fromkeys(("rows", "superseded", "skipped", "orders", *OUTCOMES, "not_for_provider", "requests"), 0)
 
@@ -24,6 +27,16 @@ def merge(by_task: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
     for task in TASKS:
         figures |= by_task.get(task, {})
     return figures
+
+
+def push_kind(context: Context, kind: str) -> None:
+    """Push what the run is to do, as PLAN ONLY, for its note; empty for a run that delivers."""
+    context["ti"].xcom_push(KIND_KEY, kind)
+
+
+def push_reason(context: Context, reason: str) -> None:
+    """Push the reason why the running task fails, or why it rejects orders, for the run's note."""
+    context["ti"].xcom_push(REASON_KEY, reason)
 
 
 def push(context: Context, **figures: int) -> None:

@@ -6,9 +6,10 @@ from datetime import timedelta
 
 import pytest
 from airflow.dag_processing.dagbag import DagBag
-from airflow.sdk import CronDataIntervalTimetable
+from airflow.sdk import CronDataIntervalTimetable, RetryAction
 from order_sync_airflow.retry import OrderSyncRetryPolicy
 
+from include.order_sync.errors import StopError
 from include.order_sync.providers import PROVIDERS
 from tests.airflow.conftest import ROOT
 
@@ -54,7 +55,7 @@ def test_a_destinations_dag_is_as_designed(bag):
         assert "status" in dag.doc_md
         for task in dag.tasks:
             assert isinstance(task.retry_policy, OrderSyncRetryPolicy)
-            assert (task.retries, task.retry_delay) == (30, timedelta(minutes=10))
+            assert (task.retries, task.retry_delay) == (30, timedelta(minutes=1))
             assert task.max_retry_delay == timedelta(hours=1)
             assert task.retry_exponential_backoff
 
@@ -67,12 +68,19 @@ def test_every_task_and_run_has_a_time_limit(bag):
             assert task.execution_timeout == timedelta(hours=25 if task.task_id == "load" else 4)
 
 
-def test_good_destinations_keep_their_dags_and_mistakes_are_listed(configuration):
-    """A mistake costs only its destination's DAG, and Airflow's import errors show all mistakes with their cures."""
+def test_a_mistake_takes_no_dag_away_and_is_listed(configuration):
+    """Destinations with mistakes keep DAGs of the same tasks; Airflow's import errors show all mistakes with cures."""
     sample = (ROOT / "include/config/order_sync.yaml").read_text("utf-8")
     configuration(sample.replace("provider: yespo", "provider: yespoo").replace("connection: rees46", "conection: x"))
     bag = DagBag(ROOT / "dags")
-    assert set(bag.dags) == SAMPLE - {"order_sync_yespo", "order_sync_rees46"} | OWN
+    assert set(bag.dags) == SAMPLE | OWN
+    for name, is_good in (("yespo", False), ("rees46", False), ("justclick", True)):
+        dag = bag.dags[f"order_sync_{name}"]
+        assert dag.task_ids == ["extract", "transform", "load"]
+        assert dag.schedule.expression == "0 * * * *"
+        assert "order-sync" in dag.tags
+        assert ("MISTAKES" not in dag.description) == is_good
+        assert name in bag.dags["order_sync_redrive"].params.get_param("destination").schema["enum"]
     ((file, error),) = bag.import_errors.items()
     assert file.endswith("order_sync_config.py")
     for text in ("destinations.yespo.provider", "'yespoo'", "did you mean 'yespo'", "destinations.rees46.conection"):
@@ -131,6 +139,36 @@ def test_a_task_parses_its_own_dag_alone(bag, monkeypatch):
     monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", "order_sync_rees46")  # Airflow sets it so for a task
     alone = DagBag(ROOT / "dags" / "order_sync.py")
     assert set(alone.dags) == {"order_sync_rees46"}
+
+
+@pytest.mark.parametrize("task", ["extract", "transform", "load"])
+def test_each_task_of_a_destination_with_mistakes_ends_with_them(configuration, task):
+    """Each task stops with the mistakes, so that open runs end red too; and a stop is not tried again."""
+    sample = (ROOT / "include/config/order_sync.yaml").read_text("utf-8")
+    configuration(sample.replace("provider: yespo", "provider: yespoo"))
+    failing = DagBag(ROOT / "dags").dags["order_sync_yespo"].get_task(task)
+    with pytest.raises(StopError, match=r"yespoo.*did you mean 'yespo'") as stop:
+        failing.execute({})
+    assert failing.retry_policy.evaluate(stop.value, 1, 30).action == RetryAction.FAIL
+
+
+def test_a_file_that_is_no_yaml_keeps_the_dags(configuration):
+    """A slip that makes the whole file unreadable leaves the DAGs of the destinations that its text still shows."""
+    sample = (ROOT / "include/config/order_sync.yaml").read_text("utf-8")
+    configuration(sample.replace("sources:", "sources: [", 1))
+    bag = DagBag(ROOT / "dags")
+    assert set(bag.dags) == SAMPLE | OWN
+    assert len(bag.import_errors) == 1
+
+
+def test_a_dag_that_is_not_live_says_so(configuration):
+    """Airflow's list shows PLAN ONLY beside a destination that is not live, and beside no other."""
+    sample = (ROOT / "include/config/order_sync.yaml").read_text("utf-8")
+    before, yespo, after = sample.partition("  yespo:")
+    configuration(before + yespo + after.replace("live: true", "live: false", 1))
+    bag = DagBag(ROOT / "dags")
+    assert bag.import_errors == {}
+    assert {name for name in SAMPLE if "PLAN ONLY" in bag.dags[name].description} == {"order_sync_yespo"}
 
 
 def test_a_missing_configuration_is_said(configuration, tmp_path, monkeypatch):

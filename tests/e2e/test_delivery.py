@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections import Counter, defaultdict
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -294,13 +295,18 @@ def test_the_figures_are_those_of_the_drop(backfilled, drop):
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_each_runs_note_says_its_outcome(backfilled, name):
-    """Each run's note shows rows, accepted, rejected and requests in one line; together they equal the figures."""
+    """Each run's note adds up, and shows rows, accepted, rejected and requests; together they equal the figures."""
     runs = backfilled.demo.api.runs(f"order_sync_{name}", backfilled.demo.hours)
-    notes = [dict(part.split(" ") for part in run["note"].split(", ")) for run in runs]
     figures = backfilled.figures[name]
-    expected = {"read": "rows", "accepted": "accepted", "rejected": "rejected", "requests": "requests"}
-    for noted, figure in expected.items():
-        assert sum(int(note[noted]) for note in notes) == figures[figure]
+    total: Counter[str] = Counter()
+    for run in runs:
+        line = run["note"].partition(": ")[2].partition(".")[0]
+        noted = {word.strip(): int(number) for word, number in re.findall(r"([a-z ]+) (\d+)", line)}
+        requests = noted.pop("requests")
+        assert noted.pop("read") == sum(noted.values())
+        total += Counter(noted, requests=requests)
+    for figure in ("accepted", "rejected", "superseded", "skipped", "requests"):
+        assert total[figure] == figures[figure]
 
 
 def test_a_second_start_adds_only_what_is_missing(backfilled):

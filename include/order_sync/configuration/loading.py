@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from yaml import YAMLError
 
 from include.order_sync.configuration import yaml12
+from include.order_sync.configuration.dag_entry import DagEntry, of_mistaken, salvaged
 from include.order_sync.configuration.models import (
     PROJECT,
     CsvSource,
@@ -50,7 +51,10 @@ class Mistake:
 
 @dataclass
 class Configuration:
-    """The good entries of the file, by name, and its mistakes."""
+    """The good entries of the file, by name, and its mistakes.
+
+    `mistaken` has the destinations whose DAGs stay only to say so: those that have mistakes, or depend on some.
+    """
 
     file: Path
     staging: str = ""
@@ -58,12 +62,15 @@ class Configuration:
     pace: dict[str, float] = field(default_factory=dict)
     sources: dict[str, Source] = field(default_factory=dict)
     destinations: dict[str, Destination] = field(default_factory=dict)
+    mistaken: dict[str, DagEntry] = field(default_factory=dict)
     mistakes: list[Mistake] = field(default_factory=list)
 
     def destination(self, name: str) -> Destination:
-        """Return a good destination; raise StopError with the file's mistakes if none has that name."""
+        """Return a good destination; raise StopError with the file's mistakes, its own first, if none has that name."""
         if name not in self.destinations:
-            mistakes = "".join(f"\n{mistake}" for mistake in self.mistakes)
+            own = f"destinations.{name}."
+            ordered = sorted(self.mistakes, key=lambda mistake: not f"{mistake.key}.".startswith(own))
+            mistakes = "".join(f"\n{mistake}" for mistake in ordered)
             raise StopError(f"{self.file} has no good destination {name!r}.{mistakes}")
         return self.destinations[name]
 
@@ -85,31 +92,45 @@ class _Reader:
         self.bodies: dict[str, Any] = {}  # of sources and destinations by key, with environment variables put in
 
     def read(self) -> Configuration:
-        configuration = self.configuration
+        text = b""
         try:
-            self.tree = yaml12.load(configuration.file.read_text("utf-8"))
+            text = self.configuration.file.read_bytes()
+            self.tree = yaml12.load(text.decode("utf-8"))
         except OSError as error:
             self._mistake("", error.strerror, "write the file, or set ORDER_SYNC_CONFIG to its path")
         except (YAMLError, ValueError) as error:
             self._mistake("", " ".join(str(error).split()), "correct the YAML there")
         except RecursionError:
             self._mistake("", "...", UNTANGLE)
-        if not isinstance(self.tree, dict):
-            if not configuration.mistakes:
+        if isinstance(self.tree, dict):
+            self._read_tree(self.tree)
+            written = self.tree.get("destinations")
+            names = written if isinstance(written, dict) else ()
+            bodies = {name: self.bodies.get(f"destinations.{name}") for name in names}
+        else:
+            if not self.configuration.mistakes:
                 self._mistake(
                     "", "..." if yaml12.is_tangled(self.tree) else self.tree, f"give the keys {', '.join(TOP_KEYS)}"
                 )
-            return configuration
-        for key, value in self.tree.items():
+            bodies = salvaged(text.decode("utf-8", "replace"))
+        for name, body in bodies.items():
+            mistaken = None if name in self.configuration.destinations else of_mistaken(str(name), body)
+            if mistaken:
+                self.configuration.mistaken[mistaken.name] = mistaken
+        return self.configuration
+
+    def _read_tree(self, tree: dict[Any, Any]) -> None:
+        configuration = self.configuration
+        for key, value in tree.items():
             if key not in ("sources", "destinations") and yaml12.is_tangled(value):
                 self._mistake(str(key), "...", UNTANGLE)
-                self.tree[key] = None
+                tree[key] = None
                 continue
             try:
                 known_key("key", str(key), TOP_KEYS)
             except ValueError as error:
                 self._mistake(str(key), value, str(error))
-        staging = self._expanded("staging", self.tree.get("staging"))
+        staging = self._expanded("staging", tree.get("staging"))
         if isinstance(staging, str) and staging:
             configuration.staging = staging if "://" in staging else str(PROJECT / staging)
         elif not any(mistake.key == "staging" for mistake in configuration.mistakes):
@@ -118,7 +139,6 @@ class _Reader:
         self._read_sources()
         self._read_destinations()
         self._read_pace()
-        return configuration
 
     def _read_retention(self) -> None:
         try:

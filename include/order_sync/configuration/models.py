@@ -8,13 +8,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import available_timezones
 
-from croniter import croniter
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -25,15 +24,13 @@ from pydantic import (
     field_validator,
 )
 
+from include.order_sync.configuration.dag_entry import DagEntry, Entry
 from include.order_sync.model import ITEM_COLUMNS, ORDER_COLUMNS, Code, OrderStatus
 from include.order_sync.providers import PROVIDERS
 from include.order_sync.providers.base import Provider
 
 PROJECT = Path(__file__).parents[3]
 SQL_FOLDER = PROJECT / "include" / "sql"
-
-# Names of the project's own DAGs, which a destination must not take.
-RESERVED_NAMES = ("config", "redrive", "maintenance")
 
 
 def known_key(kind: str, key: str, known: Sequence[str]) -> None:
@@ -109,13 +106,7 @@ def _duration(text: Any) -> timedelta:
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: str = Field(description="the key itself")
-
-
-class _Source(_Strict):
+class _Source(Entry):
     columns: dict[str, str] = Field({}, description="canonical column: the source's name for it")
     item_columns: dict[str, str] = Field({}, description="canonical item column: the source's name for it")
     statuses: Annotated[dict[str, OrderStatus], BeforeValidator(_quoted)] = Field(
@@ -239,15 +230,13 @@ def requests_a_second(written: Any) -> float:
     return rate
 
 
-class Destination(_Strict):
+class Destination(DagEntry):
     """One account at a provider: one DAG."""
 
     provider: str = Field(description=f"one of {', '.join(PROVIDERS)}")
     connection: str = Field(description="the id of an Airflow connection with host, login and password", min_length=1)
     source: str = Field(description="the name of a source")
     renamed_from: str | None = Field(None, description="the destination's old name, whose history it takes over")
-    schedule: str = Field("0 * * * *", description="a cron expression; each run reads the interval that has ended")
-    start_date: datetime = Field(description="the first day that may be run or backfilled, as 2026-01-01")
     live: bool = Field(False, description="true, to send; until then each run of it only plans, whatever its params")
     first_run: Literal["adopt", "send", "window"] = Field(
         None,
@@ -286,16 +275,6 @@ class Destination(_Strict):
         None, description="resend, to repeat what is in doubt also where the provider's rule holds it"
     )
 
-    @field_validator("name")
-    @classmethod
-    def _fit_for_a_dag_id(cls, name: str) -> str:
-        if not re.fullmatch(r"[a-z0-9_]+", name) or name in RESERVED_NAMES:
-            raise ValueError(
-                "a destination's name becomes its DAG's id, order_sync_<name>: "
-                f"use lower-case letters, digits and _, and none of {', '.join(RESERVED_NAMES)}"
-            )
-        return name
-
     @field_validator("provider")
     @classmethod
     def _known_provider(cls, provider: str) -> str:
@@ -310,20 +289,6 @@ class Destination(_Strict):
             raise ValueError("that source has mistakes of its own: mend them first")
         return source
 
-    @field_validator("schedule")
-    @classmethod
-    def _cron(cls, schedule: str) -> str:
-        try:
-            # Random and second fields, and days that never come, are no schedule to read intervals by.
-            if len(schedule.split()) != 5 or "R" in schedule.upper():
-                raise ValueError
-            croniter(schedule).get_next()
-        except (ValueError, KeyError):
-            raise ValueError(
-                'it is no cron expression of five fields that ever comes; every hour is "0 * * * *"'
-            ) from None
-        return schedule
-
     @field_validator("heal_at_most")
     @classmethod
     def _covers_reconcile(cls, heal_at_most: timedelta, info: ValidationInfo) -> timedelta:
@@ -334,20 +299,6 @@ class Destination(_Strict):
                 "`reconcile`"
             )
         return heal_at_most
-
-    @field_validator("start_date", mode="before")
-    @classmethod
-    def _a_date(cls, start: Any) -> Any:
-        if not isinstance(start, str | date):  # a number would be read as seconds since 1970
-            raise ValueError("give the first day that may be run or backfilled, as 2026-01-01")
-        if isinstance(start, date) and not isinstance(start, datetime):
-            return datetime.combine(start, time())
-        return start
-
-    @field_validator("start_date")
-    @classmethod
-    def _with_a_time_zone(cls, start: datetime) -> datetime:
-        return start if start.tzinfo else start.replace(tzinfo=UTC)
 
     @field_validator("first_run", mode="before")
     @classmethod
@@ -377,11 +328,6 @@ class Destination(_Strict):
     def service(self) -> Provider:
         """The provider itself."""
         return PROVIDERS[self.provider]
-
-    @property
-    def dag_id(self) -> str:
-        """The id of the destination's DAG."""
-        return f"order_sync_{self.name}"
 
     @property
     def sends(self) -> Literal["newest", "every"]:

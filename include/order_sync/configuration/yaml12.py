@@ -1,6 +1,7 @@
 """Reads YAML by PyYAML's C parser, with the words and numbers of YAML 1.2; a key that comes twice is refused.
 
-PyYAML's own rules are those of YAML 1.1, by which `no` is false, 1:30 is 90 and 010 is 8.
+PyYAML's own rules are those of YAML 1.1, by which `no` is false, 1:30 is 90 and 010 is 8. A key is text as it is
+written: a shop's status word may be 9 or 07.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ MAX_DEPTH = 20
 MAX_VALUES = 10_000
 
 _TAG = "tag:yaml.org,2002:"
+_TEXT_AS_KEYS = tuple(_TAG + kind for kind in ("int", "float", "bool", "timestamp"))
 _KEPT = (f"{_TAG}null", f"{_TAG}timestamp", f"{_TAG}merge")
 
 
@@ -48,7 +50,7 @@ def load(text: str) -> Any:
         document = loader.get_single_node()
         if document is None:
             return None
-        _refuse_double_keys(document)
+        _read_keys(document)
         return loader.construct_document(document)
     finally:
         loader.dispose()
@@ -70,7 +72,8 @@ def is_tangled(value: Any) -> bool:
     return True
 
 
-def _refuse_double_keys(document: yaml.Node) -> None:
+def _read_keys(document: yaml.Node) -> None:
+    """Make each key text as it is written; raise ConstructorError for one that comes twice."""
     waiting, seen = [document], set()
     while waiting:
         node = waiting.pop()
@@ -78,6 +81,7 @@ def _refuse_double_keys(document: yaml.Node) -> None:
             continue
         seen.add(id(node))
         if isinstance(node, yaml.MappingNode):
+            node.value = [(_as_text(key), value) for key, value in node.value]
             first: dict[tuple[str, Any], yaml.Node] = {}
             for key, value in node.value:
                 before = first.setdefault((key.tag, str(key.value)), key)
@@ -88,3 +92,9 @@ def _refuse_double_keys(document: yaml.Node) -> None:
                 waiting.append(value)
         else:
             waiting.extend(node.value)
+
+
+def _as_text(key: yaml.Node) -> yaml.Node:
+    # A new node: a value may be an alias of this one.
+    is_text = key.tag in _TEXT_AS_KEYS
+    return yaml.ScalarNode(f"{_TAG}str", key.value, key.start_mark, key.end_mark) if is_text else key

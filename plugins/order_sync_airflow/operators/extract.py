@@ -47,6 +47,7 @@ class ExtractOrdersOperator(DestinationOperator):
         from include.order_sync.staging.run_folder import Staging
 
         configuration, destination = self.read_configuration()
+        run_figures.push_kind(context, run_context.kind(context, destination))
         source = configuration.sources[destination.source]
         mode = run_context.mode(context, destination)
         if not destination.live:

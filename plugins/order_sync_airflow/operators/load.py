@@ -165,6 +165,7 @@ class LoadOrdersOperator(DestinationOperator):
         """Log, push and return the outcomes so far."""
         outcomes = dict.fromkeys(OUTCOMES, 0) | result.orders
         if result.reasons:
+            run_figures.push_reason(context, log_tables.first_reason(result.reasons))
             self.log.warning(
                 "%s rejects; the rows are in the quarantine\n%s",
                 self.destination,

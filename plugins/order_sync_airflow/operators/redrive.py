@@ -46,6 +46,9 @@ class StageQuarantineOperator(DestinationOperator):
         params = context["params"]
         staging = Staging(read_folder(configuration.staging, context, run_context.push_read_at(context)))
         dry_run = params["dry_run"] or not destination.live
+        decision = params["decision"]
+        kind = "PLAN ONLY" if not destination.live else "REDRIVE, dry run" if dry_run else "REDRIVE"
+        run_figures.push_kind(context, f"{kind} of {decision}" if dry_run and decision else kind)
         if not destination.live:
             self.log.warning("Dry run: destination %r is not `live` in the configuration.", destination.name)
         with open_ledger(context, destination, read_only=dry_run) as ledger:
@@ -113,6 +116,7 @@ class StageQuarantineOperator(DestinationOperator):
         left = with_rows - set(decided)
         if not decided and not left:
             raise StopError("No order of these is held: nothing was decided. `make status` counts those that are.")
+        run_figures.push_kind(context, f"REDRIVE, decided to {decision} {len(decided)} held orders")
         self.log.info("%s says %s of %d held orders: %s", who, decision, len(decided), ", ".join(decided[:20]))
         if left:
             self.log.info("%d were decided before, and not sent since: %s", len(left), ", ".join(sorted(left)[:20]))
@@ -133,6 +137,7 @@ class StageQuarantineOperator(DestinationOperator):
         if not dry_run:
             with ledger.transaction() as cursor:
                 closed = quarantine.dismiss(cursor, ids, _who(context), note)
+            run_figures.push_kind(context, f"REDRIVE, dismissed {closed} entries")
             self.log.info("%s dismissed %d entries: %s", _who(context), closed, note)
 
 

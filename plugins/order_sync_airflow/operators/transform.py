@@ -53,6 +53,7 @@ class TransformOrdersOperator(DestinationOperator):
 
         done = transform(Staging(storage_path(self.staged)), source, destination)
         if done.reasons:
+            run_figures.push_reason(context, log_tables.first_reason(done.reasons))
             self.log.warning(
                 "%d of %d orders are rejected; their rows are in %s/rejected\n%s",
                 done.counts["rejected"],

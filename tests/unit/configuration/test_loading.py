@@ -248,7 +248,7 @@ SHOP, DROP, WAREHOUSE = "destinations/shop_1", "sources/drop", "sources/warehous
         pytest.param(f"{DROP}/statuses", "", None, "add it: the shop's word", id="no status map"),
         pytest.param(f"{DROP}/statuses", "{}", {}, "the shop's word", id="empty status map"),
         pytest.param(
-            f"{DROP}/statuses", "{7: paid}", {7: "paid"}, "put the key 7 in quotes", id="number as status word"
+            f"{DROP}/statuses", "{null: paid}", {None: "paid"}, "put the key None in quotes", id="null as status word"
         ),
         pytest.param(f"{DROP}/columns", "{ordr_id: A}", {"ordr_id": "A"}, "did you mean 'order_id'?", id="column"),
         pytest.param(
@@ -420,12 +420,82 @@ def test_name_of_a_destination(load: Load, name: str) -> None:
     assert "lower-case letters, digits and _" in mistake.cure
 
 
-def test_number_as_name(load: Load) -> None:
-    """The cure for a name that YAML reads as a number is quotes."""
-    mistake = the(load(GOOD.replace("  shop_1:", "  17:")).mistakes)
+def test_numbers_as_keys(load: Load) -> None:
+    """A name or a status word may be a number, and is text as it is written."""
+    words = "9: paid\n      07: shipped\n      1.50: delivered"
+    read = load(GOOD.replace("  shop_1:", "  17:").replace('"7": delivered', words))
 
-    assert (mistake.key, mistake.value) == ("destinations.17", 17)
-    assert "quotes" in mistake.cure
+    assert read.mistakes == []
+    assert read.destination("17").dag_id == "order_sync_17"
+    assert read.sources["drop"].statuses == {"9": "paid", "07": "shipped", "1.50": "delivered"}
+
+
+NO_YAML = """
+# destinations: none yet
+destinations:   # of the shop
+
+  # the first
+  shop_1:
+    schedule: "30 5 * * *"
+    start_date: 2026-02-03
+  "mails": {provider: yespo, schedule: "0 4 * * *"}
+  Shop: {}
+  broken:
+    schedule: [
+  redrive:
+sources:
+  warehouse: [
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        pytest.param(GOOD, {}, id="no mistake"),
+        pytest.param(with_(f"{SHOP}/provider", "rees64"), {"shop_1": "0 * * * *"}, id="in its own entry"),
+        pytest.param(with_(f"{WAREHOUSE}/type", "sqll"), {"shop_1": "0 * * * *"}, id="in its source"),
+        pytest.param(with_("pace", "{yespo: fast}"), {"mails": "0 * * * *"}, id="in its pace"),
+        pytest.param(with_("staging", ""), {"shop_1": "0 * * * *", "mails": "0 * * * *"}, id="in what all need"),
+        pytest.param(with_(SHOP, "[]"), {"shop_1": "0 * * * *"}, id="a list for its keys"),
+        pytest.param(
+            with_(f"{SHOP}/live", "maybe", with_(f"{SHOP}/schedule", "0 6 * * *")),
+            {"shop_1": "0 6 * * *"},
+            id="its good schedule stays",
+        ),
+        pytest.param(with_(f"{SHOP}/schedule", "hourly"), {"shop_1": "0 * * * *"}, id="in its schedule"),
+        pytest.param(
+            NO_YAML, {"shop_1": "30 5 * * *", "mails": "0 4 * * *", "broken": "0 * * * *"}, id="the file is no YAML"
+        ),
+        pytest.param(GOOD + "x: [", {"shop_1": "0 * * * *", "mails": "0 * * * *"}, id="the end is no YAML"),
+        pytest.param("- a list", {}, id="nothing is known"),
+    ],
+)
+def test_what_is_known_of_destinations_with_mistakes(load: Load, text: str, kept: dict[str, str]) -> None:
+    """A destination with mistakes keeps its name, and its schedule if that is good, so that its DAG can stay."""
+    read = load(text)
+
+    assert {name: entry.schedule for name, entry in read.mistaken.items()} == kept
+    assert not kept.keys() & read.destinations.keys()
+
+
+def test_the_first_day_of_a_destination_with_mistakes(load: Load) -> None:
+    """A good start_date stays, and a bad one counts as a past day."""
+    in_future = load(with_(f"{SHOP}/start_date", "2031-05-06", with_(f"{SHOP}/provider", "rees64")))
+    bad = load(with_(f"{SHOP}/start_date", "soon"))
+
+    assert in_future.mistaken["shop_1"].start_date == datetime(2031, 5, 6, tzinfo=UTC)
+    assert bad.mistaken["shop_1"].start_date < datetime.now(UTC)
+
+
+def test_a_destination_is_told_its_own_mistakes_first(load: Load) -> None:
+    """Of several mistakes those of the destination come first."""
+    read = load(with_("destinations/mails/provider", "yespoo", with_("staging", "")))
+
+    with pytest.raises(StopError) as stop:
+        read.destination("mails")
+    first, second = str(stop.value).splitlines()[1:]
+    assert "destinations.mails.provider" in first
+    assert "staging" in second
 
 
 def test_all_mistakes_at_once(load: Load) -> None:

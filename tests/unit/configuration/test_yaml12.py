@@ -36,6 +36,17 @@ def test_aliases_and_merged_keys() -> None:
     }
 
 
+def test_keys_are_text() -> None:
+    """A key that looks like a number, a date or a truth value is text as it is written; its alias as a value is not."""
+    text = "a: {9: 1, 07: 2, 1.50: 3, true: 4, 2026-01-01: 5}\nb: {&c 9: x}\nd: *c"
+
+    assert yaml12.load(text) == {
+        "a": {"9": 1, "07": 2, "1.50": 3, "true": 4, "2026-01-01": 5},
+        "b": {"9": "x"},
+        "d": 9,
+    }
+
+
 def test_an_alias_within_itself() -> None:
     """An alias that contains itself is read without an endless loop."""
     read = yaml12.load("a: &a [*a]")
@@ -49,6 +60,7 @@ def test_an_alias_within_itself() -> None:
         pytest.param("a: 1\nb: 2\na: 3", "line 3", id="at the top"),
         pytest.param("x:\n  y:\n    - {b: 1}\n    - c: 1\n      c: 2", "line 5", id="deep in a list"),
         pytest.param("a: 1\n'a': 2", "line 2", id="in quotes"),
+        pytest.param("9: 1\n'9': 2", "line 2", id="a number and its text"),
         pytest.param("a: {a: 1\n,a: 2}", "line 2", id="in braces"),
         pytest.param("a: [1\nb", "line 1", id="broken"),
         pytest.param("a: 1\n---\nb: 2", "line 2", id="two documents"),

@@ -1,0 +1,128 @@
+"""What a DAG needs of a destination's entry: its name, schedule and first day, also if the rest has mistakes."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, time
+from typing import Any
+
+from croniter import croniter
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from yaml import YAMLError
+
+from include.order_sync.configuration import yaml12
+
+# Names of the project's own DAGs, which a destination must not take.
+RESERVED_NAMES = ("config", "redrive", "maintenance")
+
+# For an entry whose own ones can't be known.
+FALLBACKS = {"schedule": "0 * * * *", "start_date": "2026-01-01"}
+
+# A key below `destinations:` in a text that is no YAML.
+_KEY = re.compile(r"""(?P<indent>\s+)(?P<quote>["']?)(?P<name>\w+)(?P=quote)\s*:""")
+
+
+class Entry(BaseModel):
+    """A named entry of the configuration, which takes no unknown key."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(description="the key itself")
+
+
+class DagEntry(Entry):
+    """An entry that becomes a DAG."""
+
+    schedule: str = Field("0 * * * *", description="a cron expression; each run reads the interval that has ended")
+    start_date: datetime = Field(description="the first day that may be run or backfilled, as 2026-01-01")
+
+    @field_validator("name")
+    @classmethod
+    def _fit_for_a_dag_id(cls, name: str) -> str:
+        if not re.fullmatch(r"[a-z0-9_]+", name) or name in RESERVED_NAMES:
+            raise ValueError(
+                "a destination's name becomes its DAG's id, order_sync_<name>: "
+                f"use lower-case letters, digits and _, and none of {', '.join(RESERVED_NAMES)}"
+            )
+        return name
+
+    @field_validator("schedule")
+    @classmethod
+    def _cron(cls, schedule: str) -> str:
+        try:
+            # Random and second fields, and days that never come, are no schedule to read intervals by.
+            if len(schedule.split()) != 5 or "R" in schedule.upper():
+                raise ValueError
+            croniter(schedule).get_next()
+        except (ValueError, KeyError):
+            raise ValueError(
+                'it is no cron expression of five fields that ever comes; every hour is "0 * * * *"'
+            ) from None
+        return schedule
+
+    @field_validator("start_date", mode="before")
+    @classmethod
+    def _a_date(cls, start: Any) -> Any:
+        if not isinstance(start, str | date):  # a number would be read as seconds since 1970
+            raise ValueError("give the first day that may be run or backfilled, as 2026-01-01")
+        if isinstance(start, date) and not isinstance(start, datetime):
+            return datetime.combine(start, time())
+        return start
+
+    @field_validator("start_date")
+    @classmethod
+    def _with_a_time_zone(cls, start: datetime) -> datetime:
+        return start if start.tzinfo else start.replace(tzinfo=UTC)
+
+    @property
+    def dag_id(self) -> str:
+        """The id of the destination's DAG."""
+        return f"order_sync_{self.name}"
+
+
+def of_mistaken(name: str, body: Any) -> DagEntry | None:
+    """Return what can be known of an entry with mistakes; None where its name could not have had a DAG.
+
+    Args:
+        name: its key.
+        body: what stands below the key, with environment variables put in.
+    """
+    known: dict[str, Any] = {"name": name, **FALLBACKS}
+    for key in FALLBACKS:
+        try:
+            DagEntry.model_validate({**known, key: body[key]})
+        except (ValidationError, KeyError, TypeError):
+            continue
+        known[key] = body[key]
+    try:
+        return DagEntry.model_validate(known)
+    except ValidationError:
+        return None
+
+
+def salvaged(text: str) -> dict[str, Any]:
+    """Return the destinations of a text that is no YAML: each key right below `destinations:`, and what it says.
+
+    A body that can't be read by itself either is None.
+    """
+    lines = text.splitlines()
+    start = next((at for at, line in enumerate(lines) if re.match(r"destinations\s*:", line)), len(lines))
+    entries: dict[str, list[str]] = {}
+    indent = name = None
+    for line in lines[start + 1 :]:
+        if re.match(r"[^\s#]", line):  # the next key of the top
+            break
+        found = _KEY.match(line)
+        if found and indent in (None, found["indent"]):
+            indent, name = found["indent"], found["name"]
+            entries[name] = []
+        if name:
+            entries[name].append(line)
+    return {name: _body(name, "\n".join(written)) for name, written in entries.items()}
+
+
+def _body(name: str, text: str) -> Any:
+    try:
+        return yaml12.load(text)[name]
+    except (YAMLError, ValueError, RecursionError):
+        return None
