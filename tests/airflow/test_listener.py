@@ -38,10 +38,11 @@ class Airflow:
     def __init__(self, session):
         self.session = session
 
-    def dag(self, dag_id, tag=TAG, **state):
-        """Add a DAG that was parsed an hour ago."""
-        parsed = {"last_parsed_time": datetime.now(UTC) - timedelta(hours=1), "is_stale": False} | state
-        model = DagModel(dag_id=dag_id, bundle_name="dags-folder", **parsed)
+    def dag(self, dag_id, tag=TAG, *, parsed_minutes_ago=60, is_stale=False, has_import_errors=False):
+        """Add a DAG."""
+        parsed = datetime.now(UTC) - timedelta(minutes=parsed_minutes_ago)
+        model = DagModel(dag_id=dag_id, bundle_name="dags-folder", last_parsed_time=parsed)
+        model.is_stale, model.has_import_errors = is_stale, has_import_errors
         model.tags = [DagTag(name=tag, dag_id=dag_id)]
         self.session.add(model)
         self.session.flush()
@@ -206,7 +207,7 @@ def test_open_runs_of_a_removed_destination_end(airflow_):
     [
         pytest.param(TAG, {"is_stale": False}, id="it is there"),
         pytest.param(TAG, {"has_import_errors": True}, id="its file has an error"),
-        pytest.param(TAG, {"last_parsed_time": datetime.now(UTC) - timedelta(minutes=1)}, id="away for a moment"),
+        pytest.param(TAG, {"parsed_minutes_ago": 1}, id="away for a moment"),
         pytest.param("another", {}, id="not ours"),
     ],
 )

@@ -83,6 +83,7 @@ class Shop:
     sandbox: Client
     name: str = field(default_factory=lambda: f"yespo_{uuid.uuid4().hex[:8]}")
     runs: int = 0
+    xcoms: dict[tuple[str, str], Any] = field(default_factory=dict)
 
     def configure(self, more: str = "", top: str = "", live: str = "true") -> None:
         """Write the configuration; `more` extends the status map, `top` is a line of the top level."""
@@ -141,7 +142,7 @@ class Shop:
             "at_most": 9,
         }
         context = self.context(run_id or f"run {self.runs}", user, (defaults if redrive else {}) | params)
-        xcoms = context["ti"].xcoms
+        xcoms = self.xcoms = context["ti"].xcoms
         first = operators.StageQuarantineOperator if redrive else operators.ExtractOrdersOperator
         name = {"destination": self.name}
         try:
@@ -386,6 +387,34 @@ def test_a_redrive_of_a_destination_that_is_not_live_is_dry(shop, entries):
     assert entries("resolved_at") == [(None,)]
 
 
+@pytest.mark.parametrize(
+    ("live", "params", "kind"),
+    [
+        ("true", {}, ""),
+        ("true", {"mode": "plan"}, "PLAN"),
+        ("true", {"mode": "adopt"}, "ADOPT"),
+        ("false", {"mode": "adopt"}, "PLAN ONLY"),
+        ("true", {"redrive": True}, "REDRIVE"),
+        ("true", {"redrive": True, "dry_run": True}, "REDRIVE, dry run"),
+        ("false", {"redrive": True}, "PLAN ONLY"),
+        ("true", {"redrive": True, "dry_run": True, "decision": "accept"}, "REDRIVE, dry run of accept"),
+        (
+            "true",
+            {"redrive": True, "decision": "dismiss", "reason": "status", "note": "a test"},
+            "REDRIVE, dismissed 1 entries",
+        ),
+    ],
+)
+def test_a_run_says_what_it_is_to_do(shop, live, params, kind):
+    """The kind of a run, for its note, is what it really does, whatever its params."""
+    shop.drop(row("1", "нове"))
+    shop.run()
+    assert shop.xcoms["transform", "reason"] == "1 orders rejected: status: not in the status map."
+    shop.configure(live=live)
+    shop.run(**params)
+    assert shop.xcoms["extract", "kind"] == kind
+
+
 def test_a_killed_adoption_is_counted_alike(shop):
     """A load that adopted and was killed counts the same orders at its next try, and sends none."""
     shop.drop(row("1", "paid"), row("2", "paid"))
@@ -591,6 +620,7 @@ def test_a_decision_to_accept_sends_nothing(held, entries):
         "order_id = '1'",
     )
     assert held.run(redrive=True, decision="accept", batch=batch, user="olena") == {}
+    assert held.xcoms["extract", "kind"] == "REDRIVE, decided to accept 2 held orders"
     assert held.taken() == {}
     assert entries("resolution") == [("accepted by olena",)] * 2
     held.drop(row("1", "paid"), row("2", "paid"))
