@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DEFAULT_GOAL := help
-.PHONY: help run status test golden chaos bench lint clean lock
+.PHONY: help env run status test golden chaos bench lint clean lock
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -17,6 +17,9 @@ help: ## List the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
 	echo
 	echo "Settings of run: ONCE=1, AIRFLOW_PORT (8080), SANDBOX_PORT (8900), SHOP_ORDERS (3000), SHOP_SEED (1)"
+
+env: ## Write .env with fresh keys and passwords for docker-compose.yaml (it never overwrites one)
+	@python3 deploy/env.py
 
 run: $(INSTALLED) ## Run the demo: a sample shop, Airflow and a sandbox of the services (ONCE=1: run, check, stop)
 	@exec $(PYTHON) -u -m demo $(if $(filter-out 0,$(ONCE)),--once)

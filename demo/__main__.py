@@ -10,9 +10,10 @@ import time
 from collections.abc import Sequence
 
 from demo import report
-from demo.airflow_server import UI_USER
+from demo.airflow_api import UI_USER
+from demo.backfill import destinations
 from demo.settings import DemoError, Settings
-from demo.story import Demo, destinations
+from demo.story import Demo
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

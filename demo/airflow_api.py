@@ -10,6 +10,7 @@ import requests
 
 from demo.settings import DemoError
 
+UI_USER = "admin"
 TIMEOUT_S = 30
 ENDED = ("success", "failed")
 
@@ -121,3 +122,8 @@ def _backfill(dag_id: str, hours: list[datetime]) -> dict[str, Any]:
         "reprocess_behavior": "completed",
         "max_active_runs": 1,
     }
+
+
+def service_connection(address: str, login: str, password: str) -> dict[str, str]:
+    """Return the fields of a connection to one of the services."""
+    return {"conn_type": "generic", "host": address, "login": login, "password": password}

@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from demo.airflow_api import UI_USER, service_connection
 from demo.postgres import USER, Postgres
 from demo.settings import ARROW_ALLOCATOR, ROOT, Settings, write_private
 from sandbox.registry import SERVICES
 
-UI_USER = "admin"
 PROGRAMS = Path(sys.executable).parent
 
 
@@ -121,8 +121,3 @@ def _connections(settings: Settings, postgres: Postgres) -> dict[str, str]:
         **{name: service_connection(f"{sandbox}/{name}", *service.account) for name, service in SERVICES.items()},
     }
     return {f"AIRFLOW_CONN_{name.upper()}": json.dumps(value) for name, value in connections.items()}
-
-
-def service_connection(address: str, login: str, password: str) -> dict[str, str]:
-    """Return the fields of a connection to one of the services."""
-    return {"conn_type": "generic", "host": address, "login": login, "password": password}

@@ -2,46 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
-import functools
 import os
 import subprocess
 import sys
 from collections.abc import Collection, Mapping
-from datetime import UTC, datetime
-from typing import Any
 
 import requests
-import yaml
 
 from demo import airflow_server, shop
-from demo.airflow_api import ENDED, AirflowApi
+from demo.airflow_api import UI_USER, AirflowApi
+from demo.backfill import READY_TIMEOUT_S, SixHours, destinations
 from demo.postgres import Postgres
-from demo.processes import OverdueError, Processes, check_port_is_free, wait_for
-from demo.report import Figures, add
-from demo.sample import HOUR
+from demo.processes import Processes, check_port_is_free, wait_for
 from demo.settings import ROOT, DemoError, Settings
 
-HOURS = 6
-READY_TIMEOUT_S = 300
-DAGS_TIMEOUT_S = 120
-BACKFILL_TIMEOUT_S = 1200
 
-
-def last_full_hours(now: datetime) -> list[datetime]:
-    """Return the starts of the last six full hours."""
-    this_hour = now.replace(minute=0, second=0, microsecond=0)
-    return [this_hour - age * HOUR for age in range(HOURS, 0, -1)]
-
-
-def destinations() -> list[str]:
-    """Return the names of the configured destinations."""
-    configuration = yaml.safe_load((ROOT / "include" / "config" / "order_sync.yaml").read_text("utf-8"))
-    return list(configuration["destinations"])
-
-
-class Demo:
+class Demo(SixHours):
     """A sample shop, a sandbox and an Airflow, from lock() and start() to stop().
 
     :param extra_environment: variables for Airflow's processes that override the demo's own.
@@ -55,17 +32,19 @@ class Demo:
         dag_ids: Collection[str] | None = None,
     ) -> None:
         self.settings = settings
-        self.hours = last_full_hours(datetime.now(UTC))
         self.url = airflow_server.base_url(settings)
         self.password = settings.secret("ui")
-        self.api = AirflowApi(self.url, airflow_server.UI_USER, self.password)
+        super().__init__(
+            AirflowApi(self.url, UI_USER, self.password),
+            task_logs=f"in {settings.local / 'airflow' / 'logs'}",
+        )
         self.postgres = Postgres(settings)
         self.sandbox_url = f"http://127.0.0.1:{settings.sandbox_port}"
         self._local_http = requests.Session()
         self._local_http.trust_env = False  # the sandbox is on this machine: no proxy
         self._processes = Processes(settings.local / "processes.json", settings.logs)
         self._extra_environment = extra_environment or {}
-        self._dag_ids = set(dag_ids or (f"order_sync_{name}" for name in destinations()))
+        self._dag_ids = dag_ids or [f"order_sync_{name}" for name in destinations()]
 
     def lock(self) -> None:
         """Keep other demos out of this folder; the kernel releases the lock when this process ends."""
@@ -105,41 +84,6 @@ class Demo:
         finally:
             self.postgres.stop()
 
-    def backfill(self, names: list[str]) -> None:
-        """Backfill the hours for these destinations; return when every run has succeeded."""
-        dag_ids = {name: f"order_sync_{name}" for name in names}
-        for dag_id in dag_ids.values():
-            self.api.cancel_backfills(dag_id, self.hours)
-            wait_for(
-                f"the runs of {dag_id} since {self.hours[0]:%H:%M} UTC to end before a new backfill",
-                READY_TIMEOUT_S,
-                functools.partial(self._can_backfill, dag_id),
-                self.check,
-            )
-            # A new DAG is still paused here, so no scheduled run takes one of the hours first.
-            self.api.backfill(dag_id, self.hours)
-            self.api.unpause(dag_id)
-        print(f"Backfilling {HOURS} hours from {self.hours[0]:%Y-%m-%d %H:%M} UTC for each destination")
-        shown = ""
-
-        def all_ended() -> bool:
-            nonlocal shown
-            ended = {name: len(self._runs(dag_id, ENDED)) for name, dag_id in dag_ids.items()}
-            progress = "  ".join(f"{name} {count}/{HOURS}" for name, count in ended.items())
-            if progress != shown:
-                print(f"  {datetime.now():%H:%M:%S}  {progress}")  # noqa: DTZ005  (the user's own clock)
-                shown = progress
-            return all(count == HOURS for count in ended.values())
-
-        with contextlib.suppress(OverdueError):  # the message about the runs below says more
-            wait_for("the backfills to end", BACKFILL_TIMEOUT_S, all_ended, self.check)
-        self._refuse_unfinished(list(dag_ids.values()))
-
-    def figures(self, name: str) -> Figures:
-        """Return the sums of the figures of a destination's backfill runs."""
-        dag_id = f"order_sync_{name}"
-        return add(self.api.counts(dag_id, run["dag_run_id"]) for run in self._runs(dag_id, ("success",)))
-
     def show_status(self) -> int:
         """Print the state of each destination of a running demo; return the exit code."""
         if not self.postgres.is_running():
@@ -148,9 +92,6 @@ class Demo:
         environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(ROOT / "plugins")])
         command = [sys.executable, "-m", "order_sync_airflow.ledger", "status"]
         return subprocess.run(command, env=environment, check=False).returncode
-
-    def _can_backfill(self, dag_id: str) -> bool:
-        return self.api.would_backfill(dag_id, self.hours) == HOURS
 
     def _upgrade_ledger(self, environment: dict[str, str]) -> None:
         """Upgrade the ledger's tables with the command that every installation uses."""
@@ -187,34 +128,4 @@ class Demo:
         wait_for("Airflow to be healthy", READY_TIMEOUT_S, self.api.is_healthy, self.check)
         self._processes.watch_children("airflow")
         self.api.log_in()
-
-        def dags_are_listed() -> bool:
-            return self._dag_ids <= self.api.dag_ids() and not self.api.import_errors()
-
-        try:
-            wait_for(f"Airflow to list {', '.join(sorted(self._dag_ids))}", DAGS_TIMEOUT_S, dags_are_listed, self.check)
-        except OverdueError as error:
-            raise DemoError("\n".join([str(error), *self.api.import_errors()])) from error
-
-    def _runs(self, dag_id: str, states: tuple[str, ...]) -> list[dict[str, Any]]:
-        """Return the backfill's runs in these states.
-
-        The type identifies them: a repeated run keeps its id, and a scheduled run may start meanwhile.
-        """
-        runs = self.api.runs(dag_id, self.hours)
-        return [run for run in runs if run["run_type"] == "backfill" and run["state"] in states]
-
-    def _refuse_unfinished(self, dag_ids: list[str]) -> None:
-        """Raise a DemoError unless each backfill has six runs that succeeded; it names the other runs and tasks."""
-        complaints = []
-        for dag_id in dag_ids:
-            succeeded = self._runs(dag_id, ("success",))
-            if len(succeeded) != HOURS:
-                complaints.append(f"{dag_id}: {len(succeeded)} of {HOURS} runs have succeeded")
-            for run in self.api.runs(dag_id, self.hours):
-                if run["state"] != "success":
-                    tasks = "; ".join(self.api.unfinished_tasks(dag_id, run["dag_run_id"]))
-                    complaints.append(f"  {run['dag_run_id']} is {run['state']} ({tasks})")
-        if complaints:
-            logs = self.settings.local / "airflow" / "logs"
-            raise DemoError("\n".join([*complaints, f"The logs of the tasks are in {logs}"]))
+        self.wait_for_dags(self._dag_ids)

@@ -15,11 +15,12 @@ import pytest
 import requests
 from ruamel.yaml import YAML
 
-from demo.airflow_server import service_connection
+from demo.airflow_api import service_connection
+from demo.backfill import destinations
 from demo.processes import free_port
 from demo.report import Figures
 from demo.settings import ROOT, Settings
-from demo.story import Demo, destinations
+from demo.story import Demo
 from sandbox.registry import SERVICES
 
 MINUTES_OF_A_BACKFILL = 4

@@ -13,9 +13,10 @@ import psutil
 import pytest
 
 from demo import report, sample, shop
+from demo.backfill import last_full_hours
 from demo.processes import Processes, is_alive, wait_for
 from demo.settings import ROOT, DemoError, Settings
-from demo.story import Demo, last_full_hours
+from demo.story import Demo
 
 NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
 

@@ -9,7 +9,8 @@ from typing import Any
 import psutil
 
 from demo import report
-from demo.story import Demo, destinations
+from demo.backfill import destinations
+from demo.story import Demo
 from tests.e2e.runs import Run
 
 

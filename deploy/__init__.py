@@ -1,0 +1,1 @@
+"""What docker-compose.yaml and its image need beside the project's code."""
