@@ -21,7 +21,7 @@ COPY include include
 COPY sandbox sandbox
 COPY demo demo
 COPY deploy deploy
-# The services may not write here, so Python's cache is made now.
+# The services cannot write into these folders, so Python's cache is made now.
 RUN python -m compileall -q dags plugins include sandbox demo deploy
 
 USER airflow

@@ -1,4 +1,4 @@
-"""The demo in containers (profile `demo`): `python -m demo.compose` fills the shop, backfills six hours, prints the table."""
+"""The demo in containers: `python -m demo.compose` fills the shop, backfills six hours and prints the table."""
 
 from __future__ import annotations
 
