@@ -16,14 +16,16 @@ from pathlib import Path
 import sqlalchemy as sa
 from tabulate import tabulate
 
-from chaos import shop
+from chaos import cells, shop
 from chaos.decisions import decide_all
 from chaos.driver import ChaosError, Lane, drive
-from chaos.faults import faults
+from chaos.faults import each_once, faults
 from chaos.report import write_report
 from chaos.sender import Run
+from chaos.storm import Storm
 from chaos.verdict import Judgement, judge
 from chaos.world import World, open_world
+from demo.postgres import Postgres
 from include.order_sync.ledger import schema
 from include.order_sync.model import Window
 from include.order_sync.providers import PROVIDERS
@@ -41,8 +43,9 @@ class Size:
         orders: for the services that take many orders a request.
         singles: how many of the orders also go to the services that take one order a request.
         hours: of the shop; backfills load the first half, last hour first, and hourly runs load the second half.
-        signal_every_s: average time between two signals, which are SIGKILL and SIGTERM in turns.
+        signal_every_s: average time between two signals.
         kills: the fewest ends by SIGKILL that prove enough; up to four times as many signals are sent.
+        meets_every_cell: whether each fault must meet each service, and each service have each outcome.
     """
 
     orders: int
@@ -50,10 +53,11 @@ class Size:
     hours: int
     signal_every_s: float
     kills: int
+    meets_every_cell: bool
 
 
-WHOLE = Size(orders=60_000, singles=3000, hours=60, signal_every_s=1.2, kills=20)
-SHORT = Size(orders=6000, singles=300, hours=14, signal_every_s=0.3, kills=5)
+WHOLE = Size(orders=60_000, singles=3000, hours=60, signal_every_s=1.2, kills=20, meets_every_cell=True)
+SHORT = Size(orders=6000, singles=300, hours=14, signal_every_s=0.3, kills=5, meets_every_cell=False)
 
 
 def main() -> int:
@@ -66,18 +70,18 @@ def main() -> int:
     )
     options = parser.parse_args()
     seed = random.randrange(100_000) if options.seed is None else options.seed
-    with open_world(options.folder.resolve()) as world:
+    with open_world(options.folder.resolve()) as (world, postgres):
         logging.basicConfig(
             filename=world.folder / "logs" / "sender.log", level=logging.INFO, format="%(asctime)s %(message)s"
         )
         try:
-            return prove(world, SHORT if options.short else WHOLE, seed)
+            return prove(world, postgres, SHORT if options.short else WHOLE, seed)
         except ChaosError as error:
             print(f"{error}\nSeed {seed}", file=sys.stderr)
             return 1
 
 
-def prove(world: World, size: Size, seed: int) -> int:
+def prove(world: World, postgres: Postgres, size: Size, seed: int) -> int:
     """Run the storm, judge, decide about held orders, send them, judge again, and print the result."""
     dice = random.Random(seed)
     started = time.monotonic()
@@ -87,21 +91,25 @@ def prove(world: World, size: Size, seed: int) -> int:
 
     world.admin("POST", "faults", faults(seed))
     lanes = [Lane(world, runs(name, size.hours)) for name in PROVIDERS for runs in (backfill, hourly)]
-    drive(lanes, dice, signals=4 * size.kills, signal_every_s=size.signal_every_s)
+    once = each_once(size.orders)
+    storm = Storm(world, postgres, dice, once, size.hours, 4 * size.kills, size.signal_every_s)
+    drive(lanes, storm.strike)
     faults_fired = sum(fault["fired"] for fault in world.admin("GET", "faults")["faults"])
     finished = [run for lane in lanes for run in lane.finished]
     report = write_report(world, finished)
-    after_storm = judge(world.source, world.sandbox, report)
+    after_storm = judge(world.source, world.sandbox, report, late_too=False)
+    met = cells.count(world, storm.strikes, json.loads(report.read_text())["runs"])
 
     world.admin("DELETE", "faults")
     decided = decide_all(world, json.loads(report.read_text())["held"])
     final_lanes = [Lane(world, whole(name, size.hours)) for name in PROVIDERS]
-    drive(final_lanes, dice)
+    drive(final_lanes)
     report = write_report(world, [*finished, *(run for lane in final_lanes for run in lane.finished)])
-    after_decisions = judge(world.source, world.sandbox, report)
+    after_decisions = judge(world.source, world.sandbox, report, late_too=True)
     for judgement in after_decisions:
-        if judgement.held:
-            judgement.differences.append(f"{judgement.service}: {judgement.held} orders are still held")
+        for state in ("held", "rejected"):
+            if left := getattr(judgement, state):
+                judgement.differences.append(f"{judgement.service}: {left} orders are still {state}")
 
     killed = sum(lane.killed for lane in lanes)
     figures = {
@@ -113,7 +121,9 @@ def prove(world: World, size: Size, seed: int) -> int:
         "faults": faults_fired,
         "decided": decided,
     }
+    print(cells.as_table(met))
     too_few = [f"Only {killed} senders were killed; the proof takes {size.kills}"] if killed < size.kills else []
+    too_few += cells.missing(met, once) if size.meets_every_cell else []
     return print_result(figures, {"storm": after_storm, "decided": after_decisions}, too_few)
 
 
@@ -132,8 +142,8 @@ def hourly(destination: str, hours: int) -> Iterator[Run]:
 
 
 def whole(destination: str, hours: int) -> Iterator[Run]:
-    """Yield one manual run over all hours."""
-    yield Run(destination, "manual", Window(shop.FIRST_HOUR, shop.FIRST_HOUR + hours * HOUR))
+    """Yield one manual run over all hours, which also sends again what was rejected."""
+    yield Run(destination, "manual", Window(shop.FIRST_HOUR, shop.FIRST_HOUR + hours * HOUR), retries_rejected=True)
 
 
 def print_result(figures: dict[str, int], phases: dict[str, list[Judgement]], too_few: list[str]) -> int:
@@ -142,7 +152,7 @@ def print_result(figures: dict[str, int], phases: dict[str, list[Judgement]], to
     Args:
         figures: of the whole proof.
         phases: phase -> its judgements.
-        too_few: a difference if too few senders were killed, else nothing.
+        too_few: what the storm should have met, and has not.
     """
     rows = [{"after": phase, **asdict(judgement)} for phase, found in phases.items() for judgement in found]
     differences = [*too_few, *(difference for row in rows for difference in row["differences"])]

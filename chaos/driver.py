@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
-import random
 import signal
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 
@@ -41,6 +41,8 @@ class Lane:
         finished: the runs that have ended.
         tries: how many processes were started.
         killed: how many of them were ended by SIGKILL.
+        process: of the task that runs now.
+        run: that is under way.
     """
 
     world: World
@@ -49,10 +51,19 @@ class Lane:
     tries: int = 0
     killed: int = 0
     process: multiprocessing.process.BaseProcess | None = None
-    _run: Run | None = None
+    run: Run | None = None
     _to_do: list[str] = field(default_factory=list)
     _try_number: int = 0
     _not_before: float = 0
+
+    @property
+    def task(self) -> str:
+        """The task of the run that is to do."""
+        return self._to_do[0]
+
+    def clear_last(self) -> None:
+        """Let the last run that has ended begin anew, before the next one."""
+        self.runs = itertools.chain([self.finished.pop()], self.runs)
 
     def advance(self) -> bool:
         """Note the end of a process and start the next one; return False when nothing is left to do."""
@@ -60,22 +71,22 @@ class Lane:
             if self.process.is_alive():
                 return True
             self._note_end(self.process)
-        if self._run is None:
-            self._run = next(self.runs, None)
+        if self.run is None:
+            self.run = next(self.runs, None)
             self._to_do, self._try_number = list(TASKS), 0
-            if self._run is None:
+            if self.run is None:
                 return False
         if time.monotonic() >= self._not_before:
             self.tries += 1
             self._try_number += 1
             self.process = _processes.Process(
-                target=perform, args=(self.world, self._run, self._to_do[0], self._try_number)
+                target=perform, args=(self.world, self.run, self._to_do[0], self._try_number)
             )
             self.process.start()
         return True
 
     def _note_end(self, process: multiprocessing.process.BaseProcess) -> None:
-        assert self._run is not None  # noqa: S101  (it has a process)
+        assert self.run is not None  # noqa: S101  (it has a process)
         self.process = None
         code = process.exitcode
         if code in (TRY_AGAIN, -signal.SIGKILL, -signal.SIGTERM) and self._try_number < TRIES:
@@ -85,37 +96,29 @@ class Lane:
         task = self._to_do[0]
         if code != 0 and (code, task) != (STOPPED, "load"):
             raise ChaosError(
-                f"The {task} of {self._run.destination} {self._run.name} ended with exit code {code} at try "
+                f"The {task} of {self.run.destination} {self.run.name} ended with exit code {code} at try "
                 f"{self._try_number}: see the traceback above, and earlier tries in {self.world.folder}/logs/sender.log"
             )
         self._to_do = [] if code == STOPPED else self._to_do[1:]
         self._try_number = 0
         if not self._to_do:
-            self.finished.append(self._run)
-            self._run = None
+            self.finished.append(self.run)
+            self.run = None
 
 
-def drive(lanes: Iterable[Lane], dice: random.Random, *, signals: int = 0, signal_every_s: float = 1) -> None:
+def drive(lanes: Iterable[Lane], strike: Callable[[list[Lane]], None] | None = None) -> None:
     """Run all lanes side by side to their ends.
 
     Args:
         lanes: to run.
-        dice: choose the time of a signal, and its process.
-        signals: the most signals to send: SIGKILL, which leaves no time to record anything, and SIGTERM, as at a
-            deployment, in turns.
-        signal_every_s: average time between two of them.
+        strike: called between the steps; it may signal processes and clear runs.
     """
     lanes = list(lanes)
-    next_signal = time.monotonic() + signal_every_s
     try:
         while sum(lane.advance() for lane in lanes):
-            running = [lane.process for lane in lanes if lane.process is not None]
-            wait([process.sentinel for process in running], TICK_S)
-            if signals and running and time.monotonic() >= next_signal:
-                process = dice.choice(running)
-                (process.terminate if signals % 2 else process.kill)()
-                signals -= 1
-                next_signal = time.monotonic() + dice.uniform(0.2, 1.8) * signal_every_s
+            wait([lane.process.sentinel for lane in lanes if lane.process is not None], TICK_S)
+            if strike:
+                strike(lanes)
     finally:
         for lane in lanes:
             if lane.process is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from chaos import shop
 from sandbox.registry import SERVICES
 from sandbox.service import Service
 
@@ -12,6 +13,8 @@ FORMS = ("bytes", "page", "login", "cut_json", "broken_chunks")
 
 BEFORE: tuple[dict[str, Any], ...] = (
     {"kind": "status", "status": 429, "retry_after": 1, "when": "before"},
+    {"kind": "status", "status": 429, "when": "before"},
+    {"kind": "status", "status": 429, "retry_after": 10**12, "when": "before"},
     {"kind": "status", "status": 503, "when": "before"},
     {"kind": "status", "status": 500, "when": "before"},
 )
@@ -26,10 +29,13 @@ SLOW: tuple[dict[str, Any], ...] = (
     {"kind": "slow", "seconds": 0.3, "when": "before"},
     {"kind": "slow", "seconds": 0.3, "when": "after"},
 )
+TOO_LARGE: dict[str, Any] = {"kind": "status", "status": 413, "when": "before"}
+# Of each hundred orders, these numbers are refused.
+REFUSED = (7, 77)
 
 
 def faults(seed: int) -> list[dict[str, Any]]:
-    """Return the faults in the form of the sandbox's admin; equal seeds give equal faults."""
+    """Return the faults that strike by chance, in the form of the sandbox's admin; equal seeds give equal faults."""
     made = []
     for name, service in SERVICES.items():
         for group, share in zip((BEFORE, IN_DOUBT, SLOW), _shares(service), strict=True):
@@ -42,12 +48,29 @@ def faults(seed: int) -> list[dict[str, Any]]:
     return [{**fault, "seed": seed + number} for number, fault in enumerate(made)]
 
 
+def each_once(orders: int) -> list[dict[str, Any]]:
+    """Return one fault of each kind for each service that knows it.
+
+    Args:
+        orders: the number of the shop's orders, of which some are refused.
+    """
+    made = []
+    refused = [str(shop.FIRST_ORDER + number) for number in range(orders) if number % 100 in REFUSED]
+    for name, service in SERVICES.items():
+        made += [{**fault, "provider": name} for fault in (*BEFORE, *IN_DOUBT) if _fits(service, fault)]
+        if service.max_orders > 1:
+            made.append({**TOO_LARGE, "provider": name})
+        if not service.mails_rejections:
+            made.append({"kind": "refuse_orders", "order_ids": refused, "provider": name})
+    return made
+
+
 def _shares(service: Service) -> tuple[float, float, float]:
     """Return the probabilities of each fault of BEFORE, IN_DOUBT and SLOW."""
     if service.max_orders == 1:  # each order is a request, so there are many
         return 0.002, 0.001, 0.01
     # Where no code may be repeated, each send in doubt holds a whole batch.
-    return 0.05, 0.03 if service.repeatable_codes else 0.02, 0.3
+    return 0.03, 0.03 if service.repeatable_codes else 0.02, 0.3
 
 
 def _fits(service: Service, fault: dict[str, Any]) -> bool:

@@ -15,6 +15,10 @@ HELD = """
     select d.name, o.order_id, o.code from orders_in_doubt o join destinations d on d.id = o.destination_id
     where o.held order by 1, 2
 """
+REJECTED = """
+    select d.name, s.order_id from order_states s join destinations d on d.id = s.destination_id
+    where s.verdict = 'rejected' order by 1, 2
+"""
 # How often an order was in doubt with a code that may be repeated by rule, and a later attempt had the same code.
 SENT_AGAIN = """
     select d.name, a.order_id, a.code, count(*)
@@ -37,19 +41,22 @@ def write_report(world: World, runs: Iterable[Run]) -> Path:
     Its keys:
     - `runs`: for each run its destination, name, start, end and figures.
     - `held`: destination -> order id -> code.
+    - `rejected`: destination -> order ids whose newest change the service has rejected.
     - `sent_again`: destination -> order id -> code -> how often.
     """
     with psycopg.connect(world.ledger) as connection:
         held: dict[str, dict[str, str]] = {}
         for destination, order_id, code in connection.execute(HELD):
             held.setdefault(destination, {})[order_id] = code
+        rejected: dict[str, list[str]] = {}
+        for destination, order_id in connection.execute(REJECTED):
+            rejected.setdefault(destination, []).append(order_id)
         sent_again: dict[str, dict[str, dict[str, int]]] = {}
         for destination, order_id, code, times in connection.execute(SENT_AGAIN):
             sent_again.setdefault(destination, {}).setdefault(order_id, {})[code] = times
     path = world.folder / "report.json"
-    path.write_text(
-        json.dumps({"runs": [_run_entry(world, run) for run in runs], "held": held, "sent_again": sent_again}, indent=1)
-    )
+    report = {"runs": [_run_entry(world, run) for run in runs], "held": held, "rejected": rejected}
+    path.write_text(json.dumps(report | {"sent_again": sent_again}, indent=1))
     return path
 
 

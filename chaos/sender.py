@@ -60,11 +60,13 @@ class Run:
         destination: its name, which is also its provider's name.
         name: unique among the runs of the destination.
         window: the time that the run reads.
+        retries_rejected: it sends again what the service has rejected, as a redrive does.
     """
 
     destination: str
     name: str
     window: Window
+    retries_rejected: bool = False
 
     @property
     def folder(self) -> Path:
@@ -140,7 +142,7 @@ def load(world: World, run: Run, try_number: int) -> None:
     ):
         staging = Staging(UPath(world.folder / run.folder))
         encryptor = RowEncryptor(staging, source.timezone, Fernet(Fernet.generate_key()))
-        options, result = pipeline.send_options(destination), DeliveryResult()
+        options, result = pipeline.send_options(destination, retry_rejected=run.retries_rejected), DeliveryResult()
         pace = REQUESTS_A_SECOND if destination.service.requests_a_second else None
         try:
             pipeline.load(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -20,11 +21,21 @@ PATHS = (
     ("new", "cancelled"),
 )
 
+# Of the changes, so many are committed long after their time.
+LATE_SHARE = 0.02
+MOVE = """
+    with moved as (
+        delete from late_changes where {condition} returning *
+    )
+    insert into order_changes (order_id, single, status, changed_at, late)
+    select order_id, single, status, changed_at, late from moved order by id
+"""
+
 Change = tuple[str, bool, str, datetime]
 
 
 def fill(address: str, orders: int, singles: int, hours: int, dice: random.Random) -> int:
-    """Create and fill the table; return the number of its changes.
+    """Create and fill the tables; return the number of changes, without those that are committed late.
 
     Args:
         address: of the database.
@@ -34,18 +45,30 @@ def fill(address: str, orders: int, singles: int, hours: int, dice: random.Rando
         dice: choose paths and times.
     """
     with psycopg.connect(address) as connection:
-        connection.execute(
-            "create table order_changes (id bigint generated always as identity primary key, order_id text not null, "
-            "single boolean not null, status text not null, changed_at timestamptz not null)"
+        columns = (
+            "(id bigint generated always as identity primary key, order_id text not null, single boolean not null, "
+            "status text not null, changed_at timestamptz not null, late boolean not null)"
         )
+        connection.execute(f"create table order_changes {columns}")
+        connection.execute(f"create table late_changes {columns}")
         with connection.cursor() as cursor:
-            with cursor.copy("copy order_changes (order_id, single, status, changed_at) from stdin") as copy:
+            with cursor.copy("copy late_changes (order_id, single, status, changed_at, late) from stdin") as copy:
                 for number in range(orders):
-                    for change in _changes(str(FIRST_ORDER + number), number < singles, hours, dice):
-                        copy.write_row(change)
+                    changes = list(_changes(str(FIRST_ORDER + number), number < singles, hours, dice))
+                    times = Counter(at for *_, at in changes)
+                    for *change, at in changes:
+                        # Changes of one time keep their places: the order would return to a code otherwise.
+                        copy.write_row((*change, at, times[at] == 1 and dice.random() < LATE_SHARE))
+            cursor.execute(MOVE.format(condition="not late"))
             cursor.execute("create index on order_changes (changed_at, id)")
-            count = cursor.execute("select count(*) from order_changes").fetchone()
-    return count[0] if count else 0
+            (count,) = cursor.execute("select count(*) from order_changes").fetchone() or (0,)
+    return int(count)
+
+
+def commit_late(address: str) -> None:
+    """Commit a part of the changes that are still to come."""
+    with psycopg.connect(address) as connection:
+        connection.execute(MOVE.format(condition="id % 3 = (select min(id) from late_changes) % 3"))
 
 
 def _changes(order_id: str, single: bool, hours: int, dice: random.Random) -> Iterator[Change]:

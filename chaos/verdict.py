@@ -25,7 +25,8 @@ ROWS = ("orders", "superseded", "skipped")
 OUTCOMES = ("accepted", "rejected", "unchanged", "stale", "held", "not_for_provider")
 
 Code = str | int
-Changes = Sequence[tuple[str, bool, str, datetime]]
+# Order, whether it also goes to services of single orders, status label, time, whether it was committed late.
+Changes = Sequence[tuple[str, bool, str, datetime, bool]]
 Codes = Mapping[str, Sequence[Code]]
 
 
@@ -58,6 +59,7 @@ class Judgement:
         requests: how many requests it received.
         taken: how many changes it took.
         held: how many orders the sender lists as held.
+        rejected: how many orders the sender lists as rejected by the service.
         sent_again: how many repetitions it took.
         runs: the number of the sender's runs.
         differences: the breaches of the promise, each with its order's number.
@@ -68,21 +70,23 @@ class Judgement:
     requests: int = 0
     taken: int = 0
     held: int = 0
+    rejected: int = 0
     sent_again: int = 0
     runs: int = 0
     differences: list[str] = field(default_factory=list)
 
 
-def judge(source: str, sandbox: str, report: Path) -> list[Judgement]:
+def judge(source: str, sandbox: str, report: Path, *, late_too: bool) -> list[Judgement]:
     """Return a judgement for each service.
 
     Args:
         source: address of the source's database.
         sandbox: address of the sandbox.
         report: path of the sender's report.
+        late_too: changes that were committed late must be at the services too.
     """
     with psycopg.connect(source) as connection:
-        query = "select order_id, single, status, changed_at from order_changes order by changed_at, id"
+        query = "select order_id, single, status, changed_at, late from order_changes order by changed_at, id"
         changes: Changes = connection.execute(query).fetchall()
     reported = json.loads(report.read_text())
     stats = requests.get(f"{sandbox}/__admin/stats", timeout=60).json()
@@ -91,14 +95,18 @@ def judge(source: str, sandbox: str, report: Path) -> list[Judgement]:
     for service, shown_facts in services.items():
         facts = Facts(**shown_facts)
         service_changes = [change for change in changes if change[1] or facts.max_orders > 1]
+        excused = {*reported["held"].get(service, {}), *reported["rejected"].get(service, [])}
         judgement = judge_orders(
             service,
             facts,
             service_changes,
             taken_by(sandbox, service),
-            reported["held"].get(service, {}),
+            excused,
             reported["sent_again"].get(service, {}),
+            late_too=late_too,
         )
+        judgement.held = len(reported["held"].get(service, {}))
+        judgement.rejected = len(reported["rejected"].get(service, []))
         judgement.requests = stats[service]["requests"]
         runs = [run for run in reported["runs"] if run["destination"] == service]
         judgement.runs = len(runs)
@@ -118,12 +126,14 @@ def judge_orders(
     facts: Facts,
     changes: Changes,
     taken: Codes,
-    held: Mapping[str, str],
+    excused: Collection[str],
     sent_again: Mapping[str, Mapping[str, int]],
+    *,
+    late_too: bool = True,
 ) -> Judgement:
     """Judge the orders of one service by three rules; a breach is a difference.
 
-    - An order has its newest code, unless it is held.
+    - An order has its newest code, or one that was committed late and is newer, unless it is held or rejected.
     - An older code never follows a newer one.
     - A code is taken once; a repeatable code may be taken again as often as the sender lists it.
 
@@ -132,18 +142,21 @@ def judge_orders(
         facts: of the service.
         changes: of the source, by version.
         taken: order -> the codes that the service took, oldest first.
-        held: orders that the sender lists as held.
+        excused: orders that the sender lists as held or rejected.
         sent_again: order -> code -> how often it was in doubt and sent again, by the sender's own list.
+        late_too: only the newest of all changes is right, also if it was committed late.
     """
     in_source: dict[str, list[Code]] = {}
-    for order_id, _, status_label, _ in changes:
+    right: dict[str, list[Code | None]] = {}  # order -> its newest code, None for no order, and what came late after it
+    for order_id, _, status_label, _, late in changes:
         code = facts.code(status_label)
         if code is not None:
             in_source.setdefault(order_id, []).append(code)
-    judgement = Judgement(service, orders=len(in_source), taken=sum(map(len, taken.values())), held=len(held))
+            right[order_id] = [*right.get(order_id, [None]), code] if late and not late_too else [code]
+    judgement = Judgement(service, orders=len(in_source), taken=sum(map(len, taken.values())))
     for order_id in sorted(in_source.keys() | taken.keys()):
         expected, got = in_source.get(order_id, []), taken.get(order_id, [])
-        if order_id not in held and got[-1:] != expected[-1:]:
+        if order_id not in excused and (got[-1] if got else None) not in right.get(order_id, [None]):
             newest = expected[-1] if expected else "nothing"
             judgement.differences.append(f"{service} {order_id}: it has {got}, and the newest is {newest}")
         if never := [code for code in got if code not in expected]:
@@ -163,16 +176,21 @@ def judge_orders(
 
 
 def judge_balances(changes: Changes, runs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return a difference for each run whose figures do not balance, or that missed rows of its window."""
-    times = [change[3] for change in changes]
+    """Return a difference for each run whose figures do not balance, or that missed rows of its window.
+
+    A row that was committed late may have come after the run has read.
+    """
+    all_times = [change[3] for change in changes]
+    times = [change[3] for change in changes if not change[4]]
     differences = []
     for run in runs:
         figures = run["figures"]
         start, end = (datetime.fromisoformat(run[name]) for name in ("start", "end"))
-        rows = bisect_left(times, end) - bisect_left(times, start)
+        fewest, most = (bisect_left(found, end) - bisect_left(found, start) for found in (times, all_times))
         counted, outcomes = sum(figures[name] for name in ROWS), sum(figures[name] for name in OUTCOMES)
-        if figures["rows"] != rows or counted != rows or outcomes != figures["orders"]:
+        if not fewest <= figures["rows"] <= most or counted != figures["rows"] or outcomes != figures["orders"]:
             differences.append(
-                f"{run['destination']} {run['run']}: the source has {rows} rows in its window, the run counts {figures}"
+                f"{run['destination']} {run['run']}: the source has {fewest} to {most} rows in its window, "
+                f"the run counts {figures}"
             )
     return differences

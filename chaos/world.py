@@ -45,8 +45,8 @@ class World:
 
 
 @contextmanager
-def open_world(folder: Path) -> Iterator[World]:
-    """Empty `folder`, start both servers in it, and stop them in the end."""
+def open_world(folder: Path) -> Iterator[tuple[World, Postgres]]:
+    """Empty `folder`, start both servers in it, and stop them in the end; yield their addresses and PostgreSQL."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     port = free_port()
@@ -57,13 +57,13 @@ def open_world(folder: Path) -> Iterator[World]:
         with psycopg.connect(postgres.uri("postgres"), autocommit=True) as connection:
             for name in ("chaos_source", "chaos_ledger"):
                 connection.execute(f"create database {name}")
-            # A killed sender loses no commit; only a killed server would, and this server is not killed.
+            # A killed sender loses no commit; only a killed server would, and this server is only restarted.
             connection.execute("alter system set synchronous_commit = off")
             connection.execute("select pg_reload_conf()")
         world = World(postgres.uri("chaos_source"), postgres.uri("chaos_ledger"), f"http://127.0.0.1:{port}", folder)
         processes.start("sandbox", [sys.executable, "-m", "sandbox", "--strict", "--port", str(port)], os.environ)
         wait_for("the sandbox", START_TIMEOUT_S, lambda: _answers(world), processes.check)
-        yield world
+        yield world, postgres
     finally:
         processes.stop()
         postgres.stop()

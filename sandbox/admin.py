@@ -82,6 +82,11 @@ def admin_router(services: Sequence[Service], memory: Memory, faults: Faults) ->
         """Return the faults in force, each with the number of requests it has seen and hit."""
         return {"faults": faults.listing()}
 
+    @router.get("/faults/hits")
+    async def list_hits() -> dict[str, list[dict[str, Any]]]:
+        """Return each spoiled request: when, at which service, and the fault; waits alone are left out."""
+        return {"hits": faults.hits}
+
     @router.post("/faults")
     async def add_faults(posted: OneOrMoreFaults) -> dict[str, list[dict[str, Any]]]:
         """Put one fault or a list of them in force, all or none."""

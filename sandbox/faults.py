@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -128,14 +129,16 @@ class Faults:
 
     def __init__(self) -> None:
         self._armed: list[Armed] = []
+        self.hits: list[dict[str, Any]] = []
 
     def add(self, faults: Iterable[Fault]) -> None:
         """Put faults in force, behind the present ones."""
         self._armed.extend(Armed(fault) for fault in faults)
 
     def clear(self) -> None:
-        """Remove all faults."""
+        """Remove all faults, and forget their hits."""
         self._armed.clear()
+        self.hits.clear()
 
     def listing(self) -> list[dict[str, Any]]:
         """Return each fault as posted, with the number of requests it has seen and hit."""
@@ -164,6 +167,7 @@ class Faults:
                     plan.wait_after_s += fault.seconds or 0 if fault.after_processing else 0
             elif plan.fault is None and armed.fires():
                 plan.fault = fault
+                self._note(service, fault)
         return plan
 
     def refused_orders(self, service: Service, order_ids: Iterable[str]) -> dict[str, Fault]:
@@ -177,4 +181,11 @@ class Faults:
             hit = [order_id for order_id in order_ids if listed is None or order_id in listed]
             if hit and armed.fires():
                 refused = dict.fromkeys(hit, fault) | refused
+                self._note(service, fault)
         return refused
+
+    def _note(self, service: Service, fault: Fault) -> None:
+        at = datetime.now(UTC).isoformat()
+        self.hits.append(
+            {"at": at, "provider": service.name, "fault": fault.model_dump(mode="json", exclude_unset=True)}
+        )

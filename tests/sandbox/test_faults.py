@@ -190,6 +190,22 @@ def test_all_orders_can_be_refused(sandbox):
     assert codes == [8, 0]
 
 
+def test_each_spoiled_request_is_listed(sandbox, order):
+    """A hit names the service and the fault of a spoiled request; a wait spoils none, and clearing forgets the hits."""
+    sandbox.fault({"kind": "slow", "seconds": 0}, {"provider": "yespo", "kind": "status", "status": 503, "next": 1})
+    sandbox.fault({"provider": "yespo", "kind": "refuse_orders", "next": 1})
+    for _ in range(3):
+        sandbox.yespo([order])
+    hits = sandbox.admin("faults/hits")["hits"]
+    assert [(hit["provider"], hit["fault"]["kind"]) for hit in hits] == [
+        ("yespo", "status"),
+        ("yespo", "refuse_orders"),
+    ]
+    assert hits[0]["at"] < hits[1]["at"]
+    sandbox.request("DELETE", "/__admin/faults")
+    assert sandbox.admin("faults/hits") == {"hits": []}
+
+
 def test_faults_are_listed_and_cleared(sandbox):
     """The list shows each posted fault and how often it struck; a single fault need not be in a list."""
     fault = {"provider": "rees46", "kind": "status", "status": 503, "next": 5}
