@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import RetryDecision, RetryPolicy
 from airflow.sdk.exceptions import AirflowTaskTimeout
 
-from include.order_sync.errors import StopError, TryAgainError
+from include.order_sync.errors import OrderSyncError, StopError, TryAgainError
+from order_sync_airflow import run_figures
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -18,6 +19,32 @@ FIRST_DELAY_S = 60
 # The first delay where the service names one: it may say "in a second" all through an outage.
 FIRST_FLOOR_S = 2
 TRIES_OF_UNKNOWN_ERRORS = 3
+
+
+def decide(error: BaseException, try_number: int) -> RetryDecision:
+    """Return the decision after an error of this try."""
+    if isinstance(error, StopError):
+        # Without a reason, which Airflow would log below the same message.
+        return RetryDecision.fail()
+    doublings = try_number - 1
+    delay_s = _doubled(FIRST_DELAY_S, doublings)
+    if isinstance(error, TryAgainError):
+        doublings = 0 if error.has_progress else doublings
+        delay_s = _doubled(FIRST_DELAY_S, doublings)
+        if error.after_s is not None:
+            delay_s = max(error.after_s, _doubled(FIRST_FLOOR_S, doublings))
+    elif try_number >= TRIES_OF_UNKNOWN_ERRORS:
+        return RetryDecision.fail(reason=f"This was try {try_number}, the last one of an error that is not known.")
+    return RetryDecision.retry(delay=timedelta(seconds=delay_s), reason=message_of(error))
+
+
+def message_of(error: BaseException) -> str:
+    """Return what a person may read of an error, in a log or a note: others than ours may quote a row."""
+    if isinstance(error, OrderSyncError):
+        return str(error)
+    if isinstance(error, AirflowTaskTimeout):
+        return "The task reached its time limit, so something hangs: look at the last lines of its log."
+    return f"An unknown error ({type(error).__name__}): see the traceback in the task's log, and report it."
 
 
 class OrderSyncRetryPolicy(RetryPolicy):
@@ -32,25 +59,12 @@ class OrderSyncRetryPolicy(RetryPolicy):
         exception: BaseException,
         try_number: int,
         max_tries: int,  # noqa: ARG002  (Airflow's signature)
-        context: Context | None = None,  # noqa: ARG002
+        context: Context | None = None,
     ) -> RetryDecision:
-        """Return the decision after `exception`."""
-        if isinstance(exception, StopError):
-            return RetryDecision.fail(reason=str(exception))
-        if isinstance(exception, TryAgainError):
-            doublings = 0 if exception.has_progress else try_number - 1
-            if exception.after_s is None:
-                delay_s = _doubled(FIRST_DELAY_S, doublings)
-            else:
-                delay_s = max(exception.after_s, _doubled(FIRST_FLOOR_S, doublings))
-            return RetryDecision.retry(delay=timedelta(seconds=delay_s), reason=str(exception))
-        if try_number >= TRIES_OF_UNKNOWN_ERRORS:
-            if isinstance(exception, AirflowTaskTimeout):
-                return RetryDecision.fail(reason=f"The task reached its time limit, at try {try_number}.")
-            # Its text may quote a row.
-            name = type(exception).__name__
-            return RetryDecision.fail(reason=f"An unknown error ({name}) at try {try_number}: see the traceback above.")
-        return RetryDecision.default()
+        """Return the decision after `exception`, and push its message for the run's note."""
+        if context:
+            run_figures.push_reason(context, message_of(exception))
+        return decide(exception, try_number)
 
     def serialize(self) -> dict[str, Any]:
         """Return the policy's settings for the serialized DAG: it has none."""

@@ -658,6 +658,29 @@ def test_ids_that_nobody_can_hold_are_kept_in_the_quarantine(shop, entries):
     }
 
 
+def test_orders_that_were_held_before_do_not_make_a_run_red(held, caplog):
+    """A later run counts and names them, and is green; so is the same run, cleared."""
+    assert held.run() == {"rows": 2, "orders": 2, "held": 2}
+    assert "2 orders were held before this run, and still wait for a decision: 1, 2" in caplog.text
+    assert held.run(run_id="run 1") == {"rows": 2, "orders": 2, "held": 2}
+
+
+def test_a_run_is_red_for_what_it_holds_newly(held):
+    """An order that is newly held is named alone; so is one whose decided resend is in doubt again."""
+    held.drop(row("4", "paid"))  # its answer says that the service is back
+    held.run()
+    held.drop(row("1", "paid"), row("2", "paid"), row("3", "paid"))
+    lost = {"provider": "yespo", "kind": "close", "when": "after", "next": 1}
+    held.sandbox.fault(lost)
+    with pytest.raises(StopError, match=r"1 orders are held \(3\)"):
+        held.run()
+    held.drop(row("5", "paid"))
+    held.run()
+    held.sandbox.fault(lost)
+    with pytest.raises(StopError, match=r"1 orders are held \(1\)"):
+        held.run(redrive=True, decision="resend", order_ids=["1"], user="olena")
+
+
 def test_held_orders_are_not_dismissed(held, entries):
     """Only a decision closes a held order: its send may have been taken."""
     ids = [entry for (entry,) in entries("id")]

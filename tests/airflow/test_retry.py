@@ -1,13 +1,16 @@
 """The retry policy after each kind of error."""
 
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
+import sqlalchemy as sa
 from airflow.sdk import RetryAction
 from airflow.sdk.exceptions import AirflowTaskTimeout
 from order_sync_airflow.retry import OrderSyncRetryPolicy
 
 from include.order_sync.errors import BatchRefusedError, InDoubtError, StopError, TryAgainError
+from include.order_sync.ledger import schema
 
 
 @pytest.mark.parametrize(
@@ -17,14 +20,14 @@ from include.order_sync.errors import BatchRefusedError, InDoubtError, StopError
         (TryAgainError("busy"), RetryAction.RETRY, timedelta(minutes=1)),
         (TryAgainError("busy", after_s=7), RetryAction.RETRY, timedelta(seconds=7)),
         (TryAgainError("busy", after_s=0), RetryAction.RETRY, timedelta(seconds=2)),
-        (InDoubtError("lost"), RetryAction.DEFAULT, None),
-        (BatchRefusedError("bad", "a service message"), RetryAction.DEFAULT, None),
-        (MemoryError(), RetryAction.DEFAULT, None),
+        (InDoubtError("lost"), RetryAction.RETRY, timedelta(minutes=1)),
+        (BatchRefusedError("bad", "a service message"), RetryAction.RETRY, timedelta(minutes=1)),
+        (MemoryError(), RetryAction.RETRY, timedelta(minutes=1)),
     ],
     ids=lambda value: repr(value),
 )
 def test_errors_decide(error, action, delay):
-    """A StopError ends the task, a TryAgainError waits as the service or the task says, Airflow handles the rest."""
+    """A StopError ends the task, a TryAgainError waits as the service or the task says, the rest for a minute."""
     decision = OrderSyncRetryPolicy().evaluate(error, try_number=1, max_tries=30)
     assert (decision.action, decision.retry_delay) == (action, delay)
 
@@ -54,19 +57,40 @@ def test_progress_starts_the_delays_anew(after_s, delay_s):
 def test_an_unknown_error_ends_the_task_at_its_third_try():
     """The reason names the kind of error, and does not quote it."""
     error = ValueError("anna@shop.example")
-    actions = [OrderSyncRetryPolicy().evaluate(error, number, 30).action for number in (1, 2, 3)]
-    assert actions == [RetryAction.DEFAULT, RetryAction.DEFAULT, RetryAction.FAIL]
-    reason = OrderSyncRetryPolicy().evaluate(error, 3, 30).reason
-    assert "ValueError" in reason
-    assert "anna" not in reason
+    decisions = [OrderSyncRetryPolicy().evaluate(error, number, 30) for number in (1, 2, 3)]
+    assert [each.action for each in decisions] == [RetryAction.RETRY, RetryAction.RETRY, RetryAction.FAIL]
+    assert "ValueError" in decisions[0].reason
+    assert "anna" not in "".join(each.reason for each in decisions)
 
 
 def test_a_task_that_hangs_ends_at_its_third_try():
     """The reason says that it was the time limit."""
     policy = OrderSyncRetryPolicy()
-    actions = [policy.evaluate(AirflowTaskTimeout("Timeout"), number, 30).action for number in (1, 2, 3)]
-    assert actions == [RetryAction.DEFAULT, RetryAction.DEFAULT, RetryAction.FAIL]
-    assert "time limit" in policy.evaluate(AirflowTaskTimeout("Timeout"), 3, 30).reason
+    decisions = [policy.evaluate(AirflowTaskTimeout("Timeout"), number, 30) for number in (1, 2, 3)]
+    assert [each.action for each in decisions] == [RetryAction.RETRY, RetryAction.RETRY, RetryAction.FAIL]
+    assert "time limit" in decisions[1].reason
+
+
+def test_the_reason_goes_into_the_runs_note():
+    """The message of an error is pushed for the note, and an unknown error's own text is not."""
+    pushed = []
+    context = {"ti": SimpleNamespace(xcom_push=lambda key, value: pushed.append((key, value)))}
+    for error in (StopError("wrong key"), ValueError("anna@shop.example")):
+        OrderSyncRetryPolicy().evaluate(error, 1, 30, context)
+    assert pushed[0] == ("reason", "wrong key")
+    assert "ValueError" in pushed[1][1]
+    assert "anna" not in pushed[1][1]
+
+
+def test_a_try_comes_soon_after_a_short_outage_of_the_ledger():
+    """A ledger that is away for a minute is tried again after one minute, and then after two."""
+    nowhere = sa.create_engine("postgresql+psycopg://order_sync@127.0.0.1:1/ledger")
+    delays = []
+    for number in (1, 2):
+        with pytest.raises(TryAgainError, match="can't be reached") as away, schema.transaction(nowhere, "ledger"):
+            pass
+        delays.append(OrderSyncRetryPolicy().evaluate(away.value, number, 30).retry_delay)
+    assert delays == [timedelta(minutes=1), timedelta(minutes=2)]
 
 
 def test_policy_survives_serialization():

@@ -22,6 +22,7 @@ from include.order_sync.delivery.result import (
     ORDERS_NAMED_IN_A_MESSAGE,
     UNANSWERED_BATCHES_IN_A_ROW,
     DeliveryResult,
+    named,
     stop_at_the_end,
 )
 from include.order_sync.delivery.settlement import Encrypt, Settlement
@@ -87,7 +88,13 @@ class Delivery:
         self.result.orders += Counter()  # drops outcomes that no order has
         self.result.complete = True
         # A newer change may have resolved some of the held orders since.
-        stop_at_the_end(self.result, self.ledger.still_held(self.result.held), self.provider.title)
+        held = self.ledger.still_held(self.result.held)
+        before = [order_id for order_id, is_new in held.items() if not is_new]
+        if before:
+            log.warning(
+                "%d orders were held before this run, and still wait for a decision: %s", len(before), named(before)
+            )
+        stop_at_the_end(self.result, [order_id for order_id in held if held[order_id]], self.provider.title)
 
     def _deliver(self, parts: Iterable[pd.DataFrame]) -> list[pd.DataFrame]:
         """Plan parts and send their batches; return the orders to plan again afterwards.

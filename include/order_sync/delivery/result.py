@@ -94,20 +94,24 @@ def stop_if_all_refused(result: DeliveryResult, title: str) -> None:
         )
 
 
+def named(order_ids: list[str]) -> str:
+    """Return the first of these ids, for a message."""
+    ids = ", ".join(order_ids[:ORDERS_NAMED_IN_A_MESSAGE])
+    return f"{ids}, ..." if len(order_ids) > ORDERS_NAMED_IN_A_MESSAGE else ids
+
+
 def stop_at_the_end(result: DeliveryResult, held: list[str], title: str) -> None:
-    """Raise StopError if orders are held, or wait for a redrive, at the end of a load.
+    """Raise StopError if a load has held orders that were not held before, or if orders wait for a redrive.
 
     Args:
         result: of the load.
-        held: ids of the orders that are held now.
+        held: ids of the orders that this run is the first to hold.
         title: the service's.
     """
     reasons = []
     if held:
-        ids = ", ".join(held[:ORDERS_NAMED_IN_A_MESSAGE])
-        more = ", ..." if len(held) > ORDERS_NAMED_IN_A_MESSAGE else ""
         reasons.append(
-            f"{len(held)} orders are held ({ids}{more}): they were sent, no answer tells whether "
+            f"{len(held)} orders are held ({named(held)}): they were sent, no answer tells whether "
             f"{title} took them, and a second send could mail the customer again. Look them up there."
         )
     if result.refused_batches:

@@ -171,12 +171,30 @@ class LedgerSession:
         with self.transaction() as cursor:
             quarantine.resolve_delivered(cursor, self.sender.destination)
 
-    def still_held(self, order_ids: Sequence[str]) -> list[str]:
-        """Return the orders among these that wait for a person's decision."""
-        query = "select order_id from orders_in_doubt where destination_id = %s and held and order_id = any(%s)"
+    def still_held(self, order_ids: Sequence[str]) -> dict[str, bool]:
+        """Return which of these orders wait for a person's decision, and whether this run is the first to hold them.
+
+        It is the first where its own request is in doubt, or where no earlier run has put the order into the quarantine
+        as held: then a load that was killed has left it in doubt.
+        """
+        query = """
+            select o.order_id, b.run = %(run)s or not exists (
+                select from quarantine q
+                where q.destination = %(destination)s and q.order_id = o.order_id and q.resolved_at is null
+                  and %(reason)s = any(q.reasons) and (q.run <> %(run)s or q.times_seen > 1))
+            from orders_in_doubt o join batches b on b.id = o.batch_id
+            where o.destination_id = %(destination_id)s and o.held and o.order_id = any(%(order_ids)s)
+        """
+        asked = {
+            "run": self.sender.run,
+            "destination": self.sender.destination,
+            "destination_id": self.sender.destination_id,
+            "reason": quarantine.HELD_REASON,
+            "order_ids": list(order_ids),
+        }
         with self.transaction() as cursor:
-            held = {order_id for (order_id,) in cursor.execute(query, (self.sender.destination_id, list(order_ids)))}
-        return [order_id for order_id in order_ids if order_id in held]
+            held = dict(cursor.execute(query, asked))
+        return {order_id: held[order_id] for order_id in order_ids if order_id in held}
 
     def settle_orphans(self) -> None:
         """Mark the batches that a lost sender has left without an outcome as in doubt; forget those that never began.

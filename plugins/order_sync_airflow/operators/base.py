@@ -14,8 +14,8 @@ from airflow.sdk.exceptions import AirflowTaskTimeout
 from include.order_sync.configuration.loading import load
 from include.order_sync.configuration.models import CsvSource
 from include.order_sync.errors import TryAgainError
-from order_sync_airflow import run_context
-from order_sync_airflow.ledger_connection import driver_connection, ledger_transaction
+from order_sync_airflow import error_block, run_context
+from order_sync_airflow.ledger_connection import LEDGER_CONNECTION, driver_connection, ledger_transaction
 from order_sync_airflow.retry import OrderSyncRetryPolicy
 
 if TYPE_CHECKING:
@@ -43,25 +43,50 @@ def read_folder(staging: str, context: Context, read_at: datetime) -> UPath:
     return run / f"{read_at:%Y%m%dT%H%M%S%fZ}"
 
 
-class DestinationOperator(BaseOperator):
+class OrderSyncOperator(BaseOperator):
+    """A task with our time limits, retries and way of telling a failure."""
+
+    ui_color = "#e8f0fe"
+    time_limit_s: ClassVar[int]  # of the whole task, in tuning.py
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("retry_policy", OrderSyncRetryPolicy())
+        kwargs.setdefault("execution_timeout", timedelta(seconds=self.time_limit_s))
+        super().__init__(**kwargs)
+
+    def pre_execute(self, context: Context) -> None:
+        """Make the task's files readable for this user only: they hold personal data. Show a failure as a block."""
+        super().pre_execute(context)
+        os.umask(0o077)
+        error_block.show_in_log(context, self.place())
+
+    def place(self) -> str:
+        """Return what the task works with, for the message of a failure."""
+        return f"the ledger (connection {LEDGER_CONNECTION}) and the folder of `staging`"
+
+
+class DestinationOperator(OrderSyncOperator):
     """A task of one destination's DAG.
 
     :param destination: its name in the configuration, which is read anew when the task runs.
     """
 
-    ui_color = "#e8f0fe"
-    time_limit_s: ClassVar[int]  # of the whole task, in tuning.py
-
     def __init__(self, *, destination: str, **kwargs: Any) -> None:
-        kwargs.setdefault("retry_policy", OrderSyncRetryPolicy())
-        kwargs.setdefault("execution_timeout", timedelta(seconds=self.time_limit_s))
         super().__init__(**kwargs)
         self.destination = destination
 
-    def pre_execute(self, context: Context) -> None:
-        """Make the task's files readable for this user only: staged parts hold personal data."""
-        super().pre_execute(context)
-        os.umask(0o077)
+    def place(self) -> str:
+        """Return the destination and its source, with their connections; without them if these can't be known."""
+        configuration = load()
+        destination = configuration.destinations.get(self.destination)
+        if not destination:
+            return f"destination {self.destination} in {configuration.file}"
+        source = configuration.sources[destination.source]
+        given = f"files {source.path}" if isinstance(source, CsvSource) else f"connection {source.connection}"
+        return (
+            f"destination {destination.name} (connection {destination.connection}), source {source.name} ({given}), "
+            f"ledger (connection {LEDGER_CONNECTION})"
+        )
 
     def on_kill(self) -> None:
         """End the task when its process gets SIGTERM: Airflow alone would let it run on until SIGKILL.

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
-
-from airflow.sdk import BaseOperator
+from typing import TYPE_CHECKING
 
 from include.order_sync import tuning
 from include.order_sync.configuration.loading import load
 from order_sync_airflow.ledger_connection import ledger_engine
-from order_sync_airflow.operators.base import storage_path
+from order_sync_airflow.operators.base import OrderSyncOperator, storage_path
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class RemoveOldOperator(BaseOperator):
+class RemoveOldOperator(OrderSyncOperator):
     """Removes old staged parts, attempts and resolved quarantine entries; the states of orders stay."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        kwargs.setdefault("execution_timeout", timedelta(seconds=tuning.MAINTENANCE_TASK_S))
-        super().__init__(**kwargs)
+    time_limit_s = tuning.MAINTENANCE_TASK_S
 
     def execute(self, context: Context) -> None:  # noqa: ARG002  (Airflow's signature)
         """Remove old rows and parts, and log how many."""
