@@ -1,6 +1,7 @@
 """The golden requests of a provider: `make golden NAME=...` writes them for a person to read and to commit.
 
-They are the requests of known orders, one of each status, for the account at the sandbox.
+They are the requests of known orders, one of each status, for the account at the sandbox; and the same for each choice
+of `items` that a destination has.
 """
 
 import argparse
@@ -10,6 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from include.order_sync.providers import PROVIDERS
 from include.order_sync.providers.base import Credentials, Provider
 from sandbox.registry import SERVICES
@@ -18,15 +21,30 @@ from tests.contract.conftest import orders, ready
 FOLDER = Path(__file__).parent / "golden"
 
 
-def path(provider: Provider) -> Path:
-    """Return the path of a provider's golden requests."""
-    return FOLDER / f"{provider.name}.json"
+# Items that not every choice takes, in place of those that are complete.
+SPARSE = (
+    '[{"item_id":"7","name":"Lamp","quantity":2,"cost":9.95,"url":"https://s.example/7","image_url":"i"},'
+    '{"item_id":"8","quantity":"1.0"},{"item_id":"9","quantity":3,"cost":"9,95","name":"Bulb"}]'
+)
+ITEMS = {"lenient": SPARSE, "none": SPARSE}
 
 
-def requests(provider: Provider) -> list[dict[str, Any]]:
+def choices(provider: Provider) -> dict[Path, tuple[Provider, str | None]]:
+    """Return, for the file of each choice of `items`: the provider with it, and its items if they are others."""
+    others = {
+        f"{provider.name}-items-{name}": (each, ITEMS[name])
+        for name, each in provider.by_items.items()
+        if name in ITEMS
+    }
+    return {FOLDER / f"{name}.json": chosen for name, chosen in {provider.name: (provider, None), **others}.items()}
+
+
+def requests(provider: Provider, items: str | None = None) -> list[dict[str, Any]]:
     """Return the requests that a provider makes at present: path, headers and body of each."""
-    rows = [orders([str(100 + number)], status) for number, status in enumerate(provider.statuses)]
-    payloads = ready(provider, *rows).sort_values("order_id")["payload"].tolist()
+    rows = pd.concat([orders([str(100 + number)], status) for number, status in enumerate(provider.statuses)])
+    if items is not None:
+        rows["items"] = items
+    payloads = ready(provider, rows).sort_values("order_id")["payload"].tolist()
     made = [
         provider.request(
             Credentials("", *SERVICES[provider.name].account), payloads[start : start + provider.max_orders]
@@ -41,10 +59,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="make golden", usage="make golden NAME=provider")
     parser.add_argument("name", choices=PROVIDERS, help="the provider")
     provider = PROVIDERS[parser.parse_args(arguments).name]
-    golden = requests(provider)
-    path(provider).write_text(json.dumps(golden, indent=2, ensure_ascii=False) + "\n", "utf-8")
-    sys.stdout.write("\n".join(f"POST {request['path']}\n{request['body']}\n" for request in golden))
-    sys.stdout.write(f"\n{path(provider)} is written. Read it beside {provider.documentation} before you commit it.\n")
+    for path, chosen in choices(provider).items():
+        golden = requests(*chosen)
+        path.write_text(json.dumps(golden, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        sys.stdout.write("\n".join(f"POST {request['path']}\n{request['body']}\n" for request in golden))
+        sys.stdout.write(f"\n{path} is written. Read it beside {provider.documentation} before you commit it.\n")
     return 0
 
 

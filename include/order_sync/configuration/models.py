@@ -249,6 +249,9 @@ class Destination(DagEntry):
     statuses: dict[OrderStatus, Code | None] = Field(
         {}, description="status: the provider's code, or null for not for this provider"
     )
+    items: Literal["full", "lenient", "none"] = Field(
+        "full", description="full, lenient or none: what items need, for a service that gets items"
+    )
     retries: int = Field(30, ge=0, description="how often a failed task is tried again")
     changes: Literal["newest", "every"] | None = Field(
         None, description="newest or every; the provider's own default if left out"
@@ -324,10 +327,19 @@ class Destination(DagEntry):
                 raise ValueError(f"{provider.title} has no code {code!r} (for {status}); it has {known}, or null")
         return statuses
 
+    @field_validator("items")
+    @classmethod
+    def _gets_items(cls, items: str, info: ValidationInfo) -> str:
+        provider = PROVIDERS.get(info.data.get("provider", ""))
+        if provider and not provider.by_items:
+            raise ValueError(f"{provider.title} gets no items: leave `items` out")
+        return items
+
     @property
     def service(self) -> Provider:
-        """The provider itself."""
-        return PROVIDERS[self.provider]
+        """The provider, as it is with this destination's `items`."""
+        provider = PROVIDERS[self.provider]
+        return provider.by_items.get(self.items, provider)
 
     @property
     def sends(self) -> Literal["newest", "every"]:

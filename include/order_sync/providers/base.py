@@ -129,6 +129,8 @@ class Provider:
             can mail the customer, or some.
         halve_refused: a refused batch may be sent again in halves, to find the order that is refused. Otherwise its
             orders are not sent until a person triggers a redrive. A batch that is too large is halved in any case.
+        by_items: a destination's choice of `items` -> the provider as it is then; empty if the service gets no items.
+            This provider itself is the default, `full`.
     """
 
     name: str
@@ -148,6 +150,7 @@ class Provider:
     held_codes: frozenset[Code]
     in_doubt: frozenset[int] = frozenset()
     halve_refused: bool = False
+    by_items: Mapping[str, Provider] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse unknown held codes: sends in doubt of a misspelled code would be repeated."""

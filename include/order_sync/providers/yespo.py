@@ -7,7 +7,9 @@ Documentation: https://yespo.io/support/orders-automation and https://esputnik.c
   so a send in doubt is never repeated without a person's word;
 * dates carry an offset, else they are read in the time zone of the account's user;
 * 200 does not mean that every order was taken: the body may name failed ones. 400 refuses the whole batch.
-  With 429 and 500 the vendor's own plugins wait and send the same again: nothing was taken.
+  With 429 and 500 the vendor's own plugins wait and send the same again: nothing was taken;
+* of an item an older edition of the guide requires six fields, the newest its id and its quantity. So a destination
+  chooses what its items need, and by default they need all six.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from include.order_sync.errors import InDoubtError
@@ -108,10 +111,10 @@ def _number(column: str) -> Check:
     return Check(f"{column}: not a number", "give it as digits with a decimal point, 1234.50", no_match(column, NUMBER))
 
 
-def _item(column: str) -> Check:
+def _item(column: str, otherwise: str = "or give the destination `items: lenient`, or `items: none`") -> Check:
     return Check(
         f"items: {column} missing",
-        "Yespo requires it of each item; or give no items at all",
+        f"Yespo's guide requires it of each item; {otherwise}",
         lambda orders, items: orders["position"].isin(items.loc[items[column].isna(), "position"]),
     )
 
@@ -127,7 +130,7 @@ def _item_number(column: str, fault: str, pattern: str, cure: str) -> Check:
     )
 
 
-CHECKS = (
+ORDER_CHECKS = (
     Check("customer_id: missing", "Yespo requires the shop's id of the customer", missing("customer_id")),
     Check("total_cost: missing", "Yespo requires the order's total", missing("total_cost")),
     _number("total_cost"),
@@ -174,14 +177,20 @@ CHECKS = (
         'give it as {"key": "value"}, or nothing',
         flagged("additional_info_unreadable"),
     ),
+)
+LENIENT_ITEM_CHECKS = (
     Check(
         "items: not a JSON array of objects",
         'give it as [{"id": ...}, ...], or nothing',
         flagged("items_unreadable"),
     ),
-    _item("item_id"),
-    _item("name"),
+    _item("item_id", "or give the destination `items: none`"),
     _item_number("quantity", "not a whole number", WHOLE_NUMBER, "give whole pieces: 1, 2, 3"),
+)
+ITEM_CHECKS = (
+    *LENIENT_ITEM_CHECKS[:2],
+    _item("name"),
+    *LENIENT_ITEM_CHECKS[2:],
     _item_number("cost", "not a number", NUMBER, "give the price of a piece as digits with a point, 1234.50"),
     _item("url"),
     _item("image_url"),
@@ -201,6 +210,16 @@ def build(orders: pd.DataFrame, items: pd.DataFrame) -> pd.Series[str]:
     values["additionalInfo"] = orders["additional_info"]
     values["items"] = json_text.arrays(whole_items, items["position"], orders["position"])
     return json_text.objects(texts, values)
+
+
+def build_lenient(orders: pd.DataFrame, items: pd.DataFrame) -> pd.Series[str]:
+    """Return what `build` does, without the costs that are no numbers."""
+    return build(orders, items.assign(cost=items["cost"].where(items["cost"].str.fullmatch(NUMBER, na=False))))
+
+
+def build_without_items(orders: pd.DataFrame, items: pd.DataFrame) -> pd.Series[str]:
+    """Return what `build` does, for orders without items."""
+    return build(orders, items[:0])
 
 
 def build_request(credentials: Credentials, payloads: Sequence[str]) -> Request:
@@ -260,7 +279,7 @@ def _failed_orders(said: dict[str, Any]) -> dict[str, str]:
     return by_id
 
 
-PROVIDER = Provider(
+FULL = Provider(
     name="yespo",
     title=TITLE,
     documentation="https://yespo.io/support/orders-automation",
@@ -270,11 +289,20 @@ PROVIDER = Provider(
     changes="newest",
     required=("customer_id", "total_cost", "currency", "created_at", ("email", "phone")),
     reads=frozenset({*TEXT.values(), *NUMBERS.values(), "additional_info", "items"}),
-    checks=CHECKS,
+    checks=(*ORDER_CHECKS, *ITEM_CHECKS),
     build=build,
     request=build_request,
     read=read_answer,
     try_again=TRY_AGAIN,
     held_codes=frozenset(STATUSES.values()),  # each send raises an event that can mail the customer
     halve_refused=True,
+)
+PROVIDER = replace(
+    FULL,
+    by_items={
+        "full": FULL,
+        "lenient": replace(FULL, checks=(*ORDER_CHECKS, *LENIENT_ITEM_CHECKS), build=build_lenient),
+        # It still reads the items: they are in the hash of a row, and another choice must not make all rows look new.
+        "none": replace(FULL, checks=ORDER_CHECKS, build=build_without_items),
+    },
 )

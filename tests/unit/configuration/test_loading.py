@@ -14,6 +14,7 @@ from include.order_sync.configuration.loading import Configuration, Mistake
 from include.order_sync.configuration.models import PROJECT, CsvSource, SqlSource
 from include.order_sync.errors import StopError
 from include.order_sync.model import OrderStatus
+from include.order_sync.providers import PROVIDERS
 
 GOOD = """\
 staging: /var/staging
@@ -202,6 +203,16 @@ def test_changes(load: Load, provider: str, written: str | None, sends: str) -> 
 
 
 @pytest.mark.parametrize(
+    ("written", "choice"), [("", "full"), ("full", "full"), ("lenient", "lenient"), ("none", "none")]
+)
+def test_items(load: Load, written: str, choice: str) -> None:
+    """A destination's `items` choose what its provider checks and builds; all six fields are needed by default."""
+    text = with_("destinations/mails/items", written) if written else GOOD
+
+    assert load(text).destination("mails").service == PROVIDERS["yespo"].by_items[choice]
+
+
+@pytest.mark.parametrize(
     "written", ["2026-01-01", "2026-01-01 00:00:00", '"2026-01-01"', "${START:-2026-01-01}"], ids=str
 )
 def test_start_date_has_a_time_zone(load: Load, written: str) -> None:
@@ -236,6 +247,8 @@ SHOP, DROP, WAREHOUSE = "destinations/shop_1", "sources/drop", "sources/warehous
         pytest.param(f"{SHOP}/provider", "yespoo", "yespoo", "did you mean 'yespo'?", id="unknown provider"),
         pytest.param(f"{SHOP}/source", "drops", "drops", "did you mean 'drop'?", id="unknown source"),
         pytest.param(f"{SHOP}/changes", "all", "all", "newest or every", id="unknown changes"),
+        pytest.param("destinations/mails/items", "some", "some", "full, lenient or none", id="unknown items"),
+        pytest.param(f"{SHOP}/items", "none", "none", "REES46 gets no items", id="items of a service without any"),
         pytest.param(f"{SHOP}/schedule", "hourly", "hourly", '"0 * * * *"', id="bad cron"),
         pytest.param(f"{SHOP}/schedule", "61 * * * *", "61 * * * *", '"0 * * * *"', id="minute 61"),
         pytest.param(
