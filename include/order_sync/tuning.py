@@ -39,6 +39,9 @@ LEDGER_WRITE_ORDERS = 10_000
 # Up to this many rows in the range for each order wanted, one range scan is cheaper than a look-up of each order.
 RANGE_SCAN_ROWS_PER_ORDER = 4
 
+# Quarantine. So many rejected rows are encrypted and written at once, by one statement.
+REJECTED_ROWS_AT_ONCE = 5_000
+
 # HTTP.
 ANSWER_MAX_BYTES = 4 * MIB
 

@@ -328,6 +328,32 @@ def test_a_bad_row_is_one_entry_however_often_it_is_seen(shop, entries):
     assert b"no-address" not in bytes(encrypted)
 
 
+def test_rejected_rows_are_written_in_bulk_once_a_run(shop, entries, ledger, monkeypatch):
+    """One statement writes many rejected rows, and a retry writes none; a cleared run writes them again."""
+    monkeypatch.setattr(tuning, "REJECTED_ROWS_AT_ONCE", 3)
+    with ledger.begin() as connection:
+        connection.exec_driver_sql(
+            """
+            create table statements (at bigserial);
+            create function count_statement() returns trigger language plpgsql as
+                $$ begin insert into statements default values; return null; end $$;
+            create trigger count_statements after insert on quarantine execute function count_statement();
+            """
+        )
+    try:
+        shop.drop(*(row(str(number), "paid", email="no-address") for number in range(7)), row("8", "paid"))
+        shop.run(load_kills=2, run_id="once")
+        with ledger.connect() as connection:
+            counted = connection.exec_driver_sql("select count(*) from statements").scalar()
+    finally:
+        with ledger.begin() as connection:
+            connection.exec_driver_sql("drop function count_statement cascade; drop table statements")
+    assert counted == 3
+    assert entries("times_seen") == [(1,)] * 7
+    shop.run(run_id="once")
+    assert entries("times_seen") == [(2,)] * 7
+
+
 def test_rows_without_an_id_are_kept_too(shop, entries):
     """A row without an order id is kept with its reasons, also if the window has nothing to send."""
     shop.drop(row("", "paid"), "too,short")

@@ -115,7 +115,7 @@ def deliver(service, ledger) -> Callable[..., DeliveryResult]:
 
 def verdict_of(written: LedgerSession, order: str) -> str:
     """Return the ledger's verdict on an order."""
-    states = attempts.states(written.look_ahead.find(ready((order, 0, FIRST)))).set_index("order_id")
+    states = attempts.states(attempts.settled(written.look_ahead.find(ready((order, 0, FIRST))))).set_index("order_id")
     return states.loc[order, "verdict"]
 
 
@@ -363,3 +363,52 @@ def test_answers_outlive_a_begin_that_fails(service, deliver, monkeypatch):
         deliver(part, max_orders=1)
     assert deliver(part).orders == {"accepted": 3}
     assert len(service.taken) == 3
+
+
+def hours(order: int) -> pd.DataFrame:
+    """Return a part: two orders, each with three changes of one code."""
+    rows = [(f"{order}{letter}", hour, FIRST) for letter in "ab" for hour in (1, 2, 3)]
+    return ready(*rows).reset_index(drop=True)
+
+
+def test_a_retry_reads_the_verdicts_of_its_run_by_part(service, deliver, monkeypatch):
+    """A second try knows what the first one has delivered, and has the verdicts of one part at a time in memory."""
+    parts = [ready(*((f"{part}-{order}", 1, FIRST) for order in range(5))) for part in range(6)]
+    deliver(*parts, max_orders=2)
+    read: list[int] = []
+    own_verdicts = attempts.own_verdicts
+
+    def counted(*arguments) -> pd.DataFrame:
+        found = own_verdicts(*arguments)
+        read.append(len(found))
+        return found
+
+    monkeypatch.setattr(attempts, "own_verdicts", counted)
+    assert deliver(*parts, max_orders=2).orders == {"accepted": 30}
+    # A range of hashes may hold a few orders of other parts.
+    assert len(read) == 6
+    assert max(read) < 15
+    assert len(service.taken) == 30
+
+
+def test_orders_that_wait_are_read_again(service, deliver):
+    """Orders that are planned again at the end are not kept in memory until then: their parts are read twice."""
+
+    class Parts:
+        reads = 0
+
+        def __iter__(self):
+            for part in range(3):
+                self.reads += 1
+                yield hours(part)
+
+    given = Parts()
+    with deliver.session() as written:
+        delivery = Delivery(service.provider, Credentials("", "", ""), None, written, encrypted)
+        delivery.run(given)
+    assert delivery.result.orders == {"accepted": 6, "unchanged": 12}
+    assert given.reads == 6
+    once = Parts()
+    with deliver.session("later") as written:
+        Delivery(service.provider, Credentials("", "", ""), None, written, encrypted).run(once)
+    assert once.reads == 3

@@ -71,7 +71,10 @@ class Delivery:
     is_stopping: Callable[[], bool] = never
 
     def run(self, parts: Iterable[pd.DataFrame]) -> None:
-        """Send what is to be sent of `parts` (READY_COLUMNS).
+        """Send what is to be sent.
+
+        Args:
+            parts: READY_COLUMNS. They are read a second time if some orders must wait for an earlier change of theirs.
 
         Raises:
             TryAgainError: a batch was not taken, or is in doubt and may be repeated, or the load was asked to end;
@@ -83,7 +86,9 @@ class Delivery:
         recheck = self._deliver(parts)
         # These looked unchanged beside a change that was to be sent first. That change has its verdict now.
         self.result.orders[Action.UNCHANGED] -= sum(map(len, recheck))
-        self._deliver(recheck)
+        if any(map(len, recheck)):
+            planned = (part for part in parts if len(part))
+            self._deliver(part.loc[rows] for part, rows in zip(planned, recheck, strict=True))
         self.ledger.resolve_delivered()
         self.result.orders += Counter()  # drops outcomes that no order has
         self.result.complete = True
@@ -96,13 +101,13 @@ class Delivery:
             )
         stop_at_the_end(self.result, [order_id for order_id in held if held[order_id]], self.provider.title)
 
-    def _deliver(self, parts: Iterable[pd.DataFrame]) -> list[pd.DataFrame]:
-        """Plan parts and send their batches; return the orders to plan again afterwards.
+    def _deliver(self, parts: Iterable[pd.DataFrame]) -> list[pd.Index]:
+        """Plan parts and send their batches; return the orders of each part that is not empty to plan again afterwards.
 
         A prefetch thread plans the next part and writes its batches while requests are in flight.
         """
         planner = Planner(self.provider, self.ledger.look_ahead, self.options)
-        recheck: list[pd.DataFrame] = []
+        recheck: list[pd.Index] = []
         halves: deque[Batch] = deque()
         with InFlight(self._ask, self.connections) as in_flight:
             try:

@@ -17,7 +17,7 @@ from include.order_sync.delivery.batching import BATCH_COLUMNS
 from include.order_sync.delivery.decision_table import Action, Relation, SendOptions, decide, ranked, relations
 from include.order_sync.ledger import attempts
 from include.order_sync.ledger.look_ahead import LookAheadSession
-from include.order_sync.model import READY_COLUMNS, VERSION
+from include.order_sync.model import VERSION
 from include.order_sync.prefetch import prefetch
 from include.order_sync.providers.base import Provider
 
@@ -28,8 +28,8 @@ class PartPlan:
 
     Args:
         to_send: BATCH_COLUMNS of batching.py, an order's changes in order.
-        recheck: READY_COLUMNS of orders that look unchanged beside an earlier change of theirs that is sent first:
-            they are planned again once that change has its verdict.
+        recheck: the index of orders in the part that look unchanged beside an earlier change of theirs that is sent
+            first: they are planned again once that change has its verdict. Their payloads would fill the memory.
         newer: newer versions of orders whose code the service has, as LedgerSession.record() takes them.
         adopted: the last change of each order that counts as known to the service, likewise.
         held: orders that wait for a person, as `decisions` gives them.
@@ -38,7 +38,7 @@ class PartPlan:
     """
 
     to_send: pd.DataFrame
-    recheck: pd.DataFrame
+    recheck: pd.Index
     newer: pd.DataFrame
     adopted: pd.DataFrame
     held: pd.DataFrame
@@ -67,9 +67,9 @@ class Planner:
             parts: READY_COLUMNS.
         """
         for part, found in prefetch((part, self.ledger.find(part)) for part in parts if len(part)):
-            states = attempts.states(found)
-            accepted = self._accepted_versions(part, states)
-            orders, actions = self._decide(part[~accepted], states)
+            states, own = self._known(found)
+            accepted = self._accepted_versions(part, states, own)
+            orders, actions = self._decide(part[~accepted], states, own)
             yield self._plan(orders, actions, int(accepted.sum()))
 
     def decisions(self, part: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
@@ -83,14 +83,16 @@ class Planner:
             whether its version is `newer` than the ledger's, or an `other` row of the very same times. Then a column
             of Action with the same index.
         """
-        return self._decide(part, self._states(part))
+        return self._decide(part, *self._known(self.ledger.find(part)))
 
-    def _states(self, part: pd.DataFrame) -> pd.DataFrame:
-        return attempts.states(self.ledger.find(part))
+    def _known(self, found: attempts.Found) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Return the orders' states, and the verdicts that earlier tries of this run have got."""
+        rows = attempts.settled(found)
+        return attempts.states(rows), attempts.own_verdicts(rows, self._own)
 
-    def _accepted_versions(self, part: pd.DataFrame, states: pd.DataFrame) -> np.ndarray:
+    def _accepted_versions(self, part: pd.DataFrame, states: pd.DataFrame, own: pd.DataFrame) -> np.ndarray:
         """Fast path: mask of rows whose exact version was already accepted. Usually most of a re-read window."""
-        if states.empty or self.options.resend or not self._own.empty:
+        if states.empty or self.options.resend or not own.empty:
             return np.zeros(len(part), dtype="bool")
         rows_in_states = _rows_in(states, part)
         accepted: np.ndarray = (
@@ -106,7 +108,7 @@ class Planner:
         accepted &= (attempted == part["source_hash"].to_numpy()) | (attempted == 0)
         return accepted
 
-    def _decide(self, part: pd.DataFrame, states: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
+    def _decide(self, part: pd.DataFrame, states: pd.DataFrame, own: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
         known = _row_by_row(states, part)
         orders = part.assign(
             rank=ranked(part, known),
@@ -117,7 +119,7 @@ class Planner:
         )
         relation = relations(orders, known, reads_present=self.options.reads_present)
         orders["newer"], orders["other"] = relation[Relation.NEWER], relation[Relation.OTHER]
-        return orders, decide(orders, known, self._own_verdicts(orders), self.options)
+        return orders, decide(orders, known, _own_verdicts(orders, own), self.options)
 
     def _plan(self, orders: pd.DataFrame, actions: pd.Series, accepted: int) -> PartPlan:
         send, held = actions == Action.SEND, actions == Action.HELD
@@ -134,7 +136,7 @@ class Planner:
         others = {str(name): n for name, n in actions[~send & ~held].value_counts().items()}
         return PartPlan(
             to_send=to_send.assign(attempt=self._lines(to_send))[BATCH_COLUMNS],
-            recheck=unchanged.loc[waits, READY_COLUMNS],
+            recheck=unchanged.index[waits],
             newer=newer.assign(attempt=self._lines(newer.assign(payload_hash=newer["known_hash"]))),
             adopted=adopted.assign(attempt=self._lines(adopted)),
             held=orders[held],
@@ -145,15 +147,17 @@ class Planner:
     def _lines(self, orders: pd.DataFrame) -> pd.Series[str]:
         return attempts.lines(orders, self.ledger.sender.destination_id)
 
-    def _own_verdicts(self, part: pd.DataFrame) -> pd.Series:
-        version = ["order_id", *VERSION]
-        if self._own.empty:
-            return pd.Series(pd.NA, index=part.index, dtype="str")
-        return part[version].merge(self._own, on=version, how="left").set_index(part.index)["verdict"]
-
     @cached_property
-    def _own(self) -> pd.DataFrame:
-        return self.ledger.own_verdicts(before_a_clear=self.options.resend)
+    def _own(self) -> attempts.OwnBatches:
+        return self.ledger.own_batches(before_a_clear=self.options.resend)
+
+
+def _own_verdicts(part: pd.DataFrame, own: pd.DataFrame) -> pd.Series:
+    """Return the verdict of each row among those of earlier tries; missing without one."""
+    version = ["order_id", *VERSION]
+    if own.empty:
+        return pd.Series(pd.NA, index=part.index, dtype="str")
+    return part[version].merge(own, on=version, how="left").set_index(part.index)["verdict"]
 
 
 def _row_by_row(states: pd.DataFrame, part: pd.DataFrame) -> pd.DataFrame:

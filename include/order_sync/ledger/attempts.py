@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from include.order_sync.columns.text import array_of, series_of
+from include.order_sync.model import VERSION
 
 # An attempt's columns, but for its batch and destination.
 COLUMNS = (
@@ -57,6 +58,20 @@ _SELECT = f"""
 """  # noqa: S608
 Found = Sequence[Any]  # the values of _SELECT
 _POSTGRES_EPOCH_US = 946_684_800_000_000  # 2000-01-01 UTC
+
+
+@dataclass(frozen=True)
+class OwnBatches:
+    """Numbers of the batches that earlier tries of a run have concluded.
+
+    Args:
+        answered, adopted: by their outcome.
+        before_a_clear: concluded before a person cleared the run, where that counts.
+    """
+
+    answered: np.ndarray
+    adopted: np.ndarray
+    before_a_clear: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -139,11 +154,8 @@ def find(cursor: psycopg.Cursor[Any], which: str, values: Mapping[str, Any]) -> 
     return cursor.execute(_SELECT.format(which=which), values, binary=True).fetchone() or ()
 
 
-def states(found: Found) -> pd.DataFrame:
-    """Return STATE_COLUMNS of the orders whose attempts were found, one row for each order.
-
-    The view `order_states` has the same rule; a test compares them.
-    """
+def settled(found: Found) -> pd.DataFrame:
+    """Return the attempts that were found: STATE_COLUMNS but `attempted_hash`, and `batch_id`."""
     numbers = np.frombuffer(found[0] or b"", _NUMBERS)
     # No id holds a control character (reasons.py), and no code or verdict.
     texts = [pc.split_pattern(pa.array([text], pa.large_string()), "\n").flatten() for text in found[1:]]
@@ -154,6 +166,14 @@ def states(found: Found) -> pd.DataFrame:
     for name in ("status_changed_at", "updated_at"):
         rows[name] = pd.to_datetime(rows[name] + _POSTGRES_EPOCH_US, unit="us", utc=True).dt.as_unit("us")
     rows["payload_hash"] = rows["payload_hash"].astype("Int64")
+    return rows
+
+
+def states(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return STATE_COLUMNS of the orders of settled attempts, one row for each order.
+
+    The view `order_states` has the same rule; a test compares them.
+    """
     if rows["order_id"].is_unique:
         # The usual case: each order has one attempt.
         newest = taken = rows
@@ -167,3 +187,24 @@ def states(found: Found) -> pd.DataFrame:
         taken = taken.loc[taken["verdict"] != "rejected", ["order_id", "code", "payload_hash"]]
         known = known.drop(columns=["code", "payload_hash"]).merge(taken, on="order_id", how="left")
     return known.loc[:, STATE_COLUMNS]
+
+
+def own_verdicts(rows: pd.DataFrame, own: OwnBatches) -> pd.DataFrame:
+    """Return `order_id`, VERSION and the `verdict` that earlier tries of the run have got, each version once.
+
+    `sent` is accepted before a person cleared the run.
+
+    Args:
+        rows: of settled().
+        own: the run's batches.
+    """
+    batches, is_accepted = rows["batch_id"], rows["verdict"].eq("accepted").to_numpy(dtype="bool")
+    by_kind = {
+        "adopted": np.isin(batches, own.adopted),
+        "accepted": np.isin(batches, own.answered) & is_accepted,
+        "rejected": np.isin(batches, own.answered),
+        "sent": np.isin(batches, own.before_a_clear) & is_accepted,
+    }
+    version = rows[["order_id", *VERSION]]
+    found = [version[mask].assign(verdict=verdict) for verdict, mask in by_kind.items()]
+    return pd.concat(found, ignore_index=True).drop_duplicates(["order_id", *VERSION]).astype({"verdict": "str"})

@@ -82,8 +82,7 @@ class RowEncryptor:
 
     def encrypt_rejected(self, rejected: pd.DataFrame) -> list[QuarantineEntry]:
         """Return an entry for each of these raw rows, which carry their rank, source_hash and reasons."""
-        _, items = self.staging.raw_rows(rejected)
-        return encrypt_rows(rejected, items, self.timezone, self.cipher)
+        return encrypt_rows(rejected, self.staging.raw_items(rejected), self.timezone, self.cipher)
 
 
 def encrypt_rows(

@@ -12,13 +12,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import psycopg
 
 from include.order_sync import tuning
 from include.order_sync.ledger import attempts, schema
-
-OWN_COLUMNS = ["order_id", "status_changed_at", "updated_at", "rank", "verdict"]
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class LookAheadSession:
     lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
     def find(self, orders: pd.DataFrame) -> attempts.Found:
-        """Return the settled attempts of these orders, and maybe of others, for attempts.states().
+        """Return the settled attempts of these orders, and maybe of others, for attempts.settled().
 
         Args:
             orders: order_id, partition_hash.
@@ -56,23 +55,19 @@ class LookAheadSession:
                 values["hashes"] = f"{{{','.join(map(str, orders['partition_hash'].tolist()))}}}"
             return attempts.find(cursor, which, values)
 
-    def own_verdicts(self, *, before_a_clear: bool) -> pd.DataFrame:
-        """Return OWN_COLUMNS: the verdicts that earlier tries of this run have got, each version once.
+    def own_batches(self, *, before_a_clear: bool) -> attempts.OwnBatches:
+        """Return the batches that earlier tries of this run have concluded: eight bytes each, of any number of orders.
 
         Args:
-            before_a_clear: also what the run sent before a person cleared it: there `sent` stands for accepted.
+            before_a_clear: also those from before a person cleared the run.
         """
         query = """
-            select a.order_id, a.status_changed_at, a.updated_at, a.rank,
-                   case when bool_or(b.run = %(run)s and b.outcome = 'adopted') then 'adopted'
-                        when bool_or(b.run = %(run)s and a.verdict = 'accepted') then 'accepted'
-                        when bool_or(b.run = %(run)s) then 'rejected' else 'sent' end
-            from batches b
-            join settled_attempts a on a.batch_id = b.id
-            where b.destination_id = %(destination)s and b.outcome in ('answered', 'adopted')
-              and (b.run = %(run)s
-                   or (%(before_a_clear)s and starts_with(b.run, %(run_id)s) and a.verdict = 'accepted'))
-            group by 1, 2, 3, 4
+            select string_agg(int8send(id), '') filter (where run = %(run)s and outcome = 'answered'),
+                   string_agg(int8send(id), '') filter (where run = %(run)s and outcome = 'adopted'),
+                   string_agg(int8send(id), '') filter (where run <> %(run)s)
+            from batches
+            where destination_id = %(destination)s and outcome in ('answered', 'adopted')
+              and (run = %(run)s or (%(before_a_clear)s and starts_with(run, %(run_id)s)))
         """
         values = {
             "destination": self.sender.destination_id,
@@ -81,11 +76,8 @@ class LookAheadSession:
             "before_a_clear": before_a_clear,
         }
         with self._cursor() as cursor:
-            rows = cursor.execute(query, values, binary=True).fetchall()
-        frame = pd.DataFrame(rows, columns=OWN_COLUMNS)
-        for column in ("status_changed_at", "updated_at"):
-            frame[column] = pd.to_datetime(frame[column], utc=True).dt.as_unit("us")
-        return frame.astype({"order_id": "str", "verdict": "str", "rank": "int64"})
+            (found,) = cursor.execute(query, values, binary=True).fetchall()
+        return attempts.OwnBatches(*(np.frombuffer(numbers or b"", ">i8").astype("int64") for numbers in found))
 
     def write(self, orders: pd.DataFrame, sizes: Sequence[int]) -> list[int]:
         """Record batches that have not begun; return their numbers.

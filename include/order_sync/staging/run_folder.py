@@ -4,6 +4,7 @@
     raw-items-3/rows-00000.arrow their items, where a second query gives them
     ready-3/part-00000.arrow     orders with their payloads (READY_COLUMNS)
     rejected/part-00000.parquet  rows that can't be sent, with their reasons
+    rejected/listed              the run has written them into the quarantine
     files.parquet                versions of the drop's files that were read
 
 - Files for tasks alone are in Arrow's file format; files that people open are Parquet.
@@ -20,7 +21,7 @@ import math
 import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -44,6 +45,8 @@ if TYPE_CHECKING:  # extract needs no pandas, and it is slow to import
 # another one, but asks for a clear.
 RAW, RAW_ITEMS, READY = "raw-3", "raw-items-3", "ready-3"
 
+# Beside the rejected rows: the key of the run that has written them into the quarantine.
+_LISTED = "listed"
 
 # Full, over a quota or a limit of the process, or mounted read-only.
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
@@ -57,6 +60,17 @@ _FILES_SCHEMA = pa.schema(
         pa.field("content_hash", pa.string()),
     ]
 )
+
+
+@dataclass(frozen=True)
+class ReadyParts:
+    """Frames of ready orders, read anew each time that they are iterated."""
+
+    paths: Sequence[UPath]
+
+    def __iter__(self) -> Iterator[pd.DataFrame]:
+        for path in self.paths:
+            yield pa.ipc.open_file(pa.BufferReader(path.read_bytes())).read_all().to_pandas()
 
 
 class Staging:
@@ -168,23 +182,45 @@ class Staging:
         Args:
             orders: `partition_hash` and `position`, as ready_parts() and rejected_parts() give them.
         """
-        raw, raw_items = self._raw(), self._raw_items()
+        raw = self._raw()
         parts = np.unique(part_numbers(orders["partition_hash"].to_numpy(), len(raw.rows))).tolist()
-        rows = raw.of(parts, "position", pa.array(orders["position"]))
-        items = None
-        if raw_items:
-            items = raw_items.of(parts, "order_id", pc.utf8_trim_whitespace(rows["order_id"])).to_pandas()
-        return rows.to_pandas().set_index("position", drop=False).loc[orders["position"].tolist()], items
+        rows = raw.of(parts, "position", pa.array(orders["position"])).to_pandas()
+        return rows.set_index("position", drop=False).loc[orders["position"].tolist()], self.raw_items(rows)
+
+    def raw_items(self, rows: pd.DataFrame) -> pd.DataFrame | None:
+        """Return the raw items of the orders of these raw rows; None if no query gave items."""
+        raw_items = self._raw_items()
+        if not raw_items:
+            return None
+        parts = np.unique(part_numbers(rows["partition_hash"].to_numpy(), len(raw_items.rows))).tolist()
+        ids = pc.utf8_trim_whitespace(pa.array(rows["order_id"], pa.string()))
+        items: pd.DataFrame = raw_items.of(parts, "order_id", ids).to_pandas()
+        return items
 
     def rejected_parts(self) -> Iterator[pd.DataFrame]:
-        """Yield the rejected rows of each group of parts, with their reasons."""
+        """Yield the rejected rows with their reasons, a bounded number at a time."""
         for path in self._paths("rejected", "*.parquet"):
-            yield pq.read_table(pa.BufferReader(path.read_bytes())).to_pandas()
+            part = pq.read_table(pa.BufferReader(path.read_bytes())).to_pandas()
+            for start in range(0, len(part), tuning.REJECTED_ROWS_AT_ONCE):
+                yield part.iloc[start : start + tuning.REJECTED_ROWS_AT_ONCE]
 
-    def ready_parts(self) -> Iterator[pd.DataFrame]:
-        """Yield the ready orders of each group of parts, the lowest partition hashes first."""
-        for path in self._existing(READY):
-            yield pa.ipc.open_file(pa.BufferReader(path.read_bytes())).read_all().to_pandas()
+    def is_listed(self, run: str) -> bool:
+        """Return whether note_listed() was called for this run since the rejected rows were written."""
+        path = self.folder / "rejected" / _LISTED
+        return path.exists() and path.read_text("utf-8") == run
+
+    def note_listed(self, run: str) -> None:
+        """Note that the run has written its rejected rows into the quarantine: its next try need not.
+
+        Args:
+            run: its key; a run that a person clears gets another one.
+        """
+        if (self.folder / "rejected").exists():
+            (self.folder / "rejected" / _LISTED).write_text(run, "utf-8")
+
+    def ready_parts(self) -> ReadyParts:
+        """Return the ready orders of each group of parts, the lowest partition hashes first."""
+        return ReadyParts(self._existing(READY))
 
     def write_ready(self, part: str, frame: pd.DataFrame) -> None:
         """Write the ready orders of one group of parts, if there are any."""

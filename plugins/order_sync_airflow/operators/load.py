@@ -90,8 +90,10 @@ class LoadOrdersOperator(DestinationOperator):
             return
         with open_ledger(context, destination, adopts=mode == "adopt") as ledger:
             options = options_of(ledger)
-            for rows in staging.rejected_parts():
-                ledger.quarantine(encryptor.encrypt_rejected(rows))
+            if not staging.is_listed(ledger.sender.run):
+                for rows in staging.rejected_parts():
+                    ledger.quarantine(encryptor.encrypt_rejected(rows))
+                staging.note_listed(ledger.sender.run)
             if before["orders"] == before["rejected"] + before["not_for_provider"]:
                 self.finish_window(context, source, self.staged, window)
                 check_thresholds(before, destination)

@@ -267,6 +267,19 @@ def test_object_storage(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not staging.folder.exists()
 
 
+def test_rejected_rows_are_listed_once_for_each_key_of_a_run(staging: Staging) -> None:
+    """What a try has listed its retry need not; a run with another key, or rows that are new, are listed again."""
+    rows = pd.DataFrame({"order_id": ["3"]})
+    staging.write_rejected("part-00000", rows)
+    assert not staging.is_listed("run")
+    staging.note_listed("run")
+    assert staging.is_listed("run")
+    assert not staging.is_listed("run, cleared")
+    staging.clear("rejected")
+    staging.write_rejected("part-00000", rows)
+    assert not staging.is_listed("run")
+
+
 @given(ids=st.lists(st.none() | st.text(st.characters(codec="utf-8"), max_size=4), min_size=1, max_size=8))
 def test_rows_come_back(tmp_path_factory: pytest.TempPathFactory, ids: list[str | None]) -> None:
     """Raw rows come back unchanged: missing values stay missing, and empty ones stay empty."""
