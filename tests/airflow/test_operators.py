@@ -304,6 +304,31 @@ def test_a_run_delivers_and_the_next_sends_nothing(shop):
     assert shop.taken() == {"1": ["IN_PROGRESS"], "2": ["DELIVERED"]}
 
 
+def test_a_full_export_costs_no_row_for_an_unchanged_order(shop, ledger):
+    """An order that each newer file repeats is written once; another status is sent, an older file's is not."""
+
+    def attempts() -> int:
+        query = "select count(*) from attempts where destination_id = (select id from destinations where name = :name)"
+        with ledger.connect() as connection:
+            return connection.execute(sa.text(query), {"name": shop.name}).scalar()
+
+    def export(minute: int, *rows: str) -> dict[str, int]:
+        shop.drop(*rows)
+        (file,) = (shop.tmp / "drop").iterdir()
+        at = NOW.timestamp() + 60 * minute
+        os.utime(file, (at, at))
+        return shop.run()
+
+    export(0, row("1", "paid"), row("2", "paid"))
+    for minute in (5, 10):
+        assert export(minute, row("1", "paid"), row("2", "paid")) == {"rows": 2, "orders": 2, "unchanged": 2}
+    assert attempts() == 2
+    assert export(15, row("1", "done"), row("2", "paid", 11))["accepted"] == 1
+    assert export(12, row("1", "paid"), row("2", "done")) == {"rows": 2, "orders": 2, "stale": 2}
+    assert shop.taken() == {"1": ["IN_PROGRESS", "DELIVERED"], "2": ["IN_PROGRESS"]}
+    assert attempts() == 4
+
+
 @pytest.mark.parametrize(("top", "slots"), [("", 0), ("pace: {yespo: 100}", 1)])
 def test_a_load_keeps_the_pace_of_its_connection(shop, ledger, top, slots):
     """Requests take slots of the account that its connection names, if the configuration gives it a pace."""

@@ -30,7 +30,8 @@ class PartPlan:
         to_send: BATCH_COLUMNS of batching.py, an order's changes in order.
         recheck: the index of orders in the part that look unchanged beside an earlier change of theirs that is sent
             first: they are planned again once that change has its verdict. Their payloads would fill the memory.
-        newer: newer versions of orders whose code the service has, as LedgerSession.record() takes them.
+        newer: newer versions of orders whose code the service has, as LedgerSession.record() takes them; but not those
+            that say the same at the same time in a newer file: a full export would cost a row for each order.
         adopted: the last change of each order that counts as known to the service, likewise.
         held: orders that wait for a person, as `decisions` gives them.
         undecided: ids of stale orders whose row has the very same times as the attempted one.
@@ -80,8 +81,8 @@ class Planner:
 
         Returns:
             READY_COLUMNS and `payload_hash`; `held_if_in_doubt`; `known_code` and `known_hash` of what the service has;
-            whether its version is `newer` than the ledger's, or an `other` row of the very same times. Then a column
-            of Action with the same index.
+            whether its version is `newer` than the ledger's, or an `other` row of the very same times; whether it is
+            `repeated`: the row that was accepted, in a newer file. Then a column of Action with the same index.
         """
         return self._decide(part, *self._known(self.ledger.find(part)))
 
@@ -119,6 +120,11 @@ class Planner:
         )
         relation = relations(orders, known, reads_present=self.options.reads_present)
         orders["newer"], orders["other"] = relation[Relation.NEWER], relation[Relation.OTHER]
+        orders["repeated"] = (
+            (known["verdict"].eq("accepted") & orders["source_hash"].ne(0)).fillna(False).astype("bool")
+            & orders["status_changed_at"].eq(known["status_changed_at"])
+            & orders["source_hash"].eq(known["source_hash"]).fillna(False).astype("bool")
+        )
         return orders, decide(orders, known, _own_verdicts(orders, own), self.options)
 
     def _plan(self, orders: pd.DataFrame, actions: pd.Series, accepted: int) -> PartPlan:
@@ -132,7 +138,7 @@ class Planner:
         waits = pc.is_in(array_of(unchanged["order_id"]), value_set=array_of(to_send["order_id"])).to_numpy(False)
         # After a refusal, what is unchanged against the refused one is not what the service has.
         known = unchanged["newer"] & unchanged["code"].eq(unchanged["known_code"])
-        newer = unchanged[~waits & known]
+        newer = unchanged[~waits & known & ~unchanged["repeated"]]
         others = {str(name): n for name, n in actions[~send & ~held].value_counts().items()}
         return PartPlan(
             to_send=to_send.assign(attempt=self._lines(to_send))[BATCH_COLUMNS],

@@ -49,7 +49,10 @@ class LookAheadSession:
         with self._cursor() as cursor:
             explain = f"explain (format json) select from attempts where destination_id = %(destination)s and {which}"
             ((plan,),) = cursor.execute(explain, values).fetchall()
-            if plan[0]["Plan"]["Plan Rows"] > tuning.RANGE_SCAN_ROWS_PER_ORDER * len(orders):
+            rows, at_most = plan[0]["Plan"]["Plan Rows"], tuning.RANGE_SCAN_ROWS_PER_ORDER * len(orders)
+            if rows <= at_most and not _has_statistics(cursor):
+                rows = _count(cursor, which, {**values, "limit": at_most + 1})
+            if rows > at_most:
                 which = "partition_hash = any(%(hashes)s::int[])"
                 # As text: psycopg would look at each number.
                 values["hashes"] = f"{{{','.join(map(str, orders['partition_hash'].tolist()))}}}"
@@ -101,3 +104,20 @@ class LookAheadSession:
             self.connection.cursor() as cursor,
         ):
             yield cursor
+
+
+def _has_statistics(cursor: psycopg.Cursor[Any]) -> bool:
+    """Return whether PostgreSQL can tell how many attempts lie in a range: after a restore it takes any for a few."""
+    query = """
+        select from pg_stats
+        where schemaname = any(current_schemas(false)) and tablename = 'attempts' and attname = 'partition_hash'
+    """
+    return cursor.execute(query).fetchone() is not None
+
+
+def _count(cursor: psycopg.Cursor[Any], which: str, values: dict[str, Any]) -> int:
+    """Return the number of attempts that meet a condition, counted up to the `limit` and no further."""
+    # A bitmap would hold the whole range before the first row comes.
+    cursor.execute("set local enable_bitmapscan = off; set local enable_seqscan = off")
+    query = f"select from attempts where destination_id = %(destination)s and {which} limit %(limit)s"
+    return cursor.execute(f"select count(*) from ({query}) counted", values).fetchone()[0]  # noqa: S608

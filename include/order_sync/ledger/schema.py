@@ -42,7 +42,7 @@ UPGRADE_COMMAND = "python -m order_sync_airflow.ledger upgrade"
 
 
 def upgrade(engine: sa.Engine) -> str:
-    """Bring the ledger's tables to the schema of this release; return its version.
+    """Bring the ledger's tables to the schema of this release, and gather their statistics; return its version.
 
     Raises:
         StopError: the database's encoding can't hold every order id.
@@ -59,6 +59,8 @@ def upgrade(engine: sa.Engine) -> str:
         connection.exec_driver_sql("select pg_advisory_xact_lock(hashtextextended('order_sync schema', 0))")
         config.attributes["connection"] = connection
         command.upgrade(config, HEAD)
+        # After a restore, or a migration that wrote a table anew, PostgreSQL knows nothing of what is in them.
+        connection.exec_driver_sql("analyze attempts, batches, rejections, decisions, quarantine, windows, files_taken")
     return HEAD
 
 
