@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from airflow.sdk import crypto
+from airflow.sdk._shared.secrets_masker import _secrets_masker
 from airflow.sdk.exceptions import AirflowSkipException, AirflowTaskTimeout, DownstreamTasksSkipped
 from cryptography.fernet import Fernet
 from order_sync_airflow import operators
@@ -302,6 +303,18 @@ def test_a_run_delivers_and_the_next_sends_nothing(shop):
     assert shop.run() == {"rows": 2, "orders": 2, "accepted": 2, "requests": 1}
     assert shop.run() == {"rows": 2, "orders": 2, "unchanged": 2}
     assert shop.taken() == {"1": ["IN_PROGRESS"], "2": ["DELIVERED"]}
+
+
+def test_a_secret_in_the_configuration_is_masked_in_logs(shop, monkeypatch):
+    """A value that a path took from the environment is masked, if its variable's name tells of a secret."""
+    monkeypatch.setenv("DROP_PASSWORD", "s3cret-word")
+    monkeypatch.setenv("DROP_FOLDER", "drop-of-today")
+    file = shop.tmp / "order_sync.yaml"
+    file.write_text(file.read_text("utf-8").replace("/drop/", "/${DROP_FOLDER}/${DROP_PASSWORD}/"), "utf-8")
+    with pytest.raises(StopError, match="s3cret-word"):
+        shop.run()
+    said = f"there is no folder {shop.tmp}/drop-of-today/s3cret-word"
+    assert _secrets_masker().redact(said) == said.replace("s3cret-word", "***")
 
 
 def test_a_full_export_costs_no_row_for_an_unchanged_order(shop, ledger):

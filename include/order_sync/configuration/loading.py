@@ -51,7 +51,7 @@ class Mistake:
 
 @dataclass
 class Configuration:
-    """The good entries of the file, by name, and its mistakes.
+    """The good entries of the file, by name, its mistakes, and the environment variables whose values it took.
 
     `mistaken` has the destinations whose DAGs stay only to say so: those that have mistakes, or depend on some.
     """
@@ -64,6 +64,7 @@ class Configuration:
     destinations: dict[str, Destination] = field(default_factory=dict)
     mistaken: dict[str, DagEntry] = field(default_factory=dict)
     mistakes: list[Mistake] = field(default_factory=list)
+    environment: dict[str, str] = field(default_factory=dict, repr=False)
 
     def destination(self, name: str) -> Destination:
         """Return a good destination; raise StopError with the file's mistakes, its own first, if none has that name."""
@@ -154,7 +155,7 @@ class _Reader:
             kinds: dict[str, type[SqlSource] | type[CsvSource]] = {"sql": SqlSource, "csv": CsvSource}
             named = self._expanded(f"sources.{name}.type", body.get("type"))
             if not isinstance(named, str) or named not in kinds:
-                self._mistake(f"sources.{name}.type", named, "say sql or csv")
+                self._mistake(f"sources.{name}.type", body.get("type"), "say sql or csv")
                 continue
             source = self._validated(kinds[named], "sources", name, body, {})
             if source:
@@ -274,7 +275,10 @@ class _Reader:
             return value
 
         def variable(reference: re.Match[str]) -> str:
-            found = os.environ.get(reference["name"]) or reference["default"]
+            found = os.environ.get(reference["name"])
+            if found:
+                self.configuration.environment[reference["name"]] = found
+            found = found or reference["default"]
             if found is None:
                 self._mistake(
                     key,

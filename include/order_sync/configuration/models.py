@@ -75,7 +75,7 @@ def _time_zones() -> list[str]:
 def _sql_file(name: Any, marks: Sequence[str], otherwise: str) -> Path:
     path = SQL_FOLDER / str(name)
     if not path.is_file():
-        raise ValueError(f"there is no file {path}: put the query there")
+        raise ValueError(f"there is no such file in {SQL_FOLDER}: put the query there")
     missing = [f":{mark}" for mark in marks if f":{mark}" not in path.read_text("utf-8")]
     if missing:
         raise ValueError(f"the query does not use {' and '.join(missing)}, so it would read all orders {otherwise}")
@@ -324,7 +324,7 @@ class Destination(DagEntry):
         for status, code in statuses.items():
             if provider and code is not None and code not in provider.codes:
                 known = ", ".join(map(str, provider.codes))
-                raise ValueError(f"{provider.title} has no code {code!r} (for {status}); it has {known}, or null")
+                raise ValueError(f"{provider.title} has no such code (for {status}); it has {known}, or null")
         return statuses
 
     @field_validator("items")

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from airflow.sdk import BaseOperator, ObjectStoragePath
 from airflow.sdk.exceptions import AirflowTaskTimeout
+from airflow.sdk.log import mask_secret
 
 from include.order_sync.configuration.loading import load
 from include.order_sync.configuration.models import CsvSource
@@ -111,6 +112,9 @@ class DestinationOperator(OrderSyncOperator):
     def read_configuration(self) -> tuple[Configuration, Destination]:
         """Return the configuration and this task's destination in it."""
         configuration = load()
+        for name, value in configuration.environment.items():
+            # Airflow masks those whose names tell of a secret, as PASSWORD, SECRET or TOKEN: a path may hold one.
+            mask_secret(value, name)
         return configuration, configuration.destination(self.destination)
 
     def finish_window(self, context: Context, source: Source, staged: str, finished: Window | None) -> None:
