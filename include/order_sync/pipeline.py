@@ -39,11 +39,13 @@ class ExtractResult:
         rows: of the source, with the skipped ones.
         skipped: rows that were no orders: blank, or a repeated header.
         parts: the number of parts that the other rows were staged in.
+        not_found: the orders that were asked for and are not among the rows.
     """
 
     rows: int
     skipped: int
     parts: int
+    not_found: frozenset[str] = frozenset()
 
 
 @dataclass
@@ -81,13 +83,14 @@ def extract(
         staging.clear()
         try:
             with reader.open() as (orders, items):
-                rows, parts = staging.stage_raw(_narrowed(orders, only), items)
+                found: set[str] = set()
+                rows, parts = staging.stage_raw(_narrowed(orders, only, found), items)
             staging.write_files(reader.taken)
         except BaseException:
             with suppress(OSError):
                 staging.clear()
             raise
-    return ExtractResult(rows + reader.skipped, reader.skipped, parts)
+    return ExtractResult(rows + reader.skipped, reader.skipped, parts, only - found)
 
 
 def transform(staging: Staging, source: Source, destination: Destination) -> TransformResult:
@@ -99,7 +102,8 @@ def transform(staging: Staging, source: Source, destination: Destination) -> Tra
         destination: of the orders.
 
     Raises:
-        StopError: no raw rows are staged.
+        StopError: no raw rows are staged, or the worker may not write there.
+        TryAgainError: the staging folder is full.
     """
     from include.order_sync.transform import transform as group
 
@@ -117,23 +121,24 @@ def transform(staging: Staging, source: Source, destination: Destination) -> Tra
         now=now,
     )
     done = TransformResult()
-    staging.clear(READY, "rejected")
-    columns = {*IDENTITY_COLUMNS, "updated_at", *destination.service.reads}
-    for name, raw, raw_items in prefetch(staging.raw_parts(columns)):
-        part = group.transform(raw, raw_items, rules)
-        staging.write_ready(name, part.ready)
-        if len(part.rejected):
-            rejected, _ = staging.raw_rows(part.rejected)  # with all their columns
-            transformed = ("rank", "source_hash", "reasons", "status_changed_at", "updated_at")
-            found = {column: part.rejected[column].array for column in transformed if column in part.rejected}
-            staging.write_rejected(name, rejected.assign(**found))
-        done.counts.update(part.counts)
-        done.reasons.update(part.reasons)
-        done.first_rows = part.first_rows | done.first_rows
-        for doubt, ids in part.doubts.items():
-            done.doubts[doubt] += len(ids)
-            done.doubtful[doubt] = (done.doubtful.get(doubt, []) + ids)[:ORDERS_NAMED]
-        del raw, raw_items, part  # before the next ones are read
+    with staging.named():
+        staging.clear(READY, "rejected")
+        columns = {*IDENTITY_COLUMNS, "updated_at", *destination.service.reads}
+        for name, raw, raw_items in prefetch(staging.raw_parts(columns)):
+            part = group.transform(raw, raw_items, rules)
+            staging.write_ready(name, part.ready)
+            if len(part.rejected):
+                rejected, _ = staging.raw_rows(part.rejected)  # with all their columns
+                transformed = ("rank", "source_hash", "reasons", "status_changed_at", "updated_at")
+                found = {column: part.rejected[column].array for column in transformed if column in part.rejected}
+                staging.write_rejected(name, rejected.assign(**found))
+            done.counts.update(part.counts)
+            done.reasons.update(part.reasons)
+            done.first_rows = part.first_rows | done.first_rows
+            for doubt, ids in part.doubts.items():
+                done.doubts[doubt] += len(ids)
+                done.doubtful[doubt] = (done.doubtful.get(doubt, []) + ids)[:ORDERS_NAMED]
+            del raw, raw_items, part  # before the next ones are read
     return done
 
 
@@ -207,10 +212,13 @@ def load(
     ).run(staging.ready_parts())
 
 
-def _narrowed(tables: Iterable[pa.Table], only: frozenset[str]) -> Iterator[pa.Table]:
+def _narrowed(tables: Iterable[pa.Table], only: frozenset[str], found: set[str]) -> Iterator[pa.Table]:
+    """Yield the rows of the orders in `only`, or all rows without any; note the orders in `found`."""
     for table in tables:
         if only:
             ids = pc.utf8_trim_whitespace(table["order_id"])
-            yield table.filter(pc.is_in(ids, value_set=pa.array(sorted(only), pa.string())))
+            narrowed = table.filter(pc.is_in(ids, value_set=pa.array(sorted(only), pa.string())))
+            found.update(pc.unique(pc.utf8_trim_whitespace(narrowed["order_id"])).to_pylist())
+            yield narrowed
         else:
             yield table

@@ -43,8 +43,17 @@ def run_request(context: Context) -> RunRequest:
         interval=Window(start, end) if start and end else None,
         start=param_time(context, "from"),
         end=param_time(context, "to"),
-        order_ids=frozenset(order_id.strip() for order_id in context["params"].get("order_ids") or ()),
+        order_ids=_order_ids(context["params"].get("order_ids")),
     )
+
+
+def _order_ids(given: object) -> frozenset[str]:
+    """Return the ids of a param, which Airflow has not checked in every kind of run."""
+    if not given:
+        return frozenset()
+    if not isinstance(given, list) or not all(isinstance(order_id, str) and order_id.strip() for order_id in given):
+        raise StopError(f'The param `order_ids` is {given!r}: give a list of texts that are not empty, as ["A-1"].')
+    return frozenset(order_id.strip() for order_id in given)
 
 
 def mode(context: Context, destination: Destination) -> Literal["deliver", "plan", "adopt"]:

@@ -92,3 +92,10 @@ def test_a_window_is_handed_on(handed_on):
     )
     run_context.push_window({"ti": ti}, handed_on)
     assert run_context.pull_window({"ti": ti}) == handed_on
+
+
+@pytest.mark.parametrize("given", ["A-1", [7], [""], ["A-1", " "], {"A-1": 1}])
+def test_order_ids_that_are_no_list_of_texts_are_said(given):
+    """A text would be read as its letters, and an empty id as no id at all."""
+    with pytest.raises(StopError, match=r"param `order_ids` is .*give a list of texts"):
+        run_request(context("manual", interval=False, order_ids=given))

@@ -120,4 +120,5 @@ def _count(cursor: psycopg.Cursor[Any], which: str, values: dict[str, Any]) -> i
     # A bitmap would hold the whole range before the first row comes.
     cursor.execute("set local enable_bitmapscan = off; set local enable_seqscan = off")
     query = f"select from attempts where destination_id = %(destination)s and {which} limit %(limit)s"
-    return cursor.execute(f"select count(*) from ({query}) counted", values).fetchone()[0]  # noqa: S608
+    ((rows,),) = cursor.execute(f"select count(*) from ({query}) counted", values).fetchall()  # noqa: S608
+    return int(rows)

@@ -216,7 +216,8 @@ class Staging:
             run: its key; a run that a person clears gets another one.
         """
         if (self.folder / "rejected").exists():
-            (self.folder / "rejected" / _LISTED).write_text(run, "utf-8")
+            with self.named():
+                (self.folder / "rejected" / _LISTED).write_text(run, "utf-8")
 
     def ready_parts(self) -> ReadyParts:
         """Return the ready orders of each group of parts, the lowest partition hashes first."""

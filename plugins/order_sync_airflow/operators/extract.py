@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from include.order_sync.sources.warehouse import WarehouseReader
 
 
-FILES_NAMED = 20
+FILES_NAMED = ORDERS_NAMED = 20
 LATEST = datetime.max.replace(tzinfo=UTC)
 
 
@@ -74,6 +74,11 @@ class ExtractOrdersOperator(DestinationOperator):
         started = datetime.now(UTC)
         reader = self._reader(source, run, destination.service.required)
         done = extract(reader, Staging(folder), run.order_ids)
+        if done.not_found:
+            said = not_found_message(done.not_found, source.name)
+            if done.not_found == run.order_ids:
+                raise StopError(said)
+            self.log.warning("%s", said)
         message = left_out_message(destination, run.healing, reader)
         if message:
             self.log.warning("%s", message)
@@ -153,6 +158,16 @@ def adopt_before(destination: Destination, began: datetime | None, *, wholly: bo
     if destination.not_older_than:
         times.append(datetime.now(UTC) - destination.not_older_than)
     return max(times, default=None)
+
+
+def not_found_message(order_ids: frozenset[str], source: str) -> str:
+    """Return which orders of the param `order_ids` the source has not given, and the likely reasons."""
+    named = ", ".join(map(repr, sorted(order_ids)[:ORDERS_NAMED]))
+    more = ", ..." if len(order_ids) > ORDERS_NAMED else ""
+    return (
+        f"Source {source!r} has {len(order_ids)} orders of the param `order_ids` not in what was read: {named}{more}. "
+        "Give one id a line, written as in the source; with `from` and `to` only orders that changed then are read."
+    )
 
 
 def left_out_message(

@@ -159,3 +159,16 @@ def test_a_clock_that_was_set_back_is_not_waited_for(ledger: sa.Engine, monkeypa
     with open_session(ledger, "order_sync_ledger", **opening):
         pass
     assert waits == [session_module.LOST_SENDER_WAIT_S]
+
+
+def test_a_time_limit_of_the_ledgers_user_ends_a_wait_for_the_lock(ledger: sa.Engine) -> None:
+    """If the user's own statement_timeout ends a load's wait for another one, the message says so, and the cure."""
+    engine = sa.create_engine(ledger.url, connect_args={"options": "-c statement_timeout=200ms"})
+    opening = {"destination": uuid.uuid4().hex, "run": "run", "try_number": 1}
+    with (
+        open_session(ledger, "order_sync_ledger", **opening),
+        pytest.raises(TryAgainError, match=r"wait for another load.*statement_timeout.*Remove that setting"),
+        open_session(engine, "order_sync_ledger", **opening),
+    ):
+        pass
+    engine.dispose()
