@@ -317,8 +317,11 @@ def test_a_secret_in_the_configuration_is_masked_in_logs(shop, monkeypatch):
     assert _secrets_masker().redact(said) == said.replace("s3cret-word", "***")
 
 
-def test_a_full_export_costs_no_row_for_an_unchanged_order(shop, ledger):
-    """An order that each newer file repeats is written once; another status is sent, an older file's is not."""
+def test_a_full_export_costs_no_row_for_an_unchanged_order(shop, entries, ledger):
+    """An order that each newer file repeats is written once; another status is sent, an older file's is not.
+
+    It is written again where that closes an entry of the quarantine.
+    """
 
     def attempts() -> int:
         query = "select count(*) from attempts where destination_id = (select id from destinations where name = :name)"
@@ -340,6 +343,12 @@ def test_a_full_export_costs_no_row_for_an_unchanged_order(shop, ledger):
     assert export(12, row("1", "paid"), row("2", "done")) == {"rows": 2, "orders": 2, "stale": 2}
     assert shop.taken() == {"1": ["IN_PROGRESS", "DELIVERED"], "2": ["IN_PROGRESS"]}
     assert attempts() == 4
+    export(20, row("1", "done"), row("2", "paid", 11, email="no-address"))
+    assert len(entries("id", "resolved_at is null")) == 1
+    for minute in (25, 30):
+        export(minute, row("1", "done"), row("2", "paid", 11))
+    assert entries("resolution") == [("a good row of the order was delivered",)]
+    assert attempts() == 5
 
 
 @pytest.mark.parametrize(("top", "slots"), [("", 0), ("pace: {yespo: 100}", 1)])

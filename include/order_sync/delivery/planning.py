@@ -31,7 +31,8 @@ class PartPlan:
         recheck: the index of orders in the part that look unchanged beside an earlier change of theirs that is sent
             first: they are planned again once that change has its verdict. Their payloads would fill the memory.
         newer: newer versions of orders whose code the service has, as LedgerSession.record() takes them; but not those
-            that say the same at the same time in a newer file: a full export would cost a row for each order.
+            that say the same at the same time in a newer file: a full export would cost a row for each order. Those
+            whose order is in the quarantine are: it may leave it.
         adopted: the last change of each order that counts as known to the service, likewise.
         held: orders that wait for a person, as `decisions` gives them.
         undecided: ids of stale orders whose row has the very same times as the attempted one.
@@ -138,7 +139,9 @@ class Planner:
         waits = pc.is_in(array_of(unchanged["order_id"]), value_set=array_of(to_send["order_id"])).to_numpy(False)
         # After a refusal, what is unchanged against the refused one is not what the service has.
         known = unchanged["newer"] & unchanged["code"].eq(unchanged["known_code"])
-        newer = unchanged[~waits & known & ~unchanged["repeated"]]
+        newer = unchanged[~waits & known]
+        if newer["repeated"].any():
+            newer = newer[~newer["repeated"] | newer["order_id"].isin(self._listed)]
         others = {str(name): n for name, n in actions[~send & ~held].value_counts().items()}
         return PartPlan(
             to_send=to_send.assign(attempt=self._lines(to_send))[BATCH_COLUMNS],
@@ -152,6 +155,10 @@ class Planner:
 
     def _lines(self, orders: pd.DataFrame) -> pd.Series[str]:
         return attempts.lines(orders, self.ledger.sender.destination_id)
+
+    @cached_property
+    def _listed(self) -> list[str]:
+        return self.ledger.listed()
 
     @cached_property
     def _own(self) -> attempts.OwnBatches:

@@ -82,6 +82,15 @@ class LookAheadSession:
             (found,) = cursor.execute(query, values, binary=True).fetchall()
         return attempts.OwnBatches(*(np.frombuffer(numbers or b"", ">i8").astype("int64") for numbers in found))
 
+    def listed(self) -> list[str]:
+        """Return the orders that have an open entry in the quarantine."""
+        query = """
+            select distinct order_id from quarantine
+            where destination = %s and resolved_at is null and order_id is not null
+        """
+        with self._cursor() as cursor:
+            return [order_id for (order_id,) in cursor.execute(query, (self.sender.destination,))]
+
     def write(self, orders: pd.DataFrame, sizes: Sequence[int]) -> list[int]:
         """Record batches that have not begun; return their numbers.
 
