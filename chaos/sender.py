@@ -17,7 +17,7 @@ from cryptography.fernet import Fernet
 from upath import UPath
 
 from chaos.world import World
-from include.order_sync import pipeline
+from include.order_sync import pipeline, tuning
 from include.order_sync.configuration.models import Destination, SqlSource
 from include.order_sync.delivery import http
 from include.order_sync.delivery.result import DeliveryResult
@@ -49,6 +49,8 @@ STATUSES = {
 # For accounts that have a pace. The slowest provider's own would take six minutes more; at this one senders still
 # wait, and are killed while they wait.
 REQUESTS_A_SECOND = 5.0
+# The sandbox is near and answers within a second. A sender waits 2 * CONNECT_S + ANSWER_S after a lost one.
+CONNECT_S, ANSWER_S = 1, 8
 OUTCOMES = ("accepted", "rejected", "unchanged", "stale", "held")
 
 
@@ -183,6 +185,7 @@ def _on_term(task: str) -> None:
 
 def perform(world: World, run: Run, task: str, try_number: int) -> None:
     """Do one try of a task. Its process ends with the exit code TRY_AGAIN, STOPPED or 0."""
+    tuning.CONNECT_S, tuning.ANSWER_S = CONNECT_S, ANSWER_S
     try:
         signal.signal(signal.SIGTERM, lambda *_: _on_term(task))
         TASKS[task](world, run, try_number)

@@ -44,6 +44,11 @@ REJECTED_ROWS_AT_ONCE = 5_000
 
 # HTTP.
 ANSWER_MAX_BYTES = 4 * MIB
+# Each of: a TCP connection, a TLS handshake, a proxy's word, the writing of a request's headers, that of its body.
+CONNECT_S = 10
+# The whole answer, from the end of the request to its last byte: a service may need long for a thousand orders. A load
+# also waits for CONNECT_S and ANSWER_S after a lost one (ledger/session.py).
+ANSWER_S = 120
 
 
 # Time limits of tasks and runs. Three million orders are extracted or transformed in minutes; hours mean that a

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
+from include.order_sync import tuning
 from include.order_sync.delivery import http
 from include.order_sync.delivery.decision_table import SendOptions
 from include.order_sync.delivery.loop import Delivery
@@ -30,7 +31,7 @@ KINDS = {
     "does both": replace(rees46.PROVIDER, max_orders=1, held_codes=frozenset({1, 2}), changes="every"),
 }
 LAST_HOUR = 5  # few versions, so that they meet
-FATES = ["taken", "not taken", "lost before", "lost after", "crash before", "crash after"]
+FATES = ["taken", "no connection", "not taken", "lost before", "lost after", "crash before", "crash after"]
 
 
 @dataclass
@@ -53,12 +54,15 @@ class Service:
     code: dict[str, str | None] = field(default_factory=dict)
     held: dict[str, tuple[int, str]] = field(default_factory=dict)
 
-    def send(self, _session, _url, request) -> Answer:
+    def send(self, _session, _url, request, leave) -> Answer:
         """Check a request, and give it its fate."""
+        fate = self.fates.pop(0) if self.fates else "taken"
+        if fate == "no connection":
+            raise TryAgainError("no connection")
+        leave()
         changes = {order["id"]: (order["hour"], str(order["status"])) for order in json.loads(request.body)["orders"]}
         for order, (hour, code) in changes.items():
             self._check(order, hour, code)
-        fate = self.fates.pop(0) if self.fates else "taken"
         if fate == "not taken":
             raise TryAgainError("not taken")
         if not fate.endswith("before"):
@@ -231,7 +235,8 @@ def _encrypt_nothing(_orders, _reasons, _messages) -> list:
 def test_the_ledger_keeps_the_promise(ledger, monkeypatch):
     """No older state, no repetition but by rule, no held order without a decision; in the end the newest status."""
     # The service is part of this process: after a crash of its sender it processes nothing.
-    monkeypatch.setattr("include.order_sync.ledger.session.LOST_SENDER_WAIT_S", 0)
+    monkeypatch.setattr(tuning, "CONNECT_S", 0)
+    monkeypatch.setattr(tuning, "ANSWER_S", 0)
     run_state_machine_as_test(
         lambda: LedgerMachine(ledger, monkeypatch),
         settings=settings(

@@ -82,7 +82,12 @@ class Service:
 @pytest.fixture
 def service(monkeypatch) -> Service:
     """A service that takes everything by default."""
-    monkeypatch.setattr(http, "send", lambda _session, _url, request: Answer(200, {}, request.body))
+
+    def echo(_session, _url, request, leave) -> Answer:
+        leave()
+        return Answer(200, {}, request.body)
+
+    monkeypatch.setattr(http, "send", echo)
     return Service()
 
 

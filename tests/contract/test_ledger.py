@@ -1,7 +1,6 @@
 """Nothing lost, nothing twice: the ledger's promise for every registered provider."""
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -301,43 +300,21 @@ def test_a_lost_session_stops_the_sender(provider, deliver, sandbox, monkeypatch
     part = ready(provider, orders([str(number) for number in range(1, 2 * provider.max_orders + 1)]))
     send = http.send
 
-    def lose_the_session(*arguments):
-        with ledger.connect() as connection:
-            connection.execute(
-                sa.text("select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and granted")
-            )
-        return send(*arguments)
+    def lose_the_session(session, url, request, leave):
+        def leave_first() -> None:
+            leave()
+            with ledger.connect() as connection:
+                connection.execute(
+                    sa.text("select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and granted")
+                )
+
+        return send(session, url, request, leave_first)
 
     with monkeypatch.context() as patch:
         patch.setattr(http, "send", lose_the_session)
         with pytest.raises(TryAgainError, match="session is lost"):
             deliver(part)
     assert sandbox.admin("stats")[provider.name]["requests"] == 1
-
-
-@several_codes
-def test_a_request_in_flight_of_a_lost_sender_comes_first(provider, deliver, sandbox, monkeypatch, ledger):
-    """The next sender waits while the service may still process a lost sender's request."""
-    first, second = two_codes(provider)
-    monkeypatch.setattr("include.order_sync.ledger.session.LOST_SENDER_WAIT_S", 1)
-    slow = {"provider": provider.name, "kind": "slow", "seconds": 0.5, "when": "before", "next": 1}
-    sandbox.fault(slow).raise_for_status()
-    send, left = http.send, threading.Event()
-
-    def note_and_send(*arguments):
-        left.set()
-        return send(*arguments)
-
-    with monkeypatch.context() as patch, ThreadPoolExecutor(1) as pool:
-        patch.setattr(http, "send", note_and_send)
-        lost = pool.submit(deliver, ready(provider, orders(["1"], first, TEN)), run="lost")
-        assert left.wait(10)
-        with ledger.connect() as connection:
-            lock = "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and granted"
-            connection.execute(sa.text(lock))
-        deliver(ready(provider, orders(["1"], second, ELEVEN)), run="next")
-        assert isinstance(lost.exception(), TryAgainError)
-    assert taken(sandbox, provider) == {"1": [provider.statuses[first], provider.statuses[second]]}
 
 
 @rejects_orders

@@ -11,7 +11,6 @@ import pytest
 
 from include.order_sync import tuning
 from include.order_sync.configuration import models
-from include.order_sync.delivery import http
 from include.order_sync.delivery.pacing import Pace
 from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.model import IDENTITY_COLUMNS, ORDER_COLUMNS, ORIGIN_COLUMNS, OrderStatus
@@ -323,7 +322,7 @@ NO_ANSWER = {
 def test_in_doubt_follows_the_providers_rule(provider, deliver, sandbox, fault, status, monkeypatch):
     """A send without a complete answer is repeated; with a held code its order is held and listed instead."""
     part = ready(provider, orders(["17"], status))
-    monkeypatch.setattr(http, "READ_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(tuning, "ANSWER_S", 0.3)
     sandbox.fault({"provider": provider.name, "next": 1, **fault}).raise_for_status()
     held = provider.statuses[status] in provider.held_codes
     with pytest.raises(StopError if held else TryAgainError, match="held.*17" if held else "doubt") as error:

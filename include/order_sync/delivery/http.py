@@ -1,14 +1,16 @@
 """HTTP to the services: a keep-alive session with time-outs, checked TLS, no redirects and bounded answers.
 
-`send` distinguishes "definitely not delivered" (safe to retry) from "outcome unknown" (in doubt).
+`send` connects first, asks whether the request may leave, and sends it then. So it distinguishes "definitely not
+delivered" (safe to retry) from "outcome unknown" (in doubt).
 """
 
 from __future__ import annotations
 
 import io
 import socket
-import ssl
 import time
+from collections.abc import Callable
+from contextvars import ContextVar
 from http.client import BadStatusLine, HTTPResponse, parse_headers
 from typing import Any
 
@@ -16,23 +18,23 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError, NewConnectionError, ProxyError
+from urllib3.exceptions import HTTPError, MaxRetryError
 
 from include.order_sync import tuning
 from include.order_sync.errors import InDoubtError, StopError, TryAgainError
 from include.order_sync.providers.base import Answer, Request
 from include.order_sync.redact import redact
 
-CONNECT_TIMEOUT_S = 10
-READ_TIMEOUT_S = 120  # between two bytes: a service may need long for a thousand orders
 MAX_INFORMATIONAL_ANSWERS = 20
-ANSWER_TIMEOUT_S = 300  # for the whole answer, from its status line to its trailers
 READ_BYTES = 64 * 1024
 MAX_CONNECTIONS = 64  # as `connections` of a destination allows
 
+# What the thread's request calls once it is connected, right before it leaves.
+_leave: ContextVar[Callable[[], None]] = ContextVar("leave")
+
 
 class _TimedReader(io.RawIOBase):
-    """The bytes of one answer, status line to trailers, until ANSWER_TIMEOUT_S: also of a server that only drips.
+    """The bytes of one answer, status line to trailers, until ANSWER_S: also of a server that only drips.
 
     Args:
         connection: the socket.
@@ -42,7 +44,7 @@ class _TimedReader(io.RawIOBase):
     def __init__(self, connection: socket.socket, inner: io.RawIOBase) -> None:
         self._connection = connection
         self._inner = inner
-        self._ends_at = time.monotonic() + ANSWER_TIMEOUT_S
+        self._ends_at = time.monotonic() + tuning.ANSWER_S
 
     def readable(self) -> bool:
         return True
@@ -52,7 +54,7 @@ class _TimedReader(io.RawIOBase):
         if left_s <= 0:
             raise TimeoutError
         usual_s = self._connection.gettimeout()
-        self._connection.settimeout(min(READ_TIMEOUT_S, left_s))
+        self._connection.settimeout(left_s if usual_s is None else min(usual_s, left_s))
         try:
             return self._inner.readinto(buffer)
         finally:
@@ -85,17 +87,20 @@ class _Response(HTTPResponse):
 class _PlainConnection(HTTPConnection):
     response_class = _Response
 
+    def request(self, *arguments: Any, **options: Any) -> None:
+        if self.sock is None:
+            self.connect()
+        _leave.get()()
+        super().request(*arguments, **options)
+
 
 class _Connection(HTTPSConnection):
-    """Distinguishes a failed TLS handshake, after which nothing was sent, from a TLS failure during the answer."""
-
     response_class = _Response
 
-    def connect(self) -> None:
-        try:
-            super().connect()
-        except ssl.SSLError as error:
-            raise NewConnectionError(self, f"TLS: {error}") from error
+    def request(self, *arguments: Any, **options: Any) -> None:
+        # urllib3 has connected before: also through a proxy, and with TLS.
+        _leave.get()()
+        super().request(*arguments, **options)
 
 
 class _Pool(HTTPSConnectionPool):
@@ -129,8 +134,15 @@ def open_session(url: str) -> requests.Session:
     return session
 
 
-def send(session: requests.Session, url: str, request: Request) -> Answer:
+def send(session: requests.Session, url: str, request: Request, leave: Callable[[], None]) -> Answer:
     """POST `request` to the service at `url` (scheme, host, and a path in front of the request's own).
+
+    Args:
+        session: of `open_session`.
+        url: of the account.
+        request: to send.
+        leave: called once the connection is there, right before the request leaves; an error of it keeps the request
+            back.
 
     Raises:
         StopError: `url` is no address.
@@ -138,13 +150,20 @@ def send(session: requests.Session, url: str, request: Request) -> Answer:
         InDoubtError: the request left, and no complete answer came.
     """
     where = f"POST {url}{request.path}"
-    started = time.monotonic()
+    left_at: float | None = None
+
+    def note_and_leave() -> None:
+        nonlocal left_at
+        leave()
+        left_at = time.monotonic()
+
+    token = _leave.set(note_and_leave)
     try:
         with session.post(
             url + request.path,
             data=request.body,
             headers=request.headers,
-            timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S),
+            timeout=(tuning.CONNECT_S, tuning.ANSWER_S),
             allow_redirects=False,
             stream=True,
         ) as response:
@@ -154,14 +173,16 @@ def send(session: requests.Session, url: str, request: Request) -> Answer:
     except (requests.exceptions.RequestException, HTTPError) as error:
         cause = error.args[0] if error.args else error
         reason = cause.reason if isinstance(cause, MaxRetryError) else cause
-        if isinstance(reason, (NewConnectionError, ConnectTimeoutError, ProxyError)):
+        if left_at is None:
             raise TryAgainError(
                 f"{where}: no connection ({_name(reason)}). Nothing was sent. "
                 "If this goes on, look at the host in the connection, and at DNS, firewall and certificates."
             ) from None
-        if time.monotonic() - started > ANSWER_TIMEOUT_S:
-            raise InDoubtError(f"{where}: the answer was not complete after {ANSWER_TIMEOUT_S} s") from None
+        if time.monotonic() - left_at > tuning.ANSWER_S:
+            raise InDoubtError(f"{where}: the answer was not complete after {tuning.ANSWER_S} s") from None
         raise InDoubtError(f"{where}: the request left and no complete answer came ({_name(reason)})") from None
+    finally:
+        _leave.reset(token)
 
 
 def _read(response: requests.Response, where: str) -> bytes:

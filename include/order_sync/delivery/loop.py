@@ -186,10 +186,13 @@ class Delivery:
             orders = batch.orders
             halves.extendleft(self._write(orders[PROBE_ORDERS:], len(batch)))
             (batch,) = self._write(orders[:PROBE_ORDERS], PROBE_ORDERS)
+        # The wait for a connection may be long too, and a kill during it must leave no answer unrecorded.
+        in_flight.send(batch, lambda: self._begin(batch), self.ledger.write_answers)
+
+    def _begin(self, batch: Batch) -> None:
         self._end_if_asked()
         self.ledger.begin(batch.number)
         self.result.requests += 1
-        in_flight.send(batch)
 
     def _end_if_asked(self) -> None:
         """Raise TryAgainError if the load was asked to end. Answers of requests in flight are still recorded."""
@@ -219,10 +222,10 @@ class Delivery:
     def _settlement(self) -> Settlement:
         return Settlement(self.provider, self.ledger, self.encrypt, self.result)
 
-    def _ask(self, batch: Batch) -> list[Verdict]:
+    def _ask(self, batch: Batch, leave: Callable[[], None]) -> list[Verdict]:
         """Ask the service, in a thread of its own; nothing is recorded here."""
         request = self.provider.request(self.credentials, batch.payloads)
-        answer = http.send(self.session, self.credentials.url, request)
+        answer = http.send(self.session, self.credentials.url, request, leave)
         title = self.provider.title
         try:
             verdicts = self.provider.read(answer, batch.order_ids, self.credentials)

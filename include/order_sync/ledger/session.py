@@ -6,6 +6,7 @@ a sender that has lost its lock can begin no batch, and stops.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -17,13 +18,13 @@ import pandas as pd
 import psycopg
 import sqlalchemy as sa
 
+from include.order_sync import tuning
 from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.ledger import attempts, pace, quarantine, renaming, schema
 from include.order_sync.ledger.encrypted_rows import QuarantineEntry
 from include.order_sync.ledger.look_ahead import LookAheadSession
 
-# How long after its begin a batch of a lost sender may still be processed by the service.
-LOST_SENDER_WAIT_S = 5
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -199,19 +200,28 @@ class LedgerSession:
     def settle_orphans(self) -> None:
         """Mark the batches that a lost sender has left without an outcome as in doubt; forget those that never began.
 
-        The holder of the lock is the only sender, so nobody waits for their answers any more. But the service may still
-        be processing them, and must not take them after newer ones. So this first waits for the service; a begin that
-        lies ahead, after the ledger's clock was set back, counts as now.
+        The holder of the lock is the only sender, so nobody waits for their answers any more. But the request of a lost
+        sender may still be under way, and must not be taken after newer ones. So this first waits until each request
+        has reached its time limit: it left right after its begin, in two writes of CONNECT_S each, and the service had
+        ANSWER_S to answer. A begin that lies ahead, after the ledger's clock was set back, counts as now.
         """
+        limit_s = 2 * tuning.CONNECT_S + tuning.ANSWER_S
         left = self._number(
             """
             select coalesce(ceil(extract(epoch from max(least(begun_at, now())) - now()) * 1000 + %s), 0) from batches
             where destination_id = %s and outcome is null and begun_at is not null
             """,
-            LOST_SENDER_WAIT_S * 1000,
+            limit_s * 1000,
             self.sender.destination_id,
         )
-        time.sleep(max(left, 0) / 1000)
+        if left > 0:
+            log.warning(
+                "An earlier load of %r was lost with a request under way, which may be taken for %.0f s more. "
+                "This load waits that long.",
+                self.sender.destination,
+                left / 1000,
+            )
+            time.sleep(left / 1000)
         with self.transaction() as cursor:
             query = (
                 "delete from batches where destination_id = %s and begun_at is null and outcome is null returning id"

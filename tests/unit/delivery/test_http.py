@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+import struct
 import threading
 import tracemalloc
 import zlib
@@ -15,7 +16,7 @@ import requests
 
 from include.order_sync import tuning
 from include.order_sync.delivery import http
-from include.order_sync.errors import InDoubtError, StopError
+from include.order_sync.errors import InDoubtError, StopError, TryAgainError
 from include.order_sync.providers.base import Answer, Credentials, Request
 
 
@@ -91,7 +92,43 @@ def server(answer: bytes) -> Iterator[str]:
 def ask(address: str) -> Answer:
     """Send one request to the server."""
     with http.open_session(address) as session:
-        return http.send(session, address, Request("/orders", b"[]", {}))
+        return http.send(session, address, Request("/orders", b"[]", {}), lambda: None)
+
+
+@pytest.mark.parametrize("ends", [True, False], ids=["reset", "silent"])
+@pytest.mark.parametrize("step", ["tls", "proxy", "tls after proxy"])
+def test_what_ends_before_the_request_leaves_was_not_sent(step, ends, monkeypatch):
+    """A handshake, or a proxy's CONNECT, that is reset or stays silent has sent nothing: it is tried again."""
+    monkeypatch.setattr(tuning, "CONNECT_S", 0.3)
+    left = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+        if "proxy" in step:
+            monkeypatch.setenv("HTTPS_PROXY", f"http://{address}")
+            monkeypatch.delenv("NO_PROXY", raising=False)
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65536)
+                if step == "tls after proxy":
+                    connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+                    connection.recv(65536)
+                if ends:
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                else:
+                    connection.recv(65536)  # until the client gives up
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        url = "https://api.example" if "proxy" in step else f"https://{address}"
+        with (
+            http.open_session(url) as session,
+            pytest.raises(TryAgainError, match=r"no connection.*Nothing was sent"),
+        ):
+            http.send(session, url, Request("/orders", b"[]", {}), lambda: left.append(1))
+        thread.join()
+    assert left == []
 
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Answer: final\r\n\r\nOK"
@@ -123,7 +160,7 @@ DRIPS = {
 @pytest.mark.parametrize("drip", DRIPS)
 def test_an_answer_that_drips_ends(drip, monkeypatch):
     """A server that keeps sending, and never comes to an end, leaves the request in doubt at the time limit."""
-    monkeypatch.setattr(http, "ANSWER_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(tuning, "ANSWER_S", 0.5)
     monkeypatch.setattr(http, "MAX_INFORMATIONAL_ANSWERS", 1_000)
     first, more = DRIPS[drip]
     ended, drips = threading.Event(), []
