@@ -835,10 +835,13 @@ def test_a_stop_in_mid_request_leaves_nothing_in_doubt(
     )
     send = http.send
 
-    def stopped_send(*arguments: Any) -> Any:
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(0.2)
-        return send(*arguments)
+    def stopped_send(session: Any, url: str, request: Any, leave: Callable[[], None]) -> Any:
+        def leave_first() -> None:
+            leave()
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0.2)
+
+        return send(session, url, request, leave_first)
 
     before = signal.signal(signal.SIGTERM, lambda *_: on_kill(loads[-1]))  # as Airflow's task runner does
     try:

@@ -12,7 +12,6 @@ import pytest
 import requests
 import sqlalchemy as sa
 
-from include.order_sync import tuning
 from include.order_sync.delivery import http
 from include.order_sync.delivery.decision_table import SendOptions
 from include.order_sync.delivery.loop import Delivery, never
@@ -133,13 +132,6 @@ def encrypted(orders: pd.DataFrame, reasons: Sequence[str], _messages: Sequence[
         )
         for row, reason in zip(orders.itertuples(), reasons, strict=True)
     ]
-
-
-@pytest.fixture(autouse=True)
-def _short_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A request is over after five seconds, so that a load waits no longer for a lost one."""
-    monkeypatch.setattr(tuning, "CONNECT_S", 1)
-    monkeypatch.setattr(tuning, "ANSWER_S", 3)
 
 
 @pytest.fixture(scope="session")

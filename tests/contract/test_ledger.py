@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import sqlalchemy as sa
 
+from include.order_sync import tuning
 from include.order_sync.delivery import http
 from include.order_sync.delivery.decision_table import SendOptions
 from include.order_sync.delivery.planning import Planner
@@ -278,6 +279,9 @@ def test_a_destination_may_choose_to_resend_what_is_in_doubt(provider, deliver, 
 def test_a_killed_sender_leaves_its_batch_in_doubt(provider, deliver, sandbox, status, monkeypatch):
     """A killed sender's batch in flight is in doubt, and follows the provider's rule."""
     part = ready(provider, orders(["1"], status))
+    # The next sender waits until this request is over.
+    monkeypatch.setattr(tuning, "CONNECT_S", 0.5)
+    monkeypatch.setattr(tuning, "ANSWER_S", 3)
     send = http.send
 
     def killed(*arguments):

@@ -21,12 +21,13 @@ from include.order_sync.delivery import http
 from include.order_sync.delivery.loop import Delivery
 from include.order_sync.errors import TryAgainError
 from include.order_sync.ledger.session import open_session
+from include.order_sync.providers import PROVIDERS
 from include.order_sync.providers.base import Credentials
-from tests.contract.conftest import encrypted, orders, ready, several_codes
+from tests.contract.conftest import encrypted, orders, providers_with, ready
 from tests.contract.test_ledger import ELEVEN, TEN, two_codes
 from tests.contract.test_providers import taken
 
-WAIT_S = 10
+WAIT_S = 20
 
 
 def lose_the_lock(ledger: sa.Engine, destination: str) -> None:
@@ -41,12 +42,13 @@ def lose_the_lock(ledger: sa.Engine, destination: str) -> None:
         assert connection.execute(sa.text(query), {"destination": destination}).all() == [(True,)]
 
 
-@several_codes
+@providers_with(lambda provider: provider is next(found for found in PROVIDERS.values() if len(found.codes) > 1))
 def test_a_request_of_a_lost_sender_comes_first(provider, deliver, sandbox, monkeypatch, ledger):
     """The next sender waits as long as a request of the lost one may take by its own time limits."""
     first, second = two_codes(provider)
     monkeypatch.setattr(tuning, "CONNECT_S", 0.5)
-    slow = {"provider": provider.name, "kind": "slow", "seconds": 2, "when": "before", "next": 1}
+    monkeypatch.setattr(tuning, "ANSWER_S", 7)
+    slow = {"provider": provider.name, "kind": "slow", "seconds": 6, "when": "before", "next": 1}
     sandbox.fault(slow).raise_for_status()
     send, left = http.send, threading.Event()
 
