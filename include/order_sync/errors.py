@@ -21,9 +21,11 @@ class TryAgainError(OrderSyncError):
 
     Attributes:
         has_progress: whether orders were delivered before it: then the delays start anew.
+        is_failure: whether the service has failed (a 5xx, or no answer): one of the request's orders may be the cause.
     """
 
     has_progress = False
+    is_failure = False
 
     def __init__(self, message: str, after_s: float | None = None) -> None:
         super().__init__(message)

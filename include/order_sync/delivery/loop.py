@@ -16,7 +16,7 @@ from include.order_sync.delivery import http
 from include.order_sync.delivery.batching import Batch, LedgerWrites, batches_of, sizes_of
 from include.order_sync.delivery.decision_table import Action, SendOptions
 from include.order_sync.delivery.in_flight import InFlight
-from include.order_sync.delivery.pacing import Pace
+from include.order_sync.delivery.pacing import Pace, wait_until
 from include.order_sync.delivery.planning import PartPlan, Planner
 from include.order_sync.delivery.result import (
     ORDERS_NAMED_IN_A_MESSAGE,
@@ -174,13 +174,16 @@ class Delivery:
 
         The rest of that batch is a half.
         """
+
+        def settle() -> None:
+            halves.extendleft(self._settle(in_flight))
+
+        wait_until(self.result.not_before, self.ledger, in_flight, settle, self.is_stopping)
         if self.pace:
-            self.pace.wait_for_slot(
-                self.ledger, in_flight, lambda: halves.extendleft(self._settle(in_flight)), self.is_stopping
-            )
+            self.pace.wait_for_slot(self.ledger, in_flight, settle, self.is_stopping)
         # After the wait: it may have brought the doubt.
         while self.result.unanswered and in_flight:
-            halves.extendleft(self._settle(in_flight))
+            settle()
         if self.result.unanswered and len(batch) > PROBE_ORDERS:
             self.ledger.conclude(batch.number, "not_taken", reason="a probe goes first: is the service up?")
             orders = batch.orders
@@ -200,15 +203,15 @@ class Delivery:
             raise TryAgainError("The load was asked to stop: the next try continues at the first unsent batch.")
 
     def _settle(self, in_flight: InFlight) -> list[Batch]:
-        """Wait for one answer and record it; return the halves of its batch, the later first, if they are to be sent.
+        """Wait for one answer and record it; return the batches that are sent instead of its own, the later first.
 
         The caller puts them before all others: so a service that refuses everything has soon refused single orders.
         """
         # The wait may be long, and a kill during it would leave these answers in doubt.
         self.ledger.write_answers()
         batch, answer = in_flight.take()
-        is_halved = self._settlement.settle(batch, answer)
-        return self._write(batch.orders, (len(batch) + 1) // 2)[::-1] if is_halved else []
+        size = self._settlement.settle(batch, answer)
+        return self._write(batch.orders, size)[::-1] if size else []
 
     def _settle_in_flight(self, in_flight: InFlight) -> None:
         """Record the answers of the batches in flight after a failure has ended the loop."""

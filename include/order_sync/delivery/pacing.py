@@ -54,7 +54,26 @@ class Pace:
                 self.account,
                 self.requests_a_second,
             )
-        while time.monotonic() < due and not is_stopping():
-            ledger.write_answers()
-            if in_flight.wait(min(due - time.monotonic(), STOP_CHECK_S)):
-                settle()
+        wait_until(due, ledger, in_flight, settle, is_stopping)
+
+
+def wait_until(
+    due: float,
+    ledger: LedgerSession,
+    in_flight: InFlight,
+    settle: Callable[[], None],
+    is_stopping: Callable[[], bool],
+) -> None:
+    """Wait, and record the answers that come meanwhile.
+
+    Args:
+        due: the end of the wait, by time.monotonic().
+        ledger: the session of the load.
+        in_flight: the load's batches in flight.
+        settle: takes one answer from `in_flight`, and records it.
+        is_stopping: whether the load was asked to end, which ends the wait.
+    """
+    while time.monotonic() < due and not is_stopping():
+        ledger.write_answers()
+        if in_flight.wait(min(due - time.monotonic(), STOP_CHECK_S)):
+            settle()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -12,6 +13,11 @@ ORDERS_NAMED_IN_A_MESSAGE = 20
 UNANSWERED_BATCHES_IN_A_ROW = 3
 FRUITLESS_REQUESTS = 20
 REFUSED_BATCHES_IN_A_ROW = 3
+
+# A service that takes no more for now is waited for within the try: so long at most, and so often without an order that
+# it accepts in between. A longer Retry-After is a task retry.
+LONGEST_WAIT_S = 120
+WAITS_IN_A_ROW = 3
 
 # The outcome of orders that a run does not send: a plan, or a batch that the service refused as a whole.
 NOT_SENT = "not_sent"
@@ -32,6 +38,8 @@ class DeliveryResult:
         refused_batches: how many batches the service refused as a whole, so that their orders are not sent.
         refused_in_a_row: how many of these came since the last accepted or judged order.
         refusal: the last refusal, fit for a log.
+        not_before: the time, by time.monotonic(), before which the service takes no request.
+        waits_in_a_row: how often the load has waited for that since the last accepted order.
         complete: whether every order has its verdict, is held, or waits for a redrive.
     """
 
@@ -45,7 +53,29 @@ class DeliveryResult:
     refused_batches: int = 0
     refused_in_a_row: int = 0
     refusal: str = ""
+    not_before: float = 0.0
+    waits_in_a_row: int = 0
     complete: bool = False
+
+
+def may_wait(result: DeliveryResult, error: TryAgainError) -> bool:
+    """Return whether the load waits as long as the service asks, and sets `not_before`; otherwise the task retries.
+
+    It waits in a try that has delivered something, for a short time that the service names.
+
+    Args:
+        result: of the load.
+        error: the service's answer: it took nothing.
+    """
+    if error.after_s is None or error.after_s > LONGEST_WAIT_S or error.is_failure or not result.delivered:
+        return False
+    now = time.monotonic()
+    if now >= result.not_before:  # requests that were in flight at once share one wait
+        result.waits_in_a_row += 1
+    if result.waits_in_a_row > WAITS_IN_A_ROW:
+        return False
+    result.not_before = max(result.not_before, now + max(error.after_s, 1))
+    return True
 
 
 def stop_if_unanswered(result: DeliveryResult, title: str, after_s: float | None) -> None:

@@ -14,6 +14,7 @@ from include.order_sync.delivery.decision_table import Action
 from include.order_sync.delivery.result import (
     NOT_SENT,
     DeliveryResult,
+    may_wait,
     stop_if_all_refused,
     stop_if_fruitless,
     stop_if_unanswered,
@@ -46,8 +47,8 @@ class Settlement:
     encrypt: Encrypt
     result: DeliveryResult
 
-    def settle(self, batch: Batch, answer: Future[list[Verdict]]) -> bool:
-        """Record the outcome of a batch; return whether its halves are to be sent instead.
+    def settle(self, batch: Batch, answer: Future[list[Verdict]]) -> int:
+        """Record the outcome of a batch; return 0, or the size of the batches in which its orders are sent again.
 
         Raises:
             TryAgainError: the batch was not taken, or is in doubt and may be repeated.
@@ -59,19 +60,25 @@ class Settlement:
             is_judged = self.provider.finds_refused_orders or isinstance(refusal, BatchTooLargeError)
             if is_judged and len(batch) > 1:
                 self.ledger.conclude(batch.number, "not_taken", reason=str(refusal))
-                return True
+                return (len(batch) + 1) // 2
             if not is_judged:
                 self._set_aside(batch, refusal)
-                return False
+                return 0
             verdicts = [Verdict(Outcome.REJECTED, str(refusal), refusal.service_message)] * len(batch)
         except InDoubtError as doubt:
             self._settle_doubt(batch, doubt)
-            return False
-        except (TryAgainError, StopError) as error:
+            return 0
+        except TryAgainError as error:
+            self.ledger.conclude(batch.number, "not_taken", reason=str(error))
+            if not may_wait(self.result, error):
+                raise
+            log.info("%s. It asks to wait %.0f s; then the batch is sent again.", error, error.after_s)
+            return len(batch)
+        except StopError as error:
             self.ledger.conclude(batch.number, "not_taken", reason=str(error))
             raise
         self._record(batch, verdicts)
-        return False
+        return 0
 
     def hold(self, orders: pd.DataFrame) -> None:
         """Keep the rows of held orders, so that a person's decision can send them again.
@@ -121,6 +128,7 @@ class Settlement:
             self.result.fruitless += 1
             stop_if_fruitless(self.result, self.provider.title)
         else:
+            self.result.waits_in_a_row = 0
             self.result.delivered += refused.count(False)
             self.result.orders[Action.ACCEPTED] += refused.count(False)
 

@@ -193,7 +193,9 @@ def refuse_unless_success(
         return
     said = f"{title} answered HTTP {status}"
     if status in try_again or status == 408:  # 408: the service has not received the whole request
-        raise TryAgainError(said, after_s=answer.retry_after_s)
+        error = TryAgainError(said, after_s=answer.retry_after_s)
+        error.is_failure = status >= 500
+        raise error
     if status in in_doubt or status >= 500:
         raise InDoubtError(said, after_s=answer.retry_after_s)
     if 300 <= status < 400:
