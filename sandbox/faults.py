@@ -1,7 +1,7 @@
 """Faults that the sandbox commits on request: a client must neither lose nor repeat an order through them."""
 
 import random
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
@@ -15,7 +15,7 @@ Kind = Literal["status", "slow", "close", "garbage", "bad_signature", "refuse_or
 # The fields that each kind requires, and those that it allows. A field that a kind does not use is refused.
 REQUIRED_FIELDS: dict[str, set[str]] = {"status": {"status"}, "slow": {"seconds"}}
 OPTIONAL_FIELDS: dict[str, set[str]] = {
-    "status": {"retry_after", "message", "when"},
+    "status": {"retry_after", "message", "when", "order_ids"},
     "slow": {"when"},
     "close": {"when"},
     "garbage": {"status", "message", "media_type", "form", "when"},
@@ -33,6 +33,7 @@ class Fault(BaseModel):
     """One fault, as posted. Without ``next``, ``every`` or ``probability`` it hits every request.
 
     ``refuse_orders`` counts only requests that hold a listed order; without ``order_ids`` it refuses every order.
+    ``status`` with ``order_ids`` counts only such requests too, and answers each of them as a whole.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -70,6 +71,8 @@ class Fault(BaseModel):
             raise ValueError("give one of next, every, probability")
         if self.seed is not None and self.probability is None:
             raise ValueError("a seed goes with probability")
+        if self.kind == "status" and self.order_ids and self.when:
+            raise ValueError("a status for orders comes before processing: leave `when` out")
         if self.kind == "bad_signature" and self.when == "before":
             raise ValueError("a bad signature comes after processing")
         return self
@@ -159,7 +162,7 @@ class Faults:
         plan = Plan()
         for armed in self._armed:
             fault = armed.fault
-            if fault.kind == "refuse_orders" or not fault.concerns(service):
+            if fault.order_ids or fault.kind == "refuse_orders" or not fault.concerns(service):
                 continue
             if fault.kind == "slow":
                 if armed.fires():
@@ -169,6 +172,16 @@ class Faults:
                 plan.fault = fault
                 self._note(service, fault)
         return plan
+
+    def of_orders(self, service: Service, order_ids: Collection[str]) -> Fault | None:
+        """Return the fault that spoils the whole answer to a request because of one of its orders."""
+        for armed in self._armed:
+            fault = armed.fault
+            if fault.kind != "status" or not fault.order_ids or not fault.concerns(service):
+                continue
+            if not fault.order_ids.isdisjoint(order_ids) and armed.fires():
+                return fault
+        return None
 
     def refused_orders(self, service: Service, order_ids: Iterable[str]) -> dict[str, Fault]:
         """Return the orders of one request that a fault refuses, each with its fault."""

@@ -93,7 +93,11 @@ class Reception:
         finally:
             if doubts:
                 book.note_doubts(doubts, request_number=number)
-        refused = self._faults.refused_orders(service, [update.order_id for update in updates])
+        order_ids = [update.order_id for update in updates]
+        if fault := self._faults.of_orders(service, order_ids):
+            reason = fault.message or f"fault: status {fault.status}"
+            return _refuse(service, book, RefusalError(fault.status or 500, reason))
+        refused = self._faults.refused_orders(service, order_ids)
         taken, rejections = [], []
         for update in updates:
             rejection = service.examine(update)

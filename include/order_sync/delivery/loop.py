@@ -19,15 +19,18 @@ from include.order_sync.delivery.in_flight import InFlight
 from include.order_sync.delivery.pacing import Pace, wait_until
 from include.order_sync.delivery.planning import PartPlan, Planner
 from include.order_sync.delivery.result import (
+    FAILURES_OF_AN_ORDER,
+    FIRST_PIECES,
     ORDERS_NAMED_IN_A_MESSAGE,
     UNANSWERED_BATCHES_IN_A_ROW,
     DeliveryResult,
     named,
     stop_at_the_end,
+    stop_if_down,
 )
 from include.order_sync.delivery.settlement import Encrypt, Settlement
 from include.order_sync.errors import InDoubtError, TryAgainError
-from include.order_sync.ledger.session import LedgerSession
+from include.order_sync.ledger.session import Failures, LedgerSession
 from include.order_sync.prefetch import prefetch
 from include.order_sync.providers.base import Credentials, Provider, Verdict
 
@@ -69,6 +72,11 @@ class Delivery:
     connections: int = 1
     pace: Pace | None = None
     is_stopping: Callable[[], bool] = never
+    _failures: dict[str, Failures] = field(default_factory=dict, init=False, repr=False)
+    _failed_now: Counter[str] = field(default_factory=Counter, init=False, repr=False)
+    _apart: list[pd.DataFrame] = field(default_factory=list, init=False, repr=False)
+    _failed_again: list[pd.DataFrame] = field(default_factory=list, init=False, repr=False)
+    _not_given_up: list[TryAgainError] = field(default_factory=list, init=False, repr=False)
 
     def run(self, parts: Iterable[pd.DataFrame]) -> None:
         """Send what is to be sent.
@@ -83,12 +91,17 @@ class Delivery:
         """
         if self.provider.held_codes and self.ledger.ends_in_doubt():
             self.result.unanswered = UNANSWERED_BATCHES_IN_A_ROW - 1
-        recheck = self._deliver(parts)
+        if self.ledger.sender.try_number > 1:
+            self._failures.update(self.ledger.failures())
+        recheck = self._deliver(self._planned(parts))
+        self._deliver_failed()
         # These looked unchanged beside a change that was to be sent first. That change has its verdict now.
         self.result.orders[Action.UNCHANGED] -= sum(map(len, recheck))
         if any(map(len, recheck)):
             planned = (part for part in parts if len(part))
-            self._deliver(part.loc[rows] for part, rows in zip(planned, recheck, strict=True))
+            again = (part.loc[rows] for part, rows in zip(planned, recheck, strict=True))
+            self._deliver(self._planned(again))
+            self._deliver_failed()
         self.ledger.resolve_delivered()
         self.result.orders += Counter()  # drops outcomes that no order has
         self.result.complete = True
@@ -101,17 +114,63 @@ class Delivery:
             )
         stop_at_the_end(self.result, [order_id for order_id in held if held[order_id]], self.provider.title)
 
-    def _deliver(self, parts: Iterable[pd.DataFrame]) -> list[pd.Index]:
-        """Plan parts and send their batches; return the orders of each part that is not empty to plan again afterwards.
+    def _deliver_failed(self) -> None:
+        """Send the orders that were set apart, in ever smaller batches, until those that fail are alone.
+
+        Raises:
+            TryAgainError: the service seems to be down, or an order failed alone and is not given up yet.
+        """
+        if not self._apart:
+            return
+        orders = pd.concat(self._apart, ignore_index=True)
+        self._apart.clear()
+        # An order's next change goes only after the verdict on the one before.
+        for _, changes in orders.groupby(orders.groupby("order_id").cumcount()):
+            self._failed_again.append(changes)
+            size = -(-self.provider.max_orders // FIRST_PIECES)
+            while self._failed_again:
+                pieces = [
+                    part.iloc[start : start + size]
+                    for part in self._failed_again
+                    for start in range(0, len(part), size)
+                ]
+                self._failed_again.clear()
+                self._deliver((None, self._write(piece, size)) for piece in pieces)
+                size = (size + 1) // 2
+            for error in self._not_given_up:
+                error.has_progress = self.result.delivered > 0
+                raise error
+
+    def _note_failure(self, batch: Batch, failure: TryAgainError) -> None:
+        """Set a failed batch apart once more, or give its only order up: it fails alone, and others are taken."""
+        stop_if_down(self.result, failure)
+        self._failed_now.update(batch.order_ids)
+        if len(batch) > 1:
+            self._failed_again.append(batch.orders)
+            return
+        known = self._failures[batch.order_ids[0]]
+        others_taken = known.others_taken or self.result.delivered > 0
+        if others_taken and known.times + self._failed_now[batch.order_ids[0]] >= FAILURES_OF_AN_ORDER:
+            self._settlement.keep_failing(batch, failure)
+        else:
+            self._not_given_up.append(failure)
+
+    def _planned(self, parts: Iterable[pd.DataFrame]) -> Iterator[tuple[PartPlan | None, list[Batch]]]:
+        return self._written(Planner(self.provider, self.ledger.look_ahead, self.options).plans(parts))
+
+    def _deliver(self, batches_of_parts: Iterable[tuple[PartPlan | None, list[Batch]]]) -> list[pd.Index]:
+        """Send batches; return the orders of each part that is not empty to plan again afterwards.
 
         A prefetch thread plans the next part and writes its batches while requests are in flight.
+
+        Args:
+            batches_of_parts: as _written gives them.
         """
-        planner = Planner(self.provider, self.ledger.look_ahead, self.options)
         recheck: list[pd.Index] = []
         halves: deque[Batch] = deque()
         with InFlight(self._ask, self.connections) as in_flight:
             try:
-                for plan, batches in prefetch(self._written(planner.plans(parts))):
+                for plan, batches in prefetch(batches_of_parts):
                     self._end_if_asked()
                     if plan:
                         recheck.append(plan.recheck)
@@ -132,10 +191,18 @@ class Delivery:
         writes = LedgerWrites(self.provider.max_orders)
         for plan in plans:
             yield plan, []
-            for orders in writes.add(plan.to_send):
+            for orders in writes.add(self._without_failed(plan.to_send)):
                 yield None, self._write(orders, self.provider.max_orders)
         for orders in writes.rest():
             yield None, self._write(orders, self.provider.max_orders)
+
+    def _without_failed(self, orders: pd.DataFrame) -> pd.DataFrame:
+        """Return the orders that have not failed in an earlier try; set the others apart: they must not stop these."""
+        if not self._failures:
+            return orders
+        failed = orders["order_id"].isin(list(self._failures))
+        self._apart.append(orders[failed])
+        return orders[~failed]
 
     def _write(self, orders: pd.DataFrame, size: int) -> list[Batch]:
         """Record orders in batches of this size, none of which has begun; return the batches."""
@@ -210,7 +277,13 @@ class Delivery:
         # The wait may be long, and a kill during it would leave these answers in doubt.
         self.ledger.write_answers()
         batch, answer = in_flight.take()
-        size = self._settlement.settle(batch, answer)
+        try:
+            size = self._settlement.settle(batch, answer)
+        except TryAgainError as error:
+            if not (error.is_failure and batch.order_ids[0] in self._failures):
+                raise
+            self._note_failure(batch, error)
+            return []
         return self._write(batch.orders, size)[::-1] if size else []
 
     def _settle_in_flight(self, in_flight: InFlight) -> None:

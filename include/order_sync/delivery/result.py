@@ -14,6 +14,14 @@ UNANSWERED_BATCHES_IN_A_ROW = 3
 FRUITLESS_REQUESTS = 20
 REFUSED_BATCHES_IN_A_ROW = 3
 
+# Orders that failed before are sent last, a batch of them in so many pieces, and failed pieces in halves. An outage
+# ends that after FAILED_IN_A_ROW requests; many bad orders, after FAILED_IN_A_TRY.
+FIRST_PIECES = 8
+FAILED_IN_A_ROW = 8
+FAILED_IN_A_TRY = 100
+# An order is given up after so many failures, of which the last was alone in its request.
+FAILURES_OF_AN_ORDER = 3
+
 # A service that takes no more for now is waited for within the try: so long at most, and so often without an order that
 # it accepts in between. A longer Retry-After is a task retry.
 LONGEST_WAIT_S = 120
@@ -38,6 +46,9 @@ class DeliveryResult:
         refused_batches: how many batches the service refused as a whole, so that their orders are not sent.
         refused_in_a_row: how many of these came since the last accepted or judged order.
         refusal: the last refusal, fit for a log.
+        failing: ids of orders at which the service fails while it takes others, so that they are not sent.
+        failed: how many requests with orders that failed in earlier tries have failed again in this one.
+        failed_in_a_row: how many of these came since the last answer.
         not_before: the time, by time.monotonic(), before which the service takes no request.
         waits_in_a_row: how often the load has waited for that since the last accepted order.
         complete: whether every order has its verdict, is held, or waits for a redrive.
@@ -53,6 +64,9 @@ class DeliveryResult:
     refused_batches: int = 0
     refused_in_a_row: int = 0
     refusal: str = ""
+    failing: list[str] = field(default_factory=list)
+    failed: int = 0
+    failed_in_a_row: int = 0
     not_before: float = 0.0
     waits_in_a_row: int = 0
     complete: bool = False
@@ -76,6 +90,19 @@ def may_wait(result: DeliveryResult, error: TryAgainError) -> bool:
         return False
     result.not_before = max(result.not_before, now + max(error.after_s, 1))
     return True
+
+
+def stop_if_down(result: DeliveryResult, failure: TryAgainError) -> None:
+    """Raise `failure`, the newest one, if the service seems to be down, or fails too often in this try.
+
+    Args:
+        result: of the load.
+        failure: of a request with orders that failed before.
+    """
+    result.failed += 1
+    result.failed_in_a_row += 1
+    if result.failed_in_a_row >= FAILED_IN_A_ROW or result.failed >= FAILED_IN_A_TRY:
+        raise failure
 
 
 def stop_if_unanswered(result: DeliveryResult, title: str, after_s: float | None) -> None:
@@ -145,9 +172,18 @@ def stop_at_the_end(result: DeliveryResult, held: list[str], title: str) -> None
             f"{title} took them, and a second send could mail the customer again. Look them up there."
         )
     if result.refused_batches:
+        refused = result.orders[NOT_SENT] - len(result.failing)
         reasons.append(
-            f"{result.orders[NOT_SENT]} orders are not sent: {result.refusal}, and named no order. They wait in the "
+            f"{refused} orders are not sent: {result.refusal}, and named no order. They wait in the "
             "quarantine. Look at the account and at the rows, then trigger a redrive (DAG order_sync_redrive)."
+        )
+    if result.failing:
+        ids = ", ".join(result.failing[:ORDERS_NAMED_IN_A_MESSAGE])
+        more = ", ..." if len(result.failing) > ORDERS_NAMED_IN_A_MESSAGE else ""
+        reasons.append(
+            f"{len(result.failing)} orders are not sent ({ids}{more}): {title} fails at each request with one of them, "
+            "and takes the others. They wait in the quarantine. Look at their rows, or ask the service's support; then "
+            "trigger a redrive (DAG order_sync_redrive)."
         )
     if reasons:
         raise StopError(" ".join(reasons))

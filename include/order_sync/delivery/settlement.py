@@ -21,8 +21,8 @@ from include.order_sync.delivery.result import (
 )
 from include.order_sync.errors import BatchRefusedError, BatchTooLargeError, InDoubtError, StopError, TryAgainError
 from include.order_sync.ledger.encrypted_rows import QuarantineEntry
-from include.order_sync.ledger.quarantine import HELD_REASON, NOT_JUDGED_REASON
-from include.order_sync.ledger.session import LedgerSession
+from include.order_sync.ledger.quarantine import FAILING_REASON, HELD_REASON, NOT_JUDGED_REASON
+from include.order_sync.ledger.session import FAILED, LedgerSession
 from include.order_sync.providers.base import Outcome, Provider, Verdict
 
 log = logging.getLogger(__name__)
@@ -69,7 +69,9 @@ class Settlement:
             self._settle_doubt(batch, doubt)
             return 0
         except TryAgainError as error:
-            self.ledger.conclude(batch.number, "not_taken", reason=str(error))
+            self.ledger.conclude(
+                batch.number, "not_taken", reason=f"{FAILED}{error}" if error.is_failure else str(error)
+            )
             if not may_wait(self.result, error):
                 raise
             log.info("%s. It asks to wait %.0f s; then the batch is sent again.", error, error.after_s)
@@ -92,11 +94,21 @@ class Settlement:
         self.result.held += orders["order_id"].tolist()
         self.result.orders[Action.HELD] += len(orders)
 
+    def keep_failing(self, batch: Batch, failure: TryAgainError) -> None:
+        """Keep the order of a batch of one, at which the service fails while it takes others, for a redrive."""
+        self.ledger.quarantine(self.encrypt(batch.orders, [FAILING_REASON], [""]))
+        self.result.orders[NOT_SENT] += 1
+        self.result.failing.append(batch.order_ids[0])
+        log.error("%s. Order %s is not sent: it waits in the quarantine for a redrive.", failure, batch.order_ids[0])
+
     def _settle_doubt(self, batch: Batch, doubt: InDoubtError) -> None:
-        self.ledger.conclude(batch.number, "in_doubt", reason=str(doubt))
         if not batch.orders["held_if_in_doubt"].any():
+            self.ledger.conclude(batch.number, "in_doubt", reason=f"{FAILED}{doubt}")
             # These codes set a state, so that sending them twice does no harm.
-            raise TryAgainError(f"{doubt}. The batch is in doubt, and sent again.", after_s=doubt.after_s) from None
+            error = TryAgainError(f"{doubt}. The batch is in doubt, and sent again.", after_s=doubt.after_s)
+            error.is_failure = True
+            raise error from None
+        self.ledger.conclude(batch.number, "in_doubt", reason=str(doubt))
         log.error("%s. Its %d orders are held: they are not sent again.", doubt, len(batch))
         self.hold(batch.orders)
         self.result.unanswered += 1
@@ -118,7 +130,7 @@ class Settlement:
         stop_if_all_refused(self.result, self.provider.title)
 
     def _record(self, batch: Batch, verdicts: list[Verdict]) -> None:
-        self.result.unanswered = self.result.refused_in_a_row = 0
+        self.result.unanswered = self.result.refused_in_a_row = self.result.failed_in_a_row = 0
         refused = [verdict.outcome is Outcome.REJECTED for verdict in verdicts]
         if any(refused):
             self._reject(batch.number, batch.orders[refused], [v for v in verdicts if v.outcome is Outcome.REJECTED])

@@ -12,6 +12,7 @@ from include.order_sync.staging.partition_hash import partition_hash
 
 HELD_REASON = "held: sent, and no answer tells whether it was taken"
 NOT_JUDGED_REASON = "not sent: the service refused the whole batch and named no order"
+FAILING_REASON = "not sent: the service fails (a 5xx, or no answer) at each request with this order, and takes others"
 
 # The state `s` of the order of an entry `q`.
 _STATE = """
@@ -92,7 +93,7 @@ def add(cursor: Any, destination: str, run: str, entries: Sequence[QuarantineEnt
             "lines": [entry.line for entry in rows],
             "changed": [entry.status_changed_at for entry in rows],
             "files": [entry.file_time for entry in rows],
-            "always": [HELD_REASON, NOT_JUDGED_REASON],
+            "always": [HELD_REASON, NOT_JUDGED_REASON, FAILING_REASON],
         },
     )
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import pandas as pd
 import psycopg
@@ -25,6 +25,22 @@ from include.order_sync.ledger.encrypted_rows import QuarantineEntry
 from include.order_sync.ledger.look_ahead import LookAheadSession
 
 log = logging.getLogger(__name__)
+
+
+# How the reason of a batch begins whose request failed (a 5xx, or no answer) and may be repeated.
+FAILED = "failed: "
+
+
+class Failures(NamedTuple):
+    """The failed requests of a run that held an order.
+
+    Args:
+        times: how many.
+        others_taken: whether the service has answered other requests of the run since the first of them.
+    """
+
+    times: int
+    others_taken: bool
 
 
 @dataclass(frozen=True)
@@ -59,6 +75,24 @@ class LedgerSession:
             ), 0)
         """
         return bool(self._number(query, self.sender.destination_id))
+
+    def failures(self) -> dict[str, Failures]:
+        """Return the orders of this run's batches that failed in earlier tries, each with its failures."""
+        query = """
+            with own as (
+                select id, outcome, starts_with(reason, %(failed)s) as failed from batches
+                where destination_id = %(destination)s and run = %(run)s
+            )
+            select a.order_id, count(*),
+                   coalesce(min(a.batch_id) < (select max(id) from own where outcome = 'answered'), false)
+            from attempts a
+            where a.destination_id = %(destination)s and a.batch_id in (select id from own where failed)
+            group by 1
+        """
+        values = {"destination": self.sender.destination_id, "run": self.sender.run, "failed": FAILED}
+        with self.transaction() as cursor:
+            found = cursor.execute(query, values).fetchall()
+        return {order_id: Failures(times, others_taken) for order_id, times, others_taken in found}
 
     def has_read_later(self, end: datetime) -> bool:
         """Return whether a finished window of the destination ends after this time, and is over."""
