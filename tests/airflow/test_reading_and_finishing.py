@@ -4,6 +4,7 @@ import json
 import os
 import re
 import uuid
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
@@ -96,6 +97,13 @@ class Runs:
             return self.run(*arguments, **params)["load", "counts"]
         except (AirflowSkipException, DownstreamTasksSkipped):
             return None
+
+    def run_extract(self, hours):
+        """Run and return the window that was read, whether or not there was anything to send."""
+        pushed = {}
+        with suppress(AirflowSkipException, DownstreamTasksSkipped):
+            self.run(hours, pushed=pushed)
+        return pushed["extract", "window"]
 
     def status(self):
         """Return the destination's state: hours after noon that are read, gaps, and held orders."""
@@ -302,6 +310,56 @@ def test_a_scheduled_run_that_is_cleared_later_overrules_nothing(warehouse, post
     with postgres.begin() as connection:
         connection.exec_driver_sql("update changes set status = 'back' where order_id = '8'")
     assert warehouse.counts(0)["stale"] == 1
+
+
+def test_rows_that_come_late_widen_the_lookback(warehouse, postgres, capsys):
+    """An order that only the reconcile has found is counted, and the next runs read twice its lateness back."""
+    for hour in range(3):
+        warehouse.counts(hour)
+    with postgres.begin() as connection:
+        connection.exec_driver_sql("insert into changes values ('9', 'sent', %s)", (NOON + HOUR / 2,))
+    assert warehouse.run(20)["load", "counts"]["late"] == 1
+    # The run of one o'clock was the last one that read half past twelve: its window ended at two.
+    assert "1 orders came late" in (said := capsys.readouterr().out)
+    assert "at least 1:30:00" in said
+    with postgres.begin() as connection:
+        # Half an hour is within the lookback, and an hour and a half within the wider one.
+        for order_id, hours_ago in (("10", 0.5), ("11", 1.5)):
+            connection.exec_driver_sql(
+                "insert into changes values (%s, 'sent', %s)", (order_id, NOON + (21 - hours_ago) * HOUR)
+            )
+    healed = warehouse.run(21)
+    assert healed["extract", "window"]["start"] == (NOON + 18 * HOUR).isoformat()
+    assert (healed["load", "counts"]["accepted"], healed["load", "counts"]["late"]) == (2, 0)
+    with warehouse.engine.begin() as ledger:
+        forget = "update windows set finished_at = finished_at - interval '8 days' where destination = %s"
+        ledger.exec_driver_sql(forget, (warehouse.destination,))
+    assert warehouse.run_extract(22)["start"] == (NOON + 21 * HOUR).isoformat()
+
+
+@pytest.mark.parametrize("why", ["it was rejected", "its time is a date", "a manual run"])
+def test_orders_whose_lateness_nobody_knows_are_not_measured(warehouse, postgres, sandbox, why):
+    """Only an order that was not there when its time was read is late."""
+    time = NOON + (12 if why == "its time is a date" else 0.5) * HOUR
+
+    def comes(status):
+        with postgres.begin() as connection:
+            connection.exec_driver_sql("delete from changes where order_id = '9'")
+            connection.exec_driver_sql("insert into changes values ('9', %s, %s)", (status, time))
+
+    counts = []
+    for hour in range(15):
+        if hour == 1 and why == "it was rejected":
+            comes("a word of no map")
+        counts.append(warehouse.counts(hour))
+    comes("sent")
+    if why == "a manual run":
+        times = {"from_": NOON.isoformat(), "to": (NOON + HOUR).isoformat()}
+        counts.append(warehouse.counts(0, "manual", **times))
+    counts.append(warehouse.counts(35))
+    assert "9" in mails(sandbox)
+    assert not any(figures and figures.get("late") for figures in counts)
+    assert warehouse.run_extract(36)["start"] == (NOON + 35 * HOUR).isoformat()
 
 
 def test_the_first_good_run_of_a_day_reconciles(warehouse, postgres, sandbox):

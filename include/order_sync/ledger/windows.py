@@ -25,13 +25,16 @@ def begin(connection: sa.Connection, destination: str, start: datetime) -> None:
     )
 
 
-def finish(connection: sa.Connection, destination: str, window: Window, run: str) -> None:
-    """Record that every order that `run` read in the window has its verdict."""
+def finish(
+    connection: sa.Connection, destination: str, window: Window, run: str, late_by: timedelta | None = None
+) -> None:
+    """Record that every order that `run` read in the window has its verdict; `late_by`: its rows' longest lateness."""
     connection.execute(
         sa.text(
-            "insert into windows (destination, window_start, window_end, run) values (:destination, :start, :end, :run)"
+            "insert into windows (destination, window_start, window_end, run, late_by) "
+            "values (:destination, :start, :end, :run, :late_by)"
         ),
-        {"destination": destination, "start": window.start, "end": window.end, "run": run},
+        {"destination": destination, "start": window.start, "end": window.end, "run": run, "late_by": late_by},
     )
 
 

@@ -117,8 +117,18 @@ class DestinationOperator(OrderSyncOperator):
             mask_secret(value, name)
         return configuration, configuration.destination(self.destination)
 
-    def finish_window(self, context: Context, source: Source, staged: str, finished: Window | None) -> None:
-        """Record that all orders of a window and its files have their verdict. A narrowed run has no window."""
+    def finish_window(
+        self,
+        context: Context,
+        source: Source,
+        staged: str,
+        finished: Window | None,
+        late_by: timedelta | None = None,
+    ) -> None:
+        """Record that all orders of a window and its files have their verdict. A narrowed run has no window.
+
+        `late_by` is the longest lateness of its rows.
+        """
         from include.order_sync.ledger import files, renaming, windows
 
         run = run_context.run_key(context)
@@ -126,7 +136,7 @@ class DestinationOperator(OrderSyncOperator):
             with ledger_transaction() as ledger:
                 # The destination may have got another name since extract; load has seen that already.
                 renaming.refuse_old_name(driver_connection(ledger), self.destination)
-                windows.finish(ledger, self.destination, finished, run)
+                windows.finish(ledger, self.destination, finished, run, late_by)
                 if isinstance(source, CsvSource):
                     from include.order_sync.staging.run_folder import Staging
 

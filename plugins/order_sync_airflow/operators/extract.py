@@ -93,15 +93,22 @@ class ExtractOrdersOperator(DestinationOperator):
         self, request: RunRequest, destination: Destination, source: Source, *, plan_only: bool
     ) -> tuple[RunWindow, datetime | None]:
         """Return what the run reads, and since when the destination's changes are read by themselves."""
-        from include.order_sync.ledger import windows
+        from include.order_sync.ledger import lateness, windows
 
         name, interval = history_name(destination), request.interval
         self._history = name
         with ledger_transaction() as ledger:
             began = windows.began(ledger, name)
             reconcile = timedelta(days=destination.reconcile)
+            lookback = lateness.widened(ledger, name, destination.lookback, reconcile)
+            if lookback > destination.lookback:
+                self.log.info(
+                    "A scheduled run reads %s before its data interval instead of `lookback` (%s): rows came late.",
+                    lookback,
+                    destination.lookback,
+                )
             healing = HealingRule(
-                destination.lookback,
+                lookback,
                 reconcile,
                 destination.heal_at_most,
                 destination.start_date,

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.order_sync import tuning
+from include.order_sync.configuration.models import SqlSource
 from include.order_sync.delivery.accounting import OUTCOMES, check_balance, check_thresholds
 from order_sync_airflow import log_tables, run_context, run_figures
 from order_sync_airflow.hooks import hook_for
-from order_sync_airflow.ledger_connection import REDRIVEN_KEY, deployment_cipher, open_ledger
+from order_sync_airflow.ledger_connection import REDRIVEN_KEY, deployment_cipher, ledger_transaction, open_ledger
 from order_sync_airflow.operators.base import DestinationOperator, storage_path
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
 
+    from include.order_sync.configuration.models import Destination, Source
     from include.order_sync.delivery.decision_table import SendOptions
     from include.order_sync.delivery.planning import Planner
     from include.order_sync.delivery.result import DeliveryResult
+    from include.order_sync.ledger.attempts import Sender
+    from include.order_sync.ledger.lateness import Lateness
     from include.order_sync.ledger.session import LedgerSession
+    from include.order_sync.model import Window
     from include.order_sync.staging.run_folder import Staging
 
 
@@ -71,8 +77,9 @@ class LoadOrdersOperator(DestinationOperator):
         staging = Staging(storage_path(self.staged))
         hook = hook_for(destination.provider, destination.connection)
 
+        is_scheduled = run_context.run_request(context).by == "schedule"
+
         def options_of(ledger: LedgerSession) -> SendOptions:
-            is_scheduled = run_context.run_request(context).by == "schedule"
             return pipeline.send_options(
                 destination,
                 resend=bool(context["params"].get("resend")),
@@ -120,7 +127,12 @@ class LoadOrdersOperator(DestinationOperator):
                     if result.complete:
                         # First: a window whose balance is off is not finished, so that the next run reads it again.
                         check_balance(before | outcomes, ledger.own_accepted())
-                        self.finish_window(context, source, self.staged, window)
+                        late_by = None
+                        if window and isinstance(source, SqlSource) and is_scheduled:
+                            late = self._lateness(destination, source, window, ledger.sender)
+                            run_figures.push(context, **outcomes, requests=result.requests, late=late.missed)
+                            late_by = late.longest
+                        self.finish_window(context, source, self.staged, window, late_by)
             redriven = context["ti"].xcom_pull(task_ids="extract", key=REDRIVEN_KEY)
             if redriven:
                 with ledger.transaction() as cursor:
@@ -162,6 +174,26 @@ class LoadOrdersOperator(DestinationOperator):
                 log_tables.plan_table(first),
             )
         run_figures.push(context, **{name: before.get(name, 0) + outcomes.get(name, 0) for name in OUTCOMES})
+
+    def _lateness(self, destination: Destination, source: Source, window: Window, sender: Sender) -> Lateness:
+        """Return how late the run's rows were; log it if `lookback` has missed some of them."""
+        from include.order_sync.ledger import lateness
+
+        with ledger_transaction() as ledger:
+            reconcile = timedelta(days=destination.reconcile)
+            lookback = lateness.widened(ledger, destination.name, destination.lookback, reconcile)
+            late = lateness.measure(ledger, sender, window.start, source.timezone, lookback)
+        if late.missed:
+            self.log.warning(
+                "%d orders came late: their time had been read before, and their rows were not there. They were "
+                "written at least %s after their time, which is more than the lookback (%s), and waited for this run. "
+                "For seven days scheduled runs read twice as far back, up to `reconcile`. If this goes on, give the "
+                "destination a longer `lookback`, or let the source write sooner.",
+                late.missed,
+                late.longest,
+                lookback,
+            )
+        return late
 
     def _report(self, context: Context, result: DeliveryResult, rejected_before: int) -> dict[str, int]:
         """Log, push and return the outcomes so far."""
