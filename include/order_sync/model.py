@@ -1,7 +1,7 @@
 """The canonical order: its columns, its statuses and its version; and the window that a run reads."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 
 # The columns that every source must give.
@@ -55,6 +55,9 @@ ORIGIN_COLUMNS = (
 # A version of an order, compared as a whole. `rank` is the row's number, from 0, among the order's rows of the very
 # same two times, in source order. `position` would not do: in another window the same row has another one.
 VERSION = ["status_changed_at", "updated_at", "rank"]
+
+# The `updated_at` of a row that has none: before all others.
+NO_TIME = datetime.fromtimestamp(0, UTC)
 
 # Rows that share these are one order at one time, whatever their status: the source alone can tell which is the later.
 TIES = ["order_id", "status_changed_at", "updated_at"]

@@ -362,6 +362,45 @@ def test_orders_whose_lateness_nobody_knows_are_not_measured(warehouse, postgres
     assert warehouse.run_extract(36)["start"] == (NOON + 35 * HOUR).isoformat()
 
 
+@pytest.mark.parametrize(
+    "bad",
+    [
+        ("a word of no map", f"{NOON + HOUR / 2}"),
+        ("sent", "no time"),
+    ],
+    ids=["of the very same time", "of an unknown time"],
+)
+def test_an_older_good_row_leaves_the_rejection_of_a_newer_one_open(warehouse, postgres, bad):
+    """A rejected row is listed until a newer row of its order is delivered, not because an older one was."""
+
+    def insert(*row):
+        with postgres.begin() as connection:
+            connection.exec_driver_sql("insert into texts values ('9', %s, %s, %s)", (*row, NOON + HOUR / 2))
+
+    def resolutions():
+        with warehouse.engine.begin() as ledger:
+            query = "select resolution from quarantine where destination = %s"
+            return ledger.exec_driver_sql(query, (warehouse.destination,)).scalars().all()
+
+    with postgres.begin() as connection:
+        connection.exec_driver_sql("create table texts (id text, status text, time text, changed_at timestamptz)")
+    columns = "id as order_id, status, time as status_changed_at, id as bill_id, 'RR1' as tracking_number"
+    windowed = "changed_at >= :window_start and changed_at < :window_end"
+    (warehouse.folder / "sql/orders.sql").write_text(f"select {columns} from test.texts where {windowed}")
+    insert("paid", f"{NOON + HOUR / 2}")
+    insert(*bad)
+    counts = warehouse.counts(0)
+    assert (counts["accepted"], counts["rejected"]) == (1, 1)
+    assert resolutions() == [None]
+    assert warehouse.counts(0)["unchanged"] == 1
+    assert resolutions() == [None]
+    with postgres.begin() as connection:
+        connection.exec_driver_sql("delete from texts")
+    insert("sent", f"{NOON + 40 * HOUR / 60}")
+    assert warehouse.counts(0)["accepted"] == 1
+    assert resolutions() == ["a good row of the order was delivered"]
+
+
 def test_the_first_good_run_of_a_day_reconciles(warehouse, postgres, sandbox):
     """Airflow skips the run over midnight, and the first run after it fails: the next one reads the days again."""
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import pandas as pd
 import pyarrow as pa
 
-from include.order_sync.model import ITEM_COLUMNS, ORDER_COLUMNS
+from include.order_sync.model import ITEM_COLUMNS, NO_TIME, ORDER_COLUMNS
 from include.order_sync.sources.raw import RAW_ITEMS_SCHEMA, RAW_SCHEMA
 from include.order_sync.staging.run_folder import Staging
 from include.order_sync.transform.canonical import canonical_orders
@@ -37,7 +37,8 @@ class Cipher(Protocol):
 class QuarantineEntry:
     """A row for the quarantine; only `encrypted_row` holds its content.
 
-    `file_time` is when its file was last modified, of a row that is known by its place there alone.
+    `file_time` is when its file was last modified, of a row that is known by its place there alone. What can't be read
+    of the row's version is None.
     """
 
     order_id: str | None
@@ -48,6 +49,8 @@ class QuarantineEntry:
     line: int | None
     status_changed_at: datetime | None
     file_time: datetime | None = None
+    updated_at: datetime | None = None
+    rank: int | None = None
 
 
 @dataclass(frozen=True)
@@ -103,11 +106,13 @@ def encrypt_rows(
         for item in items.to_dict("records"):
             by_order.setdefault(str(item["order_id"]).strip(), []).append(_given(item, ("order_id", *ITEM_COLUMNS)))
     entries = []
-    for row, order_id, readable, changed in zip(
+    updated_at = canonical["updated_at"].fillna(NO_TIME).mask(canonical["updated_at_unreadable"])
+    for row, order_id, readable, changed, updated in zip(
         rows.to_dict("records"),
         canonical["order_id"],
         readable_ids(canonical["order_id"]),
         canonical["status_changed_at"],
+        updated_at,
         strict=True,
     ):
         known_id = str(order_id) if readable else None
@@ -129,6 +134,8 @@ def encrypt_rows(
                 line=int(row["line"]),
                 status_changed_at=None if pd.isna(changed) else changed.to_pydatetime(),
                 file_time=None if content else _time(row.get("file_modified_at")),
+                updated_at=None if pd.isna(updated) else updated.to_pydatetime(),
+                rank=None if pd.isna(row["rank"]) else int(row["rank"]),
             )
         )
     return entries

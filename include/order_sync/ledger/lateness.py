@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
 from include.order_sync.ledger.attempts import Sender
+from include.order_sync.model import NO_TIME
 
 # For so long a measured lateness widens `lookback`.
 _REMEMBERED_DAYS = 7
 # A row is later than was measured, but nobody knows by how much.
 _FACTOR = 2
-
-_NO_TIME = datetime.fromtimestamp(0, UTC)  # the `updated_at` of a row that has none
 
 _OWN_BATCHES = """
     select min(id), max(id) from batches where destination_id = :destination_id and run = :run
@@ -89,7 +88,7 @@ def measure(connection: sa.Connection, sender: Sender, start: datetime, timezone
     timed = [
         (late_by, orders)
         for status_changed_at, updated_at, late_by, orders in rows
-        if updated_at != _NO_TIME or status_changed_at.astimezone(zone).time() != time()
+        if updated_at != NO_TIME or status_changed_at.astimezone(zone).time() != time()
     ]
     return Lateness(
         max((late_by for late_by, _ in timed), default=None),

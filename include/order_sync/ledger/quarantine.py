@@ -64,13 +64,15 @@ def add(cursor: Any, destination: str, run: str, entries: Sequence[QuarantineEnt
     cursor.execute(
         """
         insert into quarantine (destination, order_id, partition_hash, row_hash, reasons, encrypted_row, origin, line,
-                                status_changed_at, run)
+                                status_changed_at, updated_at, rank, run)
         select %(destination)s, n.order_id, n.partition_hash, n.row_hash, string_to_array(n.reasons, chr(10)),
-               n.encrypted_row, n.origin, n.line, n.status_changed_at, %(run)s
+               n.encrypted_row, n.origin, n.line, n.status_changed_at, n.updated_at,
+               n.rank, %(run)s
         from unnest(%(order_ids)s::text[], %(hashes)s::int[], %(row_hashes)s::bytea[], %(reasons)s::text[],
                     %(encrypted_rows)s::bytea[], %(origins)s::text[], %(lines)s::bigint[], %(changed)s::timestamptz[],
-                    %(files)s::timestamptz[])
-             n (order_id, partition_hash, row_hash, reasons, encrypted_row, origin, line, status_changed_at, file_time)
+                    %(updated)s::timestamptz[], %(ranks)s::int[], %(files)s::timestamptz[])
+             n (order_id, partition_hash, row_hash, reasons, encrypted_row, origin, line, status_changed_at, updated_at,
+                rank, file_time)
         where n.reasons = any(%(always)s) or not exists (
             select from quarantine d
             where d.destination = %(destination)s and d.row_hash = n.row_hash and d.note is not null
@@ -79,6 +81,7 @@ def add(cursor: Any, destination: str, run: str, entries: Sequence[QuarantineEnt
         on conflict (destination, row_hash) where resolved_at is null do update set
             reasons = excluded.reasons, encrypted_row = excluded.encrypted_row, origin = excluded.origin,
             line = excluded.line, last_seen_at = now(), run = excluded.run,
+            updated_at = excluded.updated_at, rank = excluded.rank,
             times_seen = quarantine.times_seen + case when quarantine.run = excluded.run then 0 else 1 end
         """,
         {
@@ -92,6 +95,8 @@ def add(cursor: Any, destination: str, run: str, entries: Sequence[QuarantineEnt
             "origins": [entry.origin for entry in rows],
             "lines": [entry.line for entry in rows],
             "changed": [entry.status_changed_at for entry in rows],
+            "updated": [entry.updated_at for entry in rows],
+            "ranks": [entry.rank for entry in rows],
             "files": [entry.file_time for entry in rows],
             "always": [HELD_REASON, NOT_JUDGED_REASON, FAILING_REASON],
         },
@@ -99,15 +104,21 @@ def add(cursor: Any, destination: str, run: str, entries: Sequence[QuarantineEnt
 
 
 def resolve_delivered(cursor: Any, destination: str) -> None:
-    """Close the entries of orders whose version, or a newer one, the service has accepted since."""
+    """Close the entries of orders whose version, or a newer one, the service has accepted since.
+
+    Where a part of the row's version is not known, the delivered row may be older: then only another run than the one
+    that saw the row closes its entry.
+    """
     cursor.execute(
         f"""
         update quarantine set resolved_at = now(), resolution = 'a good row of the order was delivered'
         where id in (
-            select q.id from quarantine q {_STATE}
+            select q.id from quarantine q {_STATE} join batches b on b.id = s.batch_id
             where q.destination = %s and q.resolved_at is null and s.verdict = 'accepted'
               and s.concluded_at >= q.last_seen_at
-              and (q.status_changed_at is null or q.status_changed_at <= s.status_changed_at))
+              and (q.status_changed_at is null or q.status_changed_at <= s.status_changed_at)
+              and case when q.status_changed_at is null or q.updated_at is null then b.run <> q.run
+                  else (q.status_changed_at, q.updated_at, q.rank) <= (s.status_changed_at, s.updated_at, s.rank) end)
         """,  # noqa: S608
         (destination,),
     )

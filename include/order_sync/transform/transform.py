@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from include.order_sync.columns.text import array_of, series_of
-from include.order_sync.model import READY_COLUMNS, TIES, VERSION, Code, OrderStatus
+from include.order_sync.model import NO_TIME, READY_COLUMNS, TIES, VERSION, Code, OrderStatus
 from include.order_sync.transform.canonical import NO_ITEMS, canonical_orders, json_items, query_items
 from include.order_sync.transform.checks import Check
 from include.order_sync.transform.reasons import STATUS, UNREADABLE, any_of, find_faults, reasons_of
@@ -25,8 +25,6 @@ CLOCK_DOUBTS = {
     "pass_untold": "in the hour that comes twice, and nothing tells which of the two: it is read as the second",
     "skipped_hour": "in an hour that the clocks skip: it is read as the moment when they go forward",
 }
-
-_BEFORE_ALL = pd.Timestamp(0, tz="UTC").as_unit("us")  # a row without a time of its own goes before those with one
 
 
 @dataclass(frozen=True)
@@ -90,7 +88,7 @@ def transform(raw: pd.DataFrame, raw_items: pd.DataFrame | None, rules: Rules) -
     orders = canonical_orders(raw, rules.timezone, rules.now)
     orders["order_status"], orders["code"] = _status_and_code(orders["status"], rules)
 
-    orders["updated_at"] = orders["updated_at"].fillna(_BEFORE_ALL)
+    orders["updated_at"] = orders["updated_at"].fillna(NO_TIME)
     # Equal hashes are not always one order, but one order always has equal hashes. Usually there are none.
     alike = orders["partition_hash"].duplicated(keep=False)
     rank: pd.Series | int = 0
