@@ -52,6 +52,14 @@ PARAMS = {
         title="Resend",
         description="Send orders that have not changed too: a service may mail their customers again.",
     ),
+    "trust": Param(
+        "times",
+        type="string",
+        enum=["times", "source"],
+        title="Trust",
+        description="source: send what the source shows now, also over a state with a later time, after its times were "
+        "set right. Manual runs only, with `order_ids` alone, or with `from` and a `to` in the future.",
+    ),
 }
 
 

@@ -149,6 +149,8 @@ def send_options(
     retry_rejected: bool = False,
     reads_present: bool = False,
     adopt_before: datetime | None = None,
+    shows_newest: bool = False,
+    trust_source: bool = False,
 ) -> SendOptions:
     """Return the send options of a destination's configuration and a run's params."""
     from include.order_sync.delivery.decision_table import SendOptions
@@ -160,6 +162,8 @@ def send_options(
         retry_rejected=retry_rejected,
         reads_present=reads_present,
         adopt_before=adopt_before,
+        shows_newest=shows_newest,
+        trust_source=trust_source,
     )
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
+    from include.order_sync.delivery.result import DeliveryResult
+
 
 def reasons_table(reasons: Counter[str], first_rows: Mapping[str, str], cures: Mapping[str, str]) -> str:
     """Return a table of the reasons for rejection: number of orders, first row, and cure."""
@@ -24,6 +26,21 @@ def first_reason(reasons: Counter[str]) -> str:
     """Return the most frequent reason for rejection, with its number of orders, for a run's note."""
     ((reason, orders),) = reasons.most_common(1)
     return f"{orders} orders rejected: {reason}."
+
+
+def stale_table(result: DeliveryResult) -> str:
+    """Return a table of the reasons why orders are stale: number of orders, the first ones, and cure."""
+    from tabulate import tabulate  # not at the top: DAG parsing imports this module
+
+    from include.order_sync.delivery.stale import CURES
+
+    rows = [
+        (reason, orders, ", ".join(result.stale_orders[reason]), CURES[reason])
+        for reason, orders in result.stale.most_common()
+    ]
+    return tabulate(
+        rows, headers=["reason", "orders", "first orders", "cure"], tablefmt="simple", disable_numparse=True
+    )
 
 
 def plan_table(orders: pd.DataFrame) -> str:

@@ -69,6 +69,11 @@ def kind(context: Context, destination: Destination) -> str:
     return {"plan": "PLAN", "adopt": "ADOPT"}.get(mode(context, destination), "")
 
 
+def trusts_source(context: Context) -> bool:
+    """Return whether the run takes what the source says for newer than what was attempted, whatever its times are."""
+    return context["params"].get("trust") == "source"
+
+
 def push_adopt_before(context: Context, time: datetime | None) -> None:
     """Push the time before which the run adopts changes; None if it adopts none."""
     context["ti"].xcom_push(ADOPT_BEFORE_KEY, time and time.isoformat())

@@ -15,6 +15,9 @@ NOTE_LENGTH = 1000
 NOT_FOR_LOAD = ("superseded", "skipped", "not_for_provider")
 ALWAYS = ("accepted", "rejected")
 
+# Orders that came late, and stale ones whose row has changed in the source.
+WATCHED = ("late", "stale_changed")
+
 _OURS = re.compile(
     r"Order Sync, (?P<begun>begun \S+ \S+ UTC|not begun)[^\n]*?: read \d+ = accepted (?P<accepted>\d+)[^\n]*?;"
     r"(?: accepted (?P<earlier>\d+) earlier;)?[^\n]*"
@@ -47,7 +50,9 @@ def with_line(
             earlier += int(ours["accepted"])
     line = f"Order Sync, {start}{f', {kind}' if kind else ''}: {_sum(counts)};"
     line += f" accepted {earlier} earlier;" if earlier else ""
-    line += f" requests {counts['requests']}."
+    line += f" requests {counts['requests']}"
+    # These are among the figures above.
+    line += "".join(f", {name.replace('_', ' ')} {counts[name]}" for name in WATCHED if counts.get(name)) + "."
     kept = "\n".join(people).strip()
     room = NOTE_LENGTH - len(kept) - len(line) - 3
     if room < 0:

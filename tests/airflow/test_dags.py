@@ -50,7 +50,7 @@ def test_a_destinations_dag_is_as_designed(bag):
         assert dag.get_task("load").upstream_task_ids == {"transform"}
         assert dag.get_task("transform").upstream_task_ids == {"extract"}
         assert dag.get_task("load").max_active_tis_per_dag == 1
-        assert set(dag.params) == {"from", "to", "order_ids", "mode", "resend"}
+        assert set(dag.params) == {"from", "to", "order_ids", "mode", "resend", "trust"}
         assert "order-sync" in dag.tags
         assert "status" in dag.doc_md
         for task in dag.tasks:

@@ -98,6 +98,13 @@ def test_a_note_adds_up(airflow_):
     )
 
 
+def test_a_note_names_orders_to_look_at(airflow_):
+    """Late orders, and stale ones whose row has changed, come after the sum: they are among its figures."""
+    run = airflow_.run()
+    airflow_.push(run, "load", "counts", SENT | {"stale": 3, "late": 2, "stale_changed": 1})
+    assert airflow_.end(run).endswith("; requests 2, late 2, stale changed 1.")
+
+
 def test_a_red_runs_note_names_what_it_has_not_come_to_and_why(airflow_):
     """The rest of the rows is named, and the reason of the task that failed first is in one line."""
     run = airflow_.run()

@@ -335,6 +335,42 @@ def test_a_row_of_the_very_same_times_as_a_held_send_waits_or_is_sent(service, d
     assert deliver(tie("a", SECOND, 3), run="4", reads_present=True).orders == {"accepted": 1}
 
 
+@pytest.mark.parametrize(
+    ("updated", "shows_newest", "listed"),
+    [(9, False, 1), (1, False, 0), (1, True, 1)],
+    ids=["written later", "written before", "written before, and the newest of the source"],
+)
+def test_an_older_row_that_the_source_has_changed_to_is_listed(deliver, updated, shows_newest, listed):
+    """A row that was written later, or is the source's newest, is no old row."""
+    deliver(ready(("a", 5, FIRST)))
+    row = ready(("a", 1, SECOND))
+    row["updated_at"] += pd.to_timedelta(updated - 1, unit="h")
+    assert deliver(row, run="2", shows_newest=shows_newest).stale_changed == listed
+    # Of several changes only the last one says what the source has now; and the service's own code is no change.
+    both = ready(("a", 1, SECOND), ("a", 5, FIRST))
+    assert deliver(both, run="3", shows_newest=True).stale_changed == 0
+    assert deliver(ready(("a", 1, FIRST)), run="4", shows_newest=True).stale_changed == 0
+
+
+def test_a_run_that_trusts_the_source_goes_on_where_it_stopped(service, deliver):
+    """An older row that was sent by trust counts as delivered in the next try; the row that it overruled is stale."""
+    deliver(ready(("a", 5, FIRST), ("b", 5, FIRST)))
+
+    def answer(orders):
+        if orders[0][0] == "b":
+            raise TryAgainError("HTTP 429")
+        return [ACCEPTED] * len(orders)
+
+    service.answer = answer
+    parts = [ready(("a", 1, SECOND)), ready(("b", 1, SECOND))]
+    with pytest.raises(TryAgainError):
+        deliver(*parts, run="2", trust_source=True, max_orders=1)
+    service.answer = lambda orders: [ACCEPTED] * len(orders)
+    assert deliver(*parts, run="2", trust_source=True).orders == {"accepted": 2}
+    assert deliver(ready(("a", 5, FIRST)), run="3").orders == {"stale": 1}
+    assert deliver(ready(("a", 5, FIRST)), run="4", reads_present=True).orders == {"accepted": 1}
+
+
 def test_a_bad_row_of_a_delivered_order_stays_listed(deliver, ledger):
     """A bad row that each hour brings again is one open entry, though its order was delivered long ago."""
     deliver(ready(("a", 5, FIRST)), run="1")

@@ -47,6 +47,9 @@ class SendOptions:
         reads_present: the run reads what the source says now, and no later run has read it: a row of the very same
             times that differs from the attempted one is newer.
         adopt_before: changes before this time are adopted instead of sent.
+        shows_newest: of each order the run's last row is the newest that the source has (a warehouse that is read up to
+            the present), so that an older version than the attempted one means that the source was changed.
+        trust_source: the last row of each order counts as newer than the attempted one, whatever its times are.
     """
 
     send_when: Literal["status", "content"] = "status"
@@ -55,6 +58,8 @@ class SendOptions:
     retry_rejected: bool = False
     reads_present: bool = False
     adopt_before: datetime | None = None
+    shows_newest: bool = False
+    trust_source: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -213,13 +213,14 @@ class Delivery:
         self.ledger.record(plan.newer, "unchanged")
         self.ledger.record(plan.adopted, "adopted")
         self._settlement.hold(plan.held)
-        if plan.undecided:
+        self._settlement.note_stale(plan.stale)
+        if plan.overruled:
             log.warning(
-                "%d orders are stale, though no later time is known (%s): their source has another row of the very "
-                "same times than the one that was sent. The next scheduled run that reads them sends it; a run with "
-                "`resend` does so now.",
-                len(plan.undecided),
-                ", ".join(plan.undecided[:ORDERS_NAMED_IN_A_MESSAGE]),
+                "%d orders are sent though their row is older than the one that was attempted, because the run trusts "
+                "the source: %s%s",
+                len(plan.overruled),
+                ", ".join(plan.overruled[:ORDERS_NAMED_IN_A_MESSAGE]),
+                ", ..." if len(plan.overruled) > ORDERS_NAMED_IN_A_MESSAGE else "",
             )
         self.result.orders.update(plan.outcomes)
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from include.order_sync.columns.text import array_of
+from include.order_sync.delivery import stale
 from include.order_sync.delivery.batching import BATCH_COLUMNS
 from include.order_sync.delivery.decision_table import Action, Relation, SendOptions, decide, ranked, relations
 from include.order_sync.ledger import attempts
@@ -35,7 +36,8 @@ class PartPlan:
             whose order is in the quarantine are: it may leave it.
         adopted: the last change of each order that counts as known to the service, likewise.
         held: orders that wait for a person, as `decisions` gives them.
-        undecided: ids of stale orders whose row has the very same times as the attempted one.
+        stale: orders that are not sent because of a version that was attempted; `stale` has the reason of stale.py.
+        overruled: ids of orders that are sent though an older row than the attempted one: the run trusts the source.
         outcomes: how many of the other orders have each Action.
     """
 
@@ -44,7 +46,8 @@ class PartPlan:
     newer: pd.DataFrame
     adopted: pd.DataFrame
     held: pd.DataFrame
-    undecided: list[str]
+    stale: pd.DataFrame
+    overruled: list[str]
     outcomes: Counter[str]
 
 
@@ -82,8 +85,8 @@ class Planner:
 
         Returns:
             READY_COLUMNS and `payload_hash`; `held_if_in_doubt`; `known_code` and `known_hash` of what the service has;
-            whether its version is `newer` than the ledger's, or an `other` row of the very same times; whether it is
-            `repeated`: the row that was accepted, in a newer file. Then a column of Action with the same index.
+            whether its version is `newer` than the ledger's; whether it is `repeated`: the row that was accepted, in a
+            newer file; why it would be `stale`; whether it was `overruled`. Then a column of Action with the same index.
         """
         return self._decide(part, *self._known(self.ledger.find(part)))
 
@@ -112,20 +115,24 @@ class Planner:
 
     def _decide(self, part: pd.DataFrame, states: pd.DataFrame, own: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
         known = _row_by_row(states, part)
-        orders = part.assign(
-            rank=ranked(part, known),
+        ready, overruled = part.assign(rank=ranked(part, known)), pd.Series(False, index=part.index)
+        if self.options.trust_source:
+            ready, overruled = stale.as_newest(ready, known)
+        orders = ready.assign(
+            overruled=overruled,
             payload_hash=payload_hashes(part["payload"]),
             held_if_in_doubt=self.provider.holds(part["code"]) & (not self.options.resend_in_doubt),
             known_code=known["code"].where(known["verdict"].notna()),
             known_hash=known["payload_hash"],
         )
         relation = relations(orders, known, reads_present=self.options.reads_present)
-        orders["newer"], orders["other"] = relation[Relation.NEWER], relation[Relation.OTHER]
+        orders["newer"] = relation[Relation.NEWER]
         orders["repeated"] = (
             (known["verdict"].eq("accepted") & orders["source_hash"].ne(0)).fillna(False).astype("bool")
             & orders["status_changed_at"].eq(known["status_changed_at"])
             & orders["source_hash"].eq(known["source_hash"]).fillna(False).astype("bool")
         )
+        orders["stale"] = stale.reasons_of(orders, known, relation, self.options)
         return orders, decide(orders, known, _own_verdicts(orders, own), self.options)
 
     def _plan(self, orders: pd.DataFrame, actions: pd.Series, accepted: int) -> PartPlan:
@@ -149,7 +156,8 @@ class Planner:
             newer=newer.assign(attempt=self._lines(newer.assign(payload_hash=newer["known_hash"]))),
             adopted=adopted.assign(attempt=self._lines(adopted)),
             held=orders[held],
-            undecided=orders.loc[orders["other"] & (actions == Action.STALE), "order_id"].tolist(),
+            stale=orders[actions == Action.STALE],
+            overruled=orders.loc[send & orders["overruled"], "order_id"].tolist(),
             outcomes=Counter(others) + Counter({Action.UNCHANGED: accepted}),
         )
 

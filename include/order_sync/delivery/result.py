@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 
+from include.order_sync.delivery import stale
 from include.order_sync.delivery.decision_table import Action
 from include.order_sync.errors import StopError, TryAgainError
 
@@ -40,6 +41,8 @@ class DeliveryResult:
         orders: how many orders have each outcome: an Action but SEND, or NOT_SENT.
         delivered: how many orders this try delivered.
         reasons: how many orders this try rejected for each reason.
+        stale: how many orders are stale for each reason of stale.py.
+        stale_orders: the ids of the first of them.
         held: ids of orders whose send is in doubt and waits for a person.
         unanswered: how many batches in a row got no answer, with the last one of an earlier try.
         fruitless: how many requests were answered without one accepted order.
@@ -58,6 +61,8 @@ class DeliveryResult:
     orders: Counter[str] = field(default_factory=Counter)
     delivered: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
+    stale: Counter[str] = field(default_factory=Counter)
+    stale_orders: dict[str, list[str]] = field(default_factory=dict)
     held: list[str] = field(default_factory=list)
     unanswered: int = 0
     fruitless: int = 0
@@ -70,6 +75,11 @@ class DeliveryResult:
     not_before: float = 0.0
     waits_in_a_row: int = 0
     complete: bool = False
+
+    @property
+    def stale_changed(self) -> int:
+        """The number of stale orders whose row has changed in the source."""
+        return self.stale.total() - self.stale[stale.OLDER]
 
 
 def may_wait(result: DeliveryResult, error: TryAgainError) -> bool:

@@ -13,6 +13,7 @@ from include.order_sync.delivery.batching import Batch
 from include.order_sync.delivery.decision_table import Action
 from include.order_sync.delivery.result import (
     NOT_SENT,
+    ORDERS_NAMED_IN_A_MESSAGE,
     DeliveryResult,
     may_wait,
     stop_if_all_refused,
@@ -21,7 +22,7 @@ from include.order_sync.delivery.result import (
 )
 from include.order_sync.errors import BatchRefusedError, BatchTooLargeError, InDoubtError, StopError, TryAgainError
 from include.order_sync.ledger.encrypted_rows import QuarantineEntry
-from include.order_sync.ledger.quarantine import FAILING_REASON, HELD_REASON, NOT_JUDGED_REASON
+from include.order_sync.ledger.quarantine import FAILING_REASON, HELD_REASON, NOT_JUDGED_REASON, STALE_REASONS
 from include.order_sync.ledger.session import FAILED, LedgerSession
 from include.order_sync.providers.base import Outcome, Provider, Verdict
 
@@ -100,6 +101,21 @@ class Settlement:
         self.result.orders[NOT_SENT] += 1
         self.result.failing.append(batch.order_ids[0])
         log.error("%s. Order %s is not sent: it waits in the quarantine for a redrive.", failure, batch.order_ids[0])
+
+    def note_stale(self, orders: pd.DataFrame) -> None:
+        """Count stale orders by their reason, and keep the rows that the source has changed for a person.
+
+        Args:
+            orders: the columns of `hold`, and `stale`.
+        """
+        for reason, alike in orders.groupby("stale"):
+            why = str(reason)
+            self.result.stale[why] += len(alike)
+            ids = self.result.stale_orders.setdefault(why, [])
+            ids += alike["order_id"].head(ORDERS_NAMED_IN_A_MESSAGE - len(ids)).tolist()
+        listed = orders[orders["stale"].isin(STALE_REASONS)]
+        if not listed.empty:
+            self.ledger.quarantine(self.encrypt(listed, listed["stale"].tolist(), [""] * len(listed)))
 
     def _settle_doubt(self, batch: Batch, doubt: InDoubtError) -> None:
         if not batch.orders["held_if_in_doubt"].any():

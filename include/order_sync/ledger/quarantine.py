@@ -13,6 +13,10 @@ from include.order_sync.staging.partition_hash import partition_hash
 HELD_REASON = "held: sent, and no answer tells whether it was taken"
 NOT_JUDGED_REASON = "not sent: the service refused the whole batch and named no order"
 FAILING_REASON = "not sent: the service fails (a 5xx, or no answer) at each request with this order, and takes others"
+SET_BACK_REASON = "stale: the source has changed to a row that is older than the attempted one"
+UNDECIDED_REASON = "stale: another row of the very same times was attempted"
+# Only a person can say which state is right.
+STALE_REASONS = (SET_BACK_REASON, UNDECIDED_REASON)
 
 # The state `s` of the order of an entry `q`.
 _STATE = """
@@ -125,16 +129,16 @@ def resolve_delivered(cursor: Any, destination: str) -> None:
 
 
 def resolve_redriven(cursor: Any, run: str, ids: Sequence[int]) -> None:
-    """Close the entries of a redrive that did not fail again."""
+    """Close the entries of a redrive that did not fail again. A redrive sends no stale order, so those stay."""
     cursor.execute(
         f"""
         update quarantine set resolved_at = now(), resolution = 'redriven'
         where id in (
             select q.id from quarantine q {_STATE}
-            where q.id = any(%s) and q.run <> %s and q.resolved_at is null
+            where q.id = any(%s) and q.run <> %s and q.resolved_at is null and not q.reasons && %s
               and coalesce(s.verdict, '') not in ('in_doubt', 'held'))
         """,  # noqa: S608
-        (list(ids), run),
+        (list(ids), run, list(STALE_REASONS)),
     )
 
 

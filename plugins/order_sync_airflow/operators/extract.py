@@ -59,8 +59,14 @@ class ExtractOrdersOperator(DestinationOperator):
             check_marks(context, destination, adopts=mode == "adopt")
         run, began = self._run_window(run_context.run_request(context), destination, source, plan_only=mode == "plan")
         params = context["params"]
+        trusts_source = run_context.trusts_source(context)
+        if trusts_source:
+            _refuse_trust_in_the_past(run_context.run_request(context), run)
         adopted = adopt_before(
-            destination, began, wholly=params.get("mode") == "adopt", resend=bool(params.get("resend"))
+            destination,
+            began,
+            wholly=params.get("mode") == "adopt",
+            insists=bool(params.get("resend")) or trusts_source,
         )
         if adopted:
             which = "All changes that are read" if adopted == LATEST else f"Changes from before {adopted}"
@@ -146,18 +152,18 @@ class ExtractOrdersOperator(DestinationOperator):
             return files.taken(ledger, self._history, paths)
 
 
-def adopt_before(destination: Destination, began: datetime | None, *, wholly: bool, resend: bool) -> datetime | None:
+def adopt_before(destination: Destination, began: datetime | None, *, wholly: bool, insists: bool) -> datetime | None:
     """Return the time before which a run adopts changes; None if it adopts none.
 
     Args:
         destination: with `first_run` and `not_older_than`.
         began: since when its changes are read by themselves; None before its first scheduled run.
         wholly: whether the run adopts all that it reads.
-        resend: whether a person has asked for more than the changes.
+        insists: whether a person has asked for more than the changes.
     """
     if wholly:
         return LATEST
-    if resend:
+    if insists:
         return None
     times = []
     if destination.first_run == "adopt":
@@ -198,6 +204,17 @@ def left_out_message(
         f"{end.isoformat()}, first with `mode` plan to count them; or backfill these dates. If they must not be sent, "
         "trigger it with `mode` adopt. Until then each scheduled run delivers the newer orders and ends red."
     )
+
+
+def _refuse_trust_in_the_past(request: RunRequest, run: RunWindow) -> None:
+    """Raise StopError unless the run reads up to the present: else it would send old states over newer ones."""
+    by_ids = run.window is None
+    up_to_now = request.end is not None and request.end >= datetime.now(UTC)
+    if request.by != "person" or not (by_ids or up_to_now):
+        raise StopError(
+            "The param `trust: source` is for manual runs that read the present, because older states would be sent "
+            "over newer ones: give `from` and a `to` in the future, or `order_ids` alone."
+        )
 
 
 def _read_by_now(window: Window | None, started: datetime) -> Window | None:

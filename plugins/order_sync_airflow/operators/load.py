@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 from datetime import timedelta
@@ -80,13 +81,17 @@ class LoadOrdersOperator(DestinationOperator):
         is_scheduled = run_context.run_request(context).by == "schedule"
 
         def options_of(ledger: LedgerSession) -> SendOptions:
+            reads_present = is_scheduled and window is not None and not ledger.has_read_later(window.end)
+            trust_source = run_context.trusts_source(context)
             return pipeline.send_options(
                 destination,
                 resend=bool(context["params"].get("resend")),
                 # A person who adopts knows more than the service's answer of then.
                 retry_rejected=self.retry_rejected or mode == "adopt",
-                reads_present=is_scheduled and window is not None and not ledger.has_read_later(window.end),
+                reads_present=reads_present or trust_source,
                 adopt_before=run_context.pull_adopt_before(context),
+                shows_newest=reads_present and isinstance(source, SqlSource),
+                trust_source=trust_source,
             )
 
         encryptor = RowEncryptor(staging, source.timezone, deployment_cipher())
@@ -130,7 +135,7 @@ class LoadOrdersOperator(DestinationOperator):
                         late_by = None
                         if window and isinstance(source, SqlSource) and is_scheduled:
                             late = self._lateness(destination, source, window, ledger.sender)
-                            run_figures.push(context, **outcomes, requests=result.requests, late=late.missed)
+                            run_figures.push(context, **outcomes, late=late.missed)
                             late_by = late.longest
                         self.finish_window(context, source, self.staged, window, late_by)
             redriven = context["ti"].xcom_pull(task_ids="extract", key=REDRIVEN_KEY)
@@ -205,10 +210,14 @@ class LoadOrdersOperator(DestinationOperator):
                 self.destination,
                 log_tables.reasons_table(result.reasons, {}, {}),
             )
+        if result.stale:
+            level = logging.WARNING if result.stale_changed else logging.INFO
+            self.log.log(level, "Stale orders, which are not sent\n%s", log_tables.stale_table(result))
         said = ", ".join(f"{orders} {name}" for name, orders in outcomes.items())
         self.log.info("%d requests; %s", result.requests, said)
         outcomes["rejected"] += rejected_before
-        run_figures.push(context, **outcomes, requests=result.requests)
+        outcomes["requests"], outcomes["stale_changed"] = result.requests, result.stale_changed
+        run_figures.push(context, **outcomes)
         return outcomes
 
 
