@@ -14,7 +14,7 @@ from include.order_sync.delivery.decision_table import SendOptions
 from include.order_sync.delivery.loop import Delivery
 from include.order_sync.delivery.result import DeliveryResult
 from include.order_sync.errors import BatchRefusedError, InDoubtError, StopError, TryAgainError
-from include.order_sync.ledger import attempts
+from include.order_sync.ledger import attempts, quarantine
 from include.order_sync.ledger.encrypted_rows import QuarantineEntry
 from include.order_sync.ledger.session import LedgerSession, open_session
 from include.order_sync.model import OrderStatus
@@ -350,6 +350,19 @@ def test_an_older_row_that_the_source_has_changed_to_is_listed(deliver, updated,
     both = ready(("a", 1, SECOND), ("a", 5, FIRST))
     assert deliver(both, run="3", shows_newest=True).stale_changed == 0
     assert deliver(ready(("a", 1, FIRST)), run="4", shows_newest=True).stale_changed == 0
+    # Nor is a corrected time zone a change of the row, also if the status map has changed since.
+    same = ready(("a", 1, SECOND)).assign(source_hash=int(FIRST))
+    assert deliver(same, run="5", shows_newest=True).stale_changed == 0
+
+
+def test_a_redrive_closes_no_entry_of_a_stale_order(deliver):
+    """It sends none of them, so they stay listed."""
+    deliver(ready(("a", 5, FIRST)))
+    deliver(ready(("a", 1, SECOND)), run="2", shows_newest=True)
+    with deliver.session("redrive") as written, written.transaction() as cursor:
+        (entry,) = quarantine.find(cursor, written.sender.destination, quarantine.Filter())
+        quarantine.resolve_redriven(cursor, "redrive", [entry["id"]])
+        assert len(quarantine.find(cursor, written.sender.destination, quarantine.Filter())) == 1
 
 
 def test_a_run_that_trusts_the_source_goes_on_where_it_stopped(service, deliver):
