@@ -1,7 +1,9 @@
-"""Makes Airflow list the mistakes of the configuration, while order_sync.py keeps the destinations' DAGs.
+"""Makes Airflow list the mistakes of configuration and settings, while order_sync.py keeps the destinations' DAGs.
 
 Airflow takes away the DAGs of a file that raises an error: so the error is raised here.
 """
+
+from order_sync_airflow.settings_check import settings_that_lose_orders
 
 from include.order_sync.configuration.loading import load
 from include.order_sync.errors import StopError
@@ -9,3 +11,7 @@ from include.order_sync.errors import StopError
 mistakes = load().mistakes
 if mistakes:
     raise StopError("\n".join(["The configuration has mistakes.", *map(str, mistakes)]))
+
+settings = settings_that_lose_orders()
+if settings:
+    raise StopError("\n".join(["Settings of Airflow put orders at risk.", *map(str, settings)]))

@@ -1,4 +1,4 @@
-"""Celery's settings: those of Airflow, and a worker that asks its tasks to end when it is told to stop.
+"""Celery's settings: those of Airflow, for a worker that ends its tasks when it is stopped, and answers the doctor.
 
 Set `[celery] celery_config_options` to `order_sync_airflow.celery_worker.CELERY_CONFIG`; docker-compose.yaml does.
 
@@ -11,11 +11,16 @@ gets itself; the next version does not.
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import hmac
 import logging
+from typing import Any
 
 import psutil
+from airflow.configuration import conf
 from airflow.providers.celery.executors.default_celery import DEFAULT_CELERY_CONFIG
 from celery.signals import worker_shutting_down
+from celery.worker.control import inspect_command
 
 log = logging.getLogger(__name__)
 
@@ -30,3 +35,32 @@ def stop_tasks(**_: object) -> None:
             for task in supervisor.children():
                 log.warning("The worker stops: asking the task of process %d to end", task.pid)
                 task.terminate()
+
+
+def fingerprints(nonce: str) -> dict[str, str]:
+    """Return a hash of each key that all services share: to compare, and of no use without the key."""
+    keys = {"fernet_key": "core", "jwt_secret": "api_auth", "secret_key": "api"}
+    return {
+        key: hmac.new(nonce.encode(), conf.get(section, key, fallback="").encode(), hashlib.sha256).hexdigest()
+        for key, section in keys.items()
+    }
+
+
+@inspect_command(args=[("nonce", str), ("write", str)])  # type: ignore[untyped-decorator, unused-ignore]
+def order_sync_check(state: Any, nonce: str, write: str) -> dict[str, object]:
+    """Answer the doctor: the keys' fingerprints, and the workers whose files lie in the staging folder.
+
+    :param nonce: of this examination; the files' names begin with it.
+    :param write: "yes" to write this worker's file first.
+    """
+    # Airflow's executors import this module while they start.
+    from include.order_sync.configuration.loading import load
+    from order_sync_airflow.operators.base import storage_path
+
+    folder, prefix = storage_path(load().staging), f"doctor-{nonce}-"
+    files: list[str] = []
+    with contextlib.suppress(Exception):  # then its file is missing, which the doctor says
+        if write == "yes":
+            (folder / f"{prefix}{state.hostname}").write_text("")
+        files = [path.name.removeprefix(prefix) for path in folder.glob(f"{prefix}*")]
+    return {**fingerprints(nonce), "files": files}

@@ -1,5 +1,6 @@
 """The DAG files, read by Airflow's own DagBag."""
 
+import os
 import subprocess
 import sys
 from datetime import timedelta
@@ -97,7 +98,12 @@ def imported(code, slow):
         f"import sys, airflow.sdk\nbefore = set(sys.modules)\n{code}\n"
         f"print(*sorted({slow} & (set(sys.modules) - before)))"
     )
-    environment = {"PYTHONPATH": f"{ROOT}:{ROOT / 'plugins'}", "PATH": "", "AIRFLOW_HOME": "/nonexistent"}
+    environment = {
+        "PYTHONPATH": f"{ROOT}:{ROOT / 'plugins'}",
+        "PATH": "",
+        "AIRFLOW_HOME": "/nonexistent",
+        "AIRFLOW__CORE__FERNET_KEY": os.environ["AIRFLOW__CORE__FERNET_KEY"],
+    }
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
     )

@@ -1,0 +1,149 @@
+"""The doctor: `python -m order_sync_airflow.doctor`."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import sqlalchemy as sa
+from cryptography.fernet import Fernet
+
+from include.order_sync.configuration.loading import DEFAULT_FILE, load
+from sandbox.registry import SERVICES
+from tests.airflow.conftest import ROOT
+
+KEY, JWT, SECRET = Fernet.generate_key().decode(), "j" * 40, "s" * 40
+
+
+@pytest.fixture(scope="module")
+def ledger(postgres_server):
+    """The fields of a connection to a ledger with its tables."""
+    admin = sa.create_engine(postgres_server, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.exec_driver_sql("create database doctor")
+    url = postgres_server
+    fields = {"conn_type": "postgres", "host": url.host, "port": url.port, "schema": "doctor"}
+    yield {**fields, "login": url.username, "password": url.password}
+    with admin.connect() as connection:
+        connection.exec_driver_sql("drop database doctor")
+    admin.dispose()
+
+
+@pytest.fixture
+def well(ledger, tmp_path):
+    """The environment of a deployment in which all is well."""
+    service = {"conn_type": "generic", "host": "https://service.example", "login": "a", "password": "a secret"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": f"{ROOT}:{ROOT / 'plugins'}",
+        "ORDER_SYNC_STAGING": str(tmp_path / "staging"),
+        "AIRFLOW_CONN_ORDER_SYNC_LEDGER": json.dumps(ledger),
+        **{f"AIRFLOW_CONN_{name.upper()}": json.dumps(service) for name in SERVICES},
+        "AIRFLOW__CORE__FERNET_KEY": KEY,
+        "AIRFLOW__API_AUTH__JWT_SECRET": JWT,
+        "AIRFLOW__API__SECRET_KEY": SECRET,
+        "AIRFLOW__WORKERS__MAX_FAILED_HEARTBEATS": "30",
+    }
+    subprocess.run([sys.executable, "-m", "order_sync_airflow.ledger", "upgrade"], env=environment, check=True)
+    return environment
+
+
+def examine(environment: dict[str, str]) -> tuple[int, list[str], str]:
+    """Run the doctor; return its exit code, the things that are wrong, and all that it said."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "order_sync_airflow.doctor"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    said = ended.stdout + ended.stderr
+    return ended.returncode, [line.split("  ")[1].strip() for line in said.splitlines() if line[:5] == "WRONG"], said
+
+
+def test_nothing_is_wrong_with_a_good_deployment(well):
+    """Each line is ok, and no secret is shown."""
+    code, wrong, said = examine(well)
+    assert (code, wrong) == (0, [])
+    for name in load(DEFAULT_FILE).destinations:
+        assert f"connection of {name}" in said
+    assert "the ledger's sessions" in said
+    assert not any(secret in said for secret in (KEY, JWT, SECRET, "a secret"))
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "wrong"),
+    [
+        ("AIRFLOW__CORE__FERNET_KEY", "", "[core] fernet_key"),
+        ("AIRFLOW__CORE__FERNET_KEY", "not-a-key", "[core] fernet_key"),
+        ("AIRFLOW__API_AUTH__JWT_SECRET", "airflow_jwt_secret", "[api_auth] jwt_secret"),
+        ("AIRFLOW__API__SECRET_KEY", "short", "[api] secret_key"),
+        ("AIRFLOW__WORKERS__MAX_FAILED_HEARTBEATS", "3", "[workers]"),
+        ("AIRFLOW__CORE__TEST_CONNECTION", "Enabled", "[core] test_connection"),
+        ("ORDER_SYNC_STAGING", "/proc/no-such-folder", "staging"),
+        ("AIRFLOW_CONN_ORDER_SYNC_LEDGER", "postgres://nobody:x@127.0.0.1:1/none", "the ledger (order_sync_ledger)"),
+        ("AIRFLOW_CONN_YESPO", "{}", "connection of yespo"),
+        (
+            "AIRFLOW_CONN_YESPO",
+            '{"conn_type": "generic", "host": "http://esputnik.com", "login": "a", "password": "b"}',
+            "connection of yespo",
+        ),
+    ],
+)
+def test_it_names_what_is_wrong(well, setting, value, wrong):
+    """Only that is wrong, and there is a cure."""
+    code, found, _ = examine({**well, setting: value})
+    assert code == 1
+    assert len(found) == 1
+    assert found[0].startswith(wrong)
+
+
+def test_the_ledgers_tables_must_be_of_this_release(well, ledger):
+    """The command that brings them up to date is named."""
+    engine = sa.create_engine(
+        sa.URL.create(
+            "postgresql+psycopg", ledger["login"], ledger["password"], ledger["host"], ledger["port"], "doctor"
+        )
+    )
+    with engine.begin() as connection:
+        connection.exec_driver_sql("update alembic_version set version_num = '0001'")
+    code, wrong, said = examine(well)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("drop schema public cascade; create schema public")
+    engine.dispose()
+    assert code == 1
+    assert len(wrong) == 1
+    assert "upgrade" in said
+
+
+@pytest.mark.parametrize(
+    ("settings", "wrong"),
+    [
+        ({"AIRFLOW__CORE__FERNET_KEY": ""}, ["[core] fernet_key"]),
+        (
+            {"AIRFLOW__CORE__EXECUTOR": "CeleryExecutor"},
+            ["[celery_broker_transport_options] visibility_timeout"],
+        ),
+        (
+            {
+                "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
+                "AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT": "93600",
+            },
+            [],
+        ),
+    ],
+)
+def test_airflow_lists_settings_that_cost_orders(monkeypatch, settings, wrong):
+    """As an import error of order_sync_config.py; the destinations' DAGs stay."""
+    from airflow.dag_processing.dagbag import DagBag
+
+    monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", KEY)
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    bag = DagBag(ROOT / "dags")
+    assert len(bag.import_errors) == len(wrong)
+    for (file, error), setting in zip(bag.import_errors.items(), wrong, strict=True):
+        assert file.endswith("order_sync_config.py")
+        assert setting in error
+    assert len(bag.dags) > 2
