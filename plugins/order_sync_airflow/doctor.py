@@ -20,7 +20,7 @@ from order_sync_airflow.operators.base import storage_path
 from order_sync_airflow.settings_check import Finding, finding, settings, uses_celery
 
 CLOCK_TOLERANCE_S = 5
-WORKERS_TIMEOUT_S = 30
+WORKERS_TIMEOUT_S = 10
 GRACE_WANTED = "10 minutes or more: longer than a request's time limit"
 
 
