@@ -172,15 +172,15 @@ TASKS: dict[str, Callable[[World, Run, int], None]] = {
 }
 
 
-# Set by SIGTERM in the process of a load.
+# Set by SIGTERM.
 _stopping = threading.Event()
 
 
 def _on_term(task: str) -> None:
     """Act as the operators do when Airflow calls their `on_kill`."""
+    _stopping.set()
     if task != "load":
         raise TryAgainError("The task was asked to stop.")
-    _stopping.set()
 
 
 def perform(world: World, run: Run, task: str, try_number: int) -> None:
@@ -195,6 +195,12 @@ def perform(world: World, run: Run, task: str, try_number: int) -> None:
     except StopError as error:
         log.info("%s %s stops: %s", run.destination, run.name, error)
         sys.exit(STOPPED)
+    except Exception:
+        # Within the start of a thread Python turns the error of a stop into another one, which Airflow tries again too.
+        if task == "load" or not _stopping.is_set():
+            raise
+        log.exception("%s %s, try %d: stopped", run.destination, run.name, try_number)
+        sys.exit(TRY_AGAIN)
 
 
 def pull(world: World, run: Run, task: str) -> dict[str, int]:
