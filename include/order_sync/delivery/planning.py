@@ -86,7 +86,7 @@ class Planner:
         Returns:
             READY_COLUMNS and `payload_hash`; `held_if_in_doubt`; `known_code` and `known_hash` of what the service has;
             whether its version is `newer` than the ledger's; whether it is `repeated`: the row that was accepted, in a
-            newer file; why it would be `stale`; whether it was `overruled`. Then a column of Action with the same index.
+            newer file; why it would be `stale`; whether it was `overruled`. Then an Action each, with the same index.
         """
         return self._decide(part, *self._known(self.ledger.find(part)))
 
