@@ -97,13 +97,13 @@ class Rees46(Service):
 
 
 def _orders(orders: Any, doubt: Doubt) -> list[Update]:
-    # The call's page: an array of objects, not empty, at most 1000; a mail about one that is badly formed.
+    # The call's page: an array of objects, not empty; a mail about one that is badly formed.
     if not isinstance(orders, list):
         raise _malformed("orders must be an array")
     if not orders:
         raise _malformed("orders is empty")
-    if len(orders) > Rees46.max_orders:
-        raise _malformed(f"more than {Rees46.max_orders} orders")
+    if len(orders) > Rees46.max_orders:  # the call's page advises against it, for the sake of speed
+        doubt(f"more than {Rees46.max_orders} orders")
     updates = []
     for position, order in enumerate(orders):
         if not isinstance(order, dict):

@@ -105,7 +105,7 @@ SHAPES: dict[str, tuple[dict[str, Any], dict[str, Any], set[str]]] = {
         {"externalOrderId": 1001, "totalCost": 5, "status": "IN_PROGRESS", "date": "2026-03-08", "phone": 380501112233}
         | {"additionalInfo": "gift", "items": [{"externalItemId": 8, "quantity": 1.5}]},
         {"externalOrderId": "1001", "totalCost": 5, "status": "IN_PROGRESS", "date": "2026-03-08"}
-        | {"phone": "380501112233", "items": [{"externalItemId": "8", "quantity": 1.5}]},
+        | {"phone": "380501112233", "additionalInfo": "gift", "items": [{"externalItemId": "8", "quantity": 1.5}]},
         {
             "order 0: externalOrderId is not text",
             "order 0: phone is not text",
@@ -219,6 +219,14 @@ def test_rees46_takes_numbers_as_text_and_text_as_numbers(sandbox, strict_sandbo
     assert sandbox.admin("events")["events"] == []
     assert strict_sandbox.rees46([order]).status_code == 400
     assert strict_sandbox.admin("stats")["rees46"]["mails"] == 1
+
+
+def test_more_than_a_thousand_orders_are_slow_at_rees46(sandbox, strict_sandbox):
+    """Its page advises against it and refuses none."""
+    many = [{"id": str(number), "status": 1} for number in range(1001)]
+    assert sandbox.rees46(many).status_code == 200
+    assert (sandbox.admin("stats")["rees46"]["accepted"], sandbox.doubts()) == (1001, ["more than 1000 orders"])
+    assert strict_sandbox.rees46(many).status_code == 400
 
 
 def test_a_shop_id_may_be_a_number(numeric_sandbox):

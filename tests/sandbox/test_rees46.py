@@ -36,7 +36,6 @@ def test_orders_are_taken(sandbox, provider):
         None,
         "1",
         ["1"],
-        [{"id": str(number), "status": 1} for number in range(1001)],
     ],
     ids=lambda orders: str(orders)[:40],
 )
