@@ -120,6 +120,13 @@ def test_a_lasting_service_is_watched_and_comes_back(name):
     assert LASTING[name]["restart"] == "unless-stopped"
 
 
+@pytest.mark.parametrize("name", LASTING)
+def test_a_health_check_is_cheap(name):
+    """It does not import Airflow: on a busy machine each check would take a minute, and fail a service that is well."""
+    check = " ".join(LASTING[name]["healthcheck"]["test"])
+    assert not re.search(r"\bairflow [a-z]|--app", check)
+
+
 @pytest.mark.parametrize("name", ONE_SHOTS)
 def test_a_one_shot_ends(name):
     """It does not start again by itself."""
