@@ -8,7 +8,6 @@ import pytest
 import yaml
 
 from include.order_sync import tuning
-from include.order_sync.delivery import http
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docker-compose.yaml").read_text("utf-8")
@@ -156,7 +155,7 @@ def test_ports_are_on_loopback():
 def test_a_stopped_worker_has_time_for_its_requests():
     """Docker's SIGKILL comes after the longest request and the ledger's writes."""
     grace_s = seconds(SERVICES["worker"]["stop_grace_period"])
-    assert grace_s > http.CONNECT_TIMEOUT_S + http.ANSWER_TIMEOUT_S
+    assert grace_s > tuning.CONNECT_S + tuning.ANSWER_S
     assert grace_s >= 600
     assert SERVICES["worker"]["environment"]["DUMB_INIT_SETSID"] == "0"
 
