@@ -180,6 +180,7 @@ class Faults:
             if fault.kind != "status" or not fault.order_ids or not fault.concerns(service):
                 continue
             if not fault.order_ids.isdisjoint(order_ids) and armed.fires():
+                self._note(service, fault)
                 return fault
         return None
 

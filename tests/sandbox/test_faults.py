@@ -181,6 +181,19 @@ def test_refused_orders_use_up_a_fault_only_when_they_come(sandbox, order):
     assert (fault["seen"], fault["fired"]) == (2, 1)
 
 
+def test_an_order_can_spoil_its_whole_request(sandbox, order):
+    """A status for an order answers each request with it, takes none of its orders, and is listed; others are taken."""
+    sandbox.fault({"provider": "yespo", "kind": "status", "status": 500, "order_ids": ["B"]}).raise_for_status()
+
+    answers = [[order | {"externalOrderId": id_} for id_ in ids] for ids in ("AB", "C")]
+
+    assert [sandbox.yespo(orders).status_code for orders in answers] == [500, 200]
+    assert [found["id"] for found in sandbox.admin("orders")["orders"]] == ["C"]
+    assert [hit["fault"]["order_ids"] for hit in sandbox.admin("faults/hits")["hits"]] == [["B"]]
+    both = {"kind": "status", "status": 500, "order_ids": ["B"], "when": "after"}
+    assert sandbox.fault(both).status_code == 422
+
+
 def test_all_orders_can_be_refused(sandbox):
     """Without a list every order is refused, as when an account has used up its limit."""
     sandbox.fault({"provider": "justclick", "kind": "refuse_orders", "code": 8, "next": 1})

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
+from include.order_sync import tuning
 from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.ledger import schema
 from include.order_sync.ledger import session as session_module
@@ -158,7 +159,7 @@ def test_a_clock_that_was_set_back_is_not_waited_for(ledger: sa.Engine, monkeypa
     monkeypatch.setattr(session_module.time, "sleep", waits.append)
     with open_session(ledger, "order_sync_ledger", **opening):
         pass
-    assert waits == [session_module.LOST_SENDER_WAIT_S]
+    assert waits == [2 * tuning.CONNECT_S + tuning.ANSWER_S]
 
 
 def test_a_time_limit_of_the_ledgers_user_ends_a_wait_for_the_lock(ledger: sa.Engine) -> None:
