@@ -605,6 +605,7 @@ def test_a_dry_run_shows_what_the_service_said(shop, capsys):
     said = {"message": "the phone of anna@shop.example is too short"}
     shop.sandbox.fault({"provider": "yespo", "kind": "refuse_orders", "order_ids": ["1"], "next": 1} | said)
     shop.run()
+    assert shop.xcoms["load", "reason"] == "1 orders rejected: Yespo lists the order as failed."
     capsys.readouterr()
     assert shop.run(redrive=True, dry_run=True) == {}
     shown = capsys.readouterr().out

@@ -119,7 +119,7 @@ def _configuration(folder: Path) -> Path:
     destinations = configuration["destinations"]
     destinations["wrong_secret"] = {**destinations["rees46"], "connection": "rees46_wrong"}
     by_hand = {"schedule": "0 0 1 1 *", "start_date": datetime.now(UTC).date()}
-    for name in ("rees46_killed", "yespo_killed", "yespo_stopped"):
+    for name in ("rees46_killed", "yespo_killed", "yespo_stopped", "rees46_mistaken", "rees46_removed"):
         destinations[name] = destinations[name.partition("_")[0]] | by_hand
     path = folder / "order_sync.yaml"
     yaml.dump(configuration, path)

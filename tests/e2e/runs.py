@@ -58,6 +58,10 @@ class Run:
         """Return the log of the last try of the run's load."""
         return str(self.get(f"/taskInstances/load/logs/{self.load_tries()[-1]['try_number']}"))
 
+    def states(self) -> dict[str, str]:
+        """Return the state of each task of the run."""
+        return {each["task_id"]: each["state"] for each in self.get("/taskInstances")["task_instances"]}
+
     def figures(self) -> dict[str, int]:
         """Return the run's counts."""
         return self.demo.api.counts(self.dag_id, self.run_id)

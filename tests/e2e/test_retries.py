@@ -31,5 +31,5 @@ def test_a_wrong_credential_ends_at_the_first_try(backfilled):
     assert "Next try: none. When this is mended, clear this task" in log
     assert "Traceback" not in log
     assert "error_detail" not in log
-    assert "rees46_wrong" in run.get()["note"]
+    assert "HTTP 403" in run.get()["note"]
     assert "not-the-demo-secret" not in log
