@@ -825,7 +825,7 @@ def test_a_stop_in_mid_request_leaves_nothing_in_doubt(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, entries: Callable[[str], list[Any]]
 ) -> None:
     """On SIGTERM the request in flight gets its answer, nothing more is sent, and the next run sends the rest."""
-    monkeypatch.setitem(PROVIDERS, "yespo", replace(PROVIDERS["yespo"], max_orders=1))
+    monkeypatch.setitem(PROVIDERS, "yespo", replace(PROVIDERS["yespo"], max_orders=1, by_items={}))
     shop.drop(*(row(str(number), "paid") for number in range(5)))
     on_kill = operators.LoadOrdersOperator.on_kill
     loads: list[Any] = []
