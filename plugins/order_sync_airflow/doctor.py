@@ -15,6 +15,7 @@ from include.order_sync.configuration.loading import load
 from include.order_sync.errors import OrderSyncError
 from include.order_sync.ledger import schema
 from order_sync_airflow.hooks import hook_for
+from order_sync_airflow.hooks.base import read_connections_of_airflow
 from order_sync_airflow.ledger_connection import LEDGER_CONNECTION, ledger_engine
 from order_sync_airflow.operators.base import storage_path
 from order_sync_airflow.settings_check import Finding, finding, settings, uses_celery
@@ -156,6 +157,7 @@ def examine() -> list[Finding]:
 
 def main() -> int:
     """Print a table of what was found; return 1 if anything is wrong."""
+    read_connections_of_airflow()
     findings = examine()
     rows = [["ok" if each.is_well else "WRONG", each.what, each.found, each.wanted, each.how] for each in findings]
     headers = ["", "what", "found", "wanted", "how"]

@@ -13,6 +13,7 @@ from include.order_sync.ledger import quarantine, schema
 from include.order_sync.ledger.encrypted_rows import service_messages
 from include.order_sync.ledger.status import status
 from order_sync_airflow import log_tables
+from order_sync_airflow.hooks.base import read_connections_of_airflow
 from order_sync_airflow.ledger_connection import (
     LEDGER_CONNECTION,
     deployment_cipher,
@@ -65,11 +66,13 @@ def main() -> None:
     listing.add_argument("--reason", default="", help="only entries with this in a reason")
     listing.add_argument("--at-most", type=int, default=1000, help="the oldest first (default: %(default)s)")
     given = parser.parse_args()
-    if given.command == "upgrade":
-        print(f"The ledger's schema is {schema.upgrade(ledger_engine())}.")  # noqa: T201
-        return
+    read_connections_of_airflow()
     try:
-        if given.command == "status":
+        if given.command == "upgrade":
+            engine = ledger_engine()
+            schema.connect(engine, LEDGER_CONNECTION).close()
+            table = f"The ledger's schema is {schema.upgrade(engine)}."
+        elif given.command == "status":
             table = status_table()
         else:
             wanted = quarantine.Filter(

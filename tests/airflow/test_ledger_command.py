@@ -27,15 +27,17 @@ def command(postgres_server):
     fields = {"conn_type": "postgres", "host": url.host, "port": url.port, "schema": "command"}
     ledger = json.dumps({**fields, "login": url.username, "password": url.password})
 
-    def run(*arguments: str, key: str = KEY) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: str, **environment: str | None) -> subprocess.CompletedProcess[str]:
+        variables = {
+            **os.environ,
+            "PYTHONPATH": f"{ROOT}:{ROOT / 'plugins'}",
+            "AIRFLOW_CONN_ORDER_SYNC_LEDGER": ledger,
+            "AIRFLOW__CORE__FERNET_KEY": KEY,
+            **environment,
+        }
         return subprocess.run(
             [sys.executable, "-m", "order_sync_airflow.ledger", *arguments],
-            env={
-                **os.environ,
-                "PYTHONPATH": f"{ROOT}:{ROOT / 'plugins'}",
-                "AIRFLOW_CONN_ORDER_SYNC_LEDGER": ledger,
-                "AIRFLOW__CORE__FERNET_KEY": key,
-            },
+            env={name: value for name, value in variables.items() if value is not None},
             capture_output=True,
             text=True,
             check=False,
@@ -85,8 +87,31 @@ def test_quarantine_shows_what_the_service_said(command):
         ["2", "-", "no", "orders.csv", "7"],
     ]
     assert all(line.endswith("bad phone of anna@shop.example") for line in lines)
-    other = command("quarantine", name, "A-1", key=Fernet.generate_key().decode()).stdout.splitlines()[2:]
+    other = command(
+        "quarantine", name, "A-1", AIRFLOW__CORE__FERNET_KEY=Fernet.generate_key().decode()
+    ).stdout.splitlines()[2:]
     assert [line.split()[1] for line in other] == ["A-1"]
     assert other[0].endswith("(no key opens it)")
     unknown = command("quarantine", "no_such")
     assert (unknown.returncode, "no good destination 'no_such'" in unknown.stderr) == (1, True)
+
+
+def test_a_connection_in_airflows_database_is_found(command, tmp_path):
+    """The command finds a connection that `airflow connections add` has stored, and says if its server is not there."""
+    database = {
+        "AIRFLOW_HOME": str(tmp_path),
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{tmp_path}/airflow.db",
+        "AIRFLOW__CORE__FERNET_KEY": KEY,
+    }
+    server = "postgres://order_sync:secret@127.0.0.1:1/ledger"
+    for arguments in (["db", "migrate"], ["connections", "add", "order_sync_ledger", "--conn-uri", server]):
+        subprocess.run(
+            [sys.executable, "-m", "airflow", *arguments],
+            env={**os.environ, **database},
+            check=True,
+            capture_output=True,
+        )
+    done = command("upgrade", **database, AIRFLOW_CONN_ORDER_SYNC_LEDGER=None)
+    assert done.returncode == 1
+    assert done.stderr.startswith("The ledger behind connection 'order_sync_ledger' can't be reached")
+    assert "Traceback" not in done.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
@@ -22,6 +23,14 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 log = logging.getLogger(__name__)
+
+
+def read_connections_of_airflow() -> None:
+    """Let this process read connections from Airflow's database: outside of a task Airflow reads the environment alone.
+
+    The variable is Airflow's own, read in airflow/sdk/execution_time/supervisor.py, ensure_secrets_backend_loaded.
+    """
+    os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
 
 
 def connection(conn_id: str) -> Connection:
