@@ -27,8 +27,14 @@ run: $(INSTALLED) ## Run the demo: a sample shop, Airflow and a sandbox of the s
 status: $(INSTALLED) ## Show the state of each destination while `make run` is up: how far it has read, gaps, orders in doubt
 	@exec $(PYTHON) -m demo --status
 
-test: $(INSTALLED) ## Run every test
-	@$(PYTHON) -m pytest
+test: $(INSTALLED) ## Run every test; the end-to-end tests mostly wait, so the others run beside them
+	@end_to_end=$$(mktemp)
+	trap 'kill $$! 2>/dev/null || true; rm -f "$$end_to_end"' EXIT
+	$(PYTHON) -m pytest tests/e2e > "$$end_to_end" 2>&1 &
+	$(PYTHON) -m pytest --ignore=tests/e2e || others=$$?
+	wait $$! || ends=$$?
+	cat "$$end_to_end"
+	exit $$(( $${others:-0} || $${ends:-0} ))
 
 golden: $(INSTALLED) ## Write a provider's golden requests, which a person then reads (NAME=yespo)
 	@$(PYTHON) -m tests.contract.golden $(NAME)

@@ -50,7 +50,7 @@ STATUSES = {
 # wait, and are killed while they wait.
 REQUESTS_A_SECOND = 5.0
 # The sandbox is near and answers within a second. A sender waits 2 * CONNECT_S + ANSWER_S after a lost one.
-CONNECT_S, ANSWER_S = 1, 8
+CONNECT_S, ANSWER_S = 1, 4
 OUTCOMES = ("accepted", "rejected", "unchanged", "stale", "held")
 
 

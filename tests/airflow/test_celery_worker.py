@@ -100,7 +100,7 @@ def test_a_stopped_worker_asks_its_tasks_to_end(environment, tmp_path):
 def asked(environment: dict[str, str]) -> list[tuple[str, str]]:
     """Return what is wrong with the workers, as the doctor sees it from this environment: what, and what it found."""
     code = (
-        "import json; from order_sync_airflow import doctor; "
+        "import json; from order_sync_airflow import doctor; doctor.WORKERS_TIMEOUT_S = 5; "
         "print(json.dumps([(each.what, each.found) for each in doctor.workers('a nonce') if not each.is_well]))"
     )
     done = subprocess.run(

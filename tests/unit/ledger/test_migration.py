@@ -18,7 +18,7 @@ BEFORE = """
         ('yespo', 'c', '2026-11-21 12:00Z', '1970-01-01Z', 0, 'rejected', null, null, '\\x02', 'run', 1),
         ('yespo', 'd', '2026-11-21 13:00Z', '1970-01-01Z', 0, 'held', 'PAID', '\\x01', '\\x01', 'run', 1),
         ('rees46', 'a', '2026-11-21 14:00Z', '1970-01-01Z', 0, 'in_doubt', '0', '\\x01', '\\x01', 'run', 1);
-    insert into batches (destination, run, try) values ('yespo', 'killed', 1);
+    insert into batches (destination, run, try, intended_at) values ('yespo', 'killed', 1, now() - interval '1 hour');
     insert into attempts values (2, 'a', '2026-11-21 15:00Z', '1970-01-01Z', 0, 'SENT', '\\x02', true);
     insert into quarantine (destination, order_id, row_hash, reasons, sealed_row, origin, run)
         values ('yespo', 'd', '\\x01', '{held}', '\\x01', 'q', 'run'),
