@@ -37,7 +37,7 @@ from include.order_sync.delivery.accounting import OUTCOMES, check_balance
 from include.order_sync.delivery.loop import never
 from include.order_sync.delivery.result import DeliveryResult
 from include.order_sync.ledger.encrypted_rows import RowEncryptor
-from include.order_sync.ledger.session import open_session
+from include.order_sync.ledger.opening import open_session
 from include.order_sync.model import Window
 from include.order_sync.providers.base import Credentials
 from include.order_sync.sources.warehouse import WarehouseReader

@@ -24,7 +24,7 @@ from include.order_sync.delivery.result import DeliveryResult
 from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.ledger.encrypted_rows import RowEncryptor
 from include.order_sync.ledger.marks import marked
-from include.order_sync.ledger.session import open_session
+from include.order_sync.ledger.opening import open_session
 from include.order_sync.model import Window
 from include.order_sync.providers import PROVIDERS
 from include.order_sync.providers.base import Credentials

@@ -51,7 +51,7 @@ def open_ledger(
         StopError: the ledger and Airflow have different pasts (include/order_sync/ledger/marks.py).
     """
     from include.order_sync.ledger import marks
-    from include.order_sync.ledger.session import open_session
+    from include.order_sync.ledger.opening import open_session
 
     with open_session(
         ledger_engine(),

@@ -17,7 +17,7 @@ from include.order_sync.delivery.decision_table import SendOptions
 from include.order_sync.delivery.loop import Delivery
 from include.order_sync.errors import InDoubtError, StopError, TryAgainError
 from include.order_sync.ledger import quarantine
-from include.order_sync.ledger.session import open_session
+from include.order_sync.ledger.opening import open_session
 from include.order_sync.providers import rees46
 from include.order_sync.providers.base import Answer, Credentials, Provider
 from include.order_sync.staging.partition_hash import partition_hash

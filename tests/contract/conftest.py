@@ -18,7 +18,7 @@ from include.order_sync.delivery.loop import Delivery, never
 from include.order_sync.delivery.pacing import Pace
 from include.order_sync.delivery.result import DeliveryResult
 from include.order_sync.ledger.encrypted_rows import QuarantineEntry
-from include.order_sync.ledger.session import open_session
+from include.order_sync.ledger.opening import open_session
 from include.order_sync.model import Code, OrderStatus
 from include.order_sync.providers import PROVIDERS
 from include.order_sync.providers.base import Credentials, Provider

@@ -16,7 +16,8 @@ from include.order_sync.delivery.result import DeliveryResult
 from include.order_sync.errors import BatchRefusedError, InDoubtError, StopError, TryAgainError
 from include.order_sync.ledger import attempts, quarantine
 from include.order_sync.ledger.encrypted_rows import QuarantineEntry
-from include.order_sync.ledger.session import LedgerSession, open_session
+from include.order_sync.ledger.opening import open_session
+from include.order_sync.ledger.session import LedgerSession
 from include.order_sync.model import OrderStatus
 from include.order_sync.providers.base import ACCEPTED, Answer, Credentials, Outcome, Provider, Request, Verdict
 from include.order_sync.staging.partition_hash import partition_hash

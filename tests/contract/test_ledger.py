@@ -13,7 +13,7 @@ from include.order_sync.delivery.planning import Planner
 from include.order_sync.delivery.preview import preview
 from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.ledger import schema
-from include.order_sync.ledger.session import open_session
+from include.order_sync.ledger.opening import open_session
 from include.order_sync.model import OrderStatus
 from tests.contract.conftest import (
     held_and_another,

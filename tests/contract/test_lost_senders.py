@@ -20,7 +20,7 @@ from include.order_sync import tuning
 from include.order_sync.delivery import http
 from include.order_sync.delivery.loop import Delivery
 from include.order_sync.errors import TryAgainError
-from include.order_sync.ledger.session import open_session
+from include.order_sync.ledger.opening import open_session
 from include.order_sync.providers import PROVIDERS
 from include.order_sync.providers.base import Credentials
 from tests.contract.conftest import encrypted, orders, providers_with, ready
@@ -77,7 +77,7 @@ class SlowHandshake:
     """
 
     def __init__(self, certificate: Path) -> None:
-        self.connected, self.may_go_on = threading.Event(), threading.Event()
+        self.connected, self.may_go_on, self.has_ended = threading.Event(), threading.Event(), threading.Event()
         self.received: list[bytes] = []
         self.certificate = certificate
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -92,6 +92,7 @@ class SlowHandshake:
         assert self.may_go_on.wait(WAIT_S)
         with context.wrap_socket(connection, server_side=True) as tls:
             self.received.append(tls.recv(65536))
+        self.has_ended.set()
 
 
 @pytest.fixture
@@ -147,6 +148,7 @@ def test_no_request_leaves_after_the_lock_is_lost(provider, ledger, slow_handsha
         assert lost.exception(WAIT_S) is not None
     if is_lost:
         assert "session is lost" in str(lost.exception())
+    assert slow_handshake.has_ended.wait(WAIT_S)
     assert [bool(bytes_) for bytes_ in slow_handshake.received] == [not is_lost]
     query = """
         select count(*) from batches b join destinations d on d.id = b.destination_id

@@ -19,7 +19,8 @@ from include.order_sync.delivery.in_flight import InFlight
 from include.order_sync.delivery.loop import Delivery
 from include.order_sync.delivery.pacing import Pace
 from include.order_sync.errors import TryAgainError
-from include.order_sync.ledger.session import LedgerSession, open_session
+from include.order_sync.ledger.opening import open_session
+from include.order_sync.ledger.session import LedgerSession
 from include.order_sync.providers import PROVIDERS
 from include.order_sync.providers.base import Credentials
 from tests.contract.conftest import encrypted, orders, providers_with, ready, several_codes

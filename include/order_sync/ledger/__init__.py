@@ -1,9 +1,10 @@
 """The ledger: a PostgreSQL database that remembers what was sent, so that nothing is sent twice or lost.
 
-- session.py: the lock of a destination, and the outcomes of its batches;
+- opening.py: the lock of a destination; session.py: the outcomes of its batches;
 - look_ahead.py: states read and batches written ahead of the lock's session;
 - attempts.py: attempts as text, and the states that follow from them;
-- windows.py, files.py: the windows and files that were read;
+- windows.py, files.py, lateness.py: the windows and files that were read, and how late rows came;
+- marks.py, renaming.py: whether this is the ledger that it was, and destinations with a new name;
 - quarantine.py, encrypted_rows.py: rows that could not be delivered;
 - status.py, retention.py, schema.py: figures for people, removal of old rows, the tables.
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import sqlalchemy as sa
 
 from include.order_sync.ledger import schema
-from include.order_sync.ledger.session import open_session
+from include.order_sync.ledger.opening import open_session
 
 DESTINATIONS = 20
 # Far more than needed: as if each hourly load used up a hundred numbers of every sequence.

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.ledger.marks import ACCEPT, ForeignLedgerError, marked
-from include.order_sync.ledger.session import open_session
+from include.order_sync.ledger.opening import open_session
 
 
 class Memory:

@@ -7,7 +7,7 @@ from alembic.config import Config
 from sqlalchemy.exc import ProgrammingError
 
 from include.order_sync.ledger import schema
-from include.order_sync.ledger.session import open_session
+from include.order_sync.ledger.opening import open_session
 from include.order_sync.staging.partition_hash import partition_hash
 
 BEFORE = """

@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from include.order_sync.ledger import pace
-from include.order_sync.ledger.session import open_session
+from include.order_sync.ledger.opening import open_session
 
 REQUESTS = 20
 # Slots so far apart that no pause of this machine lets one go by.

@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from include.order_sync.errors import TryAgainError
-from include.order_sync.ledger.session import open_session
+from include.order_sync.ledger.opening import open_session
 
 
 def test_a_load_of_the_old_name_ends_first(ledger: sa.Engine) -> None:

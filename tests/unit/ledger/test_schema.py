@@ -12,7 +12,7 @@ from include.order_sync import tuning
 from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.ledger import schema
 from include.order_sync.ledger import session as session_module
-from include.order_sync.ledger.session import open_session
+from include.order_sync.ledger.opening import open_session
 
 
 def test_the_needed_version_is_the_last_migrations() -> None:

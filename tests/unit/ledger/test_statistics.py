@@ -5,7 +5,7 @@ import pytest
 import sqlalchemy as sa
 
 from include.order_sync.ledger import attempts, schema
-from include.order_sync.ledger.session import open_session
+from include.order_sync.ledger.opening import open_session
 from include.order_sync.staging.partition_hash import partition_hash
 
 ORDERS = 4_000
