@@ -54,7 +54,7 @@ class Storm:
         dice: choose.
         faults: of the services; each strikes the next request once, so that none is left to chance alone.
         runs: of each service.
-        signals: the most signals to send to any process, whatever it does.
+        signals: the most signals to send at any time to processes of any task.
         signal_every_s: average time between two of them.
     """
 

@@ -26,7 +26,7 @@ from include.order_sync.sources.raw import RAW_SCHEMA
 from include.order_sync.staging.partition_hash import partition_hashes
 from include.order_sync.transform.transform import Rules, transform
 from sandbox.registry import SERVICES
-from tests.sandbox.conftest import Client, serve
+from tests.sandbox.conftest import Client, emptied, serve
 
 
 def providers_with(has: Callable[[Provider], object]) -> pytest.MarkDecorator:
@@ -143,10 +143,7 @@ def sandbox_address() -> Iterator[str]:
 @pytest.fixture
 def sandbox(sandbox_address: str) -> Iterator[Client]:
     """The sandbox with an empty memory."""
-    client = Client(sandbox_address)
-    client.request("POST", "/__admin/reset")
-    yield client
-    client.session.close()
+    yield from emptied(sandbox_address)
 
 
 @pytest.fixture(params=PROVIDERS)

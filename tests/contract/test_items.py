@@ -13,7 +13,7 @@ from include.order_sync.transform.transform import Transformed, transform
 from sandbox.registry import SERVICES
 from tests.contract.conftest import for_each, orders, providers_with, ready, rules_for
 from tests.contract.test_providers import failing_rows
-from tests.sandbox.conftest import Client, serve
+from tests.sandbox.conftest import Client, emptied, serve
 
 sends_items = providers_with(lambda provider: provider.by_items)
 of_choice = for_each("choice", lambda provider: provider.by_items)
@@ -47,10 +47,7 @@ def documented_address() -> Iterator[str]:
 @pytest.fixture
 def documented(documented_address: str) -> Iterator[Client]:
     """That sandbox with an empty memory."""
-    client = Client(documented_address)
-    client.request("POST", "/__admin/reset")
-    yield client
-    client.session.close()
+    yield from emptied(documented_address)
 
 
 @of_choice

@@ -100,6 +100,14 @@ def serve(services: Sequence[Service] | None = None, *, strict: bool = False) ->
     thread.join()
 
 
+def emptied(address: str) -> Iterator[Client]:
+    """Empty the memory of the sandbox at this address, and yield a client of it."""
+    client = Client(address)
+    client.request("POST", "/__admin/reset")
+    yield client
+    client.session.close()
+
+
 @pytest.fixture(scope="session")
 def address() -> Iterator[str]:
     """One sandbox with the default credentials for all tests."""
@@ -109,10 +117,7 @@ def address() -> Iterator[str]:
 @pytest.fixture
 def sandbox(address: str) -> Iterator[Client]:
     """Return a client of the shared sandbox, whose memory is empty."""
-    client = Client(address)
-    client.request("POST", "/__admin/reset")
-    yield client
-    client.session.close()
+    yield from emptied(address)
 
 
 @pytest.fixture(scope="session")
@@ -124,10 +129,7 @@ def strict_address() -> Iterator[str]:
 @pytest.fixture
 def strict_sandbox(strict_address: str) -> Iterator[Client]:
     """Return a client of the shared strict sandbox, whose memory is empty."""
-    client = Client(strict_address)
-    client.request("POST", "/__admin/reset")
-    yield client
-    client.session.close()
+    yield from emptied(strict_address)
 
 
 def client_of(credentials: dict[str, str]) -> Iterator[Client]:
