@@ -18,7 +18,8 @@ from upath import UPath
 
 from chaos.world import World
 from include.order_sync import pipeline, tuning
-from include.order_sync.configuration.models import Destination, SqlSource
+from include.order_sync.configuration.models import Destination
+from include.order_sync.configuration.source_models import SqlSource
 from include.order_sync.delivery import http
 from include.order_sync.delivery.result import DeliveryResult
 from include.order_sync.errors import StopError, TryAgainError

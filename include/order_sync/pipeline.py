@@ -19,7 +19,8 @@ from include.order_sync.staging.run_folder import READY, Staging
 if TYPE_CHECKING:  # a task imports only the modules that it needs
     import requests
 
-    from include.order_sync.configuration.models import Destination, Source
+    from include.order_sync.configuration.models import Destination
+    from include.order_sync.configuration.source_models import Source
     from include.order_sync.delivery.decision_table import SendOptions
     from include.order_sync.delivery.result import DeliveryResult
     from include.order_sync.ledger.encrypted_rows import RowEncryptor

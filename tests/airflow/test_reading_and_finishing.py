@@ -17,7 +17,7 @@ from order_sync_airflow import ledger as ledger_command
 from order_sync_airflow import ledger_connection
 from order_sync_airflow.operators import ExtractOrdersOperator, LoadOrdersOperator, TransformOrdersOperator
 
-from include.order_sync.configuration import models
+from include.order_sync.configuration import source_models
 from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.ledger import schema
 from include.order_sync.ledger.status import status
@@ -140,7 +140,7 @@ def destinations(request, tmp_path, monkeypatch, ledger, sandbox):
     (tmp_path / "sql/orders.sql").write_text(f"select {columns} from test.changes where {windowed}")
     (tmp_path / "sql/orders_by_ids.sql").write_text(f"select {columns} from test.changes where order_id in :order_ids")
     names = {source: f"{source}_{uuid.uuid4().hex}" for source in ("drop", "warehouse")}
-    monkeypatch.setattr(models, "SQL_FOLDER", tmp_path / "sql")
+    monkeypatch.setattr(source_models, "SQL_FOLDER", tmp_path / "sql")
     (tmp_path / "order_sync.yaml").write_text(
         CONFIGURATION.format(folder=tmp_path, starts=getattr(request, "param", STARTS), **names)
     )

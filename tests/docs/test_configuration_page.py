@@ -9,7 +9,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from include.order_sync.configuration.loading import TOP_KEYS
-from include.order_sync.configuration.models import CsvSource, Destination, Retention, SqlSource
+from include.order_sync.configuration.models import Destination, Retention
+from include.order_sync.configuration.source_models import CsvSource, SqlSource
 from tests.docs.pages import page, tables
 
 PAGE = page("docs/configuration.md")

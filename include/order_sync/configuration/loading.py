@@ -14,16 +14,9 @@ from yaml import YAMLError
 
 from include.order_sync.configuration import yaml12
 from include.order_sync.configuration.dag_entry import DagEntry, of_mistaken, salvaged
-from include.order_sync.configuration.models import (
-    PROJECT,
-    CsvSource,
-    Destination,
-    Retention,
-    Source,
-    SqlSource,
-    known_key,
-    requests_a_second,
-)
+from include.order_sync.configuration.models import Destination, Retention, requests_a_second
+from include.order_sync.configuration.source_models import PROJECT, CsvSource, Source, SqlSource
+from include.order_sync.configuration.values import known_key
 from include.order_sync.errors import StopError
 
 DEFAULT_FILE = PROJECT / "include" / "config" / "order_sync.yaml"

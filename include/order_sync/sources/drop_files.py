@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 from upath import UPath
 
 from include.order_sync import tuning
-from include.order_sync.configuration.models import CsvSource
+from include.order_sync.configuration.source_models import CsvSource
 from include.order_sync.errors import StopError
 from include.order_sync.model import FileVersion, Window
 

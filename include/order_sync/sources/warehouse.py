@@ -31,7 +31,7 @@ from psycopg.waiting import Wait
 from sqlalchemy.exc import DBAPIError
 
 from include.order_sync import tuning
-from include.order_sync.configuration.models import SqlSource
+from include.order_sync.configuration.source_models import SqlSource
 from include.order_sync.errors import OrderSyncError, StopError, TryAgainError
 from include.order_sync.model import ITEM_COLUMNS, FileVersion, Window
 from include.order_sync.redact import database_message

@@ -13,7 +13,7 @@ from airflow.sdk.exceptions import AirflowTaskTimeout
 from airflow.sdk.log import mask_secret
 
 from include.order_sync.configuration.loading import load
-from include.order_sync.configuration.models import CsvSource
+from include.order_sync.configuration.source_models import CsvSource
 from include.order_sync.errors import TryAgainError
 from order_sync_airflow import error_block, run_context
 from order_sync_airflow.ledger_connection import LEDGER_CONNECTION, driver_connection, ledger_transaction
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from upath import UPath
 
     from include.order_sync.configuration.loading import Configuration
-    from include.order_sync.configuration.models import Destination, Source
+    from include.order_sync.configuration.models import Destination
+    from include.order_sync.configuration.source_models import Source
     from include.order_sync.model import Window
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from include.order_sync import tuning
-from include.order_sync.configuration.models import SqlSource
+from include.order_sync.configuration.source_models import SqlSource
 from include.order_sync.errors import StopError
 from include.order_sync.model import Window
 from include.order_sync.sources.run_window import HealingRule, run_window
@@ -19,7 +19,8 @@ from order_sync_airflow.operators.base import DestinationOperator, read_folder, 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from include.order_sync.configuration.models import Destination, Source
+    from include.order_sync.configuration.models import Destination
+    from include.order_sync.configuration.source_models import Source
     from include.order_sync.model import FileVersion
     from include.order_sync.sources.csv_drop import CsvDropReader
     from include.order_sync.sources.raw import Required

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.order_sync import tuning
-from include.order_sync.configuration.models import SqlSource
+from include.order_sync.configuration.source_models import SqlSource
 from include.order_sync.delivery.accounting import OUTCOMES, check_balance, check_thresholds
 from order_sync_airflow import log_tables, run_context, run_figures
 from order_sync_airflow.hooks import hook_for
@@ -21,7 +21,8 @@ from order_sync_airflow.operators.base import DestinationOperator, storage_path
 if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
 
-    from include.order_sync.configuration.models import Destination, Source
+    from include.order_sync.configuration.models import Destination
+    from include.order_sync.configuration.source_models import Source
     from include.order_sync.delivery.decision_table import SendOptions
     from include.order_sync.delivery.planning import Planner
     from include.order_sync.delivery.result import DeliveryResult

@@ -15,8 +15,8 @@ import pytest
 import sqlalchemy as sa
 
 from include.order_sync import tuning
-from include.order_sync.configuration import models
-from include.order_sync.configuration.models import SqlSource
+from include.order_sync.configuration import source_models
+from include.order_sync.configuration.source_models import SqlSource
 from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.model import Window
 from include.order_sync.sources import warehouse as warehouse_module
@@ -99,7 +99,7 @@ class Warehouse:
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of queries."""
-    monkeypatch.setattr(models, "SQL_FOLDER", tmp_path)
+    monkeypatch.setattr(source_models, "SQL_FOLDER", tmp_path)
     return tmp_path
 
 
