@@ -89,7 +89,8 @@ def services() -> list[Finding]:
             continue
         scheme = url.partition(":")[0]
         cure = (
-            f"Its secret and all orders can be read on the way: let the host of {destination.connection!r} say https."
+            "Others can read its secret and all orders on the way: "
+            f"let the host of {destination.connection!r} say https, and remove `allow_http` from its extra."
         )
         findings.append(finding(what, scheme, wanted, cure, is_well=scheme == "https"))
     return findings

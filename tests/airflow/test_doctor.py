@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 from cryptography.fernet import Fernet
 
+from demo.airflow_api import service_connection
 from include.order_sync.configuration.loading import DEFAULT_FILE, load
 from sandbox.registry import SERVICES
 from tests.airflow.conftest import ROOT
@@ -89,6 +90,7 @@ def test_nothing_is_wrong_with_a_good_deployment(well):
             '{"conn_type": "generic", "host": "http://esputnik.com", "login": "a", "password": "b"}',
             "connection of yespo",
         ),
+        ("AIRFLOW_CONN_YESPO", json.dumps(service_connection("http://esputnik.com", "a", "b")), "connection of yespo"),
     ],
 )
 def test_it_names_what_is_wrong(well, setting, value, wrong):

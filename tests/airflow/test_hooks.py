@@ -10,6 +10,8 @@ from order_sync_airflow.hooks.base import sql_engine
 from include.order_sync.errors import StopError
 from include.order_sync.providers import PROVIDERS
 
+ALLOWED = {"extra": '{"allow_http": true}'}
+
 
 @pytest.fixture
 def connect(monkeypatch):
@@ -34,10 +36,10 @@ def provider(request) -> str:
     [
         ({"host": "api.shop.example"}, "https://api.shop.example"),
         ({"host": "https://api.shop.example/"}, "https://api.shop.example"),
-        ({"host": "api.shop.example", "schema": "http"}, "http://api.shop.example"),
+        ({"host": "api.shop.example", "schema": "http", **ALLOWED}, "http://api.shop.example"),
         ({"host": "api.shop.example", "port": 8443}, "https://api.shop.example:8443"),
-        ({"host": "http://127.0.0.1:8900/yespo"}, "http://127.0.0.1:8900/yespo"),
-        ({"host": "http://[::1]:8900"}, "http://[::1]:8900"),
+        ({"host": "http://127.0.0.1:8900/yespo", **ALLOWED}, "http://127.0.0.1:8900/yespo"),
+        ({"host": "http://[::1]:8900", **ALLOWED}, "http://[::1]:8900"),
     ],
     ids=lambda value: value if isinstance(value, str) else " ".join(map(str, value.values())),
 )
@@ -45,6 +47,27 @@ def test_address_is_https_unless_it_says_otherwise(provider, connect, fields, ur
     """Host, scheme and port of a connection make the service's address, by default with https."""
     credentials = hook_for(provider, connect(**fields)).credentials
     assert (credentials.url, credentials.login, credentials.secret) == (url, "me", "hush-hush")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"host": "http://api.shop.example"},
+        {"host": "api.shop.example", "schema": "http"},
+        {"host": "http://api.shop.example", "extra": '{"allow_http": false}'},
+    ],
+    ids=str,
+)
+def test_plain_http_is_refused(provider, connect, fields):
+    """Without the connection's word for it, no secret leaves over plain http."""
+    with pytest.raises(StopError, match=r"'account'.*https.*allow_http"):
+        _ = hook_for(provider, connect(**fields)).credentials
+
+
+def test_an_address_may_allow_plain_http(provider, monkeypatch):
+    """A connection as an address has texts as extras."""
+    monkeypatch.setenv("AIRFLOW_CONN_ACCOUNT", "generic://me:x@api.shop.example/http?allow_http=true")
+    assert hook_for(provider, "account").credentials.url == "http://api.shop.example"
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from airflow.sdk.execution_time import comms, task_runner
 from cryptography.fernet import Fernet
 from order_sync_airflow.operators import TransformOrdersOperator
 
+from demo.airflow_api import service_connection
 from include.order_sync.configuration import source_models
 from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.ledger import renaming, schema
@@ -121,7 +122,7 @@ def shop(tmp_path, monkeypatch, postgres, postgres_server, address):
     server = {"conn_type": "postgres", "host": "127.0.0.1", "port": postgres_server.port}
     server |= {"login": postgres_server.username, "password": postgres_server.password}
     connections = {
-        "account": {"conn_type": "generic", "host": f"{address}/justclick", "login": login, "password": secret},
+        "account": service_connection(f"{address}/justclick", login, secret),
         "warehouse": {**server, "schema": "postgres"},
         "order_sync_ledger": {**server, "schema": made.database},
     }

@@ -23,6 +23,7 @@ from airflow.sdk.exceptions import AirflowSkipException, AirflowTaskTimeout, Dow
 from cryptography.fernet import Fernet
 from order_sync_airflow import operators
 
+from demo.airflow_api import service_connection
 from include.order_sync import tuning
 from include.order_sync.delivery import http
 from include.order_sync.errors import StopError, TryAgainError
@@ -201,7 +202,7 @@ def shop(tmp_path: Path, address: str, ledger: sa.Engine, monkeypatch: pytest.Mo
     url = ledger.url
     login, secret = SERVICES["yespo"].account
     connections = {
-        "yespo": {"conn_type": "generic", "host": f"{address}/yespo", "login": login, "password": secret},
+        "yespo": service_connection(f"{address}/yespo", login, secret),
         "order_sync_ledger": {
             "conn_type": "postgres",
             "host": url.host,

@@ -17,6 +17,7 @@ from order_sync_airflow import ledger as ledger_command
 from order_sync_airflow import ledger_connection
 from order_sync_airflow.operators import ExtractOrdersOperator, LoadOrdersOperator, TransformOrdersOperator
 
+from demo.airflow_api import service_connection
 from include.order_sync.configuration import source_models
 from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.ledger import schema
@@ -124,7 +125,7 @@ def sandbox(sandbox_address, monkeypatch):
     client = Client(sandbox_address)
     client.request("POST", "/__admin/reset")
     login, secret = SERVICES["justclick"].account
-    account = {"conn_type": "generic", "host": f"{client.url}/justclick", "login": login, "password": secret}
+    account = service_connection(f"{client.url}/justclick", login, secret)
     monkeypatch.setenv("AIRFLOW_CONN_ACCOUNT", json.dumps(account))
     yield client
     client.session.close()

@@ -122,6 +122,7 @@ def _files(folder: UPath, source: CsvSource) -> Iterator[DropFile]:
             f"Source {source.name!r}: there is no folder {folder}. Make it, or correct the source's `path`."
         )
     latest = datetime.now(UTC) + source.ahead
+    real_folder = folder.resolve()
     for path in folder.glob(source.pattern):
         parts = path.relative_to(folder).parts
         if path.name.lower().endswith(UNFINISHED_SUFFIXES) or any(part.startswith(".") for part in parts):
@@ -134,13 +135,7 @@ def _files(folder: UPath, source: CsvSource) -> Iterator[DropFile]:
             )
             continue
         try:
-            if not path.is_file():
-                if not path.exists():
-                    log.warning(
-                        "Source %r: %s is a link to a file that does not exist. Correct the link, or remove it.",
-                        source.name,
-                        path,
-                    )
+            if not _is_file_within(path, real_folder, source):
                 continue
             stat, fingerprint = path.stat(), path.fs.ukey(path.path)
         except FileNotFoundError:  # it was removed while the folder was listed
@@ -168,6 +163,25 @@ def _files(folder: UPath, source: CsvSource) -> Iterator[DropFile]:
                 "path" if source.path_time else "modified time",
             )
         yield DropFile(path, fingerprint, stat.st_size, modified_at, belongs_at)
+
+
+def _is_file_within(path: UPath, real_folder: UPath, source: CsvSource) -> bool:
+    """Return whether the path is a regular file of the drop; warn if it is anything else but a folder.
+
+    A person who may write into the drop could otherwise let the worker read its own files, or wait for ever at a FIFO.
+    """
+    if path.is_file():
+        if path.resolve().is_relative_to(real_folder):
+            return True
+        fault = "leads out of the drop's folder by a link. Put the file itself there"
+    elif path.is_dir():
+        return False
+    elif path.exists():
+        fault = "is no regular file, but a pipe, a socket or a device. Put a file there, or remove it"
+    else:
+        fault = "is a link to a file that does not exist. Correct the link, or remove it"
+    log.warning("Source %r: %s %s. No run reads it.", source.name, path, fault)
+    return False
 
 
 def _is_unicode(text: str) -> bool:

@@ -75,7 +75,7 @@ class ServiceHook(BaseHook):
     """One account of a service.
 
     Args:
-        conn_id: the connection; its host is the service's address (https, unless it says http:// itself).
+        conn_id: the connection; its host is the service's address: https, or http if its extra has `allow_http`.
     """
 
     conn_name_attr = "conn_id"
@@ -124,6 +124,13 @@ class ServiceHook(BaseHook):
         ):
             raise StopError(f"Connection {self.conn_id!r}: its host must be an address, as {self.meanings['host']}.")
         if url.scheme == "http":
-            log.warning("Connection %r sends its secret over plain http, because its host says so.", self.conn_id)
+            # In an address of a connection each extra is a text.
+            if str(conn.extra_dejson.get("allow_http")).lower() != "true":
+                raise StopError(
+                    f"Connection {self.conn_id!r}: its host asks for plain http, so others could read its secret and "
+                    "all orders on the way. Let it say https. If all of the way is your own, add "
+                    '{"allow_http": true} to its extra.'
+                )
+            log.warning("Connection %r sends its secret over plain http, as its extra allows.", self.conn_id)
         name = f"[{url.hostname}]" if ":" in url.hostname else url.hostname
         return f"{url.scheme}://{name}{f':{port}' if port else ''}{url.path.rstrip('/')}"

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import stat
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -147,6 +148,34 @@ def test_the_same_version_is_not_taken_again(drop: Drop, touch: str) -> None:
     assert replace(second, fingerprint=first.fingerprint) == first
     assert drop.run() == []
     assert len(drop.taken) == 2
+
+
+@pytest.mark.parametrize("kind", ["a linked file", "a file in a linked folder", "a FIFO", "a socket"])
+def test_what_is_no_file_of_the_drop_is_not_read(
+    drop: Drop, tmp_path_factory: pytest.TempPathFactory, caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    """A link out of the folder, a FIFO and a socket are passed over with a warning; a link within it is followed."""
+    outside = tmp_path_factory.mktemp("outside")
+    drop.source = drop.source.model_copy(update={"path": f"{drop.folder}/*/*.csv"})
+    bad = drop.folder / "bad" / "bad.csv"
+    (drop.folder / "good").mkdir()
+    drop.put("good/good.csv", "1")
+    (drop.folder / "good" / "inner.csv").symlink_to("good.csv")
+    (outside / bad.name).write_text(f"{HEADER}9,paid,2026-11-21\n")
+    if kind == "a file in a linked folder":
+        bad.parent.symlink_to(outside)
+    else:
+        bad.parent.mkdir()
+    if kind == "a linked file":
+        bad.symlink_to(outside / bad.name)
+    elif kind == "a FIFO":
+        os.mkfifo(bad)
+    elif kind == "a socket":
+        os.mknod(bad, stat.S_IFSOCK | 0o600)
+
+    assert drop.run() == ["1", "1"]
+    (warning,) = [record.getMessage() for record in caplog.records if bad.name in record.getMessage()]
+    assert ("by a link" if kind.endswith(("file", "folder")) else "no regular file") in warning
 
 
 @pytest.mark.parametrize("when", ["at its beginning", "at its end"])
