@@ -8,12 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import timedelta
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
 
 from include.order_sync.configuration.dag_entry import Entry
+from include.order_sync.configuration.query_files import parameters, read_query
 from include.order_sync.configuration.values import Duration, known_key, quoted, time_zone
 from include.order_sync.model import ITEM_COLUMNS, ORDER_COLUMNS, OrderStatus
 
@@ -25,7 +27,8 @@ def _sql_file(name: Any, marks: Sequence[str], otherwise: str) -> Path:
     path = SQL_FOLDER / str(name)
     if not path.is_file():
         raise ValueError(f"there is no such file in {SQL_FOLDER}: put the query there")
-    missing = [f":{mark}" for mark in marks if f":{mark}" not in path.read_text("utf-8")]
+    used = parameters(read_query(path))
+    missing = [f":{mark}" for mark in marks if mark not in used]
     if missing:
         raise ValueError(f"the query does not use {' and '.join(missing)}, so it would read all orders {otherwise}")
     return path
@@ -63,6 +66,18 @@ class _Source(Entry):
         return columns
 
 
+class WindowType(StrEnum):
+    """The type of the values that a query compares with its window."""
+
+    ZONED = "timestamp with zone"
+    LOCAL = "local naive in timezone"
+    ISO = "iso text"
+    ISO_UTC = "iso text in utc"
+    UNIX_S = "unix s"
+    UNIX_MS = "unix ms"
+    DATE = "date"
+
+
 class SqlSource(_Source):
     """A warehouse: a query for orders and, if need be, one for their items."""
 
@@ -71,6 +86,9 @@ class SqlSource(_Source):
     query: WindowQuery = Field(description="a file in include/sql that uses :window_start and :window_end")
     items_query: WindowQuery | None = Field(
         None, description="a file in include/sql, like `query`; it gives order_id too"
+    )
+    window_type: WindowType | None = Field(
+        None, description=f"what the queries compare with the window: {', '.join(WindowType)}"
     )
     by_ids_query: IdsQuery | None = Field(
         None, description="a file in include/sql that gives what `query` does, of the orders `in :order_ids`"

@@ -1,50 +1,40 @@
 """A warehouse: reads a query for orders and one for their items as text, in chunks.
 
 - PostgreSQL is read by COPY, straight into Arrow; every other database through SQLAlchemy's cursor.
-- Both queries run in one transaction, which in PostgreSQL sees one snapshot of the database.
-- The window is passed as bound parameters.
+- Both queries run in one transaction, which sees one snapshot where the database can (sessions.py).
+- The window is passed as bound parameters, of the type that the source says.
 """
 
 from __future__ import annotations
 
-import json
 import logging
-import uuid
 from collections.abc import Collection, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, ClassVar
 
 import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as pa_csv
 import sqlalchemy as sa
-from psycopg.abc import PQGen
-from psycopg.generators import fetch_many
-from psycopg.pq import ExecStatus
-from psycopg.pq.abc import PGconn
-from psycopg.waiting import Wait
 from sqlalchemy.exc import DBAPIError
 
 from include.order_sync import tuning
 from include.order_sync.configuration.source_models import SqlSource
-from include.order_sync.errors import OrderSyncError, StopError, TryAgainError
+from include.order_sync.configuration.query_files import read_query, statement_text
+from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.model import ITEM_COLUMNS, FileVersion, Window
-from include.order_sync.redact import database_message
+from include.order_sync.sources.answer import Columns, too_long
+from include.order_sync.sources.cursor import read_by_cursor
+from include.order_sync.sources.database_errors import failure, find_failing_column, unreachable
+from include.order_sync.sources.postgresql_copy import read_by_copy
 from include.order_sync.sources.raw import TOO_LONG, Required, find_columns, problem_rows, raw_table
+from include.order_sync.sources.sessions import prepare
+from include.order_sync.sources.window_check import check_window
+from include.order_sync.sources.window_values import window_values
 
 log = logging.getLogger(__name__)
-
-# SQLSTATE classes of errors about values, and of errors whose text others wrote: functions, foreign tables.
-# https://www.postgresql.org/docs/current/errcodes-appendix.html
-_ABOUT_DATA = ("21", "22", "23", "38", "39", "44", "HV", "P0", "XX")
-
-# In the first column, instead of a row that is too long. Random, so that no database holds it.
-_TOO_LONG_MARK = f"too long-{uuid.uuid4()}"
 
 
 @dataclass(frozen=True)
@@ -75,24 +65,19 @@ class WarehouseReader:
             StopError: a query fails, or a column is missing.
             TryAgainError: the database can't be reached.
         """
-        options: dict[str, Any] = {}
-        if self._by_copy:
-            options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        where = f"Source {self.source.name!r}, connection {self.source.connection!r}"
         try:
             connection = self.engine.connect()
         except DBAPIError as error:
-            raise self._unreachable(error.orig) from None
-        try:
-            with (
-                connection.execution_options(**options),
-                # A caller that stops half way leaves no query open.
-                closing(self._orders(connection)) as orders,
-                closing(self._items(connection)) as items,
-            ):
+            raise unreachable(error.orig, where) from None
+        with connection:
+            try:
+                prepare(connection, self.source.timezone, where)
+            except DBAPIError as error:
+                raise unreachable(error.orig, where) from None
+            # A caller that stops half way leaves no query open.
+            with closing(self._orders(connection)) as orders, closing(self._items(connection)) as items:
                 yield orders, items
-        except (DBAPIError, psycopg.Error) as error:
-            # The error may quote rows, so neither it nor its cause may reach the log.
-            raise self._failed(error) from None
 
     @property
     def _by_copy(self) -> bool:
@@ -110,13 +95,15 @@ class WarehouseReader:
     def _orders(self, connection: sa.Connection) -> Generator[pa.Table]:
         position = 0
         found: dict[str, int] | None = None
-        where = f"Source {self.source.name!r}, {self._query.name}"
-        for names, chunk in self._read(connection, self._query):
+        where = self._where(self._query)
+        for columns, chunk in self._read(connection, self._query):
             if found is None:
-                found = find_columns(names, self.source.columns, self.required, where)
+                found = find_columns(columns.names, self.source.columns, self.required, where)
+                self._warn_of_days(columns, found, where)
+            columns.refuse_bytes(found.values(), where)
             lines = pa.arange(position + 1, position + chunk.num_rows + 1)
             table = raw_table(chunk, found, origin=self._query.name, lines=lines, position=position)
-            is_long = _too_long(chunk)
+            is_long = too_long(chunk)
             if pc.any(is_long).as_py():
                 log.error(
                     "%s: %d rows of more than %d bytes are rejected, the first is row %d. "
@@ -135,196 +122,115 @@ class WarehouseReader:
     def _items(self, connection: sa.Connection) -> Generator[pa.Table]:
         if self._items_query is None:
             return
-        for names, chunk in self._read(connection, self._items_query):
+        where = self._where(self._items_query)
+        for columns, chunk in self._read(connection, self._items_query):
+            names = columns.names
             wanted = {c: self.source.item_columns.get(c, c) for c in ITEM_COLUMNS} | {"order_id": "order_id"}
             missing = [name for name in ("order_id", *self.source.item_columns.values()) if name not in names]
             if missing:
                 raise StopError(
-                    f"Source {self.source.name!r}, {self._items_query.name}: no column {', '.join(missing)}; "
-                    f"it has {', '.join(names)}. Change the query, or the source's `item_columns`."
+                    f"{where}: no column {', '.join(missing)}; it has {', '.join(names)}. "
+                    "Change the query, or the source's `item_columns`."
                 )
-            if pc.any(_too_long(chunk)).as_py():
+            found = {column: names.index(name) for column, name in wanted.items() if name in names}
+            columns.refuse_bytes(found.values(), where)
+            if pc.any(too_long(chunk)).as_py():
                 # Its order would be sent without it.
                 raise StopError(
                     f"Source {self.source.name!r}: {self._items_query.name} gives a row of more than "
                     f"{tuning.WAREHOUSE_ROW_MAX_BYTES} bytes. Leave the column that is so large out of it."
                 )
-            yield pa.table(
-                {column: chunk.column(names.index(name)) for column, name in wanted.items() if name in names}
-            )
+            yield pa.table({column: chunk.column(number) for column, number in found.items()})
 
-    def _read(self, connection: sa.Connection, file: Path) -> Iterator[tuple[list[str], pa.Table]]:
-        """Yield the query's column names and its rows, all text, chunk by chunk; at least one chunk."""
-        statement = sa.text(file.read_text("utf-8").strip().removesuffix(";"))
-        bound: dict[str, Any] = {"order_ids": sorted(self.order_ids)}
+    def _read(self, connection: sa.Connection, file: Path) -> Iterator[tuple[Columns, pa.Table]]:
+        """Yield the query's columns and its rows, all text, chunk by chunk; at least one chunk."""
+        query = self._text(file)
+        bound = self._bound(file, query)
+        names: list[str] = []
+        try:
+            if self.window:
+                bound = check_window(connection, query, bound, self.source.window_type, self._where(file))
+            statement = self._statement(query, bound)
+            if self._by_copy:
+                answer = read_by_copy(connection, statement, bound, self._where(file))
+            else:
+                answer = read_by_cursor(connection, statement, bound)
+            for columns, chunk in answer:
+                names = columns.names
+                yield columns, chunk
+        except (DBAPIError, psycopg.Error) as error:
+
+            def failing_column(state: str) -> str | None:
+                return self._failing_column(connection, query, bound, names, state)
+
+            failed = failure(error, self.source.name, self.source.connection, file, failing_column)
+            if isinstance(failed, TryAgainError):
+                connection.invalidate()  # it is lost: its close would fail too
+            # The error may quote rows, so neither it nor its cause may reach the log.
+            raise failed from None
+
+    def _text(self, file: Path) -> str:
+        try:
+            return statement_text(read_query(file), self.engine.dialect.name)
+        except ValueError as error:
+            raise StopError(f"{self._where(file)}: {error}.") from None
+
+    def _bound(self, file: Path, query: str) -> dict[str, Any]:
+        """Return the values of the query's parameters; StopError if it takes others, or not those that it must."""
         if self.window:
-            bound = {"window_start": self.window.start, "window_end": self.window.end}
-        used = statement.compile().params.keys()
+            bound = window_values(self.window, self.source.window_type, self.source.timezone, self.engine.dialect.name)
+        else:
+            bound = {"order_ids": sorted(self.order_ids)}
+        used = sa.text(query).compile().params.keys()
         if used - bound.keys():
             raise StopError(
                 f"Source {self.source.name!r}: {file.name} takes :{', :'.join(sorted(used - bound.keys()))}, but is "
                 f"given :{' and :'.join(bound)} alone. A colon that is none of these is written \\:."
             )
-        if "order_ids" in used:
+        if bound.keys() - used:
+            raise StopError(
+                f"Source {self.source.name!r}: {file.name} does not use :{' and :'.join(sorted(bound.keys() - used))}, "
+                "so it would read other orders than those of its run. A comment does not count."
+            )
+        return bound
+
+    def _statement(self, query: str, bound: dict[str, Any]) -> sa.TextClause:
+        statement = sa.text(query)
+        if "order_ids" in bound:
             # Without a type, the database compares them as it would a quoted literal, also with a column of numbers.
             ids = sa.bindparam("order_ids", bound["order_ids"], sa.types.NULLTYPE, expanding=True)
-            statement = statement.bindparams(ids)
-        try:
-            if self._by_copy:
-                yield from _copy(connection, statement, bound, self.source.timezone)
-            else:
-                yield from _fetch(connection, statement, bound)
-        except pa.ArrowInvalid:
-            raise StopError(
-                f"Source {self.source.name!r}: {file.name} gives a row that is no text. "
-                "Leave its binary columns out of it."
-            ) from None
+            return statement.bindparams(ids)
+        if self.engine.dialect.name == "postgresql":
+            # With its type, PostgreSQL refuses to compare a text with a time.
+            texts = [name for name, value in bound.items() if isinstance(value, str)]
+            return statement.bindparams(*[sa.bindparam(name, bound[name], sa.Text()) for name in texts])
+        return statement
 
-    def _unreachable(self, error: BaseException | None) -> OrderSyncError:
-        said = database_message(error)
-        at = (
-            f"Source {self.source.name!r}, connection {self.source.connection!r}: the database can't be reached: {said}"
-        )
-        if "authentication failed" in said or "does not exist" in said:
-            return StopError(f"{at}. Correct the connection's login, password or database.")
-        return TryAgainError(f"{at}. If this goes on, look at the connection's host and port.")
+    def _failing_column(
+        self, connection: sa.Connection, query: str, bound: dict[str, Any], names: Sequence[str], state: str
+    ) -> str | None:
+        def run(expression: str) -> None:
+            connection.rollback()
+            prepare(connection, self.source.timezone, self.source.name)
+            asking = f"select {expression} from ({query}\n) as orders"  # noqa: S608
+            statement = self._statement(asking, bound)
+            connection.execute(statement, {name: bound[name] for name in bound if name != "order_ids"})
 
-    def _failed(self, error: Exception) -> OrderSyncError:
-        original = error.orig if isinstance(error, DBAPIError) else error
-        state = getattr(original, "sqlstate", None) or ""
-        lost = isinstance(error, DBAPIError) and error.connection_invalidated
-        # No state: psycopg lost the connection.
-        lost |= isinstance(original, psycopg.OperationalError) and state[:2] in ("", "08", "40", "53")
-        if lost or state in ("57P01", "57P02", "57P03"):
-            return self._unreachable(original)
-        queries = [query for query in (self._query, self._items_query) if query]
-        # A message about a value quotes it, so only the name of the error is shown.
-        about_data = state[:2] in _ABOUT_DATA or isinstance(error, sa.exc.DataError | sa.exc.IntegrityError)
-        text = "".join(query.read_text("utf-8") for query in queries)
-        said = f"{type(original).__name__} {state}" if about_data else database_message(original, text)
-        names = " or ".join(query.name for query in queries)
-        return StopError(f"Source {self.source.name!r}: a query failed: {said}. Correct {names}.")
+        def quote(name: str) -> str:
+            quoted: str = self.engine.dialect.identifier_preparer.quote_identifier(name)
+            return quoted.replace(":", "\\:")
 
+        return find_failing_column(run, quote, names, state)
 
-def _copy(
-    connection: sa.Connection, query: sa.TextClause, bound: dict[str, Any], timezone: str
-) -> Iterator[tuple[list[str], pa.Table]]:
-    # Each value of a list becomes a parameter of its own; the compiled query holds them.
-    compiled = query.compile(dialect=connection.dialect, compile_kwargs={"render_postcompile": True})
-    statement, values = str(compiled), {name: bound.get(name, value) for name, value in compiled.params.items()}
-    # Times without an offset are in the shop's time zone, also where the query compares them with the window.
-    connection.execute(sa.text("select set_config('timezone', :zone, true)"), {"zone": timezone})
-    connection.exec_driver_sql("set local datestyle = 'ISO, YMD'")
-    # A time limit of the shop's own stays.
-    limit = sa.text(
-        "select set_config('statement_timeout', :limit, true) from pg_settings "
-        "where name = 'statement_timeout' and setting = '0'"
-    )
-    connection.execute(limit, {"limit": f"{tuning.WAREHOUSE_STATEMENT_S}s"})
-    raw = connection.connection.driver_connection
-    assert isinstance(raw, psycopg.Connection)  # noqa: S101  (tells mypy what _by_copy has made sure of)
-    with raw.cursor() as cursor:
-        cursor.execute(f"select * from ({statement}\n) as orders limit 0", values)  # noqa: S608
-        names = [column.name for column in cursor.description or ()]
-        # Numbers instead of names: a query may give a name twice, and the caller reports that.
-        numbers = [str(number) for number in range(len(names))]
-        yield names, pa.table({number: pa.array([], pa.string()) for number in numbers})
-        options: dict[str, Any] = {
-            "read_options": pa_csv.ReadOptions(column_names=numbers, block_size=tuning.WAREHOUSE_ROW_MAX_BYTES),
-            "parse_options": pa_csv.ParseOptions(newlines_in_values=True),
-            "convert_options": pa_csv.ConvertOptions(
-                column_types=dict.fromkeys(numbers, pa.string()),
-                null_values=[""],
-                strings_can_be_null=True,
-                quoted_strings_can_be_null=False,
-            ),
-        }
-        with cursor.copy(f"copy ({statement}\n) to stdout (format csv)", values):
-            read = 0
-            for block, sent in _blocks(raw, len(names)):
-                if block:
-                    table = pa_csv.read_csv(pa.BufferReader(block), **options)
-                    read += len(table)
-                    yield names, table
-                if sent not in (None, read):
-                    raise StopError(f"PostgreSQL sent {sent} rows and {read} were read: a fault of Order Sync.")
+    def _warn_of_days(self, columns: Columns, found: dict[str, int], where: str) -> None:
+        names = [name for name in ("status_changed_at", "updated_at") if found.get(name) in columns.days]
+        if "status_changed_at" in names and ("updated_at" in names or "updated_at" not in found):
+            log.warning(
+                "%s: %s is a date, so two changes of one day can't be told apart by it: only the run that reads the "
+                "present sends the later one. Add a time to it, or an `updated_at` with one.",
+                where,
+                " and ".join(names),
+            )
 
-
-def _blocks(connection: psycopg.Connection, columns: int) -> Iterator[tuple[bytes, int | None]]:
-    """Yield the rows of the running COPY, in blocks of about the size of a table; with the last one, their number."""
-    sent = None
-    while sent is None:
-        block, sent = connection.wait(_received(connection.pgconn, columns))
-        yield block, sent
-
-
-def _received(connection: PGconn, columns: int) -> PQGen[tuple[bytes, int | None]]:
-    """Receive rows of the COPY until they make a block; return it, and after the last row the number of all rows.
-
-    A row that is too long is replaced. psycopg's own Copy.read, which returns one row at a time, takes thrice as long.
-    """
-    mark = _TOO_LONG_MARK.encode() + b"," * (columns - 1) + b"\n"
-    block = bytearray()
-    while len(block) <= tuning.COPY_BLOCK_BYTES:
-        size, row = connection.get_copy_data(1)
-        if size > 0:
-            block += row if size <= tuning.WAREHOUSE_ROW_MAX_BYTES else mark
-        elif size == 0:  # no row has arrived yet
-            yield Wait.R
-            connection.consume_input()
-        else:
-            (result,) = yield from fetch_many(connection)
-            if result.status != ExecStatus.COMMAND_OK:
-                raise psycopg.errors.error_from_result(result)
-            return bytes(block), result.command_tuples
-    return bytes(block), None
-
-
-def _fetch(
-    connection: sa.Connection, query: sa.TextClause, bound: dict[str, Any]
-) -> Iterator[tuple[list[str], pa.Table]]:
-    values = {name: bound[name] for name in query.compile().params}
-    at_a_time = tuning.FETCH_ROWS_AT_A_TIME
-    result = connection.execution_options(stream_results=True, max_row_buffer=at_a_time).execute(query, values)
-    names = list(result.keys())
-    numbers = [str(number) for number in range(len(names))]
-    yield names, pa.table({number: pa.array([], pa.string()) for number in numbers})
-    table: list[list[str | None]] = []
-    size = 0
-    for few in result.partitions(at_a_time):
-        for values_of_row in few:
-            row = [_text(value) for value in values_of_row]
-            length = sum(len(text) for text in row if text)
-            if length > tuning.WAREHOUSE_ROW_MAX_BYTES:
-                row, length = [_TOO_LONG_MARK, *[None] * (len(row) - 1)], 0
-            table.append(row)
-            size += length
-        if size > tuning.FETCH_BYTES or len(table) >= tuning.FETCH_ROWS:
-            yield names, _table_of(table, numbers)
-            table, size = [], 0
-    if table:
-        yield names, _table_of(table, numbers)
-
-
-def _table_of(rows: list[list[str | None]], names: list[str]) -> pa.Table:
-    return pa.table([pa.array(column, pa.string()) for column in zip(*rows, strict=True)], names=names)
-
-
-def _too_long(chunk: pa.Table) -> pa.ChunkedArray:
-    """Return a mask of the rows that stand for one that is too long."""
-    return pc.fill_null(pc.equal(chunk.column(0), _TOO_LONG_MARK), False)
-
-
-def _text(value: Any) -> str | None:
-    """Return a driver's value as text: numbers with their own digits, times as ISO 8601, JSON as JSON."""
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, Decimal):
-        return format(value, "f")
-    if isinstance(value, (datetime, date)):
-        return value.isoformat()
-    if isinstance(value, (dict, list)):
-        return json.dumps(value, ensure_ascii=False, default=str)
-    return str(value)
+    def _where(self, file: Path) -> str:
+        return f"Source {self.source.name!r}, {file.name}"

@@ -19,7 +19,7 @@ from include.order_sync.configuration import source_models
 from include.order_sync.configuration.source_models import SqlSource
 from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.model import Window
-from include.order_sync.sources import warehouse as warehouse_module
+from include.order_sync.sources import postgresql_copy
 from include.order_sync.sources.raw import TOO_LONG
 from include.order_sync.sources.warehouse import WarehouseReader
 from tests.unit.conftest import whole
@@ -57,6 +57,8 @@ class Warehouse:
     def reader(self, query: str, items_query: str | None = None, **source: Any) -> WarehouseReader:
         """Return a reader of one window by these queries."""
         configured: dict[str, Any] = {"query": "orders.sql"}
+        if self.engine.dialect.name != "postgresql":
+            configured["window_type"] = "iso text in utc"
         (self.folder / "orders.sql").write_text(query, "utf-8")
         if items_query:
             (self.folder / "items.sql").write_text(items_query, "utf-8")
@@ -419,8 +421,8 @@ def test_tables_are_bounded_by_bytes(warehouse: Warehouse, monkeypatch: pytest.M
 
 def test_a_row_that_is_not_read_is_noticed(copied: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
     """The rows that were read are as many as PostgreSQL has sent."""
-    read_csv = warehouse_module.pa_csv.read_csv
-    monkeypatch.setattr(warehouse_module.pa_csv, "read_csv", lambda *given, **more: read_csv(*given, **more)[1:])
+    read_csv = postgresql_copy.pa_csv.read_csv
+    monkeypatch.setattr(postgresql_copy.pa_csv, "read_csv", lambda *given, **more: read_csv(*given, **more)[1:])
 
     with pytest.raises(StopError, match="sent 60000 rows and 59"):
         copied.rows(MANY["copied"])

@@ -1,0 +1,93 @@
+"""Turns a database's errors into messages that name query and column, and show none of its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import psycopg
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+
+from include.order_sync.configuration.query_files import read_query
+from include.order_sync.errors import OrderSyncError, StopError, TryAgainError
+from include.order_sync.redact import database_message
+
+# SQLSTATE classes of errors about values, and of errors whose text others wrote: functions, foreign tables.
+# https://www.postgresql.org/docs/current/errcodes-appendix.html
+_ABOUT_DATA = ("21", "22", "23", "38", "39", "44", "HV", "P0", "XX")
+_VALUE = "22"  # data exceptions: casts, overflows, divisions by zero
+
+
+def unreachable(error: BaseException | None, where: str) -> OrderSyncError:
+    """Return the error of a database that can't be reached.
+
+    Args:
+        error: of the driver.
+        where: source and connection.
+    """
+    said = database_message(error)
+    at = f"{where}: the database can't be reached: {said}"
+    if "authentication failed" in said or "Access denied" in said or "does not exist" in said:
+        return StopError(f"{at}. Correct the connection's login, password or database.")
+    if isinstance(error, psycopg.NotSupportedError):
+        return StopError(f'{at}. Set "client_encoding": "UTF8" in the connection\'s extra.')
+    return TryAgainError(f"{at}. If this goes on, look at the connection's host and port.")
+
+
+def failure(
+    error: Exception, source: str, connection: str, file: Path, failing_column: Callable[[str], str | None]
+) -> OrderSyncError:
+    """Return the error of a query that has failed.
+
+    Args:
+        error: of SQLAlchemy or psycopg.
+        source: its name.
+        connection: its connection.
+        file: of the query.
+        failing_column: finds the column of the query at which such an error occurs, by its SQLSTATE.
+    """
+    original = error.orig if isinstance(error, DBAPIError) else error
+    state = sql_state(original)
+    lost = isinstance(error, DBAPIError) and error.connection_invalidated
+    # No state: psycopg lost the connection.
+    lost |= isinstance(original, psycopg.OperationalError) and state[:2] in ("", "08", "40", "53")
+    if lost or state in ("57P01", "57P02", "57P03"):
+        return unreachable(original, f"Source {source!r}, connection {connection!r}")
+    # A message about a value quotes it, so only the name of the error is shown.
+    about_data = state[:2] in _ABOUT_DATA or isinstance(error, sa.exc.DataError | sa.exc.IntegrityError)
+    said = f"{type(original).__name__} {state}" if about_data else database_message(original, read_query(file))
+    column = failing_column(state) if state[:2] == _VALUE else None
+    at = f" in column {column!r}" if column else ""
+    return StopError(f"Source {source!r}: a query failed{at}: {said}. Correct {file.name}.")
+
+
+def sql_state(error: BaseException | None) -> str:
+    """Return a driver's SQLSTATE; empty if it tells none."""
+    return getattr(error, "sqlstate", None) or getattr(error, "pgcode", None) or ""
+
+
+def find_failing_column(
+    run: Callable[[str], None], quote: Callable[[str], str], names: Sequence[str], state: str
+) -> str | None:
+    """Return the first column that alone makes a query fail; None if the fault lies elsewhere.
+
+    A database computes only the columns that are asked for, but PostgreSQL's errors name none.
+
+    Args:
+        run: asks for one expression of the query's answer.
+        quote: a name, as the database wants it.
+        names: of the answer's columns.
+        state: SQLSTATE of the failure.
+    """
+
+    def fails(expression: str) -> bool:
+        try:
+            run(expression)
+        except (DBAPIError, psycopg.Error) as error:
+            return sql_state(error.orig if isinstance(error, DBAPIError) else error) == state
+        return False
+
+    if fails("count(*)"):
+        return None
+    return next((name for name in names if fails(f"count({quote(name)})")), None)

@@ -1,0 +1,123 @@
+"""Reads PostgreSQL by COPY, straight into Arrow; docs/decisions/0015 has the reasons."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import sqlalchemy as sa
+from psycopg.abc import PQGen
+from psycopg.generators import fetch_many
+from psycopg.pq import ExecStatus
+from psycopg.pq.abc import PGconn
+from psycopg.waiting import Wait
+
+from include.order_sync import tuning
+from include.order_sync.errors import StopError
+from include.order_sync.sources.answer import TOO_LONG_MARK, Columns
+
+# https://github.com/postgres/postgres/blob/master/src/include/catalog/pg_type.dat
+_BYTEA = 17
+_DATE = 1082
+
+
+def read_by_copy(
+    connection: sa.Connection, statement: sa.TextClause, bound: dict[str, Any], where: str
+) -> Iterator[tuple[Columns, pa.Table]]:
+    """Yield the query's columns and its rows, all text, chunk by chunk; the first chunk has no rows.
+
+    Args:
+        connection: by psycopg, prepared.
+        statement: of the query.
+        bound: the values of its parameters.
+        where: the source and the query's file, for messages.
+
+    Raises:
+        StopError: a text is no UTF-8, or rows got lost on the way.
+    """
+    # Each value of a list becomes a parameter of its own; the compiled query holds them.
+    compiled = statement.compile(dialect=connection.dialect, compile_kwargs={"render_postcompile": True})
+    query, values = str(compiled), {name: bound.get(name, value) for name, value in compiled.params.items()}
+    raw = connection.connection.driver_connection
+    assert isinstance(raw, psycopg.Connection)  # noqa: S101  (tells mypy what the caller has made sure of)
+    with raw.cursor() as cursor:
+        cursor.execute(f"select * from ({query}\n) as orders limit 0", values)  # noqa: S608
+        described = list(enumerate(cursor.description or ()))
+        columns = Columns(
+            [column.name for _, column in described],
+            binary={number for number, column in described if column.type_code == _BYTEA},
+            days={number for number, column in described if column.type_code == _DATE},
+        )
+        yield columns, columns.empty_table()
+        # Numbers instead of names: a query may give a name twice, and the caller reports that.
+        numbers = [str(number) for number, _ in described]
+        options: dict[str, Any] = {
+            "read_options": pa_csv.ReadOptions(column_names=numbers, block_size=tuning.WAREHOUSE_ROW_MAX_BYTES),
+            "parse_options": pa_csv.ParseOptions(newlines_in_values=True),
+            "convert_options": pa_csv.ConvertOptions(
+                column_types=dict.fromkeys(numbers, pa.string()),
+                null_values=[""],
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=False,
+            ),
+        }
+        with cursor.copy(f"copy ({query}\n) to stdout (format csv)", values):
+            read = 0
+            for block, sent in _blocks(raw, len(numbers)):
+                if block:
+                    table = _table(block, options, columns, where)
+                    read += len(table)
+                    yield columns, table
+                if sent not in (None, read):
+                    raise StopError(f"PostgreSQL sent {sent} rows and {read} were read: a fault of Order Sync.")
+
+
+def _table(block: bytes, options: dict[str, Any], columns: Columns, where: str) -> pa.Table:
+    try:
+        return pa_csv.read_csv(pa.BufferReader(block), **options)
+    except pa.ArrowInvalid as error:
+        # PostgreSQL converts all texts to UTF-8, but those of a database whose encoding is SQL_ASCII. Arrow's message
+        # may quote the row.
+        found = re.search(r"CSV column #(\d+).*invalid UTF8", str(error))
+        if not found:
+            raise StopError(f"{where}: rows can't be read: a fault of Order Sync.") from None
+        name = columns.names[int(found[1])]
+        raise StopError(
+            f"{where}: column {name!r} has a text that is no UTF-8, and the database's encoding is SQL_ASCII, so "
+            "PostgreSQL can't convert it. Convert it in the query, for example by "
+            f"convert_from(convert_to({name}, 'SQL_ASCII'), 'WIN1251')."
+        ) from None
+
+
+def _blocks(connection: psycopg.Connection, columns: int) -> Iterator[tuple[bytes, int | None]]:
+    """Yield the rows of the running COPY, in blocks of about the size of a table; with the last one, their number."""
+    sent = None
+    while sent is None:
+        block, sent = connection.wait(_received(connection.pgconn, columns))
+        yield block, sent
+
+
+def _received(connection: PGconn, columns: int) -> PQGen[tuple[bytes, int | None]]:
+    """Receive rows of the COPY until they make a block; return it, and after the last row the number of all rows.
+
+    A row that is too long is replaced. psycopg's own Copy.read, which returns one row at a time, takes thrice as long.
+    """
+    mark = TOO_LONG_MARK.encode() + b"," * (columns - 1) + b"\n"
+    block = bytearray()
+    while len(block) <= tuning.COPY_BLOCK_BYTES:
+        size, row = connection.get_copy_data(1)
+        if size > 0:
+            block += row if size <= tuning.WAREHOUSE_ROW_MAX_BYTES else mark
+        elif size == 0:  # no row has arrived yet
+            yield Wait.R
+            connection.consume_input()
+        else:
+            (result,) = yield from fetch_many(connection)
+            if result.status != ExecStatus.COMMAND_OK:
+                raise psycopg.errors.error_from_result(result)
+            return bytes(block), result.command_tuples
+    return bytes(block), None

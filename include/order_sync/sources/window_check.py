@@ -1,0 +1,164 @@
+"""Checks that a query compares its window with values of the type that the source names. It fetches no rows.
+
+A database without strict types compares a time with anything, and finds no orders, or those of other hours, for ever.
+So the query's own comparison (`x >= :window_start`) is turned into a question about the form of `x`.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+
+from include.order_sync.configuration.source_models import WindowType
+from include.order_sync.errors import StopError
+from include.order_sync.sources.sessions import mysql_limit
+
+log = logging.getLogger(__name__)
+
+_LIMIT_S = 10
+
+_DAY = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_TIME = "[0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?"
+_FORMS = {
+    WindowType.ZONED: f"^{_DAY} {_TIME}([+-][0-9:]+)?$",
+    WindowType.LOCAL: f"^{_DAY} {_TIME}$",
+    WindowType.ISO: f"^{_DAY}[T ]{_TIME}$",
+    WindowType.ISO_UTC: f"^{_DAY}[T ]{_TIME}(Z|[+]00(:?00)?)$",
+    WindowType.UNIX_S: "^[0-9]{9,10}([.][0-9]+)?$",
+    WindowType.UNIX_MS: "^[0-9]{12,13}([.][0-9]+)?$",
+    WindowType.DATE: f"^{_DAY}$",
+}
+_ANY = "."
+# How each database asks for the form of the value before it.
+_MATCHES = {"postgresql": "::text ~", "mysql": " regexp", "mariadb": " regexp", "sqlite": " regexp"}
+
+_START = re.compile(r"\s*>=?\s*:window_start(?!\w)")
+_END = re.compile(r"\s*<=?\s*:window_end(?!\w)")
+
+
+def check_window(
+    connection: sa.Connection, query: str, bound: dict[str, Any], window_type: WindowType | None, where: str
+) -> dict[str, Any]:
+    """Return the values of the query's parameters; those that are texts with the blank or T that the column has.
+
+    Nothing is checked for an empty table, a comparison that is not written `>= :window_start`, a database that is not
+    in _MATCHES, and a query that answers no such question within _LIMIT_S.
+
+    Args:
+        connection: prepared.
+        query: as SQLAlchemy's text.
+        bound: the values of its parameters.
+        window_type: of the source.
+        where: the source and the query's file.
+
+    Raises:
+        StopError: the query compares its window with values of another type than the source says.
+    """
+    dialect = connection.dialect.name
+    if dialect not in _MATCHES or not _START.search(query):
+        return bound
+    said = window_type or WindowType.ZONED
+    with suppress(DBAPIError):  # what is wrong with the query itself, its reading tells
+        if not _any_has(connection, query, bound, _form(said, dialect)):
+            _refuse_another(connection, query, bound, said, where)
+        elif dialect in ("mysql", "mariadb"):
+            _check_mysql_type(connection, query, said, where)
+        if all(isinstance(value, str) for value in bound.values()) and said is not WindowType.DATE:
+            separators = [mark for mark in "T " if _any_has(connection, query, bound, f"^{_DAY}{mark}")]
+            if len(separators) > 1:
+                raise StopError(
+                    f"{where}: some times are written 2026-11-20T10:00 and others 2026-11-20 10:00, which can't be "
+                    "compared with one window: write them alike in the query, for example by replace(x, 'T', ' ')."
+                )
+            return {name: value.replace("T", *separators) for name, value in bound.items()} if separators else bound
+    return bound
+
+
+def _refuse_another(connection: sa.Connection, query: str, bound: dict[str, Any], said: WindowType, where: str) -> None:
+    dialect = connection.dialect.name
+    others = {_form(other, dialect): other for other in WindowType if (other, dialect) != (WindowType.ZONED, "sqlite")}
+    fits = [other for form, other in others.items() if _any_has(connection, query, bound, form)]
+    if fits:
+        cure = f"set `window_type: {fits[0]}`"
+    elif _any_has(connection, query, bound, _ANY):
+        cure = "convert them in the query, by a function of the database"
+    else:
+        return
+    raise StopError(
+        f"{where}: it compares the window as `{said}` with values that are no such thing, so it would give no orders, "
+        f"or those of other hours: {cure}."
+    )
+
+
+def _form(window_type: WindowType, dialect: str) -> str:
+    if (dialect, window_type) == ("postgresql", WindowType.LOCAL):
+        window_type = WindowType.ZONED  # PostgreSQL converts between the two by the session's zone
+    if (dialect, window_type) == ("sqlite", WindowType.LOCAL):
+        window_type = WindowType.ISO  # SQLite has no type for times
+    return _FORMS[window_type]
+
+
+def _any_has(connection: sa.Connection, query: str, bound: dict[str, Any], form: str) -> bool:
+    """Return whether any value that the query compares with its window has the form."""
+    asking = _END.sub(" is not null", _START.sub(f"{_MATCHES[connection.dialect.name]} :window_form", query))
+    statement = sa.text(f"select 1 from ({asking}\n) as checked limit 1")  # noqa: S608
+    given = {"window_form": form, **bound}
+    nested = connection.begin_nested()
+    try:
+        _limit(connection, _LIMIT_S)
+        values = {name: given[name] for name in statement.compile().params}
+        return connection.execute(statement, values).first() is not None
+    finally:
+        nested.rollback()
+        _limit(connection, None)
+
+
+def _limit(connection: sa.Connection, seconds: int | None) -> None:
+    dialect = connection.dialect.name
+    if dialect == "postgresql" and seconds:  # ends with the savepoint
+        connection.exec_driver_sql(f"set local statement_timeout = '{seconds}s'")
+    elif dialect in ("mysql", "mariadb"):
+        name, unit = mysql_limit(connection)
+        connection.exec_driver_sql(f"set session {name} = {(seconds or 0) * unit}")
+    elif dialect == "sqlite":
+        raw: Any = connection.connection.driver_connection
+        raw.create_function("regexp", 2, _sqlite_regexp, deterministic=True)
+
+
+def _sqlite_regexp(form: str, value: object) -> bool:
+    """Return whether a value of SQLite has the form; numbers and texts compare differently there."""
+    is_number = isinstance(value, int | float)
+    text = f"{value:.0f}" if is_number else value
+    wants_number = form in (_FORMS[WindowType.UNIX_S], _FORMS[WindowType.UNIX_MS])
+    return isinstance(text, str) and (form == _ANY or is_number == wants_number) and bool(re.search(form, text))
+
+
+def _check_mysql_type(connection: sa.Connection, query: str, said: WindowType, where: str) -> None:
+    """MySQL shows a TIMESTAMP and a DATETIME alike: look the column up, in the tables that the query names."""
+    if connection.dialect.name not in ("mysql", "mariadb") or said not in (WindowType.ZONED, WindowType.LOCAL):
+        return
+    found = re.search(r"`?(\w+)`?" + _START.pattern, query)
+    if not found:
+        return
+    columns = sa.text(
+        "select distinct data_type from information_schema.columns "
+        "where table_schema = database() and column_name = :name and locate(table_name, :query)"
+    )
+    types = set(_lower(connection.execute(columns, {"name": found[1], "query": query}).scalars()))
+    wanted = {WindowType.ZONED: "timestamp", WindowType.LOCAL: "datetime"}
+    other = WindowType.LOCAL if said is WindowType.ZONED else WindowType.ZONED
+    if types == {wanted[other]}:
+        raise StopError(
+            f"{where}: it compares the window as `{said}` with {found[1]}, which is a {wanted[other].upper()}: "
+            f"set `window_type: {other}`."
+        )
+
+
+def _lower(texts: Iterable[str]) -> Iterable[str]:
+    return (text.lower() for text in texts)
