@@ -1,4 +1,4 @@
-"""Fixtures for tests of every kind: a real PostgreSQL server."""
+"""Fixtures for tests of every kind: a real PostgreSQL server, and a real MariaDB server."""
 
 import os
 import pwd
@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from importlib.metadata import distribution
 from pathlib import Path
@@ -86,6 +87,73 @@ def postgres(postgres_server: sa.URL) -> Iterator[sa.Engine]:
     with engine.begin() as connection:
         connection.exec_driver_sql("drop schema test cascade")
     engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def mariadb_server() -> Iterator[sa.URL]:
+    """Serve MariaDB on a free loopback port, in a time zone that no default has, without its tables of named zones."""
+    program = shutil.which("mariadbd") or shutil.which("mariadbd", path="/usr/sbin:/usr/local/sbin")
+    if program is None:
+        pytest.fail("These tests need a MariaDB server: apt-get install --no-install-recommends mariadb-server-core")
+    nobody = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
+    with tempfile.TemporaryDirectory(prefix="order-sync-mariadb-") as name:
+        home = Path(name)
+        (home / "data").mkdir()
+        if nobody:
+            for folder in (home, home / "data"):
+                os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        options = {
+            "datadir": home / "data",
+            "socket": home / "socket",
+            "pid-file": home / "pid",
+            "bind-address": "127.0.0.1",
+            "port": port,
+            "default-time-zone": "+09:00",
+            "character-set-server": "utf8mb4",
+            "innodb-buffer-pool-size": "16M",
+            "innodb-log-file-size": "4M",
+            "innodb-flush-method": "nosync",
+            "innodb-flush-log-at-trx-commit": 0,
+        }
+        # Without grant tables no one needs to set the server up: it starts in half a second.
+        command = [program, "--no-defaults", "--skip-grant-tables", "--skip-networking=0"]
+        with (home / "log").open("w") as log:
+            server = subprocess.Popen(
+                [*command, *[f"--{option}={value}" for option, value in options.items()]],
+                stdout=log,
+                stderr=log,
+                user=nobody.pw_uid if nobody else None,
+                group=nobody.pw_gid if nobody else None,
+                extra_groups=[] if nobody else None,
+            )
+        try:
+            until = time.monotonic() + 60
+            while True:
+                try:
+                    socket.create_connection(("127.0.0.1", port), 1).close()
+                    break
+                except OSError:
+                    if server.poll() is not None or time.monotonic() > until:
+                        pytest.fail(f"MariaDB does not start: {(home / 'log').read_text()[-2000:]}")
+                    time.sleep(0.05)
+            yield sa.URL.create("mysql+pymysql", "root", host="127.0.0.1", port=port, query={"charset": "utf8mb4"})
+        finally:
+            server.kill()
+            server.wait()
+
+
+@pytest.fixture
+def mariadb(mariadb_server: sa.URL) -> Iterator[sa.Engine]:
+    """An engine on an empty database of the server, which is dropped when the test ends."""
+    with sa.create_engine(mariadb_server).begin() as connection:
+        connection.exec_driver_sql("create database test")
+    engine = sa.create_engine(mariadb_server.set(database="test"))
+    yield engine
+    engine.dispose()
+    with sa.create_engine(mariadb_server).begin() as connection:
+        connection.exec_driver_sql("drop database test")
 
 
 @pytest.fixture(scope="session")

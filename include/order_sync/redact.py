@@ -42,7 +42,11 @@ def database_message(error: Any, query: str | None = None) -> str:
         error: of the driver. Of PostgreSQL's only the first line is told: its DETAIL and CONTEXT quote rows.
         query: that failed; then of quoted words only those stay that the query has too.
     """
-    said = getattr(getattr(error, "diag", None), "message_primary", None) or _ROWS.split(str(error))[0]
+    match getattr(error, "args", ()):
+        case (int(), str(text)):  # MySQL's drivers: a number and a text
+            said = text
+        case _:
+            said = getattr(getattr(error, "diag", None), "message_primary", None) or _ROWS.split(str(error))[0]
     if query is not None:
         said = _QUOTED.sub(lambda found: found[0] if found["text"] in query else "<text>", said)
     return redact(said)

@@ -17,6 +17,7 @@ from include.order_sync.redact import database_message
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 _ABOUT_DATA = ("21", "22", "23", "38", "39", "44", "HV", "P0", "XX")
 _VALUE = "22"  # data exceptions: casts, overflows, divisions by zero
+_NO_UTF_8 = "22021"
 
 
 def unreachable(error: BaseException | None, where: str) -> OrderSyncError:
@@ -28,10 +29,9 @@ def unreachable(error: BaseException | None, where: str) -> OrderSyncError:
     """
     said = database_message(error)
     at = f"{where}: the database can't be reached: {said}"
-    if "authentication failed" in said or "Access denied" in said or "does not exist" in said:
+    refusals = ("authentication failed", "does not exist", "Access denied", "Unknown database")
+    if any(refusal in said for refusal in refusals):
         return StopError(f"{at}. Correct the connection's login, password or database.")
-    if isinstance(error, psycopg.NotSupportedError):
-        return StopError(f'{at}. Set "client_encoding": "UTF8" in the connection\'s extra.')
     return TryAgainError(f"{at}. If this goes on, look at the connection's host and port.")
 
 
@@ -59,6 +59,13 @@ def failure(
     said = f"{type(original).__name__} {state}" if about_data else database_message(original, read_query(file))
     column = failing_column(state) if state[:2] == _VALUE else None
     at = f" in column {column!r}" if column else ""
+    if state == _NO_UTF_8:
+        # All others convert their texts, and have checked them.
+        said = (
+            "a text is no UTF-8, and the database's encoding is SQL_ASCII, so PostgreSQL can't convert it. Name its "
+            f"encoding in the query, for example convert_from(convert(convert_to({column or 'x'}, 'SQL_ASCII'), "
+            "'WIN1251', 'UTF8'), 'UTF8')"
+        )
     return StopError(f"Source {source!r}: a query failed{at}: {said}. Correct {file.name}.")
 
 
@@ -90,4 +97,6 @@ def find_failing_column(
 
     if fails("count(*)"):
         return None
-    return next((name for name in names if fails(f"count({quote(name)})")), None)
+    # What PostgreSQL does to a text only when it sends it.
+    sent = "convert_from(convert_to({}::text, 'SQL_ASCII'), 'UTF8')" if state == _NO_UTF_8 else "{}"
+    return next((name for name in names if fails(f"count({sent.format(quote(name))})")), None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -37,7 +36,7 @@ def read_by_copy(
         where: the source and the query's file, for messages.
 
     Raises:
-        StopError: a text is no UTF-8, or rows got lost on the way.
+        StopError: rows got lost on the way.
     """
     # Each value of a list becomes a parameter of its own; the compiled query holds them.
     compiled = statement.compile(dialect=connection.dialect, compile_kwargs={"render_postcompile": True})
@@ -69,28 +68,18 @@ def read_by_copy(
             read = 0
             for block, sent in _blocks(raw, len(numbers)):
                 if block:
-                    table = _table(block, options, columns, where)
+                    table = _table(block, options, where)
                     read += len(table)
                     yield columns, table
                 if sent not in (None, read):
                     raise StopError(f"PostgreSQL sent {sent} rows and {read} were read: a fault of Order Sync.")
 
 
-def _table(block: bytes, options: dict[str, Any], columns: Columns, where: str) -> pa.Table:
+def _table(block: bytes, options: dict[str, Any], where: str) -> pa.Table:
     try:
         return pa_csv.read_csv(pa.BufferReader(block), **options)
-    except pa.ArrowInvalid as error:
-        # PostgreSQL converts all texts to UTF-8, but those of a database whose encoding is SQL_ASCII. Arrow's message
-        # may quote the row.
-        found = re.search(r"CSV column #(\d+).*invalid UTF8", str(error))
-        if not found:
-            raise StopError(f"{where}: rows can't be read: a fault of Order Sync.") from None
-        name = columns.names[int(found[1])]
-        raise StopError(
-            f"{where}: column {name!r} has a text that is no UTF-8, and the database's encoding is SQL_ASCII, so "
-            "PostgreSQL can't convert it. Convert it in the query, for example by "
-            f"convert_from(convert_to({name}, 'SQL_ASCII'), 'WIN1251')."
-        ) from None
+    except pa.ArrowInvalid:  # its message may quote the row
+        raise StopError(f"{where}: rows that PostgreSQL sent can't be read: a fault of Order Sync.") from None
 
 
 def _blocks(connection: psycopg.Connection, columns: int) -> Iterator[tuple[bytes, int | None]]:

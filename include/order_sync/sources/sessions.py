@@ -48,8 +48,6 @@ def _prepare_postgresql(connection: sa.Connection, timezone: str) -> None:
     # Times without an offset are in the shop's time zone, also where the query compares them with the window.
     connection.execute(sa.text("select set_config('timezone', :zone, true)"), {"zone": timezone})
     connection.exec_driver_sql("set local datestyle = 'ISO, YMD'")
-    if connection.dialect.driver == "psycopg":  # psycopg2 decodes by the encoding that it has found at first
-        connection.exec_driver_sql("set local client_encoding = 'UTF8'")
     # A time limit of the shop's own stays.
     limit = sa.text(
         "select set_config('statement_timeout', :limit, true) from pg_settings "

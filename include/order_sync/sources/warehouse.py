@@ -21,8 +21,8 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from include.order_sync import tuning
-from include.order_sync.configuration.source_models import SqlSource
 from include.order_sync.configuration.query_files import read_query, statement_text
+from include.order_sync.configuration.source_models import SqlSource
 from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.model import ITEM_COLUMNS, FileVersion, Window
 from include.order_sync.sources.answer import Columns, too_long

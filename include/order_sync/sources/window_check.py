@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -38,6 +37,16 @@ _ANY = "."
 # How each database asks for the form of the value before it.
 _MATCHES = {"postgresql": "::text ~", "mysql": " regexp", "mariadb": " regexp", "sqlite": " regexp"}
 
+_TEXTS = (WindowType.ISO, WindowType.ISO_UTC)
+# MySQL shows a TIMESTAMP and a DATETIME alike, and compares both with a text.
+_MYSQL_TYPES = {
+    "timestamp": [WindowType.ZONED],
+    "datetime": [WindowType.LOCAL],
+    "date": [WindowType.DATE],
+    ".*(char|text)": list(_TEXTS),
+    ".*int|decimal|double|float": [WindowType.UNIX_S, WindowType.UNIX_MS],
+}
+
 _START = re.compile(r"\s*>=?\s*:window_start(?!\w)")
 _END = re.compile(r"\s*<=?\s*:window_end(?!\w)")
 
@@ -60,40 +69,68 @@ def check_window(
     Raises:
         StopError: the query compares its window with values of another type than the source says.
     """
-    dialect = connection.dialect.name
-    if dialect not in _MATCHES or not _START.search(query):
+    if connection.dialect.name not in _MATCHES or not _START.search(query):
         return bound
     said = window_type or WindowType.ZONED
+
+    def is_any(form: str) -> bool:
+        return _any_has(connection, query, bound, form)
+
     with suppress(DBAPIError):  # what is wrong with the query itself, its reading tells
-        if not _any_has(connection, query, bound, _form(said, dialect)):
-            _refuse_another(connection, query, bound, said, where)
-        elif dialect in ("mysql", "mariadb"):
-            _check_mysql_type(connection, query, said, where)
-        if all(isinstance(value, str) for value in bound.values()) and said is not WindowType.DATE:
-            separators = [mark for mark in "T " if _any_has(connection, query, bound, f"^{_DAY}{mark}")]
-            if len(separators) > 1:
-                raise StopError(
-                    f"{where}: some times are written 2026-11-20T10:00 and others 2026-11-20 10:00, which can't be "
-                    "compared with one window: write them alike in the query, for example by replace(x, 'T', ' ')."
-                )
-            return {name: value.replace("T", *separators) for name, value in bound.items()} if separators else bound
+        allowed = _allowed(connection, query, bound)
+        forms = {other: _form(other, connection.dialect.name) for other in allowed}
+        if said not in allowed or not is_any(forms[said]):
+            fits = [other for other, form in forms.items() if is_any(form)]
+            if said in allowed and not fits and not is_any(_ANY):
+                return bound  # there are no rows
+            cure = f"set `window_type: {' or '.join(fits or allowed)}`"
+            if not fits and is_any(_ANY):
+                cure = "convert them in the query, by a function of the database"
+            raise StopError(
+                f"{where}: it compares the window as `{said}` with values that are no such thing, so it would give no "
+                f"orders, or those of other hours: {cure}."
+            )
+        if said is not WindowType.DATE and all(isinstance(value, str) for value in bound.values()):
+            return _as_written([mark for mark in "T " if is_any(f"^{_DAY}{mark}")], bound, where)
     return bound
 
 
-def _refuse_another(connection: sa.Connection, query: str, bound: dict[str, Any], said: WindowType, where: str) -> None:
+def _as_written(separators: list[str], bound: dict[str, str], where: str) -> dict[str, str]:
+    """Return texts with the separator that the column has between date and time."""
+    if len(separators) > 1:
+        raise StopError(
+            f"{where}: some times are written 2026-11-20T10:00 and others 2026-11-20 10:00, which can't be compared "
+            "with one window: write them alike in the query, for example by replace(x, 'T', ' ')."
+        )
+    day = len("2026-11-20")
+    return {name: value[:day] + separators[0] + value[day + 1 :] for name, value in bound.items()}
+
+
+def _allowed(connection: sa.Connection, query: str, bound: dict[str, Any]) -> list[WindowType]:
+    """Return the window types that can be right for the type that the compared column has in the database."""
     dialect = connection.dialect.name
-    others = {_form(other, dialect): other for other in WindowType if (other, dialect) != (WindowType.ZONED, "sqlite")}
-    fits = [other for form, other in others.items() if _any_has(connection, query, bound, form)]
-    if fits:
-        cure = f"set `window_type: {fits[0]}`"
-    elif _any_has(connection, query, bound, _ANY):
-        cure = "convert them in the query, by a function of the database"
-    else:
-        return
-    raise StopError(
-        f"{where}: it compares the window as `{said}` with values that are no such thing, so it would give no orders, "
-        f"or those of other hours: {cure}."
+    if dialect == "sqlite":
+        return [each for each in WindowType if each is not WindowType.ZONED]
+    if dialect == "postgresql":
+        is_text = True
+        try:
+            _any_has(connection, query, bound, _ANY, " ~")
+        except DBAPIError:
+            is_text = False
+        return [each for each in WindowType if (each in _TEXTS) == is_text]
+    found = re.search(r"`?(\w+)`?" + _START.pattern, query)
+    columns = sa.text(
+        "select distinct lower(data_type) from information_schema.columns "
+        "where table_schema = database() and column_name = :name and locate(table_name, :query)"
     )
+    given = {"name": found[1] if found else "", "query": query}
+    types = set(connection.execute(columns, given).scalars())
+    if len(types) == 1:
+        (type_,) = types
+        for kind, allowed in _MYSQL_TYPES.items():
+            if re.fullmatch(kind, type_):
+                return allowed
+    return list(WindowType)
 
 
 def _form(window_type: WindowType, dialect: str) -> str:
@@ -104,9 +141,12 @@ def _form(window_type: WindowType, dialect: str) -> str:
     return _FORMS[window_type]
 
 
-def _any_has(connection: sa.Connection, query: str, bound: dict[str, Any], form: str) -> bool:
+def _any_has(
+    connection: sa.Connection, query: str, bound: dict[str, Any], form: str, matches: str | None = None
+) -> bool:
     """Return whether any value that the query compares with its window has the form."""
-    asking = _END.sub(" is not null", _START.sub(f"{_MATCHES[connection.dialect.name]} :window_form", query))
+    matches = matches or _MATCHES[connection.dialect.name]
+    asking = _END.sub(" is not null", _START.sub(f"{matches} :window_form", query))
     statement = sa.text(f"select 1 from ({asking}\n) as checked limit 1")  # noqa: S608
     given = {"window_form": form, **bound}
     nested = connection.begin_nested()
@@ -137,28 +177,3 @@ def _sqlite_regexp(form: str, value: object) -> bool:
     text = f"{value:.0f}" if is_number else value
     wants_number = form in (_FORMS[WindowType.UNIX_S], _FORMS[WindowType.UNIX_MS])
     return isinstance(text, str) and (form == _ANY or is_number == wants_number) and bool(re.search(form, text))
-
-
-def _check_mysql_type(connection: sa.Connection, query: str, said: WindowType, where: str) -> None:
-    """MySQL shows a TIMESTAMP and a DATETIME alike: look the column up, in the tables that the query names."""
-    if connection.dialect.name not in ("mysql", "mariadb") or said not in (WindowType.ZONED, WindowType.LOCAL):
-        return
-    found = re.search(r"`?(\w+)`?" + _START.pattern, query)
-    if not found:
-        return
-    columns = sa.text(
-        "select distinct data_type from information_schema.columns "
-        "where table_schema = database() and column_name = :name and locate(table_name, :query)"
-    )
-    types = set(_lower(connection.execute(columns, {"name": found[1], "query": query}).scalars()))
-    wanted = {WindowType.ZONED: "timestamp", WindowType.LOCAL: "datetime"}
-    other = WindowType.LOCAL if said is WindowType.ZONED else WindowType.ZONED
-    if types == {wanted[other]}:
-        raise StopError(
-            f"{where}: it compares the window as `{said}` with {found[1]}, which is a {wanted[other].upper()}: "
-            f"set `window_type: {other}`."
-        )
-
-
-def _lower(texts: Iterable[str]) -> Iterable[str]:
-    return (text.lower() for text in texts)

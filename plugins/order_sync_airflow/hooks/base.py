@@ -47,7 +47,8 @@ def connection(conn_id: str) -> Connection:
 def sql_engine(conn_id: str, **connect_args: str) -> Engine:
     """Return an engine of a connection to a SQL database; it is not connected yet.
 
-    A PostgreSQL connection gets the time limits of tuning.POSTGRES_CONNECTION; the connection's own extras win.
+    A PostgreSQL connection gets the time limits of tuning.POSTGRES_CONNECTION; the connection's own extras win. Its
+    server converts all texts to UTF-8, because psycopg does not know all encodings.
 
     Args:
         conn_id: the connection.
@@ -58,6 +59,7 @@ def sql_engine(conn_id: str, **connect_args: str) -> Engine:
     if conn.conn_type == "postgres":
         limits = tuning.POSTGRES_CONNECTION
         arguments = {name: conn.extra_dejson.get(name, limit) for name, limit in limits.items()} | arguments
+        arguments["client_encoding"] = "UTF8"
     try:
         hook = conn.get_hook()  # type: ignore[no-untyped-call]  # Airflow's
         # Its errors would quote the parameters of a statement: rows.
