@@ -20,7 +20,7 @@ from include.order_sync import tuning
 from include.order_sync.ledger import attempts, schema
 
 
-@dataclass(frozen=True)
+@dataclass
 class LookAheadSession:
     """A database session beside the one that holds a destination's lock.
 
@@ -28,11 +28,13 @@ class LookAheadSession:
         connection: of psycopg, in no transaction.
         sender: of the attempts.
         lock: lets one thread at a time use the connection: states are read in one, batches written in another.
+        ranges_pay: whether a range scan was found to pay for one part. Hashes spread evenly, so it does for the others.
     """
 
     connection: psycopg.Connection[Any]
     sender: attempts.Sender
     lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
+    ranges_pay: bool = field(default=False, init=False)
 
     def find(self, orders: pd.DataFrame) -> attempts.Found:
         """Return the settled attempts of these orders, and maybe of others, for attempts.settled().
@@ -50,8 +52,10 @@ class LookAheadSession:
             explain = f"explain (format json) select from attempts where destination_id = %(destination)s and {which}"
             ((plan,),) = cursor.execute(explain, values).fetchall()
             rows, at_most = plan[0]["Plan"]["Plan Rows"], tuning.RANGE_SCAN_ROWS_PER_ORDER * len(orders)
-            if rows <= at_most and not _has_statistics(cursor):
-                rows = _count(cursor, which, {**values, "limit": at_most + 1})
+            if rows <= at_most and not self.ranges_pay:
+                if not _has_statistics(cursor):
+                    rows = _count(cursor, which, {**values, "limit": at_most + 1})
+                self.ranges_pay = rows <= at_most
             if rows > at_most:
                 which = "partition_hash = any(%(hashes)s::int[])"
                 # As text: psycopg would look at each number.

@@ -80,6 +80,8 @@ def _database_session(engine: sa.Engine, name: str) -> Iterator[psycopg.Connecti
             raw.execute("select set_config(name, '0', false) from pg_settings where name = 'idle_session_timeout'")
             # Starting parallel workers takes longer than these queries, and the cores are busy anyway.
             raw.execute("set max_parallel_workers_per_gather = 0")
+            # A part's attempts are joined in memory; within PostgreSQL's 4 MB they would be written to disk first.
+            raw.execute("set work_mem = '32MB'")
             # Only `begin` waits for the disk. A server crash may lose later outcomes: then that batch is in doubt.
             raw.execute("set synchronous_commit = off")
             yield raw
