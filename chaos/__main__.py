@@ -98,7 +98,7 @@ def prove(world: World, postgres: Postgres, size: Size, seed: int) -> int:
     finished = [run for lane in lanes for run in lane.finished]
     report = write_report(world, finished)
     after_storm = judge(world.source, world.sandbox, report, late_too=False)
-    met = cells.count(world, storm.strikes, json.loads(report.read_text())["runs"])
+    met = cells.count(world, storm.strikes, storm.intruders, json.loads(report.read_text())["runs"])
 
     world.admin("DELETE", "faults")
     decided = decide_all(world, json.loads(report.read_text())["held"])

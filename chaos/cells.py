@@ -9,7 +9,10 @@ from typing import Any
 import psycopg
 from tabulate import tabulate
 
-from chaos.storm import SIGNALS, Strike
+from chaos import shop
+from chaos.driver import Lane
+from chaos.sender import pull
+from chaos.storm import SECOND, SIGNALS, Strike
 from chaos.world import World
 from sandbox.registry import SERVICES
 
@@ -41,12 +44,46 @@ OUTCOME_AT = """
 """
 
 
-def count(world: World, strikes: Iterable[Strike], runs: Iterable[Mapping[str, Any]]) -> Counter[Cell]:
+# Rows of the source that are easily taken for others: what they are called, and their orders and times.
+ROWS = {
+    "equal times": """
+        select order_id, changed_at from order_changes group by 1, 2 having count(distinct status) > 1
+    """,
+    "first pass of the repeated hour": """
+        select order_id, changed_at from order_changes
+        where id %% 2 = 0 and changed_at >= %(first)s and changed_at < %(second)s
+    """,
+    "second pass of the repeated hour": """
+        select order_id, changed_at from order_changes
+        where id %% 2 = 0 and changed_at >= %(second)s and changed_at < %(second)s + interval '1 hour'
+    """,
+    "row before it was changed": "select order_id, changed_at from replaced_rows",
+    "row that was changed": """
+        select c.order_id, c.changed_at from order_changes c join replaced_rows using (id)
+    """,
+}
+OUTCOME_OF_ROW = """
+    select d.name, s.verdict, count(*)
+    from settled_attempts s join destinations d on d.id = s.destination_id
+    join unnest(%s::text[], %s::timestamptz[]) as row (order_id, changed_at)
+        on (s.order_id, s.status_changed_at) = (row.order_id, row.changed_at)
+    group by 1, 2
+"""
+SECOND_DEPLOYMENT = "second deployment"
+SENT_BY_SECOND = """
+    select count(*) from batches b join destinations d on d.id = b.destination_id where d.name = %s and b.run = %s
+"""
+
+
+def count(
+    world: World, strikes: Iterable[Strike], intruders: Iterable[Lane], runs: Iterable[Mapping[str, Any]]
+) -> Counter[Cell]:
     """Return how often each cell has occurred.
 
     Args:
         world: with the sandbox's list of spoiled requests, and the ledger.
         strikes: of the storm; one that met no request under way has the outcome `no request`.
+        intruders: the lanes of second deployments, each with its one run.
         runs: of the report.
     """
     struck = [
@@ -59,9 +96,29 @@ def count(world: World, strikes: Iterable[Strike], runs: Iterable[Mapping[str, A
         for name, service, at in struck:
             found = connection.execute(OUTCOME_AT, {"service": service, "at": at}).fetchone()
             cells[name, service, found[0] if found else "no request"] += 1
+        for lane in intruders:
+            (second,) = lane.finished
+            sent = connection.execute(SENT_BY_SECOND, (second.destination, SECOND)).fetchone()
+            orders = pull(lane.world, second, "transform")["orders"]
+            outcome = "sent" if sent != (0,) else "refused" if orders else "no request"
+            cells[SECOND_DEPLOYMENT, second.destination, outcome] += 1
+        cells += _of_rows(world, connection)
     for run in runs:
-        for outcome in ("accepted", "unchanged", "stale"):
-            cells["all runs", run["destination"], outcome] += run["figures"][outcome]
+        for outcome in ("accepted", "unchanged", "stale", "not_sent"):
+            cells["all runs", run["destination"], outcome.replace("_", " ")] += run["figures"].get(outcome, 0)
+    return cells
+
+
+def _of_rows(world: World, ledger: psycopg.Connection) -> Counter[Cell]:
+    """Return how often each outcome came of the rows of ROWS."""
+    first, second = shop.REPEATED_HOURS
+    cells: Counter[Cell] = Counter()
+    with psycopg.connect(world.source) as source:
+        for name, query in ROWS.items():
+            rows = source.execute(query, {"first": first, "second": second}).fetchall()
+            ids, times = [row[0] for row in rows], [row[1] for row in rows]
+            for service, outcome, number in ledger.execute(OUTCOME_OF_ROW, (ids, times)):
+                cells[name, service, outcome.replace("_", " ")] += number
     return cells
 
 
@@ -87,6 +144,8 @@ def as_table(cells: Counter[Cell]) -> str:
 
 def fault_name(fault: Mapping[str, Any]) -> str:
     """Return a fault's name: what it does, and whether before or after the service has taken the request."""
+    if fault["kind"] == "status" and "order_ids" in fault:
+        return f"{fault['status']} of one order"
     what = [str(fault[key]) for key in ("status", "form") if key in fault] or [fault["kind"]]
     if fault.get("status") == 429:
         what.append({None: "without Retry-After", 1: "Retry-After"}.get(fault.get("retry_after"), "absurd Retry-After"))
@@ -96,17 +155,27 @@ def fault_name(fault: Mapping[str, Any]) -> str:
 def missing(cells: Counter[Cell], faults: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return the cells that should have occurred and did not, as sentences.
 
-    Each fault must have met each of its services, and each service each outcome that it can have.
+    Each fault must have met each of its services, and each service each outcome that it can have. No second deployment
+    may have sent anything.
     """
+    intruded = [
+        f"a second deployment has sent to {service}"
+        for (name, service, outcome), times in sorted(cells.items())
+        if (name, outcome) == (SECOND_DEPLOYMENT, "sent") and times
+    ]
     met = {(name, service) for (name, service, outcome), times in cells.items() if times and outcome != "no request"}
     occurred = {(service, outcome) for (_, service, outcome), times in cells.items() if times}
     lacking = [f"no {name} met a request to {service}" for name, service in sorted(meetings(faults) - met)]
-    return lacking + [f"no order of {service} was {outcome}" for service, outcome in sorted(outcomes() - occurred)]
+    return (
+        intruded
+        + lacking
+        + [f"no order of {service} was {outcome}" for service, outcome in sorted(outcomes() - occurred)]
+    )
 
 
 def meetings(faults: Sequence[Mapping[str, Any]]) -> set[tuple[str, str]]:
-    """Return each fault or signal, and each service of which it must meet a request."""
-    aimed = {(kind, service) for kind in SIGNALS for service in SERVICES}
+    """Return each fault, signal or kind of row, and each service of which it must meet a request."""
+    aimed = {(kind, service) for kind in (*SIGNALS, SECOND_DEPLOYMENT, *ROWS) for service in SERVICES}
     return aimed | {(fault_name(fault), fault["provider"]) for fault in faults}
 
 

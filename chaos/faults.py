@@ -32,6 +32,9 @@ SLOW: tuple[dict[str, Any], ...] = (
 TOO_LARGE: dict[str, Any] = {"kind": "status", "status": 413, "when": "before"}
 # Of each hundred orders, these numbers are refused.
 REFUSED = (7, 77)
+# At every POISONED_EVERY-th order the service fails, so often that the sender has to find it among a thousand.
+POISONED_EVERY, POISONED_FROM = 997, 33
+POISON: dict[str, Any] = {"kind": "status", "status": 500, "next": 12}
 
 
 def faults(seed: int) -> list[dict[str, Any]]:
@@ -52,12 +55,14 @@ def each_once(orders: int) -> list[dict[str, Any]]:
     """Return one fault of each kind for each service that knows it.
 
     Args:
-        orders: the number of the shop's orders, of which some are refused.
+        orders: the number of the shop's orders, of which some are refused, and the service fails at others.
     """
     made = []
     refused = [str(shop.FIRST_ORDER + number) for number in range(orders) if number % 100 in REFUSED]
+    poisoned = [str(shop.FIRST_ORDER + number) for number in range(POISONED_FROM, orders, POISONED_EVERY)]
     for name, service in SERVICES.items():
         made += [{**fault, "provider": name} for fault in (*BEFORE, *IN_DOUBT) if _fits(service, fault)]
+        made.append({**POISON, "order_ids": poisoned, "provider": name})
         if service.max_orders > 1:
             made.append({**TOO_LARGE, "provider": name})
         if not service.mails_rejections:

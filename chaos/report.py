@@ -10,14 +10,18 @@ import psycopg
 
 from chaos.sender import TASKS, Run, pull
 from chaos.world import World
+from include.order_sync.ledger.quarantine import FAILING_REASON
 
 HELD = """
     select d.name, o.order_id, o.code from orders_in_doubt o join destinations d on d.id = o.destination_id
     where o.held order by 1, 2
 """
+# With those that were given up, as the service fails at each request with them.
 REJECTED = """
     select d.name, s.order_id from order_states s join destinations d on d.id = s.destination_id
-    where s.verdict = 'rejected' order by 1, 2
+    where s.verdict = 'rejected'
+    union select destination, order_id from quarantine where resolved_at is null and %(failing)s = any(reasons)
+    order by 1, 2
 """
 # How often an order was in doubt with a code that may be repeated by rule, and a later attempt had the same code.
 SENT_AGAIN = """
@@ -41,7 +45,7 @@ def write_report(world: World, runs: Iterable[Run]) -> Path:
     Its keys:
     - `runs`: for each run its destination, name, start, end and figures.
     - `held`: destination -> order id -> code.
-    - `rejected`: destination -> order ids whose newest change the service has rejected.
+    - `rejected`: destination -> order ids whose newest change the service has rejected, or that were given up.
     - `sent_again`: destination -> order id -> code -> how often.
     """
     with psycopg.connect(world.ledger) as connection:
@@ -49,7 +53,7 @@ def write_report(world: World, runs: Iterable[Run]) -> Path:
         for destination, order_id, code in connection.execute(HELD):
             held.setdefault(destination, {})[order_id] = code
         rejected: dict[str, list[str]] = {}
-        for destination, order_id in connection.execute(REJECTED):
+        for destination, order_id in connection.execute(REJECTED, {"failing": FAILING_REASON}):
             rejected.setdefault(destination, []).append(order_id)
         sent_again: dict[str, dict[str, dict[str, int]]] = {}
         for destination, order_id, code, times in connection.execute(SENT_AGAIN):

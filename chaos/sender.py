@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from cryptography.fernet import Fernet
 from upath import UPath
 
+from chaos import shop
 from chaos.world import World
 from include.order_sync import pipeline, tuning
 from include.order_sync.configuration.models import Destination
@@ -52,7 +53,7 @@ STATUSES = {
 REQUESTS_A_SECOND = 5.0
 # The sandbox is near and answers within a second. A sender waits 2 * CONNECT_S + ANSWER_S after a lost one.
 CONNECT_S, ANSWER_S = 1, 4
-OUTCOMES = ("accepted", "rejected", "unchanged", "stale", "held")
+OUTCOMES = ("accepted", "rejected", "unchanged", "stale", "held", "not_sent")
 
 
 @dataclass(frozen=True)
@@ -96,11 +97,11 @@ def configured(name: str) -> tuple[Destination, SqlSource]:
     """Return a destination and its source, as read from a configuration file."""
     query = Path(__file__).with_name("singles.sql" if PROVIDERS[name].max_orders == 1 else "orders.sql")
     source = SqlSource.model_validate(
-        {"name": "changes", "type": "sql", "connection": "chaos", "query": query, "timezone": "UTC"}
+        {"name": "changes", "type": "sql", "connection": "chaos", "query": query, "timezone": shop.TIMEZONE}
         | {"statuses": STATUSES}
     )
     destination = Destination.model_validate(
-        {"name": name, "provider": name, "connection": name, "source": "changes", "start_date": "2026-01-01"}
+        {"name": name, "provider": name, "connection": name, "source": "changes", "start_date": "2025-01-01"}
         | {"first_run": "window"},
         context={"changes": True},
     )

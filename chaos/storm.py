@@ -1,4 +1,4 @@
-"""What strikes the senders besides the service's faults: signals, clears, late commits, and a ledger that fails."""
+"""What strikes the senders besides the service's faults: signals, people, the source, and a ledger that fails."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -15,8 +16,10 @@ import psycopg
 
 from chaos import shop
 from chaos.driver import Lane
+from chaos.sender import Run
 from chaos.world import World
 from demo.postgres import Postgres
+from include.order_sync.model import Window
 from sandbox.registry import SERVICES
 
 # SIGKILL leaves no time to record anything; SIGTERM is what a deployment sends.
@@ -28,6 +31,10 @@ FULL_DISK = """
     create trigger full_disk before insert or update on batches execute function full_disk();
 """
 FULL_S = 0.5
+# Rows are changed for so long, while runs read: they see the old rows, until all are committed at once.
+CHANGING_S = 0.5
+SECOND = "second"  # the run of a second deployment
+SECOND_READS = Window(shop.FIRST_HOUR, shop.FIRST_HOUR + timedelta(hours=3))
 # Long enough for a signal to come before the answer.
 SLOW_S = 0.5
 
@@ -69,12 +76,15 @@ class Storm:
         signal_every_s: float,
     ) -> None:
         self.strikes: list[Strike] = []
+        self.intruders: list[Lane] = []
         self._world, self._postgres, self._dice = world, postgres, dice
-        for_all: list[Step] = [*[self._commit_late] * 6, *[self._restart_ledger, self._fill_disk] * 2]
+        for_all: list[Step] = [*[self._commit_late] * 6, *[self._change_rows] * 5]
+        for_all += [self._restart_ledger, self._fill_disk] * 2
         self._to_come: dict[str, list[Step]] = {}
         for number, service in enumerate(SERVICES):
             mine: list[Step] = [partial(self._post, fault) for fault in faults if fault["provider"] == service]
-            mine += [partial(self._clear, service), *(partial(self._aim, kind, service) for kind in SIGNALS)]
+            mine += [partial(self._clear, service), partial(self._deploy_again, service)]
+            mine += [partial(self._aim, kind, service) for kind in SIGNALS]
             mine += for_all[number :: len(SERVICES)]
             dice.shuffle(mine)
             self._to_come[service] = mine
@@ -82,7 +92,8 @@ class Storm:
         self._ended = dict.fromkeys(SERVICES, 0)
         self._signals, self._signal_every_s = signals, signal_every_s
         self._next_signal = time.monotonic() + signal_every_s
-        self._full_until = float("inf")
+        self._full_until = self._changing_until = float("inf")
+        self._changing: psycopg.Connection | None = None
         self._aims: dict[float, tuple[str, str]] = {}  # the seconds of a slow answer -> its service, and the signal
 
     def strike(self, lanes: list[Lane]) -> None:
@@ -90,6 +101,8 @@ class Storm:
         if time.monotonic() >= self._full_until:
             self._ledger("drop trigger full_disk on batches")
             self._full_until = float("inf")
+        if time.monotonic() >= self._changing_until:
+            self._commit_changed_rows()
         if self._aims:
             self._signal_slow_ones(lanes)
         running = [lane for lane in lanes if lane.process is not None]
@@ -114,7 +127,7 @@ class Storm:
 
     def _post(self, fault: dict[str, Any], _lanes: list[Lane]) -> None:
         """Let the fault strike the next request."""
-        self._world.admin("POST", "faults", {**fault, "next": 1})
+        self._world.admin("POST", "faults", {"next": 1, **fault})
 
     def _aim(self, kind: str, service: str, _lanes: list[Lane]) -> None:
         """Slow the service's next answer down: the signal comes meanwhile."""
@@ -136,7 +149,11 @@ class Storm:
 
     def _clear(self, service: str, lanes: list[Lane]) -> None:
         """Clear a run that has ended: it begins anew, and has nothing to send."""
-        ended = [lane for lane in lanes if lane.finished and lane.finished[-1].destination == service]
+        ended = [
+            lane
+            for lane in lanes
+            if lane not in self.intruders and lane.finished and lane.finished[-1].destination == service
+        ]
         if ended:
             self._dice.choice(ended).clear_last()
             self._note("clear", service)
@@ -145,6 +162,28 @@ class Storm:
         """Commit some changes of hours that were read long ago, or are being read now."""
         shop.commit_late(self._world.source)
         self._note("late commits")
+
+    def _change_rows(self, _lanes: list[Lane]) -> None:
+        """Begin to change rows of the source in place."""
+        self._commit_changed_rows()
+        self._changing = psycopg.connect(self._world.source)
+        shop.change_in_place(self._changing)
+        self._changing_until = time.monotonic() + CHANGING_S
+        self._note("changed rows")
+
+    def _commit_changed_rows(self) -> None:
+        self._changing_until = float("inf")
+        if self._changing:
+            with suppress(psycopg.OperationalError), self._changing:  # a restart has undone the change
+                self._changing.commit()
+            self._changing = None
+
+    def _deploy_again(self, service: str, lanes: list[Lane]) -> None:
+        """Let another deployment, with marks of its own, send to the service over the same ledger."""
+        elsewhere = replace(self._world, folder=self._world.folder / "second")
+        lane = Lane(elsewhere, iter([Run(service, SECOND, SECOND_READS)]))
+        self.intruders.append(lane)
+        lanes.append(lane)
 
     def _restart_ledger(self, _lanes: list[Lane]) -> None:
         """Restart the PostgreSQL server of the ledger and the source, as an upgrade does: every session ends."""

@@ -22,7 +22,14 @@ import requests
 MEANINGS = {"new": "created", "packing": "in_progress"}
 
 ROWS = ("orders", "superseded", "skipped")
-OUTCOMES = ("accepted", "rejected", "unchanged", "stale", "held", "not_for_provider")
+OUTCOMES = ("accepted", "rejected", "unchanged", "stale", "held", "not_sent", "not_for_provider")
+# A row that was changed in place may have been read before, after, or both: as one that is committed late.
+CHANGES = """
+    select order_id, single, status, changed_at, late from (
+        select * from order_changes union all select id, order_id, single, status, changed_at, true from replaced_rows
+    ) as changes
+    order by changed_at, id
+"""
 
 Code = str | int
 # Order, whether it also goes to services of single orders, status label, time, whether it was committed late.
@@ -59,7 +66,7 @@ class Judgement:
         requests: how many requests it received.
         taken: how many changes it took.
         held: how many orders the sender lists as held.
-        rejected: how many orders the sender lists as rejected by the service.
+        rejected: how many orders the sender lists as rejected by the service, or given up.
         sent_again: how many repetitions it took.
         runs: the number of the sender's runs.
         differences: the breaches of the promise, each with its order's number.
@@ -86,8 +93,7 @@ def judge(source: str, sandbox: str, report: Path, *, late_too: bool) -> list[Ju
         late_too: changes that were committed late must be at the services too.
     """
     with psycopg.connect(source) as connection:
-        query = "select order_id, single, status, changed_at, late from order_changes order by changed_at, id"
-        changes: Changes = connection.execute(query).fetchall()
+        changes: Changes = connection.execute(CHANGES).fetchall()
     reported = json.loads(report.read_text())
     stats = requests.get(f"{sandbox}/__admin/stats", timeout=60).json()
     services = requests.get(f"{sandbox}/__admin/services", timeout=60).json()
@@ -187,7 +193,7 @@ def judge_balances(changes: Changes, runs: Sequence[Mapping[str, Any]]) -> list[
         figures = run["figures"]
         start, end = (datetime.fromisoformat(run[name]) for name in ("start", "end"))
         fewest, most = (bisect_left(found, end) - bisect_left(found, start) for found in (times, all_times))
-        counted, outcomes = sum(figures[name] for name in ROWS), sum(figures[name] for name in OUTCOMES)
+        counted, outcomes = sum(figures[name] for name in ROWS), sum(figures.get(name, 0) for name in OUTCOMES)
         if not fewest <= figures["rows"] <= most or counted != figures["rows"] or outcomes != figures["orders"]:
             differences.append(
                 f"{run['destination']} {run['run']}: the source has {fewest} to {most} rows in its window, "

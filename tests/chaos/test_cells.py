@@ -7,7 +7,7 @@ from chaos.faults import each_once
 
 
 def test_a_storm_that_met_all_misses_nothing_and_each_gap_is_named():
-    """Each fault at each of its services, both signals, and each outcome must have occurred."""
+    """Each fault at each of its services, both signals, each kind of row and each outcome must have occurred."""
     once = each_once(100)
     met = Counter((name, service, "accepted") for name, service in cells.meetings(once))
     met.update(("all runs", service, outcome) for service, outcome in cells.outcomes())
@@ -16,7 +16,9 @@ def test_a_storm_that_met_all_misses_nothing_and_each_gap_is_named():
     met["SIGKILL", "yespo", "no request"] = 3
     del met["all runs", "justclick", "rejected"]
     del met["login after", "rees46", "accepted"]
+    met[cells.SECOND_DEPLOYMENT, "yespo", "sent"] = 1
     assert cells.missing(met, once) == [
+        "a second deployment has sent to yespo",
         "no SIGKILL met a request to yespo",
         "no login after met a request to rees46",
         "no order of justclick was rejected",
@@ -35,4 +37,5 @@ def test_the_services_outcomes_are_theirs():
 def test_each_fault_has_a_name_of_its_own():
     """Two faults of one service that differ have names that differ."""
     once = each_once(100)
-    assert len(cells.meetings(once)) == len(once) + 2 * 4
+    others = 2 + 1 + len(cells.ROWS)  # signals, a second deployment, kinds of rows
+    assert len(cells.meetings(once)) == len(once) + others * 4

@@ -89,6 +89,14 @@ def test_both_sums_are_counted_against_the_source(rows, orders, accepted, holds)
     assert (judge_balances([*CHANGES, late], [run]) == []) is holds
 
 
+def test_orders_that_were_given_up_are_part_of_the_sum():
+    """Orders that a run lists as not sent balance, like every other outcome."""
+    window = {"start": "2026-11-21T12:00:00+00:00", "end": "2026-11-21T13:00:00+00:00"}
+    figures = {**FIGURES, "rows": 4, "orders": 4, "accepted": 3, "not_sent": 1}
+    run = {"destination": "rees46", "run": "hourly", **window, "figures": figures}
+    assert judge_balances(CHANGES, [run]) == []
+
+
 def test_the_verdict_knows_nothing_of_what_it_judges():
     """The verdict imports nothing of the project, so no mistake is on both sides."""
     ours = {"include", "sandbox", "demo", "pandas", "order_sync_airflow"}
