@@ -93,7 +93,7 @@ ROWS = (
         "csv",
         "csv",
         "CSV drop of 1,000,000 plain rows, extract + transform,\nover `pandas.read_csv` (pyarrow engine) of it",
-        4,
+        3,
         2,
     ),
     Row(

@@ -98,12 +98,12 @@ def pull_window(context: Context) -> Window | None:
 
 
 def push_left_out(context: Context, message: str | None) -> None:
-    """Push the message about older orders that the run has left out; None if there are none."""
+    """Push the message about older orders and unusable files that the run has left out; None if there are none."""
     context["ti"].xcom_push(LEFT_OUT_KEY, message)
 
 
 def stop_if_left_out(context: Context, destination: Destination) -> None:
-    """Raise StopError at the end of a run that has left older orders out; a plan only warns."""
+    """Raise StopError at the end of a run that has left older orders or files out; a plan only warns."""
     message = context["ti"].xcom_pull(task_ids="extract", key=LEFT_OUT_KEY)
     if message and mode(context, destination) != "plan":
         raise StopError(message)

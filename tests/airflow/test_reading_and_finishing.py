@@ -580,6 +580,41 @@ def test_a_file_too_old_to_heal_makes_the_run_red(drop):
     assert drop.counts(2) is None
 
 
+def test_a_file_that_could_not_be_used_makes_the_run_red(drop):
+    """The other files are delivered. The file is not read again until it or the configuration has changed."""
+    drop.put("good.csv", "1")
+    drop.put("bad.csv", "2", "3", status="Відправлено")
+    bad = drop.folder / "drop" / "bad.csv"
+    bad.write_bytes(bad.read_text().encode("cp1251"))
+    os.utime(bad, (NOON.timestamp(), NOON.timestamp()))
+    pushed = {}
+    with pytest.raises(StopError, match=r"1 files could not be used.*bad\.csv: none of its 2 rows.*0xE4 in line 2"):
+        drop.run(0, pushed=pushed)
+    assert pushed["load", "counts"]["accepted"] == 1
+    assert pushed["load", "counts"]["rejected"] == 2
+    assert drop.counts(1) is None
+    configuration = drop.folder / "order_sync.yaml"
+    configuration.write_text(configuration.read_text().replace("type: csv", "type: csv\n    delimiter: ','"))
+    with pytest.raises(StopError, match=r"bad\.csv"):
+        drop.run(2)
+    configuration.write_text(configuration.read_text().replace("type: csv", "type: csv\n    max_unusable_files: 1"))
+    drop.put("worse.csv", "2", status="Відправлено")
+    worse = drop.folder / "drop" / "worse.csv"
+    worse.write_bytes(worse.read_text().encode("cp1251"))
+    os.utime(worse, (NOON.timestamp(), NOON.timestamp()))
+    assert drop.counts(3) is None
+
+
+def test_a_glob_that_matches_nothing_is_said(drop):
+    """The run's note gets the nearest names as its reason."""
+    drop.put("orders.CSV", "1")
+    pushed = {}
+    with suppress(DownstreamTasksSkipped):
+        drop.run(0, pushed=pushed)
+    assert "0 files match" in pushed["extract", "reason"]
+    assert "Nearest: orders.CSV beside *.csv" in pushed["extract", "reason"]
+
+
 def test_status_is_a_plain_table(warehouse):
     """Each configured destination has a line: end of the read time, gaps, held orders, batches in doubt."""
     warehouse.counts(0)

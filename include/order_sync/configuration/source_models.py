@@ -5,6 +5,8 @@ They are imported while Airflow parses DAG files, so this may not import pandas.
 
 from __future__ import annotations
 
+import codecs
+import hashlib
 import re
 from collections.abc import Sequence
 from datetime import timedelta
@@ -20,6 +22,9 @@ from include.order_sync.configuration.values import Duration, known_key, quoted,
 from include.order_sync.model import ITEM_COLUMNS, ORDER_COLUMNS, OrderStatus
 
 PROJECT = Path(__file__).parents[3]
+
+# Of a time in a file's path. A year of two digits is of this century.
+PATH_TIMES = {"%Y": r"\d{4}"} | dict.fromkeys(("%y", "%m", "%d", "%H", "%M", "%S"), r"\d{2}")
 SQL_FOLDER = PROJECT / "include" / "sql"
 
 
@@ -42,12 +47,24 @@ def _by_ids(name: Any) -> Path:
     return _sql_file(name, ("order_ids",), "whichever were asked for")
 
 
+def known_encoding(name: str) -> str:
+    """Return the name of an encoding of text as Python knows it; raise ValueError for another."""
+    try:
+        known = codecs.lookup(name).name
+        ",".encode(known)
+    except (LookupError, UnicodeError):
+        raise ValueError(
+            "there is no such encoding; known: utf-8, utf-16, windows-1250, windows-1251, windows-1252, cp437, cp850, "
+            "cp866, koi8-r, shift_jis, and the others of Python"
+        ) from None
+    return known
+
+
 WindowQuery = Annotated[Path, BeforeValidator(_windowed)]
 IdsQuery = Annotated[Path, BeforeValidator(_by_ids)]
 
 
 class _Source(Entry):
-    columns: dict[str, str] = Field({}, description="canonical column: the source's name for it")
     item_columns: dict[str, str] = Field({}, description="canonical item column: the source's name for it")
     statuses: Annotated[dict[str, OrderStatus], BeforeValidator(quoted)] = Field(
         description=f"the shop's word: one of {', '.join(OrderStatus)}", min_length=1
@@ -57,9 +74,9 @@ class _Source(Entry):
     )
     ahead: Duration = Field(timedelta(hours=1), description="how far a time may lie in the future, as 30m, 1h or 2d")
 
-    @field_validator("columns", "item_columns")
+    @field_validator("columns", "item_columns", check_fields=False)
     @classmethod
-    def _canonical(cls, columns: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+    def _canonical(cls, columns: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
         known = ORDER_COLUMNS if info.field_name == "columns" else ITEM_COLUMNS
         for column in columns:
             known_key("canonical column", column, known)
@@ -82,6 +99,7 @@ class SqlSource(_Source):
     """A warehouse: a query for orders and, if need be, one for their items."""
 
     type: Literal["sql"] = Field(description="sql or csv")
+    columns: dict[str, str] = Field({}, description="canonical column: the source's name for it")
     connection: str = Field(description="the id of an Airflow connection to a SQL database", min_length=1)
     query: WindowQuery = Field(description="a file in include/sql that uses :window_start and :window_end")
     items_query: WindowQuery | None = Field(
@@ -115,14 +133,49 @@ class CsvSource(_Source):
         description="the form of date and hour in a file's path, as %Y-%m-%d/orders-%H.csv; "
         "without it a file's modified time tells its window",
     )
+    ignore_case: bool = Field(False, description="true: the case of letters in `path` does not count")
     settle_seconds: int = Field(
         0, ge=0, le=86400, description="a file that was modified so few seconds ago is left to a later run"
     )
     connection: str | None = Field(None, description="the id of the object storage's Airflow connection")
+    columns: dict[str, str | list[str]] = Field(
+        {}, description="canonical column: the file's name for it, a list of names of which it has one, or its number"
+    )
+    encoding: Annotated[str, AfterValidator(known_encoding)] | None = Field(
+        None, description="as windows-1251; without it a file is UTF-8, or what its byte order mark says"
+    )
+    delimiter: Literal[",", ";", "tab", "|"] | None = Field(
+        None, description="one of , ; tab | in quotes; without it the header tells"
+    )
+    skip_lines: int = Field(0, ge=0, le=1000, description="the number of lines before the header")
+    header: Literal["none"] | None = Field(None, description="none: the files have no header")
+    footers: list[Annotated[str, Field(min_length=1)]] = Field(
+        [], description="a list of words: a row whose first field begins with one is skipped"
+    )
+    max_unusable_files: int = Field(0, ge=0, description="a run with more files that could not be used ends red")
+
+    @field_validator("columns", mode="before")
+    @classmethod
+    def _numbered(cls, columns: Any) -> Any:
+        if not isinstance(columns, dict):
+            return columns
+        return {column: str(name) if type(name) is int else name for column, name in columns.items()}
+
+    @field_validator("header")
+    @classmethod
+    def _by_numbers(cls, header: str | None, info: ValidationInfo) -> str | None:
+        columns = info.data.get("columns", {})
+        if header and not all(isinstance(name, str) and name.isdecimal() and int(name) for name in columns.values()):
+            raise ValueError("without a header give each of `columns` its number in the file, from 1 on")
+        return header
 
     @field_validator("path")
     @classmethod
     def _absolute(cls, path: str) -> str:
+        if "\\" in path:
+            raise ValueError("write the path with /, as C:/drop/*.csv")
+        if path.startswith(("http://", "https://")):
+            raise ValueError("a web address is no drop: let a job put the files into a folder or an object storage")
         return path if "://" in path else str(PROJECT / path)
 
     @field_validator("path_time")
@@ -131,11 +184,25 @@ class CsvSource(_Source):
         if pattern is None:
             return None
         directives = re.findall(r"%.?", pattern)
-        if {"%Y", "%m", "%d"} - set(directives) or set(directives) - {"%Y", "%m", "%d", "%H"}:
-            raise ValueError("it takes %Y, %m and %d, and %H if there is a file an hour, and no other")
-        if len(directives) != len(set(directives)):
-            raise ValueError("it takes each of %Y, %m, %d and %H once")
+        if set(directives) & {"%Y", "%y"} == set() or {"%m", "%d"} - set(directives):
+            raise ValueError("it takes a year (%Y or %y), %m and %d, and %H, %M and %S if files are of shorter times")
+        if set(directives) - set(PATH_TIMES):
+            raise ValueError(f"it takes {', '.join(PATH_TIMES)}, and no other")
+        if len(directives) != len(set(directives)) or {"%Y", "%y"} <= set(directives):
+            raise ValueError("it takes each part of a time once")
         return pattern
+
+    @property
+    def column_names(self) -> list[str]:
+        """All names that columns of a file may have."""
+        named = [[name] if isinstance(name, str) else name for name in self.columns.values()]
+        return [*ORDER_COLUMNS, *(name for names in named for name in names)]
+
+    @property
+    def reading(self) -> str:
+        """A hash of the keys by which files are read: it changes where an unusable file is worth another try."""
+        keys = self.model_dump_json(exclude={"ahead", "settle_seconds", "max_unusable_files"})
+        return hashlib.sha256(keys.encode()).hexdigest()[:16]
 
     @property
     def folder(self) -> str:
@@ -145,13 +212,21 @@ class CsvSource(_Source):
     @property
     def pattern(self) -> str:
         """The glob within the folder: from its first wildcard on, or the name of the one file."""
-        return self._split()[1]
+        pattern = self._split()[1]
+        if not self.ignore_case:
+            return pattern
+        # Sets of characters stay as they are.
+        return re.sub(r"\[.*?\]|[^\W\d_]", lambda at: at[0] if at[0][0] == "[" else _both_cases(at[0]), pattern)
 
     def _split(self) -> tuple[str, str]:
         parts = self.path.split("/")
         wild = (at for at, part in enumerate(parts) if any(sign in part for sign in "*?["))
         at = next(wild, len(parts) - 1)
         return "/".join(parts[:at]), "/".join(parts[at:])
+
+
+def _both_cases(letter: str) -> str:
+    return f"[{letter.lower()}{letter.upper()}]"
 
 
 Source = SqlSource | CsvSource

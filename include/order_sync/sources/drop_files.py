@@ -6,19 +6,22 @@ not (after a chmod, or a replacement that kept both), its content decides.
 
 from __future__ import annotations
 
+import difflib
+import fnmatch
 import hashlib
 import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import BinaryIO
 from zoneinfo import ZoneInfo
 
 from upath import UPath
 
 from include.order_sync import tuning
-from include.order_sync.configuration.source_models import CsvSource
+from include.order_sync.configuration.source_models import PATH_TIMES, CsvSource
 from include.order_sync.errors import StopError
 from include.order_sync.model import FileVersion, Window
 
@@ -28,11 +31,15 @@ UNFINISHED_SUFFIXES = (".part", ".tmp")
 
 # The content hash of a file that the worker may not read.
 NOT_PERMITTED = ""
+# How the content hash of a file begins that could not be used, before a hash of the configuration that it was read by.
+_UNUSABLE = "unusable "
+
+# When nothing matches: how many files are looked at for a near name, and how many are named.
+_LISTED_FOR_NAMES = 1000
+_NEAR_NAMES = 3
 
 # Paths -> the versions of these files that were taken before.
 Register = Callable[[Sequence[str]], Iterable[FileVersion]]
-
-_DIRECTIVES = {"%Y": r"(?P<Y>\d{4})", "%m": r"(?P<m>\d{2})", "%d": r"(?P<d>\d{2})", "%H": r"(?P<H>\d{2})"}
 
 
 @dataclass(frozen=True)
@@ -89,10 +96,12 @@ def files_not_taken(
     now, settle = datetime.now(UTC), timedelta(seconds=source.settle_seconds)
     files = [file for file in files_of(folder, source, window) if abs(now - file.modified_at) >= settle]
     known = list(register([str(file.path) for file in files]))
-    read = [version for version in known if version.content_hash != NOT_PERMITTED]
+    read = [version for version in known if not _is_worth_another_try(version, source)]
     fingerprints = {(version.path, version.fingerprint) for version in read}
     # These are rejected already. A change of permissions need not show in the listing, so each run tries them again.
-    not_permitted = {(version.path, version.fingerprint) for version in known} - fingerprints
+    not_permitted = {
+        (version.path, version.fingerprint) for version in known if version.content_hash == NOT_PERMITTED
+    } - fingerprints
     contents: dict[tuple[str, int, datetime], set[str]] = {}
     for version in read:
         contents.setdefault((version.path, version.size, version.modified_at), set()).add(version.content_hash)
@@ -110,6 +119,46 @@ def files_not_taken(
         else:
             new.append(file)
     return new, touched
+
+
+def unusable(file: DropFile, content: str, source: CsvSource) -> FileVersion:
+    """Return the version to remember of a file that could not be used, until it or the configuration changes.
+
+    Args:
+        file: as it was listed.
+        content: its hash.
+        source: that it was read by.
+    """
+    return file.version(NOT_PERMITTED if content == NOT_PERMITTED else f"{_UNUSABLE}{source.reading}")
+
+
+def _is_worth_another_try(version: FileVersion, source: CsvSource) -> bool:
+    known = version.content_hash
+    return known == NOT_PERMITTED or (known.startswith(_UNUSABLE) and known != f"{_UNUSABLE}{source.reading}")
+
+
+def nothing_matches(folder: UPath, source: CsvSource) -> str:
+    """Return that no file matches the source's glob, and the nearest names; empty if one does.
+
+    Args:
+        folder: the folder of the glob's fixed beginning.
+        source: from the configuration.
+    """
+    if next(iter(folder.glob(source.pattern)), None) and not (folder / source.pattern).is_dir():
+        return ""
+    said = f"Source {source.name!r}: 0 files match {source.path}."
+    if (folder / source.pattern).is_dir():
+        return f"{said} It is a folder: write {source.path.rstrip('/')}/*.csv."
+    if "{" in source.pattern:
+        return f"{said} A glob has no {{a,b}}: use * or a source for each."
+    paths = (path.relative_to(folder).as_posix() for path in islice(folder.glob("**/*"), _LISTED_FOR_NAMES))
+    names = [name for name in paths if not any(part.startswith(".") for part in name.split("/"))]
+    wanted = source.pattern.casefold()
+    near = [name for name in names if fnmatch.fnmatchcase(name.casefold(), wanted)]
+    cure = " Correct `path`, or say `ignore_case: true`." if near else " Correct `path`, or put files there."
+    near = near or difflib.get_close_matches(source.pattern, names, _NEAR_NAMES, 0.3) or names
+    found = ", ".join(near[:_NEAR_NAMES])
+    return f"{said} {f'Nearest: {found} beside {source.pattern}.' if near else 'The folder is empty.'}{cure}"
 
 
 def _age(file: DropFile) -> tuple[datetime, str]:
@@ -198,18 +247,21 @@ def path_time(path: str, pattern: str, timezone: str) -> datetime | None:
 
     Args:
         path: within the drop, with slashes.
-        pattern: of %Y, %m, %d, %H and plain text; anywhere in the path.
+        pattern: of PATH_TIMES and plain text; anywhere in the path.
         timezone: of the time in the path.
     """
     expression = re.escape(pattern)
-    for directive, group in _DIRECTIVES.items():
-        expression = expression.replace(re.escape(directive), group)
+    for directive, digits in PATH_TIMES.items():
+        expression = expression.replace(re.escape(directive), f"(?P<{directive[1]}>{digits})")
     found = re.search(expression, path)
     if not found:
         return None
     numbers = {name: int(digits) for name, digits in found.groupdict().items()}
     try:
-        local = datetime(numbers["Y"], numbers["m"], numbers["d"], numbers.get("H", 0), tzinfo=ZoneInfo(timezone))
+        year = numbers["Y"] if "Y" in numbers else 2000 + numbers["y"]
+        hour, minute, second = (numbers.get(part, 0) for part in "HMS")
+        zone = ZoneInfo(timezone)
+        local = datetime(year, numbers["m"], numbers["d"], hour, minute, second, tzinfo=zone)
         # The file of the repeated hour is complete only after its second pass.
         return max(at.astimezone(UTC) for at in (local, local.replace(fold=1)))
     except ValueError:

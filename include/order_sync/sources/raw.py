@@ -1,26 +1,12 @@
-"""Shared by all sources: finds the canonical columns among a source's own, and lays out raw rows."""
+"""Shared by all sources: lays out raw rows."""
 
 from __future__ import annotations
 
-import difflib
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import pyarrow as pa
 
-from include.order_sync.errors import StopError
-from include.order_sync.model import IDENTITY_COLUMNS, ITEM_COLUMNS, ORDER_COLUMNS
-
-Required = Sequence[str | tuple[str, ...]]
-
-# No name of a column has these: an address, a date, a year, a long number, or nothing but a number.
-_DATA = re.compile(r"@|\d{4}-\d\d|\d\d[./]\d\d[./]\d\d|\b(?:19|20)\d\d\b|\d{5}|^[+\d\s().:,/-]+$")
-# Of the names of a message.
-_SHOWN_NAMES = 50
-_SHOWN_CHARACTERS = 60
-
-# Up to which length a row is read: WAREHOUSE_ROW_MAX_BYTES and CSV_BLOCK_BYTES in tuning.py.
-TOO_LONG = "row: too long to be read"
+from include.order_sync.model import ITEM_COLUMNS, ORDER_COLUMNS
 
 RAW_SCHEMA = pa.schema(
     [
@@ -35,52 +21,6 @@ RAW_SCHEMA = pa.schema(
     ]
 )
 RAW_ITEMS_SCHEMA = pa.schema([pa.field(column, pa.string()) for column in ("order_id", *ITEM_COLUMNS)])
-
-
-def find_columns(names: Sequence[str], columns: Mapping[str, str], required: Required, where: str) -> dict[str, int]:
-    """Return canonical column -> its index among the source's own columns.
-
-    Args:
-        names: the source's own columns, in their order.
-        columns: canonical column -> the source's name, from the configuration; the others have their canonical name.
-        required: canonical columns that must be there; of a tuple in it, at least one.
-        where: the source and the query or file, for the message.
-
-    Raises:
-        StopError: columns are missing or there twice; the message has all of them.
-    """
-    wanted = {column: columns.get(column, column) for column in ORDER_COLUMNS}
-    found = {column: names.index(name) for column, name in wanted.items() if name in names}
-    faults = []
-    for column, name in columns.items():
-        if column not in found:
-            close = difflib.get_close_matches(name, names, 1)
-            hint = f", did you mean {close[0]!r}?" if close else ""
-            faults.append(f"`columns` takes {column} from {name!r}, which is not there{hint}")
-    for need in (*IDENTITY_COLUMNS, *required):
-        any_of = (need,) if isinstance(need, str) else need
-        if not found.keys() & set(any_of) and not columns.keys() & set(any_of):
-            faults.append(f"no column {' or '.join(any_of)}")
-    faults += [f"column {names[at]!r} is there twice" for at in found.values() if names.count(names[at]) > 1]
-    if faults:
-        shown = [repr(name[:_SHOWN_CHARACTERS]) for name in names[:_SHOWN_NAMES] if not _DATA.search(name)]
-        more = f" and {len(names) - len(shown)} more" if len(shown) < len(names) else ""
-        raise StopError(
-            f"{where}: {'; '.join(faults)}. It has {', '.join(shown)}{more}. "
-            "Name them in the source's `columns`, or add them to the source."
-        )
-    return found
-
-
-def looks_like_data(names: Sequence[str], columns: Mapping[str, str]) -> bool:
-    """Return whether the first line of a file is one of its rows, which may hold personal data.
-
-    Args:
-        names: the fields of that line.
-        columns: canonical column -> the source's name, from the configuration.
-    """
-    known = {*ORDER_COLUMNS, *columns.values()}
-    return sum(name in known for name in names) < 2 and any(_DATA.search(name) for name in names)
 
 
 def raw_table(

@@ -26,13 +26,15 @@ from include.order_sync.configuration.source_models import SqlSource
 from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.model import ITEM_COLUMNS, FileVersion, Window
 from include.order_sync.sources.answer import Columns, too_long
+from include.order_sync.sources.column_names import Required, find_columns
 from include.order_sync.sources.cursor import read_by_cursor
 from include.order_sync.sources.database_errors import failure, find_failing_column, unreachable
 from include.order_sync.sources.postgresql_copy import read_by_copy
-from include.order_sync.sources.raw import TOO_LONG, Required, find_columns, problem_rows, raw_table
+from include.order_sync.sources.raw import problem_rows, raw_table
 from include.order_sync.sources.sessions import prepare
 from include.order_sync.sources.window_check import check_window
 from include.order_sync.sources.window_values import window_values
+from include.order_sync.transform.row_problems import TOO_LONG
 
 log = logging.getLogger(__name__)
 

@@ -1,6 +1,6 @@
 """The reasons for which an order is rejected, whichever provider it is for; and the search for every fault.
 
-Reasons of one provider are in `CHECKS` of its module, and reasons of files in sources/csv_drop.py.
+Reasons of one provider are in `CHECKS` of its module, and reasons of rows that can't be read in row_problems.py.
 """
 
 from __future__ import annotations

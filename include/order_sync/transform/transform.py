@@ -18,6 +18,7 @@ from include.order_sync.transform.canonical import NO_ITEMS, canonical_orders, j
 from include.order_sync.transform.checks import Check
 from include.order_sync.transform.reasons import STATUS, UNREADABLE, any_of, find_faults, reasons_of
 from include.order_sync.transform.repeated_hour import with_offsets
+from include.order_sync.transform.row_problems import CURES
 from include.order_sync.transform.source_hash import item_hashes, source_hashes
 
 # Flag of canonical_orders -> what is said of the orders with it. They are delivered all the same.
@@ -167,12 +168,12 @@ def transform(raw: pd.DataFrame, raw_items: pd.DataFrame | None, rules: Rules) -
 
 
 def cures(checks: Iterable[Check]) -> dict[str, str]:
-    """Return the cure of each reason that transform can reject an order for.
+    """Return the cure of each reason that transform can reject an order for, also as a row that could not be read.
 
     Args:
         checks: the provider's own.
     """
-    return {check.reason: check.cure for check in (*UNREADABLE, *STATUS, *checks)}
+    return CURES | {check.reason: check.cure for check in (*UNREADABLE, *STATUS, *checks)}
 
 
 def _status_and_code(status_labels: pd.Series, rules: Rules) -> tuple[pd.Series, pd.Series]:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from include.order_sync import tuning
-from include.order_sync.configuration.source_models import SqlSource
+from include.order_sync.configuration.source_models import CsvSource, SqlSource
 from include.order_sync.errors import StopError
 from include.order_sync.model import Window
 from include.order_sync.sources.run_window import HealingRule, run_window
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from include.order_sync.configuration.models import Destination
     from include.order_sync.configuration.source_models import Source
     from include.order_sync.model import FileVersion
+    from include.order_sync.sources.column_names import Required
     from include.order_sync.sources.csv_drop import CsvDropReader
-    from include.order_sync.sources.raw import Required
     from include.order_sync.sources.run_window import Healing, RunRequest, RunWindow
     from include.order_sync.sources.warehouse import WarehouseReader
 
@@ -89,6 +89,12 @@ class ExtractOrdersOperator(DestinationOperator):
         message = left_out_message(destination, run.healing, reader)
         if message:
             self.log.warning("%s", message)
+        if isinstance(source, CsvSource):
+            message = " ".join(filter(None, [message, unusable_message(source, reader)])) or None
+            notice = getattr(reader, "notice", "")
+            if notice:
+                self.log.warning("%s", notice)
+                run_figures.push_reason(context, notice)
         run_context.push_left_out(context, message)
         self.log.info("Staged %d rows in %d parts; skipped %d", done.rows - done.skipped, done.parts, done.skipped)
         run_figures.push(context, rows=done.rows, skipped=done.skipped)
@@ -204,6 +210,19 @@ def left_out_message(
         f"To send these orders too, trigger {destination.dag_id} by hand with `from` {start.isoformat()} and `to` "
         f"{end.isoformat()}, first with `mode` plan to count them; or backfill these dates. If they must not be sent, "
         "trigger it with `mode` adopt. Until then each scheduled run delivers the newer orders and ends red."
+    )
+
+
+def unusable_message(source: CsvSource, reader: WarehouseReader | CsvDropReader) -> str | None:
+    """Return which files could not be used; None if the source tolerates as many."""
+    unusable = getattr(reader, "unusable", [])
+    found = len(unusable)
+    if found <= source.max_unusable_files:
+        return None
+    more = f" And {found - FILES_NAMED} more: the log of extract names them." if found > FILES_NAMED else ""
+    return (
+        f"{found} files could not be used, and `max_unusable_files` of source {source.name!r} is "
+        f"{source.max_unusable_files}. All other files are delivered. {' '.join(unusable[:FILES_NAMED])}{more}"
     )
 
 

@@ -267,8 +267,15 @@ SHOP, DROP, WAREHOUSE = "destinations/shop_1", "sources/drop", "sources/warehous
         pytest.param(
             f"{DROP}/item_columns", "{item: A}", {"item": "A"}, "no canonical column 'item'", id="item column"
         ),
-        pytest.param(f"{DROP}/path_time", '"%Y-%m"', "%Y-%m", "it takes %Y, %m and %d", id="path time without day"),
-        pytest.param(f"{DROP}/path_time", '"%Y%m%d%M"', "%Y%m%d%M", "it takes %Y, %m and %d", id="path time by minute"),
+        pytest.param(f"{DROP}/path_time", '"%Y-%m"', "%Y-%m", "it takes a year", id="path time without day"),
+        pytest.param(f"{DROP}/path_time", '"%Y%m%d%j"', "%Y%m%d%j", "and no other", id="path time by day of year"),
+        pytest.param(f"{DROP}/path_time", '"%Y%y%m%d"', "%Y%y%m%d", "once", id="path time with two forms of year"),
+        pytest.param(f"{DROP}/path", "https://a.example/b.csv", "https://a.example/b.csv", "no drop", id="web address"),
+        pytest.param(f"{DROP}/path", r"C:\drop\*.csv", r"C:\drop\*.csv", "as C:/drop/*.csv", id="backslashes"),
+        pytest.param(f"{DROP}/encoding", "cp9999", "cp9999", "no such encoding", id="no such encoding"),
+        pytest.param(f"{DROP}/encoding", "base64", "base64", "no such encoding", id="no encoding of text"),
+        pytest.param(f"{DROP}/delimiter", "':'", ":", "give one of", id="delimiter"),
+        pytest.param(f"{DROP}/header", "none", "none", "its number in the file", id="no header and no numbers"),
         pytest.param(f"{DROP}/path_time", '"%Y/%Y%m%d"', "%Y/%Y%m%d", "once", id="path time with two years"),
         pytest.param(f"{WAREHOUSE}/query", "none.sql", "none.sql", "put the query there", id="no such query file"),
         pytest.param(f"{WAREHOUSE}/query", "all.sql", "all.sql", ":window_start and :window_end", id="no window"),

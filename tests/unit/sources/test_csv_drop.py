@@ -16,15 +16,18 @@ from include.order_sync import tuning
 from include.order_sync.configuration.source_models import CsvSource
 from include.order_sync.errors import StopError
 from include.order_sync.model import Window
-from include.order_sync.sources import csv_stream
-from include.order_sync.sources.csv_drop import (
+from include.order_sync.sources.csv_drop import CsvDropReader
+from include.order_sync.sources.csv_records import LONGEST_ROW
+from include.order_sync.sources.csv_rows import RowParser
+from include.order_sync.sources.drop_files import path_time
+from include.order_sync.transform.row_problems import (
+    BAD_BYTES,
+    BAD_QUOTE,
     MISSING_COLUMN,
+    TOO_LONG,
     UNREADABLE_FILE,
     WRONG_WIDTH,
-    CsvDropReader,
 )
-from include.order_sync.sources.drop_files import HashedContent, path_time
-from include.order_sync.sources.raw import TOO_LONG
 from tests.unit.conftest import whole
 
 START = datetime(2026, 11, 21, 10, tzinfo=UTC)
@@ -193,6 +196,19 @@ def test_no_hour_is_lost(day: str) -> None:
     assert times == sorted(times)
 
 
+@pytest.mark.parametrize(
+    ("path", "pattern", "expected"),
+    [
+        ("orders_20261121_101530.csv", "%Y%m%d_%H%M%S", datetime(2026, 11, 21, 10, 15, 30, tzinfo=UTC)),
+        ("21.11.26 10.15.csv", "%d.%m.%y %H.%M", datetime(2026, 11, 21, 10, 15, tzinfo=UTC)),
+        ("orders_20261121_106130.csv", "%Y%m%d_%H%M%S", None),
+    ],
+)
+def test_path_time_to_the_second(path: str, pattern: str, expected: datetime | None) -> None:
+    """A path may name minutes, seconds and a year of two digits."""
+    assert path_time(path, pattern, "UTC") == expected
+
+
 def test_path_time_by_day() -> None:
     """A path with only a day stands for the day's first hour."""
     assert path_time("orders_20261121.csv", "%Y%m%d", "Europe/Kyiv") == datetime(2026, 11, 20, 22, tzinfo=UTC)
@@ -300,7 +316,7 @@ def test_quotes(drop: Drop) -> None:
     rows = drop.rows()
 
     assert [row["status"] for row in rows] == ['a, "b"\nc;d', "paid"]
-    assert [row["line"] for row in rows] == [2, 3]
+    assert [row["line"] for row in rows] == [2, 4]
 
 
 def test_quote_within_an_unquoted_field(drop: Drop) -> None:
@@ -391,13 +407,32 @@ def test_lines_of_a_file_of_many_blocks(drop: Drop) -> None:
     ],
 )
 def test_quote_that_is_never_closed(drop: Drop, tail: str) -> None:
-    """A quote that is never closed hides no orders behind it: the rows or the file are rejected."""
+    """A quote that is never closed costs its own line: the orders behind it are read."""
     drop.put("a.csv", GOOD + tail)
-    drop.put("good.csv", GOOD.replace("1,", "9,"))
-    rows = [row for row in drop.rows() if Path(row["origin"]).name == "a.csv"]
+    rows = drop.rows()
 
-    assert any(row["problem"] for row in rows)
-    assert not [row for row in rows if row["problem"] is None and row["order_id"] != "1"]
+    assert [row["order_id"] for row in rows if not row["problem"]] == ["1", "3", "4"]
+    assert [(row["line"], row["problem"]) for row in rows if row["problem"]] == [(3, BAD_QUOTE)]
+
+
+SWALLOWED = [
+    pytest.param('2,paid,t0001,"begins\n3,paid,t0001,x\n4,paid,t0001,"ends\n', "35", {3, 5}, id="text after a quote"),
+    pytest.param('2,paid,t0001,"begins\n3,paid,t0001,x\n4,paid,t0001,"\n', "35", {3, 5}, id="a well-formed field"),
+    pytest.param('2,paid,t0001,5" pipe\n3,paid,t0001,6" pipe\n', "235", set(), id="in mid-field"),
+    pytest.param('2,paid,t0001,"5" pipe"\n3,paid,t0001,x\n', "35", {3}, id="not doubled"),
+    pytest.param('2,paid,t0001,"one\ntwo, three"\n3,paid,t0001,x\n', "235", set(), id="a true line break"),
+    pytest.param('2,paid,t0001,"one\ntwo" three\n3,paid,t0001,x\n', "35", {3, 4}, id="a broken line break"),
+]
+
+
+@pytest.mark.parametrize(("content", "read", "bad"), SWALLOWED)
+def test_rows_that_a_stray_quote_swallows(drop: Drop, content: str, read: str, bad: set[int]) -> None:
+    """A stray quote is noticed: its line is listed, and the rows that it would swallow are read or listed too."""
+    drop.put("a.csv", GOOD + content + "5,paid,t0001,x\n")
+    rows = drop.rows()
+
+    assert [row["order_id"] for row in rows if not row["problem"]] == sorted("1" + read)
+    assert {row["line"] for row in rows if row["problem"]} == bad
 
 
 @pytest.mark.parametrize(
@@ -406,7 +441,9 @@ def test_quote_that_is_never_closed(drop: Drop, tail: str) -> None:
         pytest.param("2,paid,x,{}\n", {3: TOO_LONG}, id="one"),
         pytest.param("2,paid,x,{}\n\n2,paid,x,{}\r\n2\n", {3: TOO_LONG, 5: TOO_LONG, 6: WRONG_WIDTH}, id="two"),
         pytest.param('2,paid,x,"{}"\n', {3: TOO_LONG}, id="in quotes"),
-        pytest.param('2,paid,x,"y\n{}\ny"\n', {3: TOO_LONG}, id="between quoted line breaks"),
+        pytest.param(
+            '2,paid,x,"y\n{}\ny"\n', {3: BAD_QUOTE, 4: TOO_LONG, 5: WRONG_WIDTH}, id="between quoted line breaks"
+        ),
         pytest.param("{},paid,x,y\n", {3: TOO_LONG}, id="in the first field"),
         pytest.param("{}\n", {3: TOO_LONG}, id="without fields"),
     ],
@@ -427,36 +464,24 @@ def test_row_that_is_too_long(drop: Drop, long: str, problems: dict[int, str]) -
 @pytest.mark.parametrize("line", ["x", "1,paid,x,y"])
 def test_longest_row(drop: Drop, line: str) -> None:
     """A row as long as a block is read, wherever it begins, and one byte more is too long."""
-    longest = csv_stream.LONGEST_LINE
+    longest = LONGEST_ROW - len("\r\n")
     long = [f"{number},paid,x,{'y' * (longest - len(f'{number},paid,x,'))}\r\n" for number in range(10, 13)]
-    drop.put("a.csv", f"{HEADER}{line}\n{''.join(long)}3,paid,x,{'y' * (longest - 8)}\n")
+    drop.put("a.csv", f"{HEADER}{line}\n{''.join(long)}3,paid,x,{'y' * (longest - 6)}\n")
     rows = drop.rows()
 
     assert [row["order_id"] for row in rows if not row["problem"]][-3:] == ["10", "11", "12"]
     assert [row["line"] for row in rows if row["problem"] == TOO_LONG] == [6]
 
 
-def test_quoted_lines_that_are_too_long_together(drop: Drop, caplog: pytest.LogCaptureFixture) -> None:
-    """Short lines in one quote, longer than a block together, may be a quote never closed: the file is listed."""
-    drop.put("a.csv", f'{GOOD}2,paid,x,"{("y" * 99 + chr(10)) * (tuning.CSV_BLOCK_BYTES // 40)}"\n3,paid,x,y\n')
+def test_quoted_lines_that_are_too_long_together(drop: Drop) -> None:
+    """Short lines in one quote, longer than a row may be, are taken for a quote that is never closed."""
+    lines = tuning.CSV_BLOCK_BYTES // 40
+    drop.put("a.csv", f'{GOOD}2,paid,x,"{("y" * 99 + chr(10)) * lines}"\n3,paid,x,y\n')
+    rows = drop.rows()
 
-    assert [(row["order_id"], row["problem"]) for row in drop.rows()] == [("1", None), (None, UNREADABLE_FILE)]
-    assert f"line breaks of more than {tuning.CSV_BLOCK_BYTES} bytes, or a quote that is never closed" in caplog.text
-
-
-def test_no_more_of_a_header_is_read_than_needed(drop: Drop, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a file without a line break no more is held than a header may have."""
-    drop.put("a.csv", "order_id," * 1_000_000)
-    asked = []
-
-    def readline(self: HashedContent, size: int) -> bytes:
-        asked.append(size)
-        return bytes(self.read(size))
-
-    monkeypatch.setattr(HashedContent, "readline", readline)
-
-    assert [row["problem"] for row in drop.rows()] == [UNREADABLE_FILE]
-    assert asked == [tuning.CSV_HEADER_MAX_BYTES]
+    assert [row["order_id"] for row in rows if not row["problem"]] == ["1", "3"]
+    assert [row["problem"] for row in rows if row["line"] == 3] == [BAD_QUOTE]
+    assert [row["line"] for row in rows if row["problem"]] == list(range(3, 3 + lines + 1))
 
 
 @pytest.mark.parametrize("content", ["", "\n", "\ufeff", HEADER, HEADER.strip()], ids=repr)
@@ -469,10 +494,8 @@ def test_empty_file(drop: Drop, content: str) -> None:
 
 
 BAD_FILES = [
-    pytest.param((HEADER + "1,Оплачен,x,y\n").encode("cp1251"), "is not UTF-8", id="rows in another encoding"),
-    pytest.param("Заказ;Статус\n1;2\n".encode("cp1251"), "is not UTF-8", id="header in another encoding"),
-    pytest.param(GOOD.encode("utf-16"), "is not UTF-8", id="UTF-16"),
-    pytest.param(b"PK\x03\x04\xff\xfe\x00\x00", "is not UTF-8", id="a spreadsheet"),
+    pytest.param("Заказ;Статус\n1;2\n".encode("cp1251"), "header that is no text in its", id="another encoding"),
+    pytest.param(b"PK\x03\x04\xff\xfe\x00\x00", "header that is no text in its", id="no text"),
     pytest.param(b"order_id,email\n1,x\n", "no column status; no column status_changed_at", id="missing columns"),
     pytest.param(b"order_id,status,status,status_changed_at\n", "'status' is there twice", id="column twice"),
     pytest.param(b"<html><body>Not found</body></html>", "no column order_id", id="a page"),
@@ -487,13 +510,15 @@ def test_bad_file_among_good_ones(drop: Drop, content: bytes, fault: str, caplog
     drop.put("a.csv", GOOD)
     bad = drop.put("b.csv", content, START + timedelta(minutes=1))
     drop.put("c.csv", GOOD.replace("1,", "2,"), START + timedelta(minutes=2))
-    rows = drop.rows()
+    reader = drop.reader()
+    rows = rows_of(reader)
 
     problem = MISSING_COLUMN if "column" in fault or "twice" in fault else UNREADABLE_FILE
     assert [(row["order_id"], row["problem"]) for row in rows] == [("1", None), (None, problem), ("2", None)]
     assert (rows[1]["origin"], rows[1]["line"]) == (str(bad), 1)
     assert [row["position"] for row in rows] == [0, 1, 2]
-    (error,) = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    (error,) = reader.unusable
+    assert error in caplog.text
     assert "Source 'drop'" in error
     assert str(bad) in error
     assert fault in error
@@ -525,7 +550,7 @@ def test_fields_of_a_header_that_look_like_data_are_not_shown(drop: Drop) -> Non
         drop.rows()
 
     assert f"It has 'order_id', 'status', 'Сума', '{'x' * 60}', 'a', " in str(stop.value)
-    assert " and 48 more. " in str(stop.value)
+    assert " and 46 more. " in str(stop.value)
 
 
 def test_header_with_a_year(drop: Drop) -> None:
@@ -535,39 +560,207 @@ def test_header_with_a_year(drop: Drop) -> None:
     assert ids(drop.rows()) == ["1"]
 
 
-def test_old_macintosh_line_ends(drop: Drop) -> None:
-    """A file with carriage returns as its only line ends is rejected and listed; others are read."""
-    drop.put("a.csv", GOOD.replace("\n", "\r"))
-    drop.put("b.csv", GOOD.replace("1,", "2,"), START + timedelta(minutes=1))
-    first, second = drop.rows()
+@pytest.mark.parametrize("line_ends", ["\r", "\r\n", "\n\r\r\n"], ids=repr)
+def test_line_ends(drop: Drop, line_ends: str) -> None:
+    """Carriage returns alone, both, and a mixture of them end lines."""
+    lines = [*HEADER.split(), *(f"{number},paid,x,y" for number in range(1, 4))]
+    ends = {"\r": ["\r"] * 4, "\r\n": ["\r\n"] * 4}.get(line_ends, ["\n", "\r", "\r\n", ""])
+    drop.put("a.csv", "".join(line + end for line, end in zip(lines, ends, strict=True)))
 
-    assert (first["order_id"], first["problem"]) == (None, UNREADABLE_FILE)
-    assert second["order_id"] == "2"
+    assert [(row["order_id"], row["line"]) for row in drop.rows()] == [("1", 2), ("2", 3), ("3", 4)]
 
 
-def test_file_that_turns_bad(drop: Drop) -> None:
-    """If a file becomes unreadable after a good start, its first rows are kept and the rest is rejected."""
-    beginning = HEADER + "".join(f"{number},paid,x,{'y' * 90}\n" for number in range(50_000))
-    drop.put("a.csv", beginning.encode() + "x,Оплачен,x,y\n".encode("cp1251"))
-    drop.put("b.csv", GOOD.replace("1,", "last,"), START + timedelta(minutes=1))
+def test_a_bad_byte_costs_one_row(drop: Drop, caplog: pytest.LogCaptureFixture) -> None:
+    """The rows before and after one with a bad byte are read, also beyond a block, and the row is listed."""
+    rows = [f"{number},paid,x,{'y' * 90}" for number in range(40_000)]
+    content = HEADER.encode() + "\n".join(rows).encode() + b"\n40000,paid,x,caf\xe9\n40001,paid,x,y\n"
+    assert len(content) > 2 * tuning.CSV_BLOCK_BYTES
+    drop.put("a.csv", content)
+    reader = drop.reader()
+    read = rows_of(reader)
+
+    assert [row["order_id"] for row in read if not row["problem"]] == [*map(str, range(40_000)), "40001"]
+    assert [(row["line"], row["problem"]) for row in read if row["problem"]] == [(40_002, BAD_BYTES)]
+    assert sorted(row["position"] for row in read) == list(range(40_002))
+    assert reader.unusable == []
+    assert "1 rows hold bytes that are none; the first is 0xE9 in line 40002" in caplog.text
+
+
+def test_a_file_of_bad_rows_alone_is_unusable(drop: Drop) -> None:
+    """A file none of whose rows could be used is named, with its first bad byte, its likely encoding and a cure."""
+    text = "".join(f"{number},Оплачено и отправлено,x,y\n" for number in range(9))
+    drop.put("a.csv", (HEADER + text).encode("cp1251"))
+    reader = drop.reader()
+
+    assert [row["problem"] for row in rows_of(reader)] == [BAD_BYTES] * 9
+    (message,) = reader.unusable
+    assert "none of its 9 rows could be used" in message
+    assert "the first is 0xCE in line 2" in message
+    assert "If the file is windows-1251, say so in the source's `encoding`" in message
+
+
+ENCODINGS = ["utf-8", "utf-16", "utf-16-le", "windows-1250", "windows-1251", "windows-1252", "cp866", "cp850", "koi8-r"]
+
+
+@pytest.mark.parametrize("encoding", [*ENCODINGS, "cp437", "shift_jis", "utf-32"])
+def test_configured_encodings(drop: Drop, encoding: str) -> None:
+    """A file is read in the encoding that the source names."""
+    word = {"shift_jis": "ソート済み", "windows-1250": "Zrušené"}.get(encoding, "é" if "125" in encoding else "Новый")
+    word = {"cp850": "payé", "cp437": "payé", "windows-1251": "Новый"}.get(encoding, word)
+    drop.put("a.csv", (HEADER + f"1,{word},x,y\n2,{word},x,y\n").encode(encoding))
+
+    assert [row["status"] for row in drop.rows(encoding=encoding)] == [word, word]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "utf-32"])
+def test_a_byte_order_mark_tells_the_encoding(drop: Drop, encoding: str, caplog: pytest.LogCaptureFixture) -> None:
+    """It counts more than the configuration, and the log says so."""
+    caplog.set_level(logging.INFO)
+    drop.put("a.csv", (HEADER + "1,Новый,x,y\n").encode(encoding))
+
+    assert [row["status"] for row in drop.rows(encoding="windows-1251")] == ["Новый"]
+    assert "its byte order mark says so" in caplog.text
+
+
+@pytest.mark.parametrize("encoding", ["windows-1251", "cp866", "koi8-r"])
+def test_an_encoding_is_found_by_configured_words(drop: Drop, encoding: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Where the file holds the source's words in one encoding alone, it is read so, and the log says so."""
+    caplog.set_level(logging.INFO)
+    drop.put("a.csv", "Номер;Статус;Изменён\n1;НОВЫЙ;x\n".encode(encoding))
+    columns = {"order_id": "Номер", "status": "Статус", "status_changed_at": "Изменён"}
+    (row,) = drop.rows(columns=columns, statuses={"Новый": "created"})
+
+    assert (row["order_id"], row["status"]) == ("1", "НОВЫЙ")
+    assert f"is read as {encoding}" in caplog.text
+
+
+def test_an_encoding_is_not_guessed(drop: Drop) -> None:
+    """Where two encodings give other words of the file, it is read as UTF-8, and its bad rows are listed."""
+    drop.put("a.csv", (HEADER + "1,payé,x,Ł\n2,payé,x,Š\n3,paid,x,y\n").encode("cp1250"))
+    rows = drop.rows(statuses={"payé": "paid"})
+
+    assert [(row["order_id"], row["problem"]) for row in rows] == [("3", None), (None, BAD_BYTES), (None, BAD_BYTES)]
+
+
+def test_a_byte_that_its_encoding_does_not_know(drop: Drop) -> None:
+    """Other encodings have bytes that are no text too: they cost their row alone."""
+    drop.put("a.csv", HEADER.encode() + b"1,paid,x,\xd0\n2,paid,x,\x98\n3,paid,x,y\n")
+    rows = drop.rows(encoding="windows-1251")
+
+    assert [(row["line"], row["email"], row["problem"]) for row in rows] == [
+        (2, "Р", None),
+        (4, "y", None),
+        (3, None, BAD_BYTES),
+    ]
+
+
+def test_utf8_under_another_configured_encoding(drop: Drop) -> None:
+    """A shop may change its export to UTF-8: what is surely UTF-8 is read so."""
+    drop.put("a.csv", HEADER + "1,Новый,x,y\n")
+
+    assert [row["status"] for row in drop.rows(encoding="windows-1251")] == ["Новый"]
+
+
+@pytest.mark.parametrize(("delimiter", "key"), [(",", ","), (";", ";"), ("\t", "tab"), ("|", "|")])
+def test_delimiters(drop: Drop, delimiter: str, key: str) -> None:
+    """The header tells the delimiter, also beside others in its names; the source may name it."""
+    drop.put("a.csv", (HEADER.strip() + ',"a;b|c\td;e|f\tg;h|i"\n1,paid,x,y,z\n').replace(",", delimiter))
+
+    assert ids(drop.rows()) == ids(drop.rows(delimiter=key)) == ["1"]
+
+
+def test_a_header_that_shops_write_otherwise(drop: Drop) -> None:
+    """Case, accents, kinds of blanks and invisible characters of a header do not count, where one column is meant."""
+    drop.put("a.csv", "\u200bORDER_ID,\u00a0Stätus\u00a0 der  Sendung ,Изменен,Mail,EMAIL\n1,paid,x,y,z\n")
+    names = {
+        "status": "status der sendung",
+        "status_changed_at": ["Changed at", "изменён"],
+        "phone": "email",
+        "email": "Mail",
+    }
+    (row,) = drop.rows(columns=names)
+
+    assert (row["order_id"], row["status"], row["status_changed_at"], row["phone"]) == ("1", "paid", "x", "z")
+
+
+def test_a_column_that_is_there_twice_is_refused_where_it_is_used(drop: Drop) -> None:
+    """A name that two columns have is refused; columns that are not read may share names."""
+    drop.put("a.csv", "order_id,status,status_changed_at,x,x\n1,paid,x,y,z\n")
+    assert ids(drop.rows()) == ["1"]
+    drop.put("a.csv", "order_id,Status,STATUS,status_changed_at\n1,paid,x,y\n")
+    with pytest.raises(StopError, match="'status' is there twice"):
+        drop.rows()
+
+
+def test_files_without_a_header(drop: Drop) -> None:
+    """With `header: none` columns are given by number, and the first line is a row."""
+    drop.put("a.csv", "x;1;paid;2026-11-21\ny;2;paid;2026-11-21\n")
+    rows = drop.rows(header="none", columns={"order_id": 2, "status": 3, "status_changed_at": 4})
+
+    assert [(row["order_id"], row["status_changed_at"], row["line"]) for row in rows] == [
+        ("1", "2026-11-21", 1),
+        ("2", "2026-11-21", 2),
+    ]
+
+
+def test_preambles_and_footers(drop: Drop) -> None:
+    """`skip_lines` and `footers` skip what is no order, and count it; line numbers stay those of the file."""
+    drop.put("a.csv", f"Report of 2026\n\n{GOOD}total: 1,,,\nИтого;\nTotal,1\n")
+    reader = drop.reader(skip_lines=1, footers=["Total", "итого"])
+
+    assert [(row["order_id"], row["line"]) for row in rows_of(reader)] == [("1", 4)]
+    assert reader.skipped == 5
+
+
+def test_trailing_delimiters(drop: Drop) -> None:
+    """Empty fields beyond the header are no fault, and rows keep their order; a field with text is one."""
+    drop.put("a.csv", HEADER + "1,paid,x,y,\n2,paid,x,y\n3,paid,x,y,, ,\n4,paid,x,y,z\n")
     rows = drop.rows()
 
-    assert ids(rows[:2]) == ["0", "1"]
-    assert [row["problem"] for row in rows[-2:]] == [UNREADABLE_FILE, None]
-    assert rows[-1]["order_id"] == "last"
-    assert [row["position"] for row in rows] == list(range(len(rows)))
+    assert [(row["order_id"], row["line"]) for row in rows if not row["problem"]] == [("1", 2), ("2", 3), ("3", 4)]
+    assert [(row["line"], row["problem"]) for row in rows if row["problem"]] == [(5, WRONG_WIDTH)]
+
+
+@pytest.mark.parametrize("tail", ["\n", ",,,\n", " , ,,\n", '"","","",""\n'], ids=repr)
+def test_long_tails_of_empty_lines(drop: Drop, tail: str) -> None:
+    """A hundred thousand empty lines behind the orders are skipped and counted."""
+    drop.put("a.csv", GOOD + tail * 100_000)
+    reader = drop.reader()
+
+    assert ids(rows_of(reader)) == ["1"]
+    assert reader.skipped == 100_000
+
+
+def test_a_row_with_something_in_a_column_that_is_not_read(drop: Drop) -> None:
+    """It is no blank row: it is read, so that it is listed as an order without an id."""
+    drop.put("a.csv", "order_id,status,status_changed_at,comment\n1,paid,x,y\n,,,Sum: 1\n,,,\n")
+    reader = drop.reader()
+
+    assert ids(rows_of(reader)) == ["1", None]
+    assert reader.skipped == 1
+
+
+def test_a_miscount_is_noticed(drop: Drop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows that the parser loses are noticed by the count of the file's lines, and the file is unusable."""
+    parsed = RowParser._parsed
+    monkeypatch.setattr(RowParser, "_parsed", lambda self, block, note: parsed(self, block, note).slice(1))
+    drop.put("a.csv", GOOD + "2,paid,x,y\n")
+    reader = drop.reader()
+
+    assert [row["problem"] for row in rows_of(reader)] == [UNREADABLE_FILE]
+    assert "has 2 rows from line 2 on, and 1 were read" in reader.unusable[0]
 
 
 def test_all_files_bad(drop: Drop) -> None:
     """A window with only unreadable files stops the run, with the reason of each."""
     drop.put("a.csv", b"order_id\n1\n")
-    drop.put("b.csv", b"\xff\xfe")
+    drop.put("b.csv", b"order\xff_id\n")
 
     with pytest.raises(StopError) as stop:
         drop.rows()
 
     assert "a.csv: no column status" in str(stop.value)
-    assert "b.csv is not UTF-8" in str(stop.value)
+    assert "b.csv has a header that is no text in its encoding" in str(stop.value)
 
 
 def test_configured_column_is_missing(drop: Drop) -> None:

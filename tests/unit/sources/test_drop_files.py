@@ -19,7 +19,7 @@ from include.order_sync.configuration.source_models import CsvSource
 from include.order_sync.errors import StopError
 from include.order_sync.model import FileVersion, Window
 from include.order_sync.sources import csv_drop
-from include.order_sync.sources.csv_drop import UNREADABLE_FILE, CsvDropReader
+from include.order_sync.sources.csv_drop import CsvDropReader
 from include.order_sync.sources.drop_files import HashedContent
 from include.order_sync.sources.run_window import Healing
 from tests.unit.conftest import whole
@@ -213,17 +213,17 @@ def test_a_file_that_is_cut_short_while_it_is_written(drop: Drop) -> None:
     assert drop.run() == ["1", "2"]
 
 
-def test_a_file_that_has_gone_is_taken_when_it_comes_again(drop: Drop) -> None:
-    """A file that vanishes between listing and reading is rejected, and not recorded as taken."""
+def test_a_file_that_has_gone_is_taken_when_it_comes_again(drop: Drop, caplog: pytest.LogCaptureFixture) -> None:
+    """A file that vanishes between listing and reading gives no row, is warned of, and not recorded as taken."""
     file = drop.put("a.csv", "1")
     reader = drop.reader()
     listed = reader.files()
     content = file.read_bytes()
     file.unlink()
     reader.files = lambda: listed  # type: ignore[method-assign]
-    rows = whole(reader.tables()).to_pylist()
 
-    assert [row["problem"] for row in rows] == [UNREADABLE_FILE]
+    assert list(reader.tables()) == []
+    assert f"{file} has gone since the drop was listed" in caplog.text
     assert reader.taken == []
     drop.put("a.csv", content=content)
     assert drop.run() == ["1"]
@@ -231,10 +231,13 @@ def test_a_file_that_has_gone_is_taken_when_it_comes_again(drop: Drop) -> None:
 
 @pytest.mark.parametrize("among_good_ones", [True, False])
 def test_an_unreadable_file_is_listed_once(drop: Drop, among_good_ones: bool) -> None:
-    """An unreadable file is rejected in the run that takes it, and again only after a change."""
+    """An unreadable file is rejected in the run that takes it, and again after a change of it or the configuration."""
     if among_good_ones:
         drop.put("good.csv", "1")
-    drop.put("bad.csv", content=b"\xff\xfe\x00")
+    drop.put("bad.csv", content=b"order_id,status,status_changed_at\n\xff\xfe\n")
+    assert None in drop.run()
+    assert drop.run() == []
+    drop.source = drop.source.model_copy(update={"encoding": "utf-8"})
     assert None in drop.run()
     assert drop.run() == []
     drop.put("bad.csv", "2")
@@ -284,7 +287,7 @@ def test_a_file_that_may_not_be_read(
     with monkeypatch.context() as patch:
         forbid(patch, secret)
         assert drop.run() == [None, "2"]
-        assert f"the worker may not read {secret}" in caplog.text
+        assert f"{secret}: the worker may not read it" in caplog.text
         assert drop.run() == []
     assert drop.run() == ["1"]
     assert drop.run() == []
@@ -311,6 +314,35 @@ def test_a_wrong_configuration_takes_nothing(drop: Drop) -> None:
     drop.source = drop.source.model_copy(update={"columns": {"order_id": "id"}})
 
     assert drop.run() == ["1"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "said"),
+    [
+        ("*.csv", "Nearest: Orders.CSV, day/b.TXT beside *.csv. Correct `path`, or say `ignore_case: true`"),
+        ("order.txt", "Nearest: Orders.CSV"),
+        ("day", "It is a folder: write {folder}/day/*.csv"),
+        ("{a,b}.csv", "A glob has no {{a,b}}"),
+    ],
+)
+def test_a_glob_that_matches_nothing(drop: Drop, pattern: str, said: str) -> None:
+    """A reader says so, with the nearest names or the mistake; one that matches something says nothing."""
+    drop.put("Orders.CSV", "1")
+    (drop.folder / "day").mkdir()
+    drop.put("day/b.TXT", "1")
+    drop.source = drop.source.model_copy(update={"path": f"{drop.folder}/{pattern}"})
+    reader = drop.reader()
+
+    assert list(reader.tables()) == []
+    assert reader.notice.startswith(f"Source 'drop': 0 files match {drop.folder}/{pattern}.")
+    assert said.format(folder=drop.folder).split(", day")[0] in reader.notice
+    drop.source = drop.source.model_copy(update={"path": f"{drop.folder}/*.c[sx]v", "ignore_case": True})
+    assert drop.run() == []  # a set of characters stays as it is written
+    drop.source = drop.source.model_copy(update={"path": f"{drop.folder}/*.csv"})
+    assert drop.run() == ["1"]
+    reader = drop.reader()
+    assert list(reader.tables()) == []
+    assert reader.notice == ""
 
 
 def test_a_backfill_takes_what_was_taken(drop: Drop) -> None:

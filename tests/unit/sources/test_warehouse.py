@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from include.order_sync import tuning
 from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.sources import postgresql_copy
-from include.order_sync.sources.raw import TOO_LONG
+from include.order_sync.transform.row_problems import TOO_LONG
 from tests.unit.conftest import whole
 from tests.unit.sources.conftest import ORDER, WINDOWED, Warehouse
 

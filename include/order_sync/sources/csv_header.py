@@ -1,0 +1,136 @@
+"""Finds out how a CSV file is laid out: its delimiter, its header, and the columns that are read."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from include.order_sync import tuning
+from include.order_sync.errors import StopError
+from include.order_sync.sources.column_names import Required, find_columns, names_to_show, plain_name
+from include.order_sync.sources.csv_records import UnreadableError, is_utf8
+
+if TYPE_CHECKING:
+    from include.order_sync.configuration.source_models import CsvSource
+    from include.order_sync.sources.csv_text import Text
+
+DELIMITERS = {",": ",", ";": ";", "tab": "\t", "|": "|"}
+# So many rows after the header tell whether it is one.
+_FURTHER_ROWS = 100
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a file is laid out.
+
+    Args:
+        delimiter: one character.
+        names: of all columns; their numbers from 1 if the file has no header.
+        found: canonical column -> its index.
+        lines: the number of lines before the first row.
+        skipped: how many of them are no header: a preamble, or blank.
+        has_header: whether the file has one.
+    """
+
+    delimiter: str
+    names: list[str]
+    found: dict[str, int] = field(default_factory=dict)
+    lines: int = 0
+    skipped: int = 0
+    has_header: bool = True
+
+
+def read_layout(text: Text, source: CsvSource, required: Required, where: str) -> Layout | None:
+    """Return how a file is laid out; None if it is empty.
+
+    Args:
+        text: of the file.
+        source: from the configuration.
+        required: canonical columns that the destination's provider needs.
+        where: the source and the file, for messages.
+
+    Raises:
+        UnreadableError: it has no header that could be read.
+        StopError: its first line is no header, or columns are missing.
+    """
+    lines = list(io.StringIO(text.sample.decode("utf-8", "replace"), newline=""))
+    if not text.is_whole and lines and not lines[-1].endswith(("\n", "\r")) and len(lines) > 1:
+        lines.pop()
+    first = source.skip_lines
+    while first < len(lines) and not lines[first].strip():
+        first += 1
+    if first >= len(lines):
+        if text.is_whole:
+            return None
+        raise UnreadableError("has no header in its first lines")
+    if len(lines[first]) >= tuning.CSV_HEADER_MAX_BYTES:
+        raise UnreadableError(
+            f"has a first line of {tuning.CSV_HEADER_MAX_BYTES} bytes or more, which is no header: "
+            "do its lines end, and is it CSV?"
+        )
+    known = {plain_name(name) for name in source.column_names}
+    choices = [DELIMITERS[source.delimiter]] if source.delimiter else list(DELIMITERS.values())
+    readings = [_read(lines[first:], delimiter) for delimiter in choices]
+    # Inside quotes a delimiter makes no columns.
+    delimiter, rows, header_lines = max(
+        readings, key=lambda reading: (sum(plain_name(name) in known for name in reading[1][0]), len(reading[1][0]))
+    )
+    if source.header == "none":
+        names = [str(number) for number in range(1, max(map(len, rows)) + 1)]
+        found = find_columns(names, source.columns, required, where, shown=[])
+        return Layout(delimiter, names, found, first, first, has_header=False)
+    names = [name.strip() for name in rows[0]]
+    if not is_utf8(text.sample) and any("\ufffd" in name for name in names):
+        raise UnreadableError("has a header that is no text in its encoding")
+    shown = names_to_show(names, source.columns, rows[1:])
+    if shown is None:
+        raise StopError(
+            f"{where}: the first line looks like data, not like a header ({len(names)} fields). Write the columns' "
+            "names into the first line, or say `header: none` and give `columns` their numbers."
+        )
+    found = find_columns(names, source.columns, required, where, shown=shown)
+    return Layout(delimiter, names, found, first + header_lines, first)
+
+
+def _read(lines: Sequence[str], delimiter: str) -> tuple[str, list[list[str]], int]:
+    """Return the delimiter, the header and some rows read by it, and the number of lines that the header takes."""
+    reader = csv.reader(lines, delimiter=delimiter)
+    try:
+        header = next(reader)
+        header_lines = reader.line_num
+        return delimiter, [header, *islice(reader, _FURTHER_ROWS)], header_lines
+    except csv.Error:  # a field of more than 131,072 characters
+        return delimiter, [lines[0].split(delimiter)], 1
+
+
+def row_test(layout: Layout, words: frozenset[bytes]) -> _RowTest:
+    """Return a test of whether a line within quotes looks like a row of the file, which a stray quote has swallowed.
+
+    Args:
+        layout: of the file.
+        words: the shop's words for statuses, as bytes.
+    """
+    return _RowTest(layout.delimiter.encode(), len(layout.names), dict(layout.found), words)
+
+
+@dataclass(frozen=True)
+class _RowTest:
+    delimiter: bytes
+    width: int
+    found: dict[str, int]
+    words: frozenset[bytes]
+
+    def __call__(self, line: bytes) -> bool:
+        fields = line.split(self.delimiter)
+        # A quote closes a field of the true row there, or opens the next one: no row that was swallowed whole.
+        deciding = {column: fields[at] for column, at in self.found.items() if at < len(fields)}
+        order_id, status, time = (deciding.get(column, b"-") for column in ("order_id", "status", "status_changed_at"))
+        if len(fields) != self.width or self.width < 2 or not order_id or b'"' in order_id + time:
+            return False
+        if "status_changed_at" in deciding:
+            return sum(ord("0") <= byte <= ord("9") for byte in time) >= 4
+        return status.strip() in self.words
