@@ -9,11 +9,12 @@ from __future__ import annotations
 import logging
 import re
 from contextlib import suppress
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
+from include.order_sync import tuning
 from include.order_sync.configuration.source_models import WindowType
 from include.order_sync.errors import StopError
 from include.order_sync.sources.sessions import mysql_limit
@@ -38,13 +39,24 @@ _ANY = "."
 _MATCHES = {"postgresql": "::text ~", "mysql": " regexp", "mariadb": " regexp", "sqlite": " regexp"}
 
 _TEXTS = (WindowType.ISO, WindowType.ISO_UTC)
+_NUMBERS = (WindowType.UNIX_S, WindowType.UNIX_MS)
+# Types that a database tells apart by itself, so that no value need be looked at.
+_TOLD_BY_TYPE = ([WindowType.ZONED], [WindowType.LOCAL], [WindowType.ZONED, WindowType.LOCAL], [WindowType.DATE])
+# What only one type can be asked, in this order: a date is converted to a time where need be.
+# https://www.postgresql.org/docs/current/functions-datetime.html
+_POSTGRESQL_OPERATIONS = {
+    " - date '2000-01-01' = 1": [WindowType.DATE],
+    " - now() > interval '0'": [WindowType.ZONED, WindowType.LOCAL],
+    " * 1::float8 > 0": list(_NUMBERS),
+    " ~ ''": list(_TEXTS),
+}
 # MySQL shows a TIMESTAMP and a DATETIME alike, and compares both with a text.
 _MYSQL_TYPES = {
     "timestamp": [WindowType.ZONED],
     "datetime": [WindowType.LOCAL],
     "date": [WindowType.DATE],
     ".*(char|text)": list(_TEXTS),
-    ".*int|decimal|double|float": [WindowType.UNIX_S, WindowType.UNIX_MS],
+    ".*int|decimal|double|float": list(_NUMBERS),
 }
 
 _START = re.compile(r"\s*>=?\s*:window_start(?!\w)")
@@ -78,6 +90,8 @@ def check_window(
 
     with suppress(DBAPIError):  # what is wrong with the query itself, its reading tells
         allowed = _allowed(connection, query, bound)
+        if said in allowed and allowed in _TOLD_BY_TYPE:
+            return bound
         forms = {other: _form(other, connection.dialect.name) for other in allowed}
         if said not in allowed or not is_any(forms[said]):
             fits = [other for other, form in forms.items() if is_any(form)]
@@ -112,24 +126,22 @@ def _allowed(connection: sa.Connection, query: str, bound: dict[str, Any]) -> li
     if dialect == "sqlite":
         return [each for each in WindowType if each is not WindowType.ZONED]
     if dialect == "postgresql":
-        is_text = True
-        try:
-            _any_has(connection, query, bound, _ANY, " ~")
-        except DBAPIError:
-            is_text = False
-        return [each for each in WindowType if (each in _TEXTS) == is_text]
+        for operation, types in _POSTGRESQL_OPERATIONS.items():
+            if _is_valid(connection, query, bound, operation):
+                return types
+        return list(WindowType)
     found = re.search(r"`?(\w+)`?" + _START.pattern, query)
     columns = sa.text(
         "select distinct lower(data_type) from information_schema.columns "
         "where table_schema = database() and column_name = :name and locate(table_name, :query)"
     )
     given = {"name": found[1] if found else "", "query": query}
-    types = set(connection.execute(columns, given).scalars())
-    if len(types) == 1:
-        (type_,) = types
-        for kind, allowed in _MYSQL_TYPES.items():
-            if re.fullmatch(kind, type_):
-                return allowed
+    named = set(connection.execute(columns, given).scalars())
+    if len(named) == 1:
+        (column_type,) = named
+        for kind, types in _MYSQL_TYPES.items():
+            if re.fullmatch(kind, column_type):
+                return types
     return list(WindowType)
 
 
@@ -141,31 +153,43 @@ def _form(window_type: WindowType, dialect: str) -> str:
     return _FORMS[window_type]
 
 
-def _any_has(
-    connection: sa.Connection, query: str, bound: dict[str, Any], form: str, matches: str | None = None
-) -> bool:
+def _is_valid(connection: sa.Connection, query: str, bound: dict[str, Any], operation: str) -> bool:
+    """Return whether PostgreSQL has such an operation for the type that the query compares with its window."""
+    try:
+        _ask(connection, query, bound, operation, rows=0)
+    except DBAPIError:
+        return False
+    return True
+
+
+def _any_has(connection: sa.Connection, query: str, bound: dict[str, Any], form: str) -> bool:
     """Return whether any value that the query compares with its window has the form."""
-    matches = matches or _MATCHES[connection.dialect.name]
-    asking = _END.sub(" is not null", _START.sub(f"{matches} :window_form", query))
-    statement = sa.text(f"select 1 from ({asking}\n) as checked limit 1")  # noqa: S608
-    given = {"window_form": form, **bound}
+    matches = f"{_MATCHES[connection.dialect.name]} :window_form"
+    return _ask(connection, query, {"window_form": form, **bound}, matches, rows=1)
+
+
+def _ask(connection: sa.Connection, query: str, bound: dict[str, Any], operation: str, *, rows: Literal[0, 1]) -> bool:
+    """Return whether any row has `x` with `operation`; PostgreSQL reads no rows for an answer of none."""
+    asking = _END.sub(" is not null", _START.sub(operation, query))
+    statement = sa.text(f"select 1 from ({asking}\n) as checked limit {rows}")  # noqa: S608
     nested = connection.begin_nested()
     try:
         _limit(connection, _LIMIT_S)
-        values = {name: given[name] for name in statement.compile().params}
+        values = {name: bound[name] for name in statement.compile().params}
         return connection.execute(statement, values).first() is not None
     finally:
         nested.rollback()
-        _limit(connection, None)
+        _limit(connection, tuning.WAREHOUSE_STATEMENT_S)
 
 
-def _limit(connection: sa.Connection, seconds: int | None) -> None:
+def _limit(connection: sa.Connection, seconds: int) -> None:
     dialect = connection.dialect.name
-    if dialect == "postgresql" and seconds:  # ends with the savepoint
-        connection.exec_driver_sql(f"set local statement_timeout = '{seconds}s'")
+    if dialect == "postgresql":
+        if seconds == _LIMIT_S:  # it ends with the savepoint
+            connection.exec_driver_sql(f"set local statement_timeout = '{seconds}s'")
     elif dialect in ("mysql", "mariadb"):
         name, unit = mysql_limit(connection)
-        connection.exec_driver_sql(f"set session {name} = {(seconds or 0) * unit}")
+        connection.exec_driver_sql(f"set session {name} = {seconds * unit}")
     elif dialect == "sqlite":
         raw: Any = connection.connection.driver_connection
         raw.create_function("regexp", 2, _sqlite_regexp, deterministic=True)
@@ -175,5 +199,5 @@ def _sqlite_regexp(form: str, value: object) -> bool:
     """Return whether a value of SQLite has the form; numbers and texts compare differently there."""
     is_number = isinstance(value, int | float)
     text = f"{value:.0f}" if is_number else value
-    wants_number = form in (_FORMS[WindowType.UNIX_S], _FORMS[WindowType.UNIX_MS])
+    wants_number = form in [_FORMS[number] for number in _NUMBERS]
     return isinstance(text, str) and (form == _ANY or is_number == wants_number) and bool(re.search(form, text))

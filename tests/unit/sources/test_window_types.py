@@ -207,6 +207,15 @@ def test_types_of_mysql(mysql: Warehouse) -> None:
     assert row["additional_info"] == '{"a": 1.50}'
 
 
+def test_a_query_of_mysql_has_a_time_limit(mysql: Warehouse) -> None:
+    """A query that hangs ends, and the short limit of the check is gone."""
+    mysql.execute("create table orders (at bigint, id int)", "insert into orders values (1795255200, 1)")
+    query = "select @@max_statement_time as order_id, 'paid' as status, 'x' as status_changed_at from orders "
+    (row,) = mysql.rows(query + COMPARED, window_type="unix s")
+
+    assert float(row["order_id"]) == 7200
+
+
 def test_orders_and_items_of_mysql_see_one_state(mysql: Warehouse) -> None:
     """Neither query sees a commit between the two, also in a server whose default is another isolation."""
     mysql.execute(
