@@ -7,6 +7,7 @@ known table it sends only the orders that have changed. Its environment variable
     DSN       postgresql://user[:password]@host:port/database
     URL       the service's address, with or without its path
     PROVIDER  rees46, yespo or justclick
+    SOURCE    a name of SOURCES, where it is not the provider's
     ORDERS    the number of orders in the table
     WORKER    a name for one of several workers: each has a destination of its own, and all have one account
     PACE      the requests a second of that account; any pace if it is not set
@@ -64,6 +65,7 @@ SOURCES: dict[str, dict[str, Any]] = {
         "items_query": QUERIES / "items.sql",
         "statuses": STATUSES,
     },
+    "yespo_json": {"query": QUERIES / "orders_with_json.sql", "statuses": STATUSES},
     "justclick": {
         "query": QUERIES / "bills.sql",
         "statuses": {**STATUSES, "new": "paid", "processing": "paid", "delivered": "shipped", "completed": "shipped"},
@@ -92,8 +94,9 @@ def configured(provider: str, shop: str) -> tuple[SqlSource, Destination]:
         provider: of the destination.
         shop: unique to this shop and worker.
     """
+    named = os.environ.get("SOURCE", provider)
     source = SqlSource.model_validate(
-        {"name": "bench", "type": "sql", "connection": "bench", "timezone": "UTC", **SOURCES[provider]}
+        {"name": "bench", "type": "sql", "connection": "bench", "timezone": "UTC", **SOURCES[named]}
     )
     destination = Destination.model_validate(
         {

@@ -34,6 +34,7 @@ class Size:
         run: in a run whose orders are new to the ledger.
         in_ledger: other orders that the ledger holds.
         bills: for JustClick, some with two changes.
+        bulky: for Yespo, with 6 KB of items in a JSON column each.
     """
 
     orders: int
@@ -42,10 +43,13 @@ class Size:
     run: int
     in_ledger: int
     bills: int
+    bulky: int
 
 
-WHOLE = Size(orders=1_000_000, many=5_000_000, yespo=200_000, run=10_000, in_ledger=10_000_000, bills=5000)
-SHORT = Size(orders=20_000, many=100_000, yespo=4000, run=1000, in_ledger=200_000, bills=500)
+WHOLE = Size(
+    orders=1_000_000, many=5_000_000, yespo=200_000, run=10_000, in_ledger=10_000_000, bills=5000, bulky=20_000
+)
+SHORT = Size(orders=20_000, many=100_000, yespo=4000, run=1000, in_ledger=200_000, bills=500, bulky=2000)
 
 
 def rees46(world: World, size: Size, runs: int) -> Figures:
@@ -99,6 +103,10 @@ def memory(world: World, size: Size, _runs: int) -> Figures:
         with tempfile.TemporaryDirectory(dir=world.folder) as name:
             shop.write_csv(csv_drop.file_in(Path(name)))
             peaks["csv"] = _read_drop(world, "ours", Path(name), size.orders).peak_mb
+        for part, orders in (("", size.bulky), ("_of_one_part", size.bulky // 2)):
+            shop.fill(orders)
+            shop.add_json_items()
+            peaks[f"json{part}"] = world.ours(shop, url, "yespo", orders, source="yespo_json").peak_mb
         shop.fill(size.many)
         many = world.ours(shop, url, "rees46", size.many).peak_mb
     return {

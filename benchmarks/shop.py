@@ -59,6 +59,11 @@ class Shop:
         self._sql("create index on bench_order_items (order_id)")
         self.calm()
 
+    def add_json_items(self) -> None:
+        """Give each order some 6 KB of items, in a JSON column of its own."""
+        self._execute("json_items_fill")
+        self.calm()
+
     def add(self, first: int, orders: int) -> None:
         """Add this number of orders, with ids that start at `first`."""
         self._execute("orders_fill", first=first, count=orders)

@@ -96,7 +96,9 @@ class World:
         with Shop.create(self.postgres.uri) as shop:
             yield shop
 
-    def ours(self, shop: Shop, url: str, provider: str, orders: int, sent: int | None = None) -> Ran:
+    def ours(
+        self, shop: Shop, url: str, provider: str, orders: int, sent: int | None = None, source: str | None = None
+    ) -> Ran:
         """Run one hour of ours.
 
         Args:
@@ -105,11 +107,13 @@ class World:
             provider: of the destination.
             orders: the number that the run must read.
             sent: the number that the run must send, each once; by default all.
+            source: a name of end_to_end.SOURCES; by default the provider's.
 
         Raises:
             BenchmarkError: the run has sent other numbers.
         """
         environment = {"DSN": shop.dsn, "URL": url, "PROVIDER": provider, "ORDERS": str(orders), **ARROW_ALLOCATOR}
+        environment |= {"SOURCE": source or provider}
         ran = self._watched(f"ours to {provider}", [sys.executable, "-m", "benchmarks.end_to_end"], environment, url)
         sent = orders if sent is None else sent
         if not ran.sent_once(sent) or ran.figures["accepted"] != sent:

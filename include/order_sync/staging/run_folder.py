@@ -167,11 +167,11 @@ class Staging:
         Neighbouring order numbers lie in one part, so one part can be large if its rows are.
         """
         size = _bytes_of(parts, raw, raw_items)
-        if size <= tuning.ONE_PART_BYTES:
+        if size <= tuning.GROUP_BYTES:
             yield ()
             return
         hashes = np.unique(self._raw({"partition_hash"}).of(parts)["partition_hash"].to_numpy())
-        for piece in np.array_split(hashes, min(len(hashes), math.ceil(size / tuning.ONE_PART_BYTES))):
+        for piece in np.array_split(hashes, min(len(hashes), math.ceil(size / tuning.GROUP_BYTES))):
             yield "partition_hash", pa.array(piece)
 
     def raw_rows(self, orders: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame | None]:

@@ -210,15 +210,24 @@ def test_very_large_window(staging: Staging, monkeypatch: pytest.MonkeyPatch) ->
     assert sum(map(len, frames)) == 230_000
 
 
-def test_large_rows(staging: Staging, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Large rows are bounded by their bytes: a window of few is split, and so is a part of neighbouring numbers."""
+@pytest.mark.parametrize(
+    ("bounded", "parts_made"),
+    [
+        pytest.param(("ONE_PART_BYTES", "PARTITION_FILE_BYTES", "GROUP_BYTES"), tuning.LARGE_WINDOW_PARTS, id="parts"),
+        pytest.param(("GROUP_BYTES",), 1, id="one part"),
+    ],
+)
+def test_large_rows(
+    staging: Staging, monkeypatch: pytest.MonkeyPatch, bounded: tuple[str, ...], parts_made: int
+) -> None:
+    """Large rows are bounded by their bytes: a window of few is split, and so is a part."""
     bound = 100_000
-    for size in ("ONE_PART_BYTES", "PARTITION_FILE_BYTES", "GROUP_BYTES"):
+    for size in bounded:
         monkeypatch.setattr(tuning, size, bound)
     ids = [str(number) for number in (*range(100, 200), *range(100, 200))]
     tables = [orders(id_, start=at).drop(["email"]) for at, id_ in enumerate(ids)]
     large = [table.append_column("email", pa.array(["x" * 5_000])) for table in tables]
-    assert staging.stage_raw(large, [items(id_) for id_ in ids[:100]]) == (200, tuning.LARGE_WINDOW_PARTS)
+    assert staging.stage_raw(large, [items(id_) for id_ in ids[:100]]) == (200, parts_made)
     for name, raw, raw_items in staging.raw_parts(ORDER_COLUMNS):
         assert len(raw) * 5_000 <= 2 * bound
         assert raw_items is not None
