@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 from datetime import datetime
 
+import sqlalchemy as sa
 from tabulate import tabulate
 
 from include.order_sync.configuration.loading import load
 from include.order_sync.errors import OrderSyncError
 from include.order_sync.ledger import quarantine, schema
 from include.order_sync.ledger.encrypted_rows import service_messages
+from include.order_sync.ledger.order_history import history
 from include.order_sync.ledger.status import status
 from order_sync_airflow import log_tables
 from order_sync_airflow.hooks.base import read_connections_of_airflow
@@ -19,6 +21,10 @@ from order_sync_airflow.ledger_connection import (
     deployment_cipher,
     ledger_engine,
     ledger_transaction,
+)
+
+NEVER_SEEN = (
+    "Nothing was sent or rejected. Either no row with this id was read, or its status is not for this provider."
 )
 
 
@@ -33,6 +39,30 @@ def status_table() -> str:
             rows.append([name, read_up_to, gaps or "none", found.held_orders, found.batches_in_doubt])
     headers = ["destination", "read up to (UTC)", "open gaps (UTC)", "held orders", "batches in doubt"]
     return tabulate(rows, headers=headers, tablefmt="simple", disable_numparse=True)
+
+
+def order_tables(order_id: str) -> str:
+    """Return what happened to an order at each destination, as a table each, with the service's whole messages.
+
+    A message may quote the order, so it is shown only to those who have Airflow's Fernet key.
+    """
+    names = list(load().destinations)
+    with ledger_transaction() as ledger:
+        found = history(ledger, order_id)
+        read = {name: status(ledger, name).read_up_to for name in names}
+    by_destination: dict[str, list[sa.RowMapping]] = {name: [] for name in names}
+    for event in found:
+        by_destination.setdefault(event["destination"], []).append(event)
+    cipher = deployment_cipher()
+    parts = []
+    for name, events in by_destination.items():
+        up_to = read.get(name)
+        parts.append(f"{name}, read up to {_minute(up_to)} UTC" if up_to else f"{name}, never read")
+        rows = [row for row in (event["encrypted_row"] for event in events) if row is not None]
+        messages = iter(service_messages(rows, cipher))
+        said = [next(messages) if event["encrypted_row"] is not None else "" for event in events]
+        parts.append(log_tables.history_table(events, said) if events else NEVER_SEEN)
+    return "\n\n".join(parts)
 
 
 def quarantine_table(destination: str, wanted: quarantine.Filter) -> str:
@@ -60,6 +90,8 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("upgrade", help="bring its tables up to date")
     commands.add_parser("status", help="show how each destination stands")
+    order = commands.add_parser("order", help="show what happened to an order at each destination")
+    order.add_argument("order_id", help="as the shop writes it")
     listing = commands.add_parser("quarantine", help="list open entries, with what the service said of each")
     listing.add_argument("destination", help="its name in the configuration")
     listing.add_argument("order_ids", nargs="*", metavar="order_id", help="only entries of these orders")
@@ -74,6 +106,8 @@ def main() -> None:
             table = f"The ledger's schema is {schema.upgrade(engine)}."
         elif given.command == "status":
             table = status_table()
+        elif given.command == "order":
+            table = order_tables(given.order_id.strip())
         else:
             wanted = quarantine.Filter(
                 reason=given.reason, order_ids=tuple(given.order_ids), held=None, at_most=given.at_most

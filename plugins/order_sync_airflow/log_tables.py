@@ -7,7 +7,10 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     import pandas as pd
+    from sqlalchemy import RowMapping
 
     from include.order_sync.delivery.result import DeliveryResult
 
@@ -74,3 +77,35 @@ def entries_table(entries: Iterable[Mapping[str, Any]], messages: Iterable[str |
     ]
     headers = ["entry", "order", "reasons", "origin", "line", "last seen (UTC)", "runs", "the service said"]
     return tabulate(rows, headers=headers, tablefmt="simple", disable_numparse=True)
+
+
+def history_table(events: Iterable[RowMapping], messages: Iterable[str | None]) -> str:
+    """Return a table of what happened to an order.
+
+    Args:
+        events: as order_history.history() gives them.
+        messages: what the service said of each, empty without a message; None where no key opens it.
+    """
+    from tabulate import tabulate  # not at the top: DAG parsing imports this module
+
+    rows = [
+        (
+            _second(event["happened_at"]),
+            event["event"],
+            event["code"],
+            _second(event["status_changed_at"]),
+            event["reason"],
+            event["place"],
+            f"{event['run']}, try {event['try']}" if event["try"] else event["run"],
+            event["batch_id"],
+            event["entry"],
+            "(no key opens it)" if message is None else message,
+        )
+        for event, message in zip(events, messages, strict=True)
+    ]
+    headers = ["when (UTC)", "what", "code", "of (UTC)", "why", "row", "run", "batch", "entry", "the service said"]
+    return tabulate(rows, headers=headers, tablefmt="simple", disable_numparse=True)
+
+
+def _second(time: datetime | None) -> str:
+    return f"{time:%Y-%m-%d %H:%M:%S}" if time else ""

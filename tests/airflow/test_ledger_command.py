@@ -8,6 +8,7 @@ import sys
 import pytest
 import sqlalchemy as sa
 from cryptography.fernet import Fernet
+from order_sync_airflow import ledger as ledger_command
 
 from include.order_sync.configuration.loading import DEFAULT_FILE, load
 from include.order_sync.ledger import quarantine, schema
@@ -68,8 +69,8 @@ def test_upgrade_and_status(command):
     ]
 
 
-def test_quarantine_shows_what_the_service_said(command):
-    """`quarantine` lists open entries with the service's whole message, for those who have the Fernet key."""
+def test_the_service_s_words_are_shown(command):
+    """`quarantine` and `order` show the service's whole message, for those who have the Fernet key."""
     command("upgrade")
     name = next(iter(load(DEFAULT_FILE).destinations))
     row = json.dumps({"row": {}, "items": None, "service_message": "bad phone of anna@shop.example"}).encode()
@@ -78,7 +79,7 @@ def test_quarantine_shows_what_the_service_said(command):
         for number, order_id in [("1", "A-1"), ("2", None)]
     ]
     with command.engine.begin() as connection, connection.connection.cursor() as cursor:
-        quarantine.add(cursor, name, "run", listed)
+        quarantine.add(cursor, name, "dag run start read", listed)
     shown = command("quarantine", name)
     assert (shown.returncode, shown.stderr.strip()) == (0, "")
     lines = shown.stdout.splitlines()[2:]
@@ -87,6 +88,13 @@ def test_quarantine_shows_what_the_service_said(command):
         ["2", "-", "no", "orders.csv", "7"],
     ]
     assert all(line.endswith("bad phone of anna@shop.example") for line in lines)
+    order = command("order", "A-1")
+    assert (order.returncode, order.stderr.strip()) == (0, "")
+    parts = order.stdout.split("\n\n")
+    assert parts[0] == f"{name}, never read"
+    assert parts[1].splitlines()[2].split()[2:6] == ["quarantined", "no", "orders.csv:7", "run"]
+    assert parts[1].rstrip().endswith("bad phone of anna@shop.example")
+    assert parts[3] == ledger_command.NEVER_SEEN
     other = command(
         "quarantine", name, "A-1", AIRFLOW__CORE__FERNET_KEY=Fernet.generate_key().decode()
     ).stdout.splitlines()[2:]

@@ -1,0 +1,107 @@
+"""What happened to an order: one row for each thing, by destination and in time."""
+
+import re
+import uuid
+from pathlib import Path
+
+import pandas as pd
+import sqlalchemy as sa
+from cryptography.fernet import Fernet
+
+from include.order_sync.ledger import attempts, quarantine, schema
+from include.order_sync.ledger.encrypted_rows import QuarantineEntry
+from include.order_sync.ledger.opening import open_session
+from include.order_sync.ledger.order_history import history
+from include.order_sync.ledger.session import LedgerSession
+from include.order_sync.model import NO_TIME
+from include.order_sync.staging.partition_hash import partition_hash
+
+PAGE = Path(__file__).parents[3] / "docs" / "read-model.md"
+ORDER = "A-1042"
+NOON = pd.Timestamp("2026-11-21T12:00Z")
+
+
+def version(session: LedgerSession, code: str, *, order_id: str = ORDER, held: bool = False) -> pd.DataFrame:
+    """Return a version of an order as the ledger writes it."""
+    order = pd.DataFrame(
+        {
+            "order_id": pd.Series([order_id], dtype="str"),
+            "partition_hash": partition_hash(order_id),
+            "status_changed_at": NOON,
+            "updated_at": pd.Timestamp(NO_TIME),
+            "rank": 0,
+            "code": code,
+            "payload_hash": 1,
+            "held_if_in_doubt": held,
+            "source_hash": 1,
+        }
+    )
+    return order.assign(attempt=attempts.lines(order, session.sender.destination_id))
+
+
+def sent(session: LedgerSession, order: pd.DataFrame) -> int:
+    """Write an order down and begin to send it; return its batch."""
+    (batch,) = session.look_ahead.write(order, [1])
+    session.begin(batch)
+    return batch
+
+
+def test_all_that_happened_is_told_in_order(ledger: sa.Engine):
+    """Each event has its code, reason, run and try; a version without a time of its row has none."""
+    name = uuid.uuid4().hex
+    with open_session(ledger, "ledger", destination=name, run="dag run-1 start read", try_number=2) as session:
+        session.record(version(session, "NEW"), "adopted")
+        session.record(version(session, "NEW"), "unchanged")
+        session.conclude(sent(session, version(session, "PAID")), "not_taken", reason="HTTP 503")
+        batch = sent(session, version(session, "PAID", held=True))
+        session.conclude(batch, "in_doubt", reason="no answer")
+        with session.transaction() as cursor:
+            cursor.execute(
+                "insert into decisions (destination, order_id, batch_id, decision, decided_by) "
+                "values (%s, %s, %s, 'resend', 'olena')",
+                (name, ORDER, batch),
+            )
+        session.conclude(sent(session, version(session, "PAID")), "in_doubt", reason="HTTP 502")
+        row = Fernet(Fernet.generate_key()).encrypt(b"{}")
+        entry = QuarantineEntry(ORDER, b"1", ["no such code"], row, "orders.csv", 7, NOON)
+        session.conclude(
+            sent(session, version(session, "SENT")), "answered", rejected={ORDER: "no such code"}, entries=[entry]
+        )
+        session.conclude(sent(session, version(session, "SENT")), "answered")
+        with session.transaction() as cursor:
+            (number,) = cursor.execute("select id from quarantine where destination = %s", (name,)).fetchone()
+            quarantine.dismiss(cursor, [number], "petro", "the shop's test")
+        sent(session, version(session, "DONE"))
+        session.look_ahead.write(version(session, "DONE"), [1])
+        session.conclude(sent(session, version(session, "NEW", order_id="A-1043")), "answered")
+    with schema.transaction(ledger, "ledger") as connection:
+        columns = connection.exec_driver_sql("select * from order_history_v1 limit 0").keys()
+        found = [event for event in history(connection, ORDER) if event["destination"] == name]
+        assert history(connection, "A-104") == []
+    assert [(event["event"], event["code"], event["reason"]) for event in found] == [
+        ("adopted", "NEW", None),
+        ("unchanged", "NEW", None),
+        ("not taken", "PAID", "HTTP 503"),
+        ("held", "PAID", "no answer"),
+        ("decided to resend", "PAID", "by olena"),
+        ("in doubt", "PAID", "HTTP 502"),
+        ("rejected", "SENT", "no such code"),
+        ("quarantined", None, "no such code"),
+        ("accepted", "SENT", None),
+        ("left the quarantine", None, "dismissed by petro: the shop's test"),
+        ("under way", "DONE", None),
+        ("waiting", "DONE", None),
+    ]
+    first = found[0]
+    assert (first["run"], first["try"]) == ("run-1", 2)
+    assert (first["status_changed_at"], first["updated_at"]) == (NOON, None)
+    quarantined = found[7]
+    assert (quarantined["place"], quarantined["run"]) == ("orders.csv:7", "run-1")
+    assert (quarantined["encrypted_row"] is not None, found[9]["encrypted_row"]) == (True, None)
+    columns_told, events_told = (
+        [name for cell in re.findall(r"^\| ([\w, ]+) \|", table, re.MULTILINE)[1:] for name in cell.split(", ")]
+        for table in PAGE.read_text().split("\n\n")
+        if table.startswith("|")
+    )
+    assert columns_told == list(columns)
+    assert {event["event"] for event in found} | {"decided to accept"} == set(events_told)
