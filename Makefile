@@ -4,11 +4,12 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DEFAULT_GOAL := help
-.PHONY: help env run status test golden chaos bench lint clean lock
+.PHONY: help env run status test golden chaos mutants bench lint clean lock
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
+COMMA := ,
 PEERS := .venv-peers
 PEERS_INSTALLED := $(PEERS)/.installed
 LOCKED_FOR := for CPython 3.11, 3.12 and 3.13 on Linux (glibc) and macOS, x86-64 and arm64
@@ -41,6 +42,9 @@ golden: $(INSTALLED) ## Write a provider's golden requests, which a person then 
 
 chaos: $(INSTALLED) ## Prove the promise under faults and kills, in some minutes (SEED=7: that seed, SHORT=1: one minute)
 	@$(PYTHON) -m chaos $(if $(SEED),--seed $(SEED)) $(if $(filter-out 0,$(SHORT)),--short)
+
+mutants: $(INSTALLED) ## Make small changes of the code, and list those that no fast test notices (ONLY=decisions,answers: those)
+	@$(PYTHON) -m chaos.mutants $(subst $(COMMA), ,$(ONLY))
 
 bench: $(INSTALLED) $(PEERS_INSTALLED) ## Measure every figure that has a bound, in some 40 minutes (ONLY=rees46,csv: those, RUNS=3, SHORT=1: few orders)
 	@exec $(PYTHON) -m benchmarks

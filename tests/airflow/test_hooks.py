@@ -4,6 +4,7 @@ import json
 
 import pytest
 import sqlalchemy as sa
+from airflow.sdk._shared.secrets_masker import _secrets_masker
 from order_sync_airflow.hooks import hook_for
 from order_sync_airflow.hooks.base import sql_engine
 
@@ -85,6 +86,13 @@ def test_empty_fields_are_named_all_at_once(provider, connect):
     """The message names all empty fields, each with the service's own name for it."""
     with pytest.raises(StopError, match=r"'account'.*host \(https://.*login \(.*password \("):
         _ = hook_for(provider, connect(login="", password="")).credentials
+
+
+def test_the_secret_of_an_account_is_masked_in_logs(provider, connect):
+    """Whatever quotes the password after it was read, a log shows stars."""
+    secret = f"{provider}-hush-and-hush"
+    _ = hook_for(provider, connect(host="api.shop.example", password=secret)).credentials
+    assert _secrets_masker().redact(f"denied: {secret}") == "denied: ***"
 
 
 def test_an_unknown_connection_is_named(provider):

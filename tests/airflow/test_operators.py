@@ -21,13 +21,14 @@ from airflow.sdk import crypto
 from airflow.sdk._shared.secrets_masker import _secrets_masker
 from airflow.sdk.exceptions import AirflowSkipException, AirflowTaskTimeout, DownstreamTasksSkipped
 from cryptography.fernet import Fernet
-from order_sync_airflow import operators
+from order_sync_airflow import operators, run_figures
 
 from demo.airflow_api import service_connection
 from include.order_sync import tuning
 from include.order_sync.delivery import http
 from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.ledger import encrypted_rows
+from include.order_sync.ledger.session import LedgerSession
 from include.order_sync.providers import PROVIDERS
 from include.order_sync.staging.run_folder import RAW, READY, Staging
 from sandbox.registry import SERVICES
@@ -318,6 +319,75 @@ def test_a_secret_in_the_configuration_is_masked_in_logs(shop, monkeypatch):
     assert _secrets_masker().redact(said) == said.replace("s3cret-word", "***")
 
 
+def test_what_is_staged_only_its_user_can_read(shop):
+    """Staged rows are personal data: the files and folders of a task are closed to all other users."""
+    shop.drop(row("1", "paid"))
+    context = shop.context("run")
+    usual = os.umask(0o022)
+    try:
+        extract = operators.ExtractOrdersOperator(task_id="extract", destination=shop.name)
+        extract.pre_execute({**context, "task": extract})
+        shop.stage(context)
+    finally:
+        os.umask(usual)
+    staged = list((shop.tmp / "staging").rglob("*"))
+    assert any(path.is_file() for path in staged)
+    assert {path.stat().st_mode & 0o077 for path in staged} == {0}
+
+
+def test_without_a_key_nothing_is_sent(shop, monkeypatch):
+    """Rows of the quarantine are personal data: a deployment that can't encrypt them ends red, and says what to set."""
+    use_keys(monkeypatch, "")
+    shop.drop(row("1", "paid"))
+    with pytest.raises(StopError, match="fernet_key"):
+        shop.run()
+    assert shop.taken() == {}
+    use_keys(monkeypatch, Fernet.generate_key().decode())  # get_fernet remembers the key
+
+
+@pytest.mark.parametrize("lost", ["an order of load", "an order of the ledger", "a row of transform"])
+def test_a_run_whose_sums_are_off_is_red_and_finishes_no_window(shop, ledger, monkeypatch, lost):
+    """Whichever figure lacks one, the run is red, and the next one reads the window again."""
+    shop.drop(row("1", "paid"), row("2", "paid"))
+    if lost == "an order of the ledger":
+        monkeypatch.setattr(LedgerSession, "own_accepted", lambda _: 1)
+    elif lost == "an order of load":
+        report = operators.LoadOrdersOperator._report
+        monkeypatch.setattr(
+            operators.LoadOrdersOperator, "_report", lambda *arguments: report(*arguments) | {"unchanged": -1}
+        )
+    else:
+        pull = run_figures.pull
+        monkeypatch.setattr(run_figures, "pull", lambda *arguments: pull(*arguments) | {"rows": 3})
+    with pytest.raises(StopError, match="The sums are off"):
+        shop.run()
+    with ledger.connect() as connection:
+        query = sa.text("select count(*) from windows where destination = :name")
+        assert connection.execute(query, {"name": shop.name}).scalar() == 0
+
+
+@pytest.mark.parametrize(
+    ("setting", "rows", "limit"),
+    [
+        ("max_rejected: 1", [row(str(number), "paid" if number > 1 else "hurra") for number in range(9)], "rejected"),
+        (
+            "max_rejected_share: 0.1",
+            [row(str(number), "paid" if number > 2 else "hurra") for number in range(20)],
+            "rejected_share",
+        ),
+        ("none_good_of: 2", [row("1", "hurra"), row("2", "hurra")], "none_good_of"),
+    ],
+)
+def test_each_threshold_makes_a_run_red(shop, setting, rows, limit):
+    """A run beyond one of the three limits of its destination is red, after the good orders were sent."""
+    shop.drop(*rows)
+    file = shop.tmp / "order_sync.yaml"
+    file.write_text(f"{file.read_text('utf-8')}    {setting}\n", "utf-8")
+    with pytest.raises(StopError, match=limit):
+        shop.run()
+    assert len(shop.taken()) == sum(",paid," in line for line in rows)
+
+
 def test_a_full_export_costs_no_row_for_an_unchanged_order(shop, entries, ledger):
     """An order that each newer file repeats is written once; another status is sent, an older file's is not.
 
@@ -439,6 +509,51 @@ def test_a_redrive_sends_with_todays_map(shop, entries):
     assert shop.taken() == {"1": ["DELIVERED"]}
     assert entries("order_id, reasons", "resolved_at is null") == [("2", ["email: not an address"])]
     assert shop.run(redrive=True, order_ids=["1"]) == {}
+
+
+@pytest.mark.parametrize(
+    ("params", "found"),
+    [
+        ({}, "123"),
+        ({"from": "2026-01-02T00:00:00Z"}, "23"),
+        ({"to": "2026-01-02T00:00:00Z"}, "1"),
+        ({"from": "2026-01-02T00:00:00Z", "to": "2026-01-03T00:00:00Z"}, "2"),
+        ({"at_most": 2}, "12"),
+        ({"order_ids": ["3"]}, "3"),
+        ({"reason": "not in the status"}, "123"),
+        ({"reason": "email"}, ""),
+    ],
+    ids=str,
+)
+def test_a_redrive_takes_the_entries_that_its_params_choose(shop, entries, ledger, params, found):
+    """`from` and `to` are about the time at which a row was last seen, and `at_most` takes the oldest entries."""
+    shop.drop(*(row(order_id, "hurra") for order_id in "123"))
+    with contextlib.suppress(StopError):  # none of three is good
+        shop.run()
+    set_times = """
+        update quarantine set last_seen_at = make_timestamptz(2026, 1, order_id::int, 0, 0, 0, 'UTC')
+        where destination = :name
+    """
+    with ledger.begin() as connection:
+        connection.execute(sa.text(set_times), {"name": shop.name})
+    shop.configure(more=", hurra: delivered")
+    shop.run(redrive=True, **params)
+    assert "".join(sorted(shop.taken())) == found
+    closed = entries("order_id, resolution", "resolved_at is not null")
+    assert closed == [(order_id, "a good row of the order was delivered") for order_id in found]
+
+
+def test_a_redrive_closes_an_entry_that_does_not_fail_again(shop, entries):
+    """An entry whose row is older than the delivered one has nothing to send: the redrive closes it all the same."""
+    shop.drop(row("1", "paid", 12))
+    shop.run()
+    shop.drop(row("1", "hurra", 11))
+    with contextlib.suppress(StopError):
+        shop.run()
+    assert entries("order_id", "resolved_at is null") == [("1",)]
+    shop.configure(more=", hurra: paid")
+    shop.run(redrive=True)
+    assert entries("resolution") == [("redriven",)]
 
 
 def test_a_dry_run_changes_nothing(shop, entries):

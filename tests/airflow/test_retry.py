@@ -40,6 +40,8 @@ def test_delays_outlast_an_outage_of_a_day(after_s):
         for number in range(1, 31)
     ]
     assert waits == sorted(waits)
+    first = 60 if after_s is None else 2
+    assert waits[:4] == [timedelta(seconds=first * times) for times in (1, 2, 4, 8)]
     assert waits[-1] == timedelta(hours=1)
     assert sum(waits, timedelta()) > timedelta(hours=18)
     asked = TryAgainError("busy", after_s=7200)
@@ -59,7 +61,9 @@ def test_an_unknown_error_ends_the_task_at_its_third_try():
     error = ValueError("anna@shop.example")
     decisions = [OrderSyncRetryPolicy().evaluate(error, number, 30) for number in (1, 2, 3)]
     assert [each.action for each in decisions] == [RetryAction.RETRY, RetryAction.RETRY, RetryAction.FAIL]
+    assert [each.retry_delay for each in decisions[:2]] == [timedelta(minutes=1), timedelta(minutes=2)]
     assert "ValueError" in decisions[0].reason
+    assert "This was try 3" in decisions[2].reason
     assert "anna" not in "".join(each.reason for each in decisions)
 
 

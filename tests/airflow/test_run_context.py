@@ -99,3 +99,114 @@ def test_order_ids_that_are_no_list_of_texts_are_said(given):
     """A text would be read as its letters, and an empty id as no id at all."""
     with pytest.raises(StopError, match=r"param `order_ids` is .*give a list of texts"):
         run_request(context("manual", interval=False, order_ids=given))
+
+
+class TaskInstance:
+    """A task instance of extract whose pushed values another task can pull."""
+
+    def __init__(self) -> None:
+        self.pushed: dict[str, object] = {}
+
+    def xcom_push(self, key: str, value: object) -> None:
+        """Keep a value; Airflow takes only what JSON can hold."""
+        assert value is None or isinstance(value, str | dict)
+        self.pushed[key] = value
+
+    def xcom_pull(self, *, task_ids: str, key: str) -> object:
+        """Return a value that extract has pushed; None without one."""
+        assert task_ids == "extract"
+        return self.pushed.get(key)
+
+
+LIVE, NOT_LIVE = SimpleNamespace(live=True), SimpleNamespace(live=False)
+
+
+@pytest.mark.parametrize(
+    ("params", "destination", "mode", "kind"),
+    [
+        ({}, LIVE, "deliver", ""),
+        ({"mode": "deliver"}, LIVE, "deliver", ""),
+        ({"mode": "plan"}, LIVE, "plan", "PLAN"),
+        ({"mode": "adopt"}, LIVE, "adopt", "ADOPT"),
+        ({}, NOT_LIVE, "plan", "PLAN ONLY"),
+        ({"mode": "deliver"}, NOT_LIVE, "plan", "PLAN ONLY"),
+        ({"mode": "adopt"}, NOT_LIVE, "plan", "PLAN ONLY"),
+    ],
+)
+def test_a_run_delivers_only_to_a_destination_that_is_live(params, destination, mode, kind):
+    """The note says whatever a run does beside delivering."""
+    given = context(**params)
+    assert (run_context.mode(given, destination), run_context.kind(given, destination)) == (mode, kind)
+
+
+@pytest.mark.parametrize(("params", "trusts"), [({}, False), ({"trust": "ledger"}, False), ({"trust": "source"}, True)])
+def test_only_a_person_makes_a_run_trust_the_source(params, trusts):
+    """Without the param the ledger keeps older rows back."""
+    assert run_context.trusts_source(context(**params)) is trusts
+
+
+@pytest.mark.parametrize("time", [TEN, None])
+def test_the_time_of_adoption_is_handed_on(time):
+    """Load pulls the time that extract has pushed; without one nothing is adopted."""
+    given = {"ti": TaskInstance()}
+    assert run_context.pull_adopt_before(given) is None
+    run_context.push_adopt_before(given, time)
+    assert run_context.pull_adopt_before(given) == time
+
+
+def test_the_things_that_are_handed_on_do_not_mix():
+    """Window, message, and both times have keys of their own, and a redrive has none of them."""
+    given = {"ti": TaskInstance(), **context()}
+    assert run_context.pull_window(given) is None
+    run_context.push_window(given, Window(TEN, ELEVEN))
+    run_context.push_adopt_before(given, ELEVEN)
+    run_context.push_left_out(given, "older orders")
+    read_at = run_context.push_read_at(given)
+    assert run_context.pull_window(given) == Window(TEN, ELEVEN)
+    assert run_context.pull_adopt_before(given) == ELEVEN
+    assert given["ti"].pushed == {
+        "window": {"start": TEN.isoformat(), "end": ELEVEN.isoformat()},
+        "adopt_before": ELEVEN.isoformat(),
+        "left_out": "older orders",
+        "read_at": read_at.isoformat(),
+    }
+    assert read_at.tzinfo is UTC
+
+
+@pytest.mark.parametrize(
+    ("message", "params", "stops"),
+    [("older orders", {}, True), ("older orders", {"mode": "plan"}, False), (None, {}, False)],
+    ids=["a delivery", "a plan", "nothing left out"],
+)
+def test_a_run_that_left_older_orders_out_is_red(message, params, stops):
+    """A plan only warns; the message is the one that extract has pushed."""
+    given = {"ti": TaskInstance(), **context(**params)}
+    run_context.push_left_out(given, message)
+    if not stops:
+        run_context.stop_if_left_out(given, LIVE)
+        return
+    with pytest.raises(StopError, match="older orders"):
+        run_context.stop_if_left_out(given, LIVE)
+
+
+@pytest.mark.parametrize(("started", "text"), [(TEN, TEN.isoformat()), (None, "None")])
+def test_a_run_that_a_person_clears_has_another_key(started, text):
+    """The key has the DAG, the run, its start, and the time of reading."""
+    ti = TaskInstance()
+    ti.xcom_push("read_at", "then")
+    dag_run = SimpleNamespace(dag_id="order_sync_x", run_id="scheduled 1", start_date=started)
+    assert run_context.run_key({"ti": ti, "dag_run": dag_run}) == f"order_sync_x scheduled 1 {text} then"
+
+
+def test_half_a_data_interval_is_none():
+    """Only both ends make a data interval."""
+    for missing in ("data_interval_start", "data_interval_end"):
+        given = context("manual")
+        del given[missing]
+        assert run_request(given) == RunRequest("person")
+
+
+@pytest.mark.parametrize("given", [None, []])
+def test_no_order_ids_are_all_orders(given):
+    """An empty param narrows nothing, and neither does an empty time."""
+    assert run_request(context(order_ids=given, from_=None, to="")).order_ids == frozenset()

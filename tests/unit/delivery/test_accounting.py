@@ -45,7 +45,7 @@ def test_the_ledger_must_know_what_was_accepted():
 def counts(orders: int, rejected: int, **others: int) -> dict[str, int]:
     """Return the counts of a run whose other orders were accepted, unless `others` says more."""
     figures = dict.fromkeys(("accepted", "adopted", "unchanged", "stale"), 0) | others
-    figures["accepted"] = orders - rejected - sum(others.values())
+    figures["accepted"] = orders - rejected - sum(number for name, number in others.items() if name != "accepted")
     return {"orders": orders, "rejected": rejected, **figures}
 
 
@@ -64,7 +64,12 @@ LIMITS = SimpleNamespace(max_rejected=100, max_rejected_share=0.5, none_good_of=
         pytest.param(counts(100, 10, unchanged=70, stale=10), None, id="half of those that were tried"),
         pytest.param(counts(2, 2), None, id="two, none good"),
         pytest.param(counts(3, 3), "none_good_of is 3", id="three, none good"),
-        pytest.param(counts(4, 3, unchanged=1), None, id="three, one unchanged"),
+        *(
+            pytest.param(counts(4, 3, **{good: 1}), None, id=f"three, one {good}")
+            for good in ("accepted", "adopted", "unchanged", "stale")
+        ),
+        pytest.param(counts(6, 3, adopted=1, unchanged=1, stale=1), None, id="three, one of each good kind"),
+        pytest.param(counts(30, 0, unchanged=30), None, id="none was tried"),
     ],
 )
 def test_thresholds(figures, limit):
@@ -74,3 +79,9 @@ def test_thresholds(figures, limit):
     else:
         with pytest.raises(StopError, match=limit):
             check_thresholds(figures, LIMITS)
+
+
+def test_each_limit_that_is_broken_is_named():
+    """The message names every setting that a run is beyond."""
+    with pytest.raises(StopError, match=r"max_rejected is 100; max_rejected_share is 0\.5; .*none_good_of is 3"):
+        check_thresholds(counts(101, 101), LIMITS)

@@ -1,9 +1,31 @@
-"""When a load waits within its try, and when the task retries."""
+"""When a load waits within its try, when the task retries, and when a person must act."""
+
+import time
+from collections import Counter
 
 import pytest
 
-from include.order_sync.delivery.result import LONGEST_WAIT_S, WAITS_IN_A_ROW, DeliveryResult, may_wait
-from include.order_sync.errors import TryAgainError
+from include.order_sync.delivery import result as rules
+from include.order_sync.delivery.decision_table import Action
+from include.order_sync.delivery.result import (
+    FAILED_IN_A_ROW,
+    FAILED_IN_A_TRY,
+    FRUITLESS_REQUESTS,
+    LONGEST_WAIT_S,
+    ORDERS_NAMED_IN_A_MESSAGE,
+    REFUSED_BATCHES_IN_A_ROW,
+    UNANSWERED_BATCHES_IN_A_ROW,
+    WAITS_IN_A_ROW,
+    DeliveryResult,
+    may_wait,
+    named,
+    stop_at_the_end,
+    stop_if_all_refused,
+    stop_if_down,
+    stop_if_fruitless,
+    stop_if_unanswered,
+)
+from include.order_sync.errors import StopError, TryAgainError
 
 
 def failure(after_s: float) -> TryAgainError:
@@ -41,3 +63,114 @@ def test_waits_without_an_accepted_order_end():
         assert may_wait(result, TryAgainError("busy", 60))
     result.not_before = 0
     assert not may_wait(result, TryAgainError("busy", 60))
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time that the rules read; a test sets its only item."""
+    now = [1000.0]
+    monkeypatch.setattr(rules, "time", type("time", (), {"monotonic": staticmethod(lambda: now[0])}))
+    assert time.monotonic is not rules.time.monotonic
+    return now
+
+
+@pytest.mark.parametrize(("after_s", "seconds"), [(60, 60), (0, 1), (0.5, 1), (1.5, 1.5)])
+def test_a_wait_lasts_as_long_as_the_service_names_and_at_least_a_second(clock, after_s, seconds):
+    """A service that names no time at all gets a second."""
+    result = DeliveryResult(delivered=1)
+    assert may_wait(result, TryAgainError("busy", after_s))
+    assert result.not_before == 1000 + seconds
+
+
+def test_requests_in_flight_at_once_share_the_longest_wait(clock):
+    """A second answer within a wait makes it longer, never shorter, and counts no wait of its own."""
+    result = DeliveryResult(delivered=1)
+    for after_s, ends_at in ((60, 1060), (30, 1060), (90, 1090)):
+        assert may_wait(result, TryAgainError("busy", after_s))
+        assert (result.not_before, result.waits_in_a_row) == (ends_at, 1)
+    clock[0] = 1090  # the wait is just over
+    assert may_wait(result, TryAgainError("busy", 5))
+    assert (result.not_before, result.waits_in_a_row) == (1095, 2)
+
+
+def test_a_service_that_fails_with_every_known_order_is_down():
+    """So many failures in a row end the try with the newest one; an answer in between starts the row anew."""
+    result, newest = DeliveryResult(), TryAgainError("the newest")
+    for _ in range(FAILED_IN_A_ROW - 1):
+        stop_if_down(result, TryAgainError("earlier"))
+    with pytest.raises(TryAgainError, match="the newest"):
+        stop_if_down(result, newest)
+    assert (result.failed, result.failed_in_a_row) == (FAILED_IN_A_ROW, FAILED_IN_A_ROW)
+    result.failed_in_a_row = 0
+    stop_if_down(result, newest)
+
+
+def test_many_failing_orders_end_the_try():
+    """So many failures in a try end it, whatever was answered in between."""
+    result = DeliveryResult()
+    for _ in range(FAILED_IN_A_TRY - 1):
+        stop_if_down(result, TryAgainError("earlier"))
+        result.failed_in_a_row = 0
+    with pytest.raises(TryAgainError, match="the newest"):
+        stop_if_down(result, TryAgainError("the newest"))
+
+
+def test_a_service_that_gives_no_answer_three_times_in_a_row_is_down():
+    """The try ends, and the next one waits as long as the service has named."""
+    stop_if_unanswered(DeliveryResult(unanswered=UNANSWERED_BATCHES_IN_A_ROW - 1), "Mail", 7)
+    with pytest.raises(TryAgainError, match="Mail gave no answer 3 times in a row") as stop:
+        stop_if_unanswered(DeliveryResult(unanswered=UNANSWERED_BATCHES_IN_A_ROW), "Mail", 7)
+    assert stop.value.after_s == 7
+
+
+def test_a_service_that_accepts_nothing_needs_a_person():
+    """Twenty requests without one accepted order stop the load; the message has the most frequent reason."""
+    fruitless = {
+        "fruitless": FRUITLESS_REQUESTS,
+        "requests": 22,
+        "orders": Counter({Action.REJECTED: 20}),
+        "reasons": Counter({"rare": 1, "frequent": 19}),
+    }
+    stop_if_fruitless(DeliveryResult(**fruitless | {"fruitless": FRUITLESS_REQUESTS - 1}), "Mail")
+    stop_if_fruitless(DeliveryResult(**fruitless | {"orders": Counter({Action.ACCEPTED: 1})}), "Mail")
+    with pytest.raises(StopError, match=r"Mail accepted nothing, and rejected 20 orders .*\(22 requests.*: frequent\."):
+        stop_if_fruitless(DeliveryResult(**fruitless), "Mail")
+
+
+def test_a_service_that_refuses_batch_after_batch_refuses_the_account():
+    """Three refused batches in a row stop the load."""
+    stop_if_all_refused(DeliveryResult(refused_in_a_row=REFUSED_BATCHES_IN_A_ROW - 1, refusal="HTTP 400"), "Mail")
+    with pytest.raises(StopError, match=r"HTTP 400, 3 times in a row.*account at Mail"):
+        stop_if_all_refused(DeliveryResult(refused_in_a_row=REFUSED_BATCHES_IN_A_ROW, refusal="HTTP 400"), "Mail")
+
+
+def test_a_message_names_twenty_orders_at_most():
+    """More orders are shown as dots."""
+    ids = [str(number) for number in range(ORDERS_NAMED_IN_A_MESSAGE + 1)]
+    assert named(ids[:-1]) == ", ".join(ids[:-1])
+    assert named(ids) == ", ".join(ids[:-1]) + ", ..."
+
+
+def test_the_end_of_a_load_names_all_that_a_person_must_do():
+    """Held, refused and failing orders each have their sentence, with figures; nothing to do is no error."""
+    stop_at_the_end(DeliveryResult(), [], "Mail")
+    result = DeliveryResult(
+        refused_batches=1, refusal="HTTP 400", failing=["F"], orders=Counter({rules.NOT_SENT: 3, Action.HELD: 9})
+    )
+    with pytest.raises(StopError) as stop:
+        stop_at_the_end(result, ["H1", "H2"], "Mail")
+    assert [sentence.split(":")[0] for sentence in str(stop.value).split(". ") if "orders are" in sentence] == [
+        "2 orders are held (H1, H2)",
+        "2 orders are not sent",
+        "1 orders are not sent (F)",
+    ]
+    ids = [str(number) for number in range(ORDERS_NAMED_IN_A_MESSAGE + 1)]
+    for count, end in ((ORDERS_NAMED_IN_A_MESSAGE, "19)"), (ORDERS_NAMED_IN_A_MESSAGE + 1, "19, ...)")):
+        with pytest.raises(StopError) as stop:
+            stop_at_the_end(DeliveryResult(failing=ids[:count]), [], "Mail")
+        assert f"not sent (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, {end}" in str(stop.value)
+
+
+def test_stale_orders_that_are_only_older_need_no_one():
+    """Only the stale orders whose row has changed in the source are counted for a person."""
+    assert DeliveryResult(stale=Counter({rules.stale.OLDER: 5, "another": 2})).stale_changed == 2

@@ -1,0 +1,250 @@
+"""`python -m chaos.mutants [GROUP ...]`: makes small changes of the code, and counts those that no fast test notices.
+
+mutmut makes the mutants and maps them to the tests that reach them (docs/decisions/0027-mutation-testing.md).
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import sqlalchemy as sa
+
+from demo.postgres import Postgres
+from demo.settings import Settings
+from include.order_sync.ledger import schema
+
+ROOT = Path(__file__).resolve().parent.parent
+COPIED = ("include", "tests", "sandbox", "chaos", "demo", "dags", "pyproject.toml")
+LOGGED_END = 4000
+
+# mutmut's exit codes of a mutant's test run that mean: no test failed, or no test reaches the code.
+UNNOTICED = {0: "survived", 5: "untested", 33: "untested"}
+TIMED_OUT = (24, 36, 152, 255, -24)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Code to change, and the fast tests that must notice.
+
+    Args:
+        code: files.
+        tests: files or folders.
+    """
+
+    code: tuple[str, ...]
+    tests: tuple[str, ...]
+
+
+CODE, PLUGINS = "include/order_sync", "plugins/order_sync_airflow"
+DELIVERY, LEDGER, PROVIDERS = f"{CODE}/delivery", f"{CODE}/ledger", f"{CODE}/providers"
+UNIT, CONTRACT, AIRFLOW = "tests/unit", "tests/contract", "tests/airflow"
+GROUPS = {
+    # What happens to an order, and when a load or a run stops.
+    "decisions": Group(
+        (
+            f"{DELIVERY}/accounting.py",
+            f"{DELIVERY}/result.py",
+            f"{DELIVERY}/stale.py",
+            f"{DELIVERY}/decision_table.py",
+            f"{CODE}/sources/run_window.py",
+        ),
+        (
+            f"{UNIT}/delivery/test_accounting.py",
+            f"{UNIT}/delivery/test_result.py",
+            f"{UNIT}/delivery/test_stale.py",
+            f"{UNIT}/delivery/test_decision_table.py",
+            f"{UNIT}/sources/test_run_window.py",
+        ),
+    ),
+    "answers": Group(
+        tuple(f"{PROVIDERS}/{name}.py" for name in ("base", "rees46", "yespo", "justclick")), (f"{UNIT}/providers",)
+    ),
+    "airflow": Group(
+        (f"{PLUGINS}/retry.py", f"{PLUGINS}/run_context.py"),
+        (f"{AIRFLOW}/test_retry.py", f"{AIRFLOW}/test_run_context.py"),
+    ),
+    "validation": Group(
+        tuple(f"{CODE}/transform/{name}.py" for name in ("checks", "reasons", "transform")), (f"{UNIT}/transform",)
+    ),
+    "ledger": Group((f"{LEDGER}/windows.py",), (f"{UNIT}/ledger/test_windows.py",)),
+}
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A changed function.
+
+    Args:
+        name: mutmut's, for `mutmut show`.
+        outcome: killed, timeout, survived or untested.
+        change: the lines that differ.
+        is_text: whether only the text of a message differs.
+    """
+
+    name: str
+    outcome: str
+    change: str
+    is_text: bool
+
+
+def main() -> int:
+    """Change the groups, and print each change that was not noticed; return 0."""
+    parser = argparse.ArgumentParser(prog="python -m chaos.mutants", description=__doc__)
+    parser.add_argument("groups", nargs="*", metavar="GROUP", help=f"of {', '.join(GROUPS)}; all by default")
+    parser.add_argument("--folder", type=Path, default=ROOT / ".local" / "mutants", help="folder of the copies")
+    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="how many mutants are tested at once")
+    options = parser.parse_args()
+    if unknown := set(options.groups) - GROUPS.keys():
+        parser.error(f"there is no group {', '.join(sorted(unknown))}: choose of {', '.join(GROUPS)}")
+    options.folder.mkdir(parents=True, exist_ok=True)
+    found: list[Mutant] = []
+    with _postgres(options.folder) as address:
+        for name in options.groups or GROUPS:
+            began = time.monotonic()
+            by_file = run(GROUPS[name], options.folder / name, options.processes, address)
+            for code, mutants in by_file.items():
+                print(f"{code}: {summary(mutants)}")
+                for mutant in mutants:
+                    if mutant.outcome in UNNOTICED.values() and not mutant.is_text:
+                        print(f"  {mutant.outcome} {mutant.name.rpartition('.')[2]}\n{mutant.change}")
+            print(f"{name} took {(time.monotonic() - began) / 60:.0f} minutes", flush=True)
+            found += [mutant for mutants in by_file.values() for mutant in mutants]
+    print(f"all: {summary(found)}")
+    return 0
+
+
+def run(group: Group, folder: Path, processes: int, postgres: str) -> dict[str, list[Mutant]]:
+    """Change the files of a group in a copy of the project; return the mutants of each file, with their outcomes.
+
+    Args:
+        group: to change.
+        folder: of the copy, which is emptied first.
+        processes: how many mutants are tested at once.
+        postgres: address of a server that all test runs share.
+    """
+    _copy(group, folder)
+    with (folder / "log").open("w") as log:
+        ended = subprocess.run(
+            [Path(sys.executable).parent / "mutmut", "run", "--max-children", str(processes)],
+            cwd=folder,
+            env={**os.environ, "ORDER_SYNC_TESTS_POSTGRES": postgres},
+            stdout=log,
+            stderr=log,
+            check=False,
+        )
+    if ended.returncode:
+        raise SystemExit(f"mutmut failed. The end of {folder}/log:\n{(folder / 'log').read_text()[-LOGGED_END:]}")
+    return {code: list(_results(folder / "mutants" / _placed(code))) for code in group.code}
+
+
+def summary(mutants: list[Mutant]) -> str:
+    """Return the score of mutants, and how many have each outcome; those of a message's text apart."""
+    outcomes = Counter(mutant.outcome for mutant in mutants if not mutant.is_text)
+    texts = Counter(mutant.outcome for mutant in mutants if mutant.is_text)
+    noticed = outcomes["killed"] + outcomes["timeout"]
+    return (
+        f"{100 * noticed / max(outcomes.total(), 1):.1f} % of {outcomes.total()} mutants noticed "
+        f"({', '.join(f'{times} {outcome}' for outcome, times in outcomes.most_common())}), "
+        f"and {texts['killed'] + texts['timeout']} of {texts.total()} in the text of a message"
+    )
+
+
+def _placed(code: str) -> str:
+    """Return a file's place in the copy: mutmut knows a package only in the project's root or in `src/`."""
+    return code.replace("plugins/", "src/", 1) if code.startswith("plugins/") else code
+
+
+def _copy(group: Group, folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    skipped = shutil.ignore_patterns("__pycache__")
+    for name in COPIED:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, folder / name, ignore=skipped)
+        else:
+            shutil.copy(ROOT / name, folder / name)
+    shutil.copytree(ROOT / "plugins", folder / "src", ignore=skipped)
+    settings = (folder / "pyproject.toml").read_text("utf-8").replace('[".", "plugins"]', '[".", "src"]')
+    mutmut = {
+        "source_paths": ["include", "src"],
+        "only_mutate": [_placed(code) for code in group.code],
+        "also_copy": ["sandbox", "chaos", "demo", "dags"],
+        "pytest_add_cli_args": ["-p", "no:cacheprovider", "--hypothesis-profile=mutants"],
+        "pytest_add_cli_args_test_selection": list(group.tests),
+        # A process that has run pyarrow's threads must not fork.
+        "process_isolation": "forkserver",
+        # A busy machine must not count as a test that fails.
+        "timeout_constant": 10.0,
+        "timeout_multiplier": 6.0,
+    }
+    lines = [f"{key} = {json.dumps(value)}" for key, value in mutmut.items()]
+    (folder / "pyproject.toml").write_text("\n".join([settings, "[tool.mutmut]", *lines, ""]), "utf-8")
+
+
+def _results(changed: Path) -> Iterator[Mutant]:
+    tree = ast.parse(changed.read_text("utf-8"))
+    functions = {node.name: node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+    codes = json.loads(changed.with_suffix(".py.meta").read_text())["exit_code_by_key"]
+    for name, code in codes.items():
+        if code is None:
+            raise SystemExit(f"{name} was not tested. Look at the log beside mutants/.")
+        outcome = "timeout" if code in TIMED_OUT else UNNOTICED.get(code, "killed")
+        function = name.rpartition(".")[2]
+        original = functions[f"{function.rpartition('__mutmut_')[0]}__mutmut_orig"]
+        yield Mutant(name, outcome, *_change(original, functions[function]))
+
+
+def _change(original: ast.FunctionDef, mutant: ast.FunctionDef) -> tuple[str, bool]:
+    """Return the lines that a mutant has changed, and whether they differ only in the text of a message."""
+    before, after = (ast.unparse(function).splitlines()[1:] for function in (original, mutant))
+    lost, new = [line for line in before if line not in after], [line for line in after if line not in before]
+    change = "\n".join([*(f"    - {line.strip()}" for line in lost), *(f"    + {line.strip()}" for line in new)])
+    bare = [ast.dump(ast.Module(_WithoutTexts().visit(deepcopy(function)).body, [])) for function in (original, mutant)]
+    return change, bare[0] == bare[1]
+
+
+class _WithoutTexts(ast.NodeTransformer):
+    """Removes the texts for people: the message of an error, and what a line of the log says."""
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        self.generic_visit(node)
+        function = ast.unparse(node.func)
+        if function.startswith(("log.", "self.log.")):
+            return ast.Call(node.func, [], [])
+        if function.endswith("Error") and node.args:
+            return ast.Call(node.func, [ast.Constant("a message"), *node.args[1:]], node.keywords)
+        return node
+
+
+@contextmanager
+def _postgres(folder: Path) -> Iterator[str]:
+    """Start a server for all test runs; yield its address. Its time zone and date style are no default."""
+    server = Postgres(Settings(local=folder / "server", airflow_port=0, sandbox_port=0, shop_orders=0, shop_seed=0))
+    server.start()
+    try:
+        with psycopg.connect(server.uri("postgres"), autocommit=True) as connection:
+            for setting, value in (("timezone", "Asia/Tokyo"), ("datestyle", "German"), ("fsync", "off")):
+                connection.execute(f"alter system set {setting} = '{value}'")
+            connection.execute("select pg_reload_conf()")
+        schema.upgrade(sa.create_engine(server.uri("ledger", "postgresql+psycopg")))
+        yield server.uri("postgres", "postgresql+psycopg")
+    finally:
+        server.stop()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
