@@ -26,6 +26,7 @@ import sqlalchemy as sa
 from demo.postgres import Postgres
 from demo.settings import Settings
 from include.order_sync.ledger import schema
+from include.order_sync.providers import PROVIDERS
 
 ROOT = Path(__file__).resolve().parent.parent
 COPIED = ("include", "tests", "sandbox", "chaos", "demo", "dags", "pyproject.toml")
@@ -50,7 +51,7 @@ class Group:
 
 
 CODE, PLUGINS = "include/order_sync", "plugins/order_sync_airflow"
-DELIVERY, LEDGER, PROVIDERS = f"{CODE}/delivery", f"{CODE}/ledger", f"{CODE}/providers"
+DELIVERY, LEDGER = f"{CODE}/delivery", f"{CODE}/ledger"
 UNIT, CONTRACT, AIRFLOW = "tests/unit", "tests/contract", "tests/airflow"
 GROUPS = {
     # What happens to an order, and when a load or a run stops.
@@ -70,9 +71,7 @@ GROUPS = {
             f"{UNIT}/sources/test_run_window.py",
         ),
     ),
-    "answers": Group(
-        tuple(f"{PROVIDERS}/{name}.py" for name in ("base", "rees46", "yespo", "justclick")), (f"{UNIT}/providers",)
-    ),
+    "answers": Group(tuple(f"{CODE}/providers/{name}.py" for name in ("base", *PROVIDERS)), (f"{UNIT}/providers",)),
     "airflow": Group(
         (f"{PLUGINS}/retry.py", f"{PLUGINS}/run_context.py"),
         (f"{AIRFLOW}/test_retry.py", f"{AIRFLOW}/test_run_context.py"),
