@@ -75,6 +75,7 @@ def postgres_server() -> Iterator[sa.URL]:
             "fsync": "off",
             "timezone": "Asia/Tokyo",
             "datestyle": "German",
+            "track_commit_timestamp": "on",
         }
         options = " ".join(f"-c {setting}={value}" for setting, value in settings.items())
         run("pg_ctl", "-w", "-l", str(home / "server.log"), "-o", options, "start")

@@ -758,3 +758,33 @@ def test_old_changes_are_adopted(warehouse, sandbox):
     assert mails(sandbox) == ["8"]
     assert warehouse.counts(0, "manual", order_ids=["7"])["unchanged"] == 1
     assert warehouse.counts(0, "manual", order_ids=["7"], resend=True)["accepted"] == 1
+
+
+def test_a_status_that_changes_within_one_date(warehouse, postgres, sandbox):
+    """Two statuses of one date have equal versions: the second is sent, because the service has another code."""
+
+    def changes(word, hour):
+        with postgres.begin() as connection:
+            connection.exec_driver_sql("delete from changes")
+            connection.exec_driver_sql("insert into changes values ('9', %s, %s)", (word, NOON + (hour + 0.5) * HOUR))
+
+    query = (warehouse.folder / "sql/orders.sql").read_text()
+    (warehouse.folder / "sql/orders.sql").write_text(query.replace("changed_at as", "changed_at::date as", 1))
+    outcomes = []
+    for hour, word in ((0, "paid"), (2, "back"), (4, "back")):
+        changes(word, hour)
+        counts = warehouse.counts(hour)
+        outcomes.append({name: counts[name] for name in ("accepted", "unchanged") if counts[name]})
+
+    assert outcomes == [{"accepted": 1}, {"accepted": 1}, {"unchanged": 1}]
+
+
+@pytest.mark.parametrize(("kind", "says"), [("current", True), ("history", False)])
+def test_a_backfill_says_what_present_states_can_show(warehouse, capsys, kind, says):
+    """A backfill of a source of present states replays orders whose last change lies in its interval, and says so."""
+    file = warehouse.folder / "order_sync.yaml"
+    file.write_text(file.read_text().replace("query: orders.sql", f"query: orders.sql\n    kind: {kind}"))
+    assert warehouse.counts(0)["accepted"] == 1
+    assert "replays" not in capsys.readouterr().out
+    warehouse.counts(0, "backfill")
+    assert ("replays the orders whose last change lies in its interval" in capsys.readouterr().out) == says

@@ -108,6 +108,10 @@ class SqlSource(_Source):
     window_type: WindowType | None = Field(
         None, description=f"what the queries compare with the window: {', '.join(WindowType)}"
     )
+    kind: Literal["current", "history"] = Field(
+        "current",
+        description="current, if the query gives each order's present state; history, if it gives every change",
+    )
     by_ids_query: IdsQuery | None = Field(
         None, description="a file in include/sql that gives what `query` does, of the orders `in :order_ids`"
     )

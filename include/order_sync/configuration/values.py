@@ -44,8 +44,17 @@ def quoted(names: Any) -> Any:
 
 
 def time_zone(name: str) -> str:
-    """Return the name of a time zone; raise ValueError if there is none."""
-    return known_value("time zone", name, _time_zones())
+    """Return the name of a time zone; raise ValueError if there is none.
+
+    An abbreviation gets no hint: MSK is near to MST, which is ten hours away.
+    """
+    if name in _time_zones():
+        return name
+    import difflib  # only a mistake needs it
+
+    close = difflib.get_close_matches(name, _time_zones(), 1) if "/" in name else []
+    hint = f" did you mean {close[0]!r}?" if close else ""
+    raise ValueError(f"there is no such time zone;{hint} give a region and a city, as Europe/Kyiv or America/New_York")
 
 
 @cache

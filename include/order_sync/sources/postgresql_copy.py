@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import sqlalchemy as sa
 from psycopg.abc import PQGen
@@ -22,6 +25,9 @@ from include.order_sync.sources.answer import TOO_LONG_MARK, Columns
 # https://github.com/postgres/postgres/blob/master/src/include/catalog/pg_type.dat
 _BYTEA = 17
 _DATE = 1082
+
+# The last zone to take whole minutes was Liberia's, in 1972. https://data.iana.org/time-zones/tzdb/africa
+_OFFSETS_WITH_SECONDS_UNTIL = "1973"
 
 
 def read_by_copy(
@@ -80,6 +86,30 @@ def _table(block: bytes, options: dict[str, Any], where: str) -> pa.Table:
         return pa_csv.read_csv(pa.BufferReader(block), **options)
     except pa.ArrowInvalid:  # its message may quote the row
         raise StopError(f"{where}: rows that PostgreSQL sent can't be read: a fault of Order Sync.") from None
+
+
+def with_plain_offsets(times: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return times with offsets in hours and minutes.
+
+    PostgreSQL writes old times by the sun of the shop's city: 1900-01-01 02:02:04+02:02:04. Some shops write such a
+    time for "not yet".
+
+    Args:
+        times: as PostgreSQL has sent them.
+    """
+    oldest = pc.min(times).as_py()
+    if oldest is None or oldest >= _OFFSETS_WITH_SECONDS_UNTIL:
+        return times
+    return pa.chunked_array([[_plain(text) for text in times.to_pylist()]], pa.string())
+
+
+def _plain(text: str | None) -> str | None:
+    if text is None or not re.search(r"[+-]\d\d:\d\d:\d\d$", text):
+        return text
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC).isoformat(" ")
+    except (ValueError, OverflowError):  # before the year 1
+        return text
 
 
 def _blocks(connection: psycopg.Connection, columns: int) -> Iterator[tuple[bytes, int | None]]:

@@ -24,12 +24,12 @@ from include.order_sync import tuning
 from include.order_sync.configuration.query_files import read_query, statement_text
 from include.order_sync.configuration.source_models import SqlSource
 from include.order_sync.errors import StopError, TryAgainError
-from include.order_sync.model import ITEM_COLUMNS, FileVersion, Window
+from include.order_sync.model import ITEM_COLUMNS, TIME_COLUMNS, FileVersion, Window
 from include.order_sync.sources.answer import Columns, too_long
 from include.order_sync.sources.column_names import Required, find_columns
 from include.order_sync.sources.cursor import read_by_cursor
 from include.order_sync.sources.database_errors import failure, find_failing_column, unreachable
-from include.order_sync.sources.postgresql_copy import read_by_copy
+from include.order_sync.sources.postgresql_copy import read_by_copy, with_plain_offsets
 from include.order_sync.sources.raw import problem_rows, raw_table
 from include.order_sync.sources.sessions import prepare
 from include.order_sync.sources.window_check import check_window
@@ -105,6 +105,9 @@ class WarehouseReader:
             columns.refuse_bytes(found.values(), where)
             lines = pa.arange(position + 1, position + chunk.num_rows + 1)
             table = raw_table(chunk, found, origin=self._query.name, lines=lines, position=position)
+            for name in found.keys() & set(TIME_COLUMNS) if self._by_copy else ():
+                at = table.column_names.index(name)
+                table = table.set_column(at, name, with_plain_offsets(table.column(at)))
             is_long = too_long(chunk)
             if pc.any(is_long).as_py():
                 log.error(

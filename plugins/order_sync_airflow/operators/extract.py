@@ -73,6 +73,9 @@ class ExtractOrdersOperator(DestinationOperator):
             which = "All changes that are read" if adopted == LATEST else f"Changes from before {adopted}"
             self.log.info("%s are adopted: %s counts as having them", which, destination.service.title)
         run_context.push_adopt_before(context, adopted)
+        replayed = replay_message(source, run_context.run_request(context))
+        if replayed:
+            self.log.warning("%s", replayed)
         if run.window:
             self.log.info("Reading %s from %s up to %s", source.name, run.window.start, run.window.end)
         else:
@@ -178,6 +181,17 @@ def adopt_before(destination: Destination, began: datetime | None, *, wholly: bo
     if destination.not_older_than:
         times.append(datetime.now(UTC) - destination.not_older_than)
     return max(times, default=None)
+
+
+def replay_message(source: Source, request: RunRequest) -> str | None:
+    """Return what a backfill of a source of present states can't show; None for other runs and sources."""
+    if not isinstance(source, SqlSource) or source.kind == "history" or request.by != "backfill":
+        return None
+    return (
+        f"Source {source.name!r} gives each order's present state (`kind: current`): this backfill replays the orders "
+        "whose last change lies in its interval, in that state. Orders that have changed again since then are not "
+        "among them, and earlier states are not there any more."
+    )
 
 
 def not_found_message(order_ids: frozenset[str], source: str) -> str:

@@ -258,6 +258,8 @@ SHOP, DROP, WAREHOUSE = "destinations/shop_1", "sources/drop", "sources/warehous
             f"{SHOP}/statuses", '{paid: "1"}', {"paid": "1"}, "REES46 has no such code", id="code of another type"
         ),
         pytest.param(f"{DROP}/timezone", "Europe/Kiyv", "Europe/Kiyv", "did you mean 'Europe/Kyiv'?", id="time zone"),
+        pytest.param(f"{DROP}/timezone", "MSK", "MSK", "no such time zone; give a region", id="abbreviation"),
+        pytest.param(f"{DROP}/timezone", "GMT+3", "GMT+3", "no such time zone; give a region", id="offset"),
         pytest.param(f"{DROP}/statuses", "", None, "add it: the shop's word", id="no status map"),
         pytest.param(f"{DROP}/statuses", "{}", {}, "the shop's word", id="empty status map"),
         pytest.param(

@@ -144,6 +144,79 @@ def test_postgresql_by_another_driver(copied: Warehouse, encoding: str) -> None:
     engine.dispose()
 
 
+# Times
+
+
+@pytest.mark.parametrize(
+    ("zone", "time", "text"),
+    [
+        ("Europe/Kyiv", "1900-01-01 00:00:00+00", "1900-01-01 00:00:00+00:00"),
+        ("Africa/Monrovia", "1971-06-01 12:00:00.5+00", "1971-06-01 12:00:00.500000+00:00"),
+        ("Europe/Kyiv", "0001-01-01 00:00:00+00", "0001-01-01 00:00:00+00:00"),
+        ("Europe/Kyiv", "1980-01-01 00:00:00+00", "1980-01-01 03:00:00+03"),
+        ("Asia/Kolkata", "1972-01-01 00:00:00+00", "1972-01-01 05:30:00+05:30"),
+    ],
+)
+def test_times_of_before_time_zones(copied: Warehouse, zone: str, time: str, text: str) -> None:
+    """PostgreSQL writes an offset with seconds for a time before time zones, which some shops use for "not yet"."""
+    timed = f"'1' as order_id, 'paid' as status, '{time}'::timestamptz as status_changed_at, null as updated_at"
+    (row,) = copied.rows(f"select {timed} {WINDOWED}", timezone=zone)
+
+    assert (row["status_changed_at"], row["updated_at"]) == (text, None)
+
+
+LATEST = {
+    "copied": "greatest(paid_at, shipped_at, cancelled_at)",
+    "fetched": "max(coalesce(paid_at, ''), coalesce(shipped_at, ''), coalesce(cancelled_at, ''))",
+    "mysql": "greatest(coalesce(paid_at, 0), coalesce(shipped_at, 0), coalesce(cancelled_at, 0))",
+}
+
+
+@pytest.mark.parametrize("database", LATEST)
+def test_the_latest_of_several_times(database: str, request: pytest.FixtureRequest) -> None:
+    """A query may compute `status_changed_at` from several columns, some of them empty, and cut its window by it."""
+    warehouse: Warehouse = request.getfixturevalue(database)
+    kind, latest = "text" if database == "fetched" else "timestamp null default null", LATEST[database]
+    kind = kind.removesuffix(" null default null") if database == "copied" else kind
+    warehouse.execute(
+        *(["set time_zone = '+00:00'"] if database == "mysql" else []),
+        f"create table o (id int, paid_at {kind}, shipped_at {kind}, cancelled_at {kind})",
+        "insert into o values (1, '2026-11-21 08\\:00\\:00', '2026-11-21 10\\:30\\:00', null), "
+        "(2, '2026-11-21 08\\:00\\:00', null, null)",
+    )
+    query = (
+        f"select id as order_id, 'paid' as status, {latest} as status_changed_at from o "
+        f"where {latest} >= :window_start and {latest} < :window_end"
+    )
+    types = {"copied": None, "fetched": "iso text", "mysql": "timestamp with zone"}
+    (row,) = warehouse.rows(query, window_type=types[database])
+
+    assert row["order_id"] == "1"
+    assert row["status_changed_at"].replace("T", " ").startswith("2026-11-21 10:30:00")
+
+
+@pytest.mark.parametrize(
+    ("times", "warns"),
+    [
+        pytest.param("current_date as status_changed_at", True, id="a date"),
+        pytest.param("current_date as status_changed_at, current_date as updated_at", True, id="two dates"),
+        pytest.param("current_date as status_changed_at, localtimestamp as updated_at", False, id="with a time"),
+        pytest.param("localtimestamp as status_changed_at, current_date as updated_at", False, id="a time"),
+    ],
+)
+@pytest.mark.parametrize("database", ["copied", "mysql"])
+def test_versions_that_are_dates(
+    database: str, times: str, warns: bool, request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log warns where nothing tells two changes of one day apart."""
+    warehouse: Warehouse = request.getfixturevalue(database)
+    dual = "from dual" if database == "mysql" else ""
+    source = {"window_type": "unix s"} if database == "mysql" else {}
+    warehouse.rows(f"select 1 as order_id, 'paid' as status, {times} {dual} {WINDOWED}", **source)
+
+    assert ("is a date, so two changes of one day" in caplog.text) == warns
+
+
 # Casts that fail
 
 
