@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.airflow.conftest import ROOT
 
@@ -49,6 +50,7 @@ def environment(tmp_path):
     return {
         **os.environ,
         "PYTHONPATH": f"{ROOT}:{ROOT / 'plugins'}:{tmp_path}",
+        "TMPDIR": str(tmp_path),
         "ORDER_SYNC_STAGING": str(tmp_path / "staging"),
         "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
         "AIRFLOW__CELERY__CELERY_CONFIG_OPTIONS": "order_sync_airflow.celery_worker.CELERY_CONFIG",
@@ -92,9 +94,28 @@ def test_a_stopped_worker_asks_its_tasks_to_end(environment, tmp_path):
         call = [*CELERY, "--app", "an_app", "call", "supervise", "--queue", "default", "--args"]
         subprocess.run([*call, json.dumps([str(tmp_path)])], env=environment, check=True)
         wait((tmp_path / "started").exists, process, log)
+        wait(lambda: health_check(tmp_path) == 0, process, log)
         process.terminate()
         assert process.wait(TIMEOUT_S) == 0
     assert (tmp_path / "asked to end").exists()
+
+
+def health_check(folder: Path) -> int:
+    """Return the exit code of docker-compose.yaml's health check of a worker, with this folder as /tmp."""
+    compose = yaml.safe_load((ROOT / "docker-compose.yaml").read_text("utf-8"))
+    _, command = compose["services"]["worker"]["healthcheck"]["test"]
+    return subprocess.run(["sh", "-c", command.replace("$$", "$").replace("/tmp", str(folder))], check=False).returncode
+
+
+def test_a_worker_without_heartbeats_is_not_well(tmp_path):
+    """A file of an hour ago, or none, is a worker that has lost its broker, or hangs."""
+    assert health_check(tmp_path) == 1
+    file = tmp_path / "order_sync_worker_heartbeat"
+    file.touch()
+    assert health_check(tmp_path) == 0
+    an_hour_ago = time.time() - 3600
+    os.utime(file, (an_hour_ago, an_hour_ago))
+    assert health_check(tmp_path) == 1
 
 
 def asked(environment: dict[str, str]) -> list[tuple[str, str]]:
