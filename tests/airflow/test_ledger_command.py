@@ -28,14 +28,15 @@ def command(postgres_server):
     fields = {"conn_type": "postgres", "host": url.host, "port": url.port, "schema": "command"}
     ledger = json.dumps({**fields, "login": url.username, "password": url.password})
 
+    own = {
+        **os.environ,
+        "PYTHONPATH": f"{ROOT}:{ROOT / 'plugins'}",
+        "AIRFLOW_CONN_ORDER_SYNC_LEDGER": ledger,
+        "AIRFLOW__CORE__FERNET_KEY": KEY,
+    }
+
     def run(*arguments: str, **environment: str | None) -> subprocess.CompletedProcess[str]:
-        variables = {
-            **os.environ,
-            "PYTHONPATH": f"{ROOT}:{ROOT / 'plugins'}",
-            "AIRFLOW_CONN_ORDER_SYNC_LEDGER": ledger,
-            "AIRFLOW__CORE__FERNET_KEY": KEY,
-            **environment,
-        }
+        variables = {**own, **environment}
         return subprocess.run(
             [sys.executable, "-m", "order_sync_airflow.ledger", *arguments],
             env={name: value for name, value in variables.items() if value is not None},
@@ -45,10 +46,11 @@ def command(postgres_server):
         )
 
     run.engine = sa.create_engine(url.set(database="command"))  # type: ignore[attr-defined]
+    run.environment = own  # type: ignore[attr-defined]
     yield run
     run.engine.dispose()  # type: ignore[attr-defined]
     with admin.connect() as connection:
-        connection.exec_driver_sql("drop database command")
+        connection.exec_driver_sql("drop database command with (force)")
     admin.dispose()
 
 

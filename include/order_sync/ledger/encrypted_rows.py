@@ -165,6 +165,12 @@ def decrypt_rows(encrypted_rows: Sequence[bytes], cipher: Cipher) -> tuple[pa.Ta
     return orders, pa.Table.from_pylist(flat, schema=RAW_ITEMS_SCHEMA) if items else None, closed
 
 
+def decrypt_row(encrypted_row: bytes, cipher: Cipher) -> dict[str, Any] | None:
+    """Return the raw row of an entry; None if no key of the deployment opens it."""
+    whole = _opened(encrypted_row, cipher)
+    return None if whole is None else whole["row"]
+
+
 def service_messages(encrypted_rows: Sequence[bytes], cipher: Cipher) -> list[str | None]:
     """Return the service's message about each row, empty without one; None where no key of the deployment opens it.
 
