@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # a task imports only the modules that it needs
     from include.order_sync.providers.base import Credentials
     from include.order_sync.sources.csv_drop import CsvDropReader
     from include.order_sync.sources.warehouse import WarehouseReader
+    from include.order_sync.transform.transform import Rules
 
 ORDERS_NAMED = 20  # in the log, of each doubt about a local time
 
@@ -108,19 +109,7 @@ def transform(staging: Staging, source: Source, destination: Destination) -> Tra
     """
     from include.order_sync.transform import transform as group
 
-    now = datetime.now(UTC)
-    rules = group.Rules(
-        timezone=source.timezone,
-        latest=now + source.ahead,
-        statuses=source.statuses,
-        codes=destination.codes,
-        changes=destination.sends,
-        item_columns=source.item_columns,
-        send_when=destination.send_when,
-        checks=destination.service.checks,
-        build=destination.service.build,
-        now=now,
-    )
+    rules = rules_of(source, destination, datetime.now(UTC))
     done = TransformResult()
     with staging.named():
         staging.clear(READY, "rejected")
@@ -141,6 +130,30 @@ def transform(staging: Staging, source: Source, destination: Destination) -> Tra
                 done.doubtful[doubt] = (done.doubtful.get(doubt, []) + ids)[:ORDERS_NAMED]
             del raw, raw_items, part  # before the next ones are read
     return done
+
+
+def rules_of(source: Source, destination: Destination, now: datetime) -> Rules:
+    """Return what a transform needs to know of a source and a destination.
+
+    Args:
+        source: of the rows.
+        destination: of the orders.
+        now: no row was written after it.
+    """
+    from include.order_sync.transform.transform import Rules
+
+    return Rules(
+        timezone=source.timezone,
+        latest=now + source.ahead,
+        statuses=source.statuses,
+        codes=destination.codes,
+        changes=destination.sends,
+        item_columns=source.item_columns,
+        send_when=destination.send_when,
+        checks=destination.service.checks,
+        build=destination.service.build,
+        now=now,
+    )
 
 
 def send_options(

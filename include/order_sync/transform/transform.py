@@ -86,9 +86,7 @@ def transform(raw: pd.DataFrame, raw_items: pd.DataFrame | None, rules: Rules) -
         raw_items: their items, if a second query gives them.
         rules: of the source, the destination and its provider.
     """
-    orders = canonical_orders(raw, rules.timezone, rules.now)
-    orders["order_status"], orders["code"] = _status_and_code(orders["status"], rules)
-
+    orders = read_orders(raw, rules)
     orders["updated_at"] = orders["updated_at"].fillna(NO_TIME)
     # Equal hashes are not always one order, but one order always has equal hashes. Usually there are none.
     alike = orders["partition_hash"].duplicated(keep=False)
@@ -165,6 +163,18 @@ def transform(raw: pd.DataFrame, raw_items: pd.DataFrame | None, rules: Rules) -
             if orders[flag].any()
         },
     )
+
+
+def read_orders(raw: pd.DataFrame, rules: Rules) -> pd.DataFrame:
+    """Return one canonical order a raw row, with `order_status` and the provider's `code`; missing where there is none.
+
+    Args:
+        raw: as transform() takes it.
+        rules: of the source and the destination.
+    """
+    orders = canonical_orders(raw, rules.timezone, rules.now)
+    orders["order_status"], orders["code"] = _status_and_code(orders["status"], rules)
+    return orders
 
 
 def cures(checks: Iterable[Check]) -> dict[str, str]:

@@ -1,0 +1,301 @@
+"""Reads a source as a run does, and tells what came of it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qsl
+
+import pandas as pd
+from upath import UPath
+
+from include.order_sync import pipeline
+from include.order_sync.configuration.models import Destination
+from include.order_sync.configuration.source_models import CsvSource, Source, SqlSource
+from include.order_sync.model import ORDER_COLUMNS, Window
+from include.order_sync.preview.connections import engine_of
+from include.order_sync.preview.masks import masked_body, masked_order
+from include.order_sync.providers import PROVIDERS
+from include.order_sync.providers.base import Credentials
+from include.order_sync.redact import redact
+from include.order_sync.sources.csv_drop import CsvDropReader
+from include.order_sync.sources.drop_files import DropFile
+from include.order_sync.sources.warehouse import WarehouseReader
+from include.order_sync.sources.window_values import window_values
+from include.order_sync.staging.run_folder import Staging
+from include.order_sync.transform import transform as group
+
+FILES_READ = 20
+ORDERS_SHOWN = 3
+LINES_SHOWN = 5
+WORDS_SHOWN = 100
+
+
+@dataclass
+class Reason:
+    """A reason for rejection.
+
+    Args:
+        reason: its text.
+        orders: how many have it.
+        rows: the first rows with it, as `orders.csv:7`.
+        cure: of it.
+    """
+
+    reason: str
+    orders: int = 0
+    rows: list[str] = field(default_factory=list)
+    cure: str = ""
+
+
+@dataclass
+class Outcome:
+    """What a destination would get.
+
+    Args:
+        destination: its name.
+        provider: its title.
+        missing: columns that the provider needs and the source does not give.
+        counts: used, superseded, rejected, not for this provider.
+        reasons: for rejection, the most frequent first.
+        codes: status -> the provider's code for it, of the statuses that came.
+        request: path and body of the request for one order; None if no order is good.
+    """
+
+    destination: str
+    provider: str
+    missing: list[str]
+    counts: dict[str, int] = field(default_factory=dict)
+    reasons: list[Reason] = field(default_factory=list)
+    codes: dict[str, str | None] = field(default_factory=dict)
+    request: dict[str, Any] | None = None
+
+
+@dataclass
+class Report:
+    """What a source gives.
+
+    Args:
+        source: its name.
+        read: what was read: files, or queries and their window.
+        notes: what the source's reader has said.
+        rows: that were read, with the skipped ones.
+        skipped: rows that were no orders.
+        columns: canonical columns that the source gives.
+        words: status word -> its status, None if the map does not know it; with the number of rows.
+        orders: the first canonical orders; column -> text.
+        outcomes: one a destination.
+    """
+
+    source: str
+    read: list[str]
+    notes: list[str] = field(default_factory=list)
+    rows: int = 0
+    skipped: int = 0
+    columns: list[str] = field(default_factory=list)
+    words: list[tuple[str, str | None, int]] = field(default_factory=list)
+    orders: list[dict[str, str]] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
+
+    @property
+    def used(self) -> int:
+        """The most orders that any destination would get."""
+        return max((outcome.counts["used"] for outcome in self.outcomes), default=0)
+
+
+@dataclass
+class NewestFiles(CsvDropReader):
+    """Reads the newest files of a drop; `matched` has all that fit."""
+
+    matched: list[DropFile] = field(default_factory=list, init=False)
+
+    def files(self) -> list[DropFile]:
+        """Return the newest FILES_READ files, oldest first."""
+        self.matched = super().files()
+        return self.matched[-FILES_READ:]
+
+
+def preview(source: Source, destinations: Sequence[Destination], window: Window, *, show: bool) -> Report:
+    """Return what a source gives in a window, and what its destinations would get.
+
+    Args:
+        source: from the configuration.
+        destinations: of the source; without any, one of each provider.
+        window: to read; a drop's files of this time.
+        show: whether personal data is shown.
+
+    Raises:
+        StopError: the source can't be read.
+        TryAgainError: its database can't be reached.
+    """
+    reader: WarehouseReader | NewestFiles
+    if isinstance(source, SqlSource):
+        reader = WarehouseReader(engine_of(source.connection), source, window, ())
+    else:
+        reader = NewestFiles(UPath(source.folder), source, window, ())
+    with tempfile.TemporaryDirectory(prefix="order-sync-preview-") as folder, _notes() as notes:
+        staging = Staging(UPath(folder))
+        read = pipeline.extract(reader, staging)
+        report = Report(source.name, _read(reader, source, window), notes, read.rows, read.skipped)
+        if isinstance(reader, NewestFiles) and reader.notice:
+            notes.append(reader.notice)
+        if read.parts:
+            _look(report, staging, source, destinations or _one_of_each(source), show=show)
+    report.notes = list(dict.fromkeys(notes))
+    return report
+
+
+def _read(reader: WarehouseReader | NewestFiles, source: Source, window: Window) -> list[str]:
+    if isinstance(source, SqlSource):
+        dialect = reader.engine.dialect.name if isinstance(reader, WarehouseReader) else ""
+        values = window_values(window, source.window_type, source.timezone, dialect)
+        queries = [query.name for query in (source.query, source.items_query) if query]
+        return [
+            f"{' and '.join(queries)} in {dialect}",
+            *(f":{name} = {value!s}" for name, value in values.items()),
+        ]
+    files = reader.matched if isinstance(reader, NewestFiles) else []
+    few = f", and the newest {FILES_READ} are read" if len(files) > FILES_READ else ""
+    said = [f"{len(files)} files match {source.path}{few}"]
+    return said + [
+        f"{file.path} ({file.size:,} bytes, {file.belongs_at:%Y-%m-%d %H:%M} UTC)" for file in files[-FILES_READ:]
+    ]
+
+
+def _one_of_each(source: Source) -> list[Destination]:
+    plain = {"connection": "preview", "source": source.name, "start_date": "2000-01-01", "first_run": "window"}
+    return [
+        Destination.model_validate({"name": name, "provider": name, **plain}, context={source.name: True})
+        for name in PROVIDERS
+    ]
+
+
+def _look(report: Report, staging: Staging, source: Source, destinations: Sequence[Destination], *, show: bool) -> None:
+    now = datetime.now(UTC)
+    rules = {destination.name: pipeline.rules_of(source, destination, now) for destination in destinations}
+    outcomes = {
+        destination.name: Outcome(destination.name, destination.service.title, [], Counter(), [])
+        for destination in destinations
+    }
+    reasons: dict[str, dict[str, Reason]] = {destination.name: {} for destination in destinations}
+    words: Counter[tuple[str, str | None]] = Counter()
+    for _, raw, raw_items in staging.raw_parts(ORDER_COLUMNS):
+        report.columns = [column for column in ORDER_COLUMNS if column in raw or column in report.columns]
+        orders = group.read_orders(raw, rules[destinations[0].name])
+        known = orders["problem"].isna()
+        words.update(
+            (word, status if isinstance(status, str) else None)
+            for word, status in zip(
+                orders.loc[known, "status"].fillna(""), orders.loc[known, "order_status"], strict=True
+            )
+        )
+        if len(report.orders) < ORDERS_SHOWN:
+            first = orders[known & orders["order_id"].notna()].head(ORDERS_SHOWN - len(report.orders))
+            report.orders += [_shown(order, show=show) for _, order in first.iterrows()]
+        for destination in destinations:
+            done = group.transform(raw, raw_items, rules[destination.name])
+            _count(outcomes[destination.name], reasons[destination.name], done, destination)
+            if outcomes[destination.name].request is None and len(done.ready):
+                position = done.ready["position"].iloc[0]
+                order = orders[orders["position"] == position].iloc[0]
+                outcomes[destination.name].request = _request(
+                    destination, done.ready["payload"].iloc[0], order, show=show
+                )
+    report.words = [(redact(word), status, count) for (word, status), count in words.most_common(WORDS_SHOWN)]
+    came = {status for _, status in words}
+    for destination in destinations:
+        outcome = outcomes[destination.name]
+        outcome.missing = [
+            " or ".join([need] if isinstance(need, str) else need)
+            for need in destination.service.required
+            if not ({need} if isinstance(need, str) else set(need)) & {*report.columns, *_given(source)}
+        ]
+        outcome.codes = {
+            str(status): None if code is None else str(code)
+            for status in source.statuses.values()
+            if status in came
+            for code in [destination.codes.get(status)]
+        }
+        outcome.reasons = sorted(reasons[destination.name].values(), key=lambda reason: -reason.orders)
+        report.outcomes.append(outcome)
+
+
+def _given(source: Source) -> set[str]:
+    return set(getattr(source, "defaults", ()))
+
+
+def _count(outcome: Outcome, reasons: dict[str, Reason], done: group.Transformed, destination: Destination) -> None:
+    counts = {
+        "used": len(done.ready),
+        **{name: done.counts[name] for name in ("superseded", "rejected", "not_for_provider")},
+    }
+    outcome.counts = dict(Counter(outcome.counts) + Counter(counts)) | {
+        name: outcome.counts.get(name, 0) + count for name, count in counts.items()
+    }
+    cures = group.cures(destination.service.checks)
+    for text, orders in done.reasons.items():
+        reason = reasons.setdefault(text, Reason(text, cure=cures.get(text, "")))
+        reason.orders += orders
+        listed = done.rejected["reasons"].map(lambda given, text=text: any(str(one).startswith(text) for one in given))
+        rows = done.rejected[listed].head(LINES_SHOWN - len(reason.rows))
+        places = zip(rows["origin"].astype("str").tolist(), rows["line"].tolist(), strict=True)
+        reason.rows += [f"{origin.rpartition('/')[2]}:{line}" for origin, line in places]
+
+
+def _shown(order: pd.Series[Any], *, show: bool) -> dict[str, str]:
+    texts = {column: str(order[column]) for column in ORDER_COLUMNS if pd.notna(order[column])}
+    return texts if show else masked_order(texts)
+
+
+def _request(destination: Destination, payload: str, order: pd.Series[Any], *, show: bool) -> dict[str, Any]:
+    """Return path and body of the request for one order, with words instead of the account's login and key."""
+    request = destination.service.request(Credentials("https://service", "LOGIN", "KEY"), [payload])
+    text = request.body.decode()
+    try:
+        body = json.loads(text)
+    except ValueError:
+        body = dict(parse_qsl(text, keep_blank_values=True))
+    return {"path": request.path, "body": body if show else masked_body(body, _shown(order, show=True))}
+
+
+@contextmanager
+def _notes() -> Iterator[list[str]]:
+    """Collect what the readers say, instead of logging it."""
+    said: list[str] = []
+
+    class Collector(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.levelno >= logging.WARNING or "is read as" in record.msg:
+                said.append(record.getMessage())
+
+    logger, collector = logging.getLogger("include.order_sync"), Collector()
+    before = logger.propagate, logger.level
+    logger.addHandler(collector)
+    logger.propagate = False
+    logger.setLevel(logging.INFO)
+    try:
+        yield said
+    finally:
+        logger.removeHandler(collector)
+        logger.propagate, level = before
+        logger.setLevel(level)
+
+
+def source_of_file(source: CsvSource, file: str) -> CsvSource:
+    """Return the source as it is with one file instead of its drop.
+
+    Args:
+        source: from the configuration.
+        file: its path or address.
+    """
+    path = UPath(file)
+    escaped = "".join(f"[{sign}]" if sign in "*?[" else sign for sign in path.name)
+    folder = str(path.absolute().parent)
+    return source.model_copy(update={"path": f"{folder}/{escaped}", "path_time": None, "ignore_case": False})
