@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DEFAULT_GOAL := help
-.PHONY: help env run preview status test golden chaos mutants bench lint clean lock
+.PHONY: help env run preview status test golden chaos mutants simulate bench lint clean lock
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -50,6 +50,12 @@ chaos: $(INSTALLED) ## Prove the promise under faults and kills, in some minutes
 
 mutants: $(INSTALLED) ## Make small changes of the code, and list those that no fast test notices (ONLY=decisions,answers: those)
 	@$(PYTHON) -m chaos.mutants $(subst $(COMMA), ,$(ONLY))
+
+simulate: export AIRFLOW_HOME := $(CURDIR)/.local/simulation-airflow
+simulate: export AIRFLOW__CORE__LOAD_EXAMPLES := False
+simulate: export PYTHONPATH := plugins
+simulate: $(INSTALLED) ## Prove the promise over weeks of simulated hours, in minutes (SEED=7: that seed, DAYS=30)
+	@$(PYTHON) -m simulation $(if $(SEED),--seed $(SEED)) $(if $(DAYS),--days $(DAYS))
 
 bench: $(INSTALLED) $(PEERS_INSTALLED) ## Measure every figure that has a bound, in some 40 minutes (ONLY=rees46,csv: those, RUNS=3, SHORT=1: few orders)
 	@exec $(PYTHON) -m benchmarks

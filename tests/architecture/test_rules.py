@@ -56,7 +56,8 @@ def breaks(name: str, forbidden: set[str], excepted: tuple[str, ...] = ()) -> bo
         ("plugins", {"sandbox", "demo", "chaos"}, ()),
         ("dags", {"sandbox", "demo", "chaos", "pandas", "pyarrow", "requests", "sqlalchemy"}, ()),
         ("demo", {"include", "order_sync_airflow", "chaos", "sandbox"}, FACTS),
-        ("chaos", {"airflow", "order_sync_airflow", "sandbox"}, FACTS),
+        ("chaos", {"airflow", "order_sync_airflow", "sandbox", "simulation"}, FACTS),
+        ("simulation", {"sandbox"}, FACTS),
     ],
 )
 def test_who_may_import_whom(folder, forbidden, excepted):
@@ -105,7 +106,7 @@ NAMED_IN = (
 )
 
 
-@pytest.mark.parametrize("folder", ["include", "plugins", "dags", "chaos", "demo", "tests/contract"])
+@pytest.mark.parametrize("folder", ["include", "plugins", "dags", "chaos", "simulation", "demo", "tests/contract"])
 def test_no_provider_is_named_outside_its_module(folder):
     """One code path serves all providers, and no list of their names exists beside the registry."""
     for file in files(folder):
@@ -119,7 +120,7 @@ def test_no_provider_is_named_outside_its_module(folder):
 def test_accounts_stand_in_the_sandbox_alone():
     """The secret of a sandbox account is only in the service's own module there."""
     secrets = {service.account.secret for service in SERVICES.values()}
-    for folder in ("chaos", "demo", "benchmarks", "tests", "sandbox"):
+    for folder in ("chaos", "simulation", "demo", "benchmarks", "tests", "sandbox"):
         for file in files(folder):
             if file.parent.name == "sandbox" and file.stem in PROVIDERS:
                 continue
