@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DEFAULT_GOAL := help
-.PHONY: help env run preview status test golden chaos mutants simulate bench lint clean lock
+.PHONY: help env run preview status test golden chaos mutants planted simulate bench lint clean lock
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -56,6 +56,9 @@ simulate: export AIRFLOW__CORE__LOAD_EXAMPLES := False
 simulate: export PYTHONPATH := plugins
 simulate: $(INSTALLED) ## Prove the promise over weeks of simulated hours, in minutes (SEED=7: that seed, DAYS=30)
 	@$(PYTHON) -m simulation $(if $(SEED),--seed $(SEED)) $(if $(DAYS),--days $(DAYS))
+
+planted: $(INSTALLED) ## Plant each known kind of defect in a copy, and show what notices it (NAME='held order': those)
+	@$(PYTHON) -m chaos.planted $(if $(NAME),"$(NAME)")
 
 bench: $(INSTALLED) $(PEERS_INSTALLED) ## Measure every figure that has a bound, in some 40 minutes (ONLY=rees46,csv: those, RUNS=3, SHORT=1: few orders)
 	@exec $(PYTHON) -m benchmarks

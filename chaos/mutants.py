@@ -79,7 +79,13 @@ GROUPS = {
     "validation": Group(
         tuple(f"{CODE}/transform/{name}.py" for name in ("checks", "reasons", "transform")), (f"{UNIT}/transform",)
     ),
-    "ledger": Group((f"{LEDGER}/windows.py",), (f"{UNIT}/ledger/test_windows.py",)),
+    "windows": Group((f"{LEDGER}/windows.py",), (f"{UNIT}/ledger/test_windows.py",)),
+    # Against the sandbox and PostgreSQL: a test takes a quarter of a second.
+    "sending": Group(
+        (f"{DELIVERY}/planning.py", f"{DELIVERY}/settlement.py"),
+        (f"{CONTRACT}/test_ledger.py", f"{CONTRACT}/test_verdicts.py", f"{CONTRACT}/test_failing_orders.py"),
+    ),
+    "redrive": Group((f"{LEDGER}/quarantine.py", f"{PLUGINS}/operators/redrive.py"), (f"{AIRFLOW}/test_operators.py",)),
 }
 
 

@@ -37,7 +37,11 @@ def postgres_server() -> Iterator[sa.URL]:
     short sessions of `make mutants` share one server, at the address ORDER_SYNC_TESTS_POSTGRES.
     """
     if address := os.environ.get("ORDER_SYNC_TESTS_POSTGRES"):
-        yield sa.make_url(address)
+        url, own = sa.make_url(address), f"tests_{os.getpid()}"
+        with sa.create_engine(url, isolation_level="AUTOCOMMIT").connect() as connection:
+            connection.exec_driver_sql(f"create database {own}")
+            yield url.set(database=own)
+            connection.exec_driver_sql(f"drop database {own} with (force)")
         return
     nobody = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
     with tempfile.TemporaryDirectory(prefix="order-sync-postgres-") as name:

@@ -128,13 +128,14 @@ def test_rees46_a_short_answer_that_tells_of_a_failure_is_in_doubt(provider, bod
 
 @yespo
 @pytest.mark.parametrize("shape", ["list", "object"])
-def test_yespo_failed_orders_are_rejected_alone(provider, deliver, sandbox, shape):
+def test_yespo_failed_orders_are_rejected_alone(provider, deliver, sandbox, ledger, shape):
     """Orders that a 200 lists as failed are rejected, and the others are accepted."""
     sandbox.fault({"provider": "yespo", "kind": "refuse_orders", "order_ids": ["2"], "shape": shape})
-    delivered = deliver(ready(provider, orders(["1", "2", "3"])))
-    assert delivered.orders == {"accepted": 2, "rejected": 1}
+    delivered = deliver(ready(provider, orders(["1", "2", "3", "4"])))
+    assert delivered.orders == {"accepted": 3, "rejected": 1}
     assert delivered.reasons == {"Yespo lists the order as failed": 1}
-    assert set(taken(sandbox, provider)) == {"1", "3"}
+    assert set(taken(sandbox, provider)) == {"1", "3", "4"}
+    assert waiting(ledger, provider) == [("2", "Yespo lists the order as failed")]
 
 
 @yespo

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.order_sync.delivery.decision_table import TABLE, Action, Relation, SendOptions, decide
+from include.order_sync.delivery.decision_table import TABLE, Action, Relation, SendOptions, decide, ranked
 
 TIMES = pd.to_datetime([f"2026-11-21T{hour}:00Z" for hour in (10, 11, 12)], utc=True).as_unit("us")
 LEDGER_TIME = {
@@ -76,7 +76,10 @@ def frames(orders: list[Order]) -> tuple[pd.DataFrame, pd.DataFrame, pd.Series]:
             "attempted_hash": pd.array([1 if order.same_attempt else 2 for order in orders], dtype="Int64"),
         }
     )
-    return ready, known.astype({"verdict": "str", "code": "str"}), pd.Series([o.own for o in orders], dtype="str")
+    # A part is what is left of a larger one.
+    index = pd.Index([2 * n + 7 for n in reversed(number)])
+    own = pd.Series([order.own for order in orders], index=index, dtype="str")
+    return ready.set_index(index), known.astype({"verdict": "str", "code": "str"}).set_index(index), own
 
 
 def decided(order: Order) -> Action:
@@ -222,3 +225,69 @@ def test_changes_of_one_order_are_compared_with_each_other():
     )
     known["code"] = "PAID"
     assert decide(ready, known, own, SendOptions()).tolist() == [Action.UNCHANGED, Action.SEND, Action.SEND]
+
+
+@pytest.mark.parametrize(
+    ("first", "actions"),
+    [
+        (Order(), [Action.UNCHANGED, Action.SEND]),
+        (Order(same_attempt=False), [Action.UNCHANGED, Action.SEND]),
+        (Order(verdict="in_doubt"), [Action.SEND, Action.UNCHANGED]),
+        (Order(verdict="rejected"), [Action.REJECTED, Action.SEND]),
+        (Order(verdict="rejected", same_attempt=False), [Action.SEND, Action.UNCHANGED]),
+        (Order(verdict="rejected", retry_rejected=True), [Action.SEND, Action.UNCHANGED]),
+        (NEWER, [Action.SEND, Action.UNCHANGED]),
+        (UNKNOWN, [Action.SEND, Action.UNCHANGED]),
+    ],
+    ids=lambda value: f"{value.relation}-{value.verdict}-{value.same_attempt}" if isinstance(value, Order) else None,
+)
+def test_only_a_change_that_is_sent_stands_before_the_next(first, actions):
+    """A second change with the first one's code is unchanged if the first is sent; else the ledger's code counts."""
+    ready, known, own = frames([replace(first, same_code=False)] * 2)
+    ready = ready.assign(partition_hash=7, order_id="A", code="PAID", status_changed_at=[TIMES[1], TIMES[2]])
+    options = SendOptions(retry_rejected=first.retry_rejected)
+    assert decide(ready, known, own, options).tolist() == actions
+
+
+def test_orders_with_equal_hashes_are_not_one_order():
+    """A change stands before the next one of its own order alone."""
+    ready, known, own = frames([replace(NEWER, same_code=False)] * 3)
+    ready = ready.assign(partition_hash=7, order_id=["A", "B", "A"], rank=[0, 0, 1])
+    assert decide(ready, known, own, SendOptions()).tolist() == [Action.SEND, Action.SEND, Action.UNCHANGED]
+
+
+def test_each_order_is_as_old_as_its_own_times():
+    """Where the content counts, the newest time of an order does not make its neighbour new."""
+    ready, known, own = frames([replace(NEWER, same_payload=False)] * 2)
+    ready["updated_at"] = [TIMES[0], TIMES[2]]
+    actions = decide(ready, known, own, SendOptions("content", adopt_before=TIMES[2])).tolist()
+    assert actions == [Action.ADOPTED, Action.SEND]
+
+
+@pytest.mark.parametrize(
+    ("ready_differs", "known_differs", "rank"),
+    [
+        ({}, {}, 2),
+        ({"rank": 2}, {}, 2),
+        ({"rank": 3}, {}, 3),
+        ({"status_changed_at": TIMES[2]}, {}, 1),
+        ({"updated_at": TIMES[1]}, {}, 1),
+        ({"source_hash": 0}, {}, 1),
+        ({}, {"source_hash": 0}, 1),
+        ({}, {"verdict": None}, 1),
+        ({}, {"rank": None, "verdict": None}, 1),
+    ],
+    ids=str,
+)
+def test_a_rank_of_fewer_rows_is_lifted(ready_differs, known_differs, rank):
+    """The last row of the very same times is no older because its window shows fewer of them; others keep theirs."""
+    ready, known, _ = frames([SAME, NEWER])
+    known["rank"] = pd.array([2, 0], dtype="Int64")
+    ready["rank"] = [1, 0]
+    for frame, differences in ((ready, ready_differs), (known, known_differs)):
+        for column, value in differences.items():
+            frame.loc[frame.index[0], column] = value
+    found = ranked(ready, known)
+    assert found.tolist() == [rank, 0]
+    assert found.index.equals(ready.index)
+    assert found.dtype == "int64"

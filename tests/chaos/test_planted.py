@@ -1,0 +1,33 @@
+"""The planted defects: each still fits the code, and names something that exists."""
+
+import ast
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from chaos.defects import DEFECTS, STORM, Defect
+from chaos.planted import planted
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: defect.name)
+def test_each_defect_still_fits(defect):
+    """Its text stands in the code exactly once, the changed code is Python, and its test exists."""
+    assert ast.dump(ast.parse(planted(defect, ROOT))) != ast.dump(ast.parse((ROOT / defect.file).read_text("utf-8")))
+    if defect.noticed_by != STORM:
+        file, _, test = defect.noticed_by.partition("::")
+        assert f"def {test}" in (ROOT / file).read_text("utf-8")
+
+
+def test_a_defect_that_no_longer_fits_is_said():
+    """A list that has rotted must not look like one that holds."""
+    with pytest.raises(ValueError, match=r"'gone' no longer fits: its text stands 0 times in README\.md"):
+        planted(Defect("gone", "README.md", "no such text", "", STORM, ""), ROOT)
+
+
+def test_there_are_at_least_forty_names():
+    """Each defect has a name of its own."""
+    assert len(DEFECTS) >= 40
+    assert [name for name, times in Counter(defect.name for defect in DEFECTS).items() if times > 1] == []
