@@ -22,6 +22,7 @@ COPIED = ("include", "plugins", "dags", "tests", "sandbox", "chaos", "demo", "py
 # Of what notices a defect. The state machine takes longest: it tries by chance until it meets the defect.
 TIMEOUT_S = 1200
 SEED = "1"
+WORDS = 80  # of what notices a defect, on the screen
 
 
 def main() -> int:
@@ -46,9 +47,10 @@ def main() -> int:
         plant(defect, copy)
         began = time.monotonic()
         code, said = _judge(defect.noticed_by, copy)
-        found = re.search(defect.says, said) if code == 1 else None
+        found = re.search(rf"(?m)^.*(?:{defect.says}).*$", said) if code == 1 else None
         unnoticed += found is None
-        rows.append((defect.name, defect.noticed_by, found[0] if found else "NOT NOTICED", time.monotonic() - began))
+        words = found[0].removeprefix("E").strip()[:WORDS] if found else "NOT NOTICED"
+        rows.append((defect.name, defect.noticed_by, words, time.monotonic() - began))
         print(f"{defect.name}: {rows[-1][2]} ({rows[-1][3]:.0f} s)", flush=True)
         if found is None:
             (options.folder / f"{defect.name}.log").write_text(said, "utf-8")

@@ -27,6 +27,12 @@ def test_a_defect_that_no_longer_fits_is_said():
         planted(Defect("gone", "README.md", "no such text", "", STORM, ""), ROOT)
 
 
+def test_the_proof_lists_each_defect():
+    """The page has one row for each defect, in their order."""
+    rows = (ROOT / "docs/proof.md").read_text("utf-8").partition("| defect | noticed by |")[2].partition("\n\n")[0]
+    assert [row.split(" | ")[0].removeprefix("| ") for row in rows.splitlines()[2:]] == [d.name for d in DEFECTS]
+
+
 def test_there_are_at_least_forty_names():
     """Each defect has a name of its own."""
     assert len(DEFECTS) >= 40
