@@ -32,8 +32,9 @@ SLOW: tuple[dict[str, Any], ...] = (
 TOO_LARGE: dict[str, Any] = {"kind": "status", "status": 413, "when": "before"}
 # Of each hundred orders, these numbers are refused.
 REFUSED = (7, 77)
-# At every POISONED_EVERY-th order the service fails, so often that the sender has to find it among a thousand.
-POISONED_EVERY, POISONED_FROM = 997, 33
+# At these orders the service fails, so often that the sender has to find one among a thousand. Of the few orders that
+# services of single orders get, it must be more, so that some are still to come.
+POISONED_EVERY, POISONED_SINGLES_EVERY, POISONED_FROM = 997, 97, 33
 POISON: dict[str, Any] = {"kind": "status", "status": 500, "next": 12}
 
 
@@ -59,9 +60,10 @@ def each_once(orders: int) -> list[dict[str, Any]]:
     """
     made = []
     refused = [str(shop.FIRST_ORDER + number) for number in range(orders) if number % 100 in REFUSED]
-    poisoned = [str(shop.FIRST_ORDER + number) for number in range(POISONED_FROM, orders, POISONED_EVERY)]
     for name, service in SERVICES.items():
         made += [{**fault, "provider": name} for fault in (*BEFORE, *IN_DOUBT) if _fits(service, fault)]
+        every = POISONED_EVERY if service.max_orders > 1 else POISONED_SINGLES_EVERY
+        poisoned = [str(shop.FIRST_ORDER + number) for number in range(POISONED_FROM, orders, every)]
         made.append({**POISON, "order_ids": poisoned, "provider": name})
         if service.max_orders > 1:
             made.append({**TOO_LARGE, "provider": name})

@@ -23,17 +23,19 @@ MEANINGS = {"new": "created", "packing": "in_progress"}
 
 ROWS = ("orders", "superseded", "skipped")
 OUTCOMES = ("accepted", "rejected", "unchanged", "stale", "held", "not_sent", "not_for_provider")
-# A row that was changed in place may have been read before, after, or both: as one that is committed late.
-CHANGES = """
-    select order_id, single, status, changed_at, late from (
-        select * from order_changes union all select id, order_id, single, status, changed_at, true from replaced_rows
+# When a change was there: in time, late, or only until its row was changed in place.
+IN_TIME, LATE, GONE = 0, 1, 2
+CHANGES = f"""
+    select order_id, single, status, changed_at, lateness from (
+        select id, order_id, single, status, changed_at, late::int as lateness from order_changes
+        union all select id, order_id, single, status, changed_at, {GONE} from replaced_rows
     ) as changes
     order by changed_at, id
-"""
+"""  # noqa: S608
 
 Code = str | int
-# Order, whether it also goes to services of single orders, status label, time, whether it was committed late.
-Changes = Sequence[tuple[str, bool, str, datetime, bool]]
+# Order, whether it also goes to services of single orders, status label, time, when it was there.
+Changes = Sequence[tuple[str, bool, str, datetime, int]]
 Codes = Mapping[str, Sequence[Code]]
 
 
@@ -139,7 +141,7 @@ def judge_orders(
 ) -> Judgement:
     """Judge the orders of one service by three rules; a breach is a difference.
 
-    - An order has its newest code, or one that was committed late and is newer, unless it is held or rejected.
+    - An order has its newest code, or a newer one that was late or is gone, unless it is held or rejected.
     - An older code never follows a newer one.
     - A code is taken once; a repeatable code may be taken again as often as the sender lists it.
 
@@ -153,12 +155,15 @@ def judge_orders(
         late_too: only the newest of all changes is right, also if it was committed late.
     """
     in_source: dict[str, list[Code]] = {}
-    right: dict[str, list[Code | None]] = {}  # order -> its newest code, None for no order, and what came late after it
-    for order_id, _, status_label, _, late in changes:
+    right: dict[
+        str, list[Code | None]
+    ] = {}  # order -> its newest code, None for no order, and those that may follow it
+    for order_id, _, status_label, _, lateness in changes:
         code = facts.code(status_label)
         if code is not None:
             in_source.setdefault(order_id, []).append(code)
-            right[order_id] = [*right.get(order_id, [None]), code] if late and not late_too else [code]
+            may_lack = lateness == GONE or (lateness == LATE and not late_too)
+            right[order_id] = [*right.get(order_id, [None]), code] if may_lack else [code]
     judgement = Judgement(service, orders=len(in_source), taken=sum(map(len, taken.values())))
     for order_id in sorted(in_source.keys() | taken.keys()):
         expected, got = in_source.get(order_id, []), taken.get(order_id, [])
@@ -184,7 +189,7 @@ def judge_orders(
 def judge_balances(changes: Changes, runs: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return a difference for each run whose figures do not balance, or that missed rows of its window.
 
-    A row that was committed late may have come after the run has read.
+    A row that was late may have come after the run has read, and one that is gone may have been there.
     """
     all_times = [change[3] for change in changes]
     times = [change[3] for change in changes if not change[4]]

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from chaos import shop
-from chaos.verdict import CHANGES
+from chaos.verdict import CHANGES, GONE, LATE
 from tests.chaos.conftest import libpq_address
 
 HOURS = 14
@@ -29,7 +29,7 @@ def source(postgres_server: sa.URL):
 
 
 def test_a_row_that_was_changed_is_judged_with_its_old_form(source):
-    """A row gets the next status of its order; the judge knows both forms, and neither must have been read."""
+    """A row gets the next status of its order; the judge knows both forms: the new one is late, the old one is gone."""
     before = source.execute(CHANGES).fetchall()
     wanted = source.execute("select order_id, status, changed_at, replaced_at from replacements").fetchall()
     for _ in range(3):
@@ -41,8 +41,8 @@ def test_a_row_that_was_changed_is_judged_with_its_old_form(source):
     judged = {(order_id, at): (status, late) for order_id, _, status, at, late in after}
     known = {(order_id, at): status for order_id, _, status, at, _ in before}
     for order_id, status, changed_at, replaced_at in wanted:
-        assert judged[order_id, changed_at] == (status, True)
-        assert judged[order_id, replaced_at] == (known[order_id, replaced_at], True)
+        assert judged[order_id, changed_at] == (status, LATE)
+        assert judged[order_id, replaced_at] == (known[order_id, replaced_at], GONE)
 
 
 def test_the_repeated_hours_are_those_of_the_shops_clock():

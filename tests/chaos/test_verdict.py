@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from chaos.verdict import Facts, judge_balances, judge_orders
+from chaos.verdict import GONE, IN_TIME, LATE, Facts, judge_balances, judge_orders
 from sandbox.registry import SERVICES
 
 ROOT = Path(__file__).parents[2]
@@ -67,6 +67,20 @@ def test_a_late_change_may_be_missing_until_all_is_read(taken, holds):
     changes = [("1", True, "new", NOON, False), ("1", True, "delivered", NOON, True)]
     assert (differences("rees46", taken, changes=changes, late_too=False) == []) is holds
     assert (differences("rees46", taken, changes=changes) == []) is (taken[-1:] == [1])
+
+
+@pytest.mark.parametrize("late_too", [True, False])
+@pytest.mark.parametrize(
+    ("taken", "holds"), [(["paid"], True), (["paid", "sent"], True), (["sent"], True), ([], False)]
+)
+def test_a_change_that_is_gone_may_always_be_missing(taken, holds, late_too):
+    """A row was changed in place to a status that is not for this service: its old one may have been sent, or not."""
+    changes = [
+        ("1", True, "paid", NOON, IN_TIME),
+        ("1", True, "shipped", NOON, GONE),
+        ("1", True, "packing", NOON, LATE),
+    ]
+    assert (differences("justclick", taken, changes=changes, late_too=late_too) == []) is holds
 
 
 def test_an_order_that_came_late_as_a_whole_may_be_missing():
