@@ -15,7 +15,7 @@ PEERS_INSTALLED := $(PEERS)/.installed
 LOCKED_FOR := for CPython 3.11, 3.12 and 3.13 on Linux (glibc) and macOS, x86-64 and arm64
 
 help: ## List the commands
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
 	echo
 	echo "Settings of run: ONCE=1, AIRFLOW_PORT (8080), SANDBOX_PORT (8900), SHOP_ORDERS (3000), SHOP_SEED (1)"
 
@@ -37,10 +37,14 @@ test: $(INSTALLED) ## Run every test; the end-to-end tests mostly wait, so the o
 	@end_to_end=$$(mktemp)
 	trap 'kill $$! 2>/dev/null || true; rm -f "$$end_to_end"' EXIT
 	$(PYTHON) -m pytest tests/e2e > "$$end_to_end" 2>&1 &
-	$(PYTHON) -m pytest --ignore=tests/e2e || others=$$?
+	$(PYTHON) -m pytest --ignore=tests/e2e --ignore=tests/distributed || others=$$?
 	wait $$! || ends=$$?
 	cat "$$end_to_end"
 	exit $$(( $${others:-0} || $${ends:-0} ))
+
+.PHONY: test-distributed
+test-distributed: $(INSTALLED) ## Run docker-compose.yaml's commands as Celery workers that are killed, stopped and cut off, in some 7 minutes
+	@$(PYTHON) -m pytest tests/distributed
 
 golden: $(INSTALLED) ## Write a provider's golden requests, which a person then reads (NAME=yespo)
 	@$(PYTHON) -m tests.contract.golden $(NAME)
