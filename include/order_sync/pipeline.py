@@ -60,6 +60,8 @@ class TransformResult:
         first_rows: reason -> the first row with it, as `orders.csv:7`.
         doubts: how many orders have each doubt about a local time.
         doubtful: the ids of the first of them.
+        unknown_words: status word that is not in the map -> how many orders have it.
+        left_out: contact column -> how many orders are sent without theirs, because it is none.
     """
 
     counts: Counter[str] = field(
@@ -69,6 +71,8 @@ class TransformResult:
     first_rows: dict[str, str] = field(default_factory=dict)
     doubts: Counter[str] = field(default_factory=Counter)
     doubtful: dict[str, list[str]] = field(default_factory=dict)
+    unknown_words: Counter[str] = field(default_factory=Counter)
+    left_out: Counter[str] = field(default_factory=Counter)
 
 
 def extract(
@@ -124,6 +128,8 @@ def transform(staging: Staging, source: Source, destination: Destination) -> Tra
                 staging.write_rejected(name, rejected.assign(**found))
             done.counts.update(part.counts)
             done.reasons.update(part.reasons)
+            done.unknown_words.update(part.unknown_words)
+            done.left_out.update(part.left_out)
             done.first_rows = part.first_rows | done.first_rows
             for doubt, ids in part.doubts.items():
                 done.doubts[doubt] += len(ids)
@@ -153,6 +159,7 @@ def rules_of(source: Source, destination: Destination, now: datetime) -> Rules:
         checks=destination.service.checks,
         build=destination.service.build,
         now=now,
+        forms=source.values,
     )
 
 

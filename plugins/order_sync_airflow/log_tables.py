@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from include.order_sync.delivery.result import DeliveryResult
 
 
+# Status words that are not in the map.
+WORDS_IN_NOTE = 5
+WORDS_IN_LOG = 50
+
+
 def reasons_table(reasons: Counter[str], first_rows: Mapping[str, str], cures: Mapping[str, str]) -> str:
     """Return a table of the reasons for rejection: number of orders, first row, and cure."""
     from tabulate import tabulate  # not at the top: DAG parsing imports this module
@@ -25,10 +30,40 @@ def reasons_table(reasons: Counter[str], first_rows: Mapping[str, str], cures: M
     return tabulate(rows, headers=["reason", "orders", "first row", "cure"], tablefmt="simple")
 
 
-def first_reason(reasons: Counter[str]) -> str:
-    """Return the most frequent reason for rejection, with its number of orders, for a run's note."""
+def first_reason(reasons: Counter[str], unknown_words: Counter[str] | None = None) -> str:
+    """Return the most frequent reason for rejection, with its number of orders, for a run's note.
+
+    Args:
+        reasons: how many orders each reason rejected.
+        unknown_words: status words that are not in the map: they are named beside that reason.
+    """
     ((reason, orders),) = reasons.most_common(1)
-    return f"{orders} orders rejected: {reason}."
+    words = _shown(unknown_words).most_common(WORDS_IN_NOTE) if unknown_words and "status map" in reason else []
+    named = f" ({', '.join(f'{word} {count}' for word, count in words)})" if words else ""
+    return f"{orders} orders rejected: {reason}{named}."
+
+
+def words_table(unknown: Counter[str], statuses: Mapping[str, str]) -> str:
+    """Return a table of status words that are not in the map: number of orders, and the nearest word that is."""
+    import difflib
+
+    from tabulate import tabulate  # not at the top: DAG parsing imports this module
+
+    rows = []
+    for word, orders in _shown(unknown).most_common(WORDS_IN_LOG):
+        near = difflib.get_close_matches(word, statuses, 1)
+        rows.append((word, orders, f"{near[0]}: {statuses[near[0]]}" if near else ""))
+    return tabulate(rows, headers=["word", "orders", "nearest"], tablefmt="simple", disable_numparse=True)
+
+
+def _shown(words: Counter[str]) -> Counter[str]:
+    """Return the words as they may be shown: those that may be a person's data are counted together."""
+    from include.order_sync.transform.reasons import shown_word
+
+    shown: Counter[str] = Counter()
+    for word, orders in words.items():
+        shown[shown_word(word)] += orders
+    return shown
 
 
 def stale_table(result: DeliveryResult) -> str:

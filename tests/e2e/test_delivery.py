@@ -82,7 +82,7 @@ REASONS = {
         ["created_at: not a date and time"],
         ["contact: neither email nor phone"],
         ["email: not an address"],
-        ["phone: not 7 to 15 digits"],
+        ["phone: no telephone number"],
         ["first_name: longer than 40 characters"],
         ["last_name: longer than 40 characters"],
         ["shipping: not a number"],

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 
 def array_of(values: pd.Series) -> pa.Array:
@@ -24,3 +25,20 @@ def may_hold(values: pa.Array, characters: bytes) -> bool:
     """
     data = np.frombuffer(values.buffers()[2] or b"", np.uint8)
     return bool(data.min(initial=0xFF) < ord(" ") or any((data == character).any() for character in characters))
+
+
+# Zero-width blanks and joiners, marks of direction, the soft hyphen, and the byte order mark.
+INVISIBLE = r"[\x{00ad}\x{061c}\x{180e}\x{200b}-\x{200f}\x{202a}-\x{202e}\x{2060}-\x{2064}\x{2066}-\x{206f}\x{feff}]"
+
+
+def without_invisible(texts: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """Return the texts without characters that nobody sees."""
+    if all(_is_ascii(chunk) for chunk in (texts.chunks if isinstance(texts, pa.ChunkedArray) else [texts])):
+        return texts
+    return pc.replace_substring_regex(texts, INVISIBLE, "")
+
+
+def _is_ascii(texts: pa.Array) -> bool:
+    # The buffer may hold more than these texts: then the answer is no too often, which costs time alone.
+    data = np.frombuffer(texts.buffers()[2] or b"", np.uint8)
+    return bool(data.max(initial=0) < 0x80)

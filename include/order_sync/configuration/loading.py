@@ -291,9 +291,12 @@ class _Reader:
 def _at(body: Any, path: list[str]) -> Any:
     """Return the value at `path` as written; None if there is none."""
     for step in path:
-        if not isinstance(body, dict):
+        if isinstance(body, list) and step.isdecimal():
+            body = body[int(step)]
+        elif isinstance(body, dict):
+            body = body.get(step)
+        else:
             return None
-        body = body.get(step)
     return body
 
 

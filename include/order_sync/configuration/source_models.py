@@ -12,14 +12,18 @@ from collections.abc import Sequence
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
 
 from include.order_sync.configuration.dag_entry import Entry
 from include.order_sync.configuration.query_files import parameters, read_query
-from include.order_sync.configuration.values import Duration, known_key, quoted, time_zone
+from include.order_sync.configuration.values import Duration, known_key, known_value, quoted, time_zone
 from include.order_sync.model import ITEM_COLUMNS, ORDER_COLUMNS, OrderStatus
+from include.order_sync.transform.date_forms import ambiguous, known_form
+
+if TYPE_CHECKING:
+    from include.order_sync.transform.values import Values
 
 PROJECT = Path(__file__).parents[3]
 
@@ -64,6 +68,12 @@ WindowQuery = Annotated[Path, BeforeValidator(_windowed)]
 IdsQuery = Annotated[Path, BeforeValidator(_by_ids)]
 
 
+def _country(code: str) -> str:
+    from phonenumbers import SUPPORTED_REGIONS  # few sources need it
+
+    return known_value("country", code, sorted(SUPPORTED_REGIONS))
+
+
 class _Source(Entry):
     item_columns: dict[str, str] = Field({}, description="canonical item column: the source's name for it")
     statuses: Annotated[dict[str, OrderStatus], BeforeValidator(quoted)] = Field(
@@ -73,6 +83,61 @@ class _Source(Entry):
         description="of times without an offset, as Europe/Kyiv"
     )
     ahead: Duration = Field(timedelta(hours=1), description="how far a time may lie in the future, as 30m, 1h or 2d")
+    dates: list[Annotated[str, AfterValidator(known_form)]] = Field(
+        [], description="a list of the forms of dates beside ISO 8601, as d.m.y"
+    )
+    decimal: Literal[",", "."] | None = Field(
+        None,
+        description="the sign before the fraction of amounts; then currencies and signs of thousands may stand there",
+    )
+    strip_ids: bool = Field(False, description="true, to take # and the marks of spreadsheets off ids")
+    missing_words: list[Annotated[str, Field(min_length=1)]] = Field(
+        [], description="a list of words for nothing, as NULL, in quotes"
+    )
+    defaults: dict[str, str] = Field({}, description="canonical column: its text where a row has none")
+    phone_country: Annotated[str, AfterValidator(_country)] | None = Field(
+        None, description="the country of telephone numbers without a country's code, as UA"
+    )
+    drop_bad_contact: bool = Field(
+        False, description="true, to send an order without an e-mail or telephone number that is none"
+    )
+    guest_ids: list[str] = Field(["0"], description="a list of customer ids that are no customer")
+    customer_id_from: list[Literal["email", "phone"]] = Field(
+        [], description="a list of email and phone: what stands in for a missing customer id"
+    )
+
+    @field_validator("dates")
+    @classmethod
+    def _unambiguous(cls, forms: list[str]) -> list[str]:
+        both = ambiguous(forms)
+        if both:
+            raise ValueError(f"{both[0]} and {both[1]} read 3/4/2026 as two days: keep the one that the shop writes")
+        return forms
+
+    @field_validator("defaults")
+    @classmethod
+    def _for_columns(cls, defaults: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+        for column in defaults:
+            known_key("canonical column", column, [known for known in ORDER_COLUMNS if known != "order_id"])
+        statuses = info.data.get("statuses", {})
+        if "status" in defaults and statuses and defaults["status"] not in statuses:
+            raise ValueError("the status is none of the words of `statuses`")
+        return defaults
+
+    @property
+    def values(self) -> Values:
+        """The forms of its values, for transform."""
+        from include.order_sync.transform.values import Values  # not at the top: it brings pandas
+
+        return Values(
+            tuple(self.missing_words),
+            self.defaults,
+            self.decimal,
+            self.phone_country,
+            self.drop_bad_contact,
+            tuple(self.guest_ids),
+            tuple(self.customer_id_from),
+        )
 
     @field_validator("columns", "item_columns", check_fields=False)
     @classmethod

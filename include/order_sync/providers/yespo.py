@@ -34,7 +34,6 @@ from include.order_sync.providers.base import (
 )
 from include.order_sync.transform.checks import (
     CURRENCY,
-    EMAIL,
     NUMBER,
     TIME_EXAMPLE,
     WHOLE_NUMBER,
@@ -92,11 +91,6 @@ ITEM_TEXT = {
     "category": "category",
     "description": "description",
 }
-
-
-def _phone_digits(phones: pd.Series[str]) -> pd.Series[str]:
-    """Yespo wants digits alone, with the country code: what people put between them goes."""
-    return phones.str.replace(r"[ ()+.\-]", "", regex=True)
 
 
 def _name_too_long(column: str) -> Check:
@@ -158,14 +152,12 @@ ORDER_CHECKS = (
     Check(
         "email: not an address",
         "correct or empty it in the source",
-        no_match("email", EMAIL),
+        flagged("email_unreadable"),
     ),
     Check(
-        "phone: not 7 to 15 digits",
-        "give it with its country code, as 380942583691",
-        lambda orders, _items: (
-            orders["phone"].notna() & ~_phone_digits(orders["phone"]).str.fullmatch(r"[0-9]{7,15}", na=False)
-        ),
+        "phone: no telephone number",
+        "give it with its country code, as 380942583691, or give the source `phone_country`",
+        flagged("phone_unreadable"),
     ),
     _name_too_long("first_name"),
     _name_too_long("last_name"),
@@ -203,7 +195,6 @@ def build(orders: pd.DataFrame, items: pd.DataFrame) -> pd.Series[str]:
 
     texts = {key: orders[column] for key, column in TEXT.items()}
     texts["date"] = json_text.utc_times(orders["created_at"])
-    texts["phone"] = _phone_digits(orders["phone"])
     item_numbers = {"quantity": items["quantity"].str.replace(r"\.0+$", "", regex=True), "cost": items["cost"]}
     whole_items = json_text.objects({key: items[column] for key, column in ITEM_TEXT.items()}, item_numbers)
     values = {key: orders[column] for key, column in NUMBERS.items()}

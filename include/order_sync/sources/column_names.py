@@ -50,7 +50,7 @@ def find_columns(
     found = {}
     for column in ORDER_COLUMNS:
         at = index_of(names, columns.get(column, column), faults)
-        if at is not None and column not in given:
+        if at is not None:
             found[column] = at
     for column, name in columns.items():
         if column not in found and column in ORDER_COLUMNS:

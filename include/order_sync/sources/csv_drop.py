@@ -34,6 +34,7 @@ from include.order_sync.sources.drop_files import (
     unusable,
 )
 from include.order_sync.sources.raw import problem_rows, raw_table
+from include.order_sync.sources.raw_forms import RawForms
 from include.order_sync.sources.run_window import Healing
 from include.order_sync.staging.partitions import gathered
 from include.order_sync.transform.row_problems import BAD_BYTES, MISSING_COLUMN, UNREADABLE_FILE
@@ -151,6 +152,7 @@ class CsvDropReader:
             statuses = frozenset(word.encode() for word in self.source.statuses)
             records = Records(text.read, layout.delimiter, row_test(layout, statuses), skip=layout.lines)
             parser = RowParser(layout, list(layout.found.values()), self.source.footers)
+            forms = RawForms.of(self.source)
             good = bad = bad_bytes = 0
             skipped = layout.skipped
             for block in records:
@@ -165,6 +167,7 @@ class CsvDropReader:
                         origin=str(file.path),
                         lines=rows.lines,
                         position=position,
+                        forms=forms,
                         file_modified_at=file.modified_at,
                     )
                     position += rows.table.num_rows

@@ -81,7 +81,7 @@ def read_layout(text: Text, source: CsvSource, required: Required, where: str) -
     )
     if source.header == "none":
         names = [str(number) for number in range(1, max(map(len, rows)) + 1)]
-        found = find_columns(names, source.columns, required, where, shown=[])
+        found = find_columns(names, source.columns, required, where, shown=[], given=source.defaults)
         return Layout(delimiter, names, found, first, first, has_header=False)
     names = [name.strip() for name in rows[0]]
     if not is_utf8(text.sample) and any("\ufffd" in name for name in names):
@@ -92,7 +92,7 @@ def read_layout(text: Text, source: CsvSource, required: Required, where: str) -
             f"{where}: the first line looks like data, not like a header ({len(names)} fields). Write the columns' "
             "names into the first line, or say `header: none` and give `columns` their numbers."
         )
-    found = find_columns(names, source.columns, required, where, shown=shown)
+    found = find_columns(names, source.columns, required, where, shown=shown, given=source.defaults)
     return Layout(delimiter, names, found, first + header_lines, first)
 
 

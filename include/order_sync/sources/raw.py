@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import pyarrow as pa
 
 from include.order_sync.model import ITEM_COLUMNS, ORDER_COLUMNS
+from include.order_sync.sources.raw_forms import RawForms
 
 RAW_SCHEMA = pa.schema(
     [
@@ -30,6 +31,7 @@ def raw_table(
     origin: str,
     lines: pa.Array,
     position: int,
+    forms: RawForms,
     file_modified_at: object = None,
 ) -> pa.Table:
     """Return a chunk of the source, all text, as raw rows.
@@ -40,10 +42,11 @@ def raw_table(
         origin: the query's or file's name.
         lines: each row's number there.
         position: of the first row in the window.
+        forms: of the source's ids and times.
         file_modified_at: when the file was last modified (a time with a zone); None for a query.
     """
     rows = given.num_rows
-    columns = {column: given.column(found[column]) for column in ORDER_COLUMNS if column in found}
+    columns = {column: forms.apply(column, given.column(found[column])) for column in ORDER_COLUMNS if column in found}
     columns["origin"] = constant(origin, rows)
     columns["line"] = lines
     columns["position"] = pa.arange(position, position + rows)

@@ -31,6 +31,7 @@ from include.order_sync.sources.cursor import read_by_cursor
 from include.order_sync.sources.database_errors import failure, find_failing_column, unreachable
 from include.order_sync.sources.postgresql_copy import read_by_copy, with_plain_offsets
 from include.order_sync.sources.raw import problem_rows, raw_table
+from include.order_sync.sources.raw_forms import RawForms
 from include.order_sync.sources.sessions import prepare
 from include.order_sync.sources.window_check import check_window
 from include.order_sync.sources.window_values import window_values
@@ -96,15 +97,18 @@ class WarehouseReader:
 
     def _orders(self, connection: sa.Connection) -> Generator[pa.Table]:
         position = 0
+        forms = RawForms.of(self.source)
         found: dict[str, int] | None = None
         where = self._where(self._query)
         for columns, chunk in self._read(connection, self._query):
             if found is None:
-                found = find_columns(columns.names, self.source.columns, self.required, where)
+                found = find_columns(
+                    columns.names, self.source.columns, self.required, where, given=self.source.defaults
+                )
                 self._warn_of_days(columns, found, where)
             columns.refuse_bytes(found.values(), where)
             lines = pa.arange(position + 1, position + chunk.num_rows + 1)
-            table = raw_table(chunk, found, origin=self._query.name, lines=lines, position=position)
+            table = raw_table(chunk, found, origin=self._query.name, lines=lines, position=position, forms=forms)
             for name in found.keys() & set(TIME_COLUMNS) if self._by_copy else ():
                 at = table.column_names.index(name)
                 table = table.set_column(at, name, with_plain_offsets(table.column(at)))
@@ -145,7 +149,8 @@ class WarehouseReader:
                     f"Source {self.source.name!r}: {self._items_query.name} gives a row of more than "
                     f"{tuning.WAREHOUSE_ROW_MAX_BYTES} bytes. Leave the column that is so large out of it."
                 )
-            yield pa.table({column: chunk.column(number) for column, number in found.items()})
+            forms = RawForms.of(self.source)
+            yield pa.table({column: forms.apply(column, chunk.column(number)) for column, number in found.items()})
 
     def _read(self, connection: sa.Connection, file: Path) -> Iterator[tuple[Columns, pa.Table]]:
         """Yield the query's columns and its rows, all text, chunk by chunk; at least one chunk."""

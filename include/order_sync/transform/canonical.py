@@ -15,22 +15,27 @@ from include.order_sync.columns.text import array_of, series_of
 from include.order_sync.model import ITEM_COLUMNS, ORDER_COLUMNS, ORIGIN_COLUMNS, TIME_COLUMNS, VERSION
 from include.order_sync.transform.repeated_hour import tell_passes
 from include.order_sync.transform.times import read_times
+from include.order_sync.transform.values import PLAIN, Values
 
 NO_ITEMS = pd.DataFrame(
     {column: pd.Series(dtype="str") for column in ITEM_COLUMNS} | {"position": pd.Series(dtype="int64")}
 )
 
 
-def canonical_orders(raw: pd.DataFrame, timezone: str, now: datetime | None = None) -> pd.DataFrame:
+def canonical_orders(
+    raw: pd.DataFrame, timezone: str, now: datetime | None = None, values: Values = PLAIN
+) -> pd.DataFrame:
     """Return one canonical order a raw row, in the rows' order.
 
     Args:
         raw: any of ORDER_COLUMNS as text, and of ORIGIN_COLUMNS; an absent column is missing in all rows.
         timezone: of times without an offset.
         now: no row was written after it; None if that is not known.
+        values: the forms of the source's values.
 
     Returns:
-        All of ORDER_COLUMNS and ORIGIN_COLUMNS. Text is trimmed; empty text is missing. TIME_COLUMNS are UTC times;
+        All of ORDER_COLUMNS and ORIGIN_COLUMNS. Text is trimmed; empty text is missing. `values.read` says which flags
+        its columns get. TIME_COLUMNS are UTC times;
         the flag `<column>_unreadable` is True where one could not be read. `additional_info` is a JSON object, with
         such a flag too. A row of a file without `updated_at` has the file's modified time. The flag `pass_untold` is
         True where repeated_hour.py can't tell which pass a version's time is of, `skipped_hour` where its local time
@@ -41,13 +46,14 @@ def canonical_orders(raw: pd.DataFrame, timezone: str, now: datetime | None = No
     absent = {"file_modified_at": no_time, "rank": pd.Series(float("nan"), index=raw.index)}
     orders = {column: raw[column] if column in raw else absent.get(column, no_text) for column in ORIGIN_COLUMNS}
     for column in ORDER_COLUMNS:
-        orders[column] = _trimmed(raw[column]) if column in raw else no_text
+        orders[column] = values.text(column, raw.get(column, no_text))
+    values.read(orders, {*raw.columns, *values.defaults})
     first_passes: dict[str, pd.Series] = {}
     orders["pass_untold"] = orders["skipped_hour"] = nowhere
     for column in TIME_COLUMNS:
         texts = orders[column]
         orders[column], orders[f"{column}_unreadable"] = no_time, nowhere
-        if column not in raw:
+        if column not in raw and column not in values.defaults:
             continue
         read = read_times(texts, timezone)
         orders[column] = read.times
@@ -78,7 +84,7 @@ def query_items(raw: pd.DataFrame, orders: pd.DataFrame) -> pd.DataFrame:
     """
     no_text = _nothing(raw.index, pa.large_string())
     columns = ("order_id", *ITEM_COLUMNS)
-    items = pd.DataFrame({column: _trimmed(raw[column]) if column in raw else no_text for column in columns})
+    items = pd.DataFrame({column: PLAIN.text(column, raw[column]) if column in raw else no_text for column in columns})
     owners = orders.loc[orders["order_id"].notna(), ["order_id", "position"]]
     if not owners["order_id"].is_unique:
         return items.merge(owners, on="order_id").drop(columns="order_id")
@@ -113,20 +119,15 @@ def json_items(orders: pd.DataFrame, columns: Mapping[str, str]) -> tuple[pd.Dat
         for column, values in fields.items():
             key = columns.get(column, column)
             values += [_scalar(entry.get(key)) for entry in entries]
-    items = pd.DataFrame({column: _trimmed(pd.Series(values, dtype="str")) for column, values in fields.items()})
+    items = pd.DataFrame(
+        {column: PLAIN.text(column, pd.Series(values, dtype="str")) for column, values in fields.items()}
+    )
     items["position"] = pd.Series(positions, dtype="int64")
     return items, unreadable
 
 
 def _nothing(index: pd.Index, type_: pa.DataType) -> pd.Series:
     return series_of(pa.nulls(len(index), type_), index)
-
-
-def _trimmed(texts: pd.Series) -> pd.Series:
-    trimmed = pc.utf8_trim_whitespace(array_of(texts))
-    if pc.min(pc.binary_length(trimmed)).as_py() == 0:
-        trimmed = pc.if_else(pc.equal(trimmed, ""), None, trimmed)
-    return series_of(trimmed, texts.index)
 
 
 def _json(text: str) -> Any:

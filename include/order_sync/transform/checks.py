@@ -16,7 +16,6 @@ if TYPE_CHECKING:  # DAG parsing imports this module, and pandas is slow to impo
 NUMBER = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?"
 WHOLE_NUMBER = r"(?:0|[1-9][0-9]*)(?:\.0+)?"
 CURRENCY = "[A-Z]{3}"  # ISO 4217
-EMAIL = r"[^@\s]+@[^@\s]+\.[^@\s]+"
 
 # How a cure shows a time, with its offset.
 TIME_EXAMPLE = "2026-11-21 13:45:00+02:00"
@@ -46,6 +45,11 @@ def missing(column: str) -> Callable[[pd.DataFrame, Any], pd.Series[bool]]:
 def flagged(column: str) -> Callable[[pd.DataFrame, Any], pd.Series[bool]]:
     """Return a check's function: True where transform has set the flag `column`."""
     return lambda orders, _items: orders[column]
+
+
+def matches(column: str, pattern: str) -> Callable[[pd.DataFrame, Any], pd.Series[bool]]:
+    """Return a check's function: True where `column` has a value that fully matches `pattern`."""
+    return lambda orders, _items: orders[column].str.fullmatch(pattern, na=False)
 
 
 def no_match(column: str, pattern: str) -> Callable[[pd.DataFrame, Any], pd.Series[bool]]:

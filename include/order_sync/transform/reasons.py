@@ -5,14 +5,22 @@ Reasons of one provider are in `CHECKS` of its module, and reasons of rows that 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 import pandas as pd
 
 from include.order_sync.columns.text import array_of, may_hold
-from include.order_sync.transform.checks import TIME_EXAMPLE, Check, flagged, missing
+from include.order_sync.transform.checks import TIME_EXAMPLE, Check, flagged, matches, missing
+from include.order_sync.transform.values import MONEY_COLUMNS
 
 MAX_ID_CHARACTERS = 255
+UNKNOWN_STATUS = "status: not in the status map"
+
+# A spreadsheet shows a long number so, and keeps 15 of its digits.
+_LOST_DIGITS = r"[0-9](?:[.,][0-9]+)?[Ee]\+[0-9]+"
+# A status word that may be a person's: an address, a number of theirs, or a sentence.
+_PERSONAL = re.compile(r"@|[0-9].*[0-9].*[0-9].*[0-9].*[0-9]|.{41}|(?:\S+\s+){4}\S", re.DOTALL)
 
 
 def readable_ids(ids: pd.Series) -> pd.Series[bool]:
@@ -31,6 +39,11 @@ UNREADABLE = (
         f"order_id: longer than {MAX_ID_CHARACTERS} characters, or with unprintable ones",
         "correct the order's number in the source",
         lambda orders, _items: orders["order_id"].notna() & ~readable_ids(orders["order_id"]),
+    ),
+    Check(
+        "order_id: its digits were lost by a spreadsheet",
+        "export the orders anew with the id as text: 1.23457E+17 stands for many numbers",
+        matches("order_id", _LOST_DIGITS),
     ),
     Check(
         "status_changed_at: missing",
@@ -54,13 +67,49 @@ UNREADABLE = (
     ),
 )
 STATUS = (
+    *[
+        Check(
+            f"{column}: its digits were lost by a spreadsheet",
+            "export the orders anew with this number as text",
+            matches(column, _LOST_DIGITS),
+        )
+        for column in ("customer_id", "bill_id", "tracking_number")
+    ],
+    *[
+        Check(
+            f"{column}: not an amount in the source's form",
+            "give it with the source's `decimal` sign, or correct `decimal`",
+            flagged(f"{column}_unreadable"),
+        )
+        for column in MONEY_COLUMNS
+    ],
     Check("status: missing", "give the shop's word for the status", missing("status")),
     Check(
-        "status: not in the status map",
+        UNKNOWN_STATUS,
         "add the shop's word to the source's `statuses`",
         lambda orders, _items: orders["status"].notna() & orders["order_status"].isna(),
     ),
 )
+
+
+def with_words(reasons: pd.Series, words: pd.Series) -> pd.Series:
+    """Return the reasons, that of an unknown status with its word.
+
+    Args:
+        reasons: of the rejected rows, as reasons_of() gives them.
+        words: the unknown status words, with the index of their rows.
+    """
+    by_row = words.to_dict()
+    named = [
+        [f"{each} ({shown_word(by_row[row])})" if each == UNKNOWN_STATUS and row in by_row else each for each in given]
+        for row, given in reasons.items()
+    ]
+    return pd.Series(named, index=reasons.index, dtype="object")
+
+
+def shown_word(word: str) -> str:
+    """Return a status word as a message may show it: one that may be a person's data is not shown."""
+    return "a text that may be personal" if _PERSONAL.search(word) else word
 
 
 def find_faults(orders: pd.DataFrame, items: pd.DataFrame, checks: Iterable[Check]) -> dict[str, pd.Series[bool]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -16,6 +17,19 @@ from include.order_sync.columns.text import array_of, series_of
 _DATE = r"(?:19|[2-8][0-9]|9[0-8])[0-9]{2}-[0-9]{2}-[0-9]{2}"
 _DATE_AND_TIME = _DATE + r"(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]{1,9})?)?)?"
 _OFFSET = r"(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?)"
+
+# The end of a time, with what may stand before its offset; and the words for offsets that mean one alone.
+_TIME_END = r"(:[0-9]{2}(?:[.,][0-9]{1,9})?)"
+_UNUSUAL_OFFSET = (
+    _TIME_END + r"(?:\s*[A-Za-z]{1,4}(?:[+-].*)?|\s+[+-].*|[+-][0-9](?::.*)?|[+-][0-9]{2}:[0-9]{2}:[0-9]{2})$"
+)
+_ZONE_WORDS = {
+    "+00:00": "Z|UTC|GMT|UT|WET",
+    "+01:00": "CET|WEST",
+    "+02:00": "EET|CEST",
+    "+03:00": "EEST|MSK",
+}
+_OFFSET_WITH_SECONDS = re.compile(r":[0-9]{2}(?:\.[0-9]+)?[+-][0-9]{2}:[0-9]{2}:[0-9]{2}$")
 
 # The length of a date alone, and of a time with seconds and without an offset.
 _CHARACTERS_OF_A_DATE = 10
@@ -43,7 +57,7 @@ class TimesRead(NamedTuple):
 
 
 def read_times(texts: pd.Series, timezone: str) -> TimesRead:
-    """Return ISO 8601 dates and times as UTC; any other text is missing.
+    """Return ISO 8601 dates and times as UTC; any other text is missing. Offsets may be words too, as MSK.
 
     Args:
         texts: trimmed.
@@ -52,6 +66,7 @@ def read_times(texts: pd.Series, timezone: str) -> TimesRead:
     plain = _plain_times(texts)
     if plain is not None:
         return TimesRead(plain) if plain.dt.tz else _localized(plain, timezone)
+    texts = _with_plain_offsets(texts)
     dated = texts.str.fullmatch(_DATE_AND_TIME + _OFFSET + "?", na=False)
     # A date alone ends like an offset ("-21"), so an offset needs a time before it.
     aware = dated & texts.str.contains(r":[0-9]{2}(?:[.,][0-9]+)?" + _OFFSET + "$", na=False)
@@ -89,6 +104,31 @@ def _plain_times(texts: pd.Series) -> pd.Series | None:
     if within["min"].as_py() < _FIRST_US or within["max"].as_py() > _LAST_US:
         return None
     return series_of(times, texts.index)
+
+
+def _with_plain_offsets(texts: pd.Series) -> pd.Series:
+    """Return `12:00:00 +0300`, `12:00:00 GMT+3` and `12:00:00 MSK` with the offset +03:00 right behind the time."""
+    values = array_of(texts)
+    if not pc.any(pc.match_substring_regex(values, _UNUSUAL_OFFSET)).as_py():
+        return texts
+    values = pc.replace_substring_regex(values, _TIME_END + r"\s*(?i:UTC|GMT|UT)?\s*([+-])", r"\1\2")
+    values = pc.replace_substring_regex(values, _TIME_END + r"([+-])([0-9]|[0-9]:[0-9]{2})$", r"\1\20\3")
+    for offset, words in _ZONE_WORDS.items():
+        values = pc.replace_substring_regex(values, rf"{_TIME_END}\s*(?i:{words})$", rf"\1{offset}")
+    return series_of(values, texts.index).map(_whole_minutes, na_action="ignore").astype(texts.dtype)
+
+
+def _whole_minutes(text: str) -> str:
+    """Return a time whose offset has seconds, as a zone's local mean time, in UTC; any other text as it is.
+
+    PostgreSQL writes such offsets for times before a zone had hours, as of 1900: shops write those for "not yet".
+    """
+    if _OFFSET_WITH_SECONDS.search(text):
+        try:
+            return datetime.fromisoformat(text).astimezone(UTC).isoformat()
+        except (ValueError, OverflowError):
+            return text
+    return text
 
 
 def _localized(local: pd.Series, timezone: str) -> TimesRead:

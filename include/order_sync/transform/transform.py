@@ -10,16 +10,24 @@ from typing import Literal
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from include.order_sync.columns.text import array_of, series_of
 from include.order_sync.model import NO_TIME, READY_COLUMNS, TIES, VERSION, Code, OrderStatus
 from include.order_sync.transform.canonical import NO_ITEMS, canonical_orders, json_items, query_items
 from include.order_sync.transform.checks import Check
-from include.order_sync.transform.reasons import STATUS, UNREADABLE, any_of, find_faults, reasons_of
+from include.order_sync.transform.reasons import (
+    STATUS,
+    UNKNOWN_STATUS,
+    UNREADABLE,
+    any_of,
+    find_faults,
+    reasons_of,
+    with_words,
+)
 from include.order_sync.transform.repeated_hour import with_offsets
 from include.order_sync.transform.row_problems import CURES
 from include.order_sync.transform.source_hash import item_hashes, source_hashes
+from include.order_sync.transform.values import CONTACT_COLUMNS, PLAIN, Values, plain_word
 
 # Flag of canonical_orders -> what is said of the orders with it. They are delivered all the same.
 CLOCK_DOUBTS = {
@@ -43,6 +51,7 @@ class Rules:
         checks: the provider's, beside those that every order must pass.
         build: the provider's: valid orders and their items -> each order's payload; `code` holds the status code.
         now: no row was written after it; None if that is not known.
+        forms: of the source's values.
     """
 
     timezone: str
@@ -55,6 +64,7 @@ class Rules:
     checks: Sequence[Check]
     build: Callable[[pd.DataFrame, pd.DataFrame], pd.Series[str]]
     now: datetime | None = None
+    forms: Values = PLAIN
 
 
 @dataclass(frozen=True)
@@ -68,6 +78,8 @@ class Transformed:
         reasons: how many orders each reason rejected.
         first_rows: reason -> the first row with it, as `orders.csv:7`.
         doubts: doubt about a local time (CLOCK_DOUBTS) -> ids of the orders with it, also of superseded rows.
+        unknown_words: status word that is not in the map -> how many orders have it.
+        left_out: contact column -> how many orders are sent without theirs, because it is none.
     """
 
     ready: pd.DataFrame
@@ -76,6 +88,8 @@ class Transformed:
     reasons: Counter[str]
     first_rows: dict[str, str]
     doubts: dict[str, list[str]]
+    unknown_words: Counter[str]
+    left_out: Counter[str]
 
 
 def transform(raw: pd.DataFrame, raw_items: pd.DataFrame | None, rules: Rules) -> Transformed:
@@ -105,22 +119,25 @@ def transform(raw: pd.DataFrame, raw_items: pd.DataFrame | None, rules: Rules) -
     orders["in_future"] = (orders["status_changed_at"] > latest) | (orders["updated_at"] > latest)
     unreadable = find_faults(orders, NO_ITEMS, UNREADABLE)
     superseded = nowhere = pd.Series(False, index=orders.index)
+    # A row without a readable id or version is rejected: it supersedes no row, and no row supersedes it.
+    comparable = alike & orders["problem"].isna() & ~any_of(unreadable, orders.index)
+    if alike.any():
+        superseded = _only_items(orders[comparable]).reindex(orders.index, fill_value=False)
     if rules.changes == "newest" and alike.any():
-        # A row without a readable id or version is rejected: it supersedes no row, and no row supersedes it.
-        comparable = orders.loc[alike & orders["problem"].isna() & ~any_of(unreadable, orders.index)]
-        by_version = comparable.sort_values(list(VERSION), kind="stable")
+        by_version = orders[comparable & ~superseded].sort_values(list(VERSION), kind="stable")
         is_newest = ~by_version.duplicated("order_id", keep="last")
         # A status that is not for the provider supersedes none that is: in two windows both would count as well.
         # An unknown status word is listed if it is the newest; an older one hides nothing.
         for_provider = by_version["code"].notna() | (by_version["order_status"].isna() & is_newest)
         by_version = by_version.assign(for_provider=for_provider).sort_values("for_provider", kind="stable")
         older = by_version.duplicated("order_id", keep="last")
-        superseded = older.reindex(orders.index, fill_value=False)
+        superseded |= older.reindex(orders.index, fill_value=False)
     chosen = _only(orders, ~superseded)
     if raw_items is None:
         items, chosen["items_unreadable"] = json_items(chosen, rules.item_columns)
     else:
         items, chosen["items_unreadable"] = query_items(raw_items, chosen), nowhere
+    items = rules.forms.items(items)
 
     whole = chosen["problem"].isna()
     not_for_provider = chosen["order_status"].notna() & chosen["code"].isna()
@@ -134,6 +151,8 @@ def transform(raw: pd.DataFrame, raw_items: pd.DataFrame | None, rules: Rules) -
         faults |= {reason: wrong & apply for reason, wrong in by_reason.items() if (wrong & apply).any()}
     wrong = any_of(faults, chosen.index)
 
+    unknown = faults.get(UNKNOWN_STATUS)
+    words = chosen.loc[unknown, "status"] if unknown is not None else chosen["status"][:0]
     ready = _only(chosen, ~wrong & ~not_for_provider)
     if len(ready) < len(chosen):
         items = items[items["position"].isin(ready["position"])]
@@ -148,7 +167,7 @@ def transform(raw: pd.DataFrame, raw_items: pd.DataFrame | None, rules: Rules) -
     )
     return Transformed(
         ready=_by_hash(ready[READY_COLUMNS]),
-        rejected=rejected.assign(reasons=reasons_of(faults, rejected.index)),
+        rejected=rejected.assign(reasons=with_words(reasons_of(faults, rejected.index), words)),
         counts={
             "superseded": len(orders) - len(chosen),
             "orders": len(chosen),
@@ -162,6 +181,10 @@ def transform(raw: pd.DataFrame, raw_items: pd.DataFrame | None, rules: Rules) -
             for flag, doubt in CLOCK_DOUBTS.items()
             if orders[flag].any()
         },
+        unknown_words=Counter(words.to_list()),
+        left_out=Counter(
+            {column: left for column in CONTACT_COLUMNS if (left := int(ready[f"{column}_left_out"].sum()))}
+        ),
     )
 
 
@@ -172,7 +195,7 @@ def read_orders(raw: pd.DataFrame, rules: Rules) -> pd.DataFrame:
         raw: as transform() takes it.
         rules: of the source and the destination.
     """
-    orders = canonical_orders(raw, rules.timezone, rules.now)
+    orders = canonical_orders(raw, rules.timezone, rules.now, rules.forms)
     orders["order_status"], orders["code"] = _status_and_code(orders["status"], rules)
     return orders
 
@@ -188,11 +211,30 @@ def cures(checks: Iterable[Check]) -> dict[str, str]:
 
 def _status_and_code(status_labels: pd.Series, rules: Rules) -> tuple[pd.Series, pd.Series]:
     """Return each label's status and the provider's code for it; missing where there is none."""
-    labels = pc.index_in(array_of(status_labels), value_set=pa.array(rules.statuses.keys(), pa.large_string()))
-    meant = [rules.codes.get(status) for status in rules.statuses.values()]
-    codes = pa.array([None if code is None else str(code) for code in meant], pa.large_string())
-    statuses = pa.array(rules.statuses.values(), pa.large_string())
-    return series_of(statuses.take(labels), status_labels.index), series_of(codes.take(labels), status_labels.index)
+    labels = array_of(status_labels).dictionary_encode()
+    meant = [rules.statuses.get(word) for word in labels.dictionary.to_pylist()]
+    if None in meant:
+        # Another case, or a letter composed otherwise: only where it can mean but one status.
+        plain: dict[str, set[OrderStatus]] = {}
+        for word, status in rules.statuses.items():
+            plain.setdefault(plain_word(word), set()).add(status)
+        one = {word: next(iter(statuses)) for word, statuses in plain.items() if len(statuses) == 1}
+        words = labels.dictionary.to_pylist()
+        meant = [status or one.get(plain_word(word)) for status, word in zip(meant, words, strict=True)]
+    codes = [None if status is None or (code := rules.codes.get(status)) is None else str(code) for status in meant]
+    statuses, codes = (pa.array(column, pa.large_string()).take(labels.indices) for column in (meant, codes))
+    return series_of(statuses, status_labels.index), series_of(codes, status_labels.index)
+
+
+def _only_items(alike: pd.DataFrame) -> pd.Series[bool]:
+    """Return a mask of rows without a status beside a row of the same order and times that has one.
+
+    An export with a line for each item leaves the status of all lines but the first empty: these are no state of their
+    order.
+    """
+    has_status = alike["status"].notna()
+    beside = has_status.groupby([alike[column] for column in TIES], dropna=False).transform("any")
+    return ~has_status & beside
 
 
 def _only(orders: pd.DataFrame, keep: pd.Series) -> pd.DataFrame:

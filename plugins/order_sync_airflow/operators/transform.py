@@ -53,7 +53,7 @@ class TransformOrdersOperator(DestinationOperator):
 
         done = transform(Staging(storage_path(self.staged)), source, destination)
         if done.reasons:
-            run_figures.push_reason(context, log_tables.first_reason(done.reasons))
+            run_figures.push_reason(context, log_tables.first_reason(done.reasons, done.unknown_words))
             self.log.warning(
                 "%d of %d orders are rejected; their rows are in %s/rejected\n%s",
                 done.counts["rejected"],
@@ -61,6 +61,14 @@ class TransformOrdersOperator(DestinationOperator):
                 self.staged,
                 log_tables.reasons_table(done.reasons, done.first_rows, cures(destination.service.checks)),
             )
+        if done.unknown_words:
+            self.log.warning(
+                "Status words that are not in `statuses` of source %r\n%s",
+                source.name,
+                log_tables.words_table(done.unknown_words, source.statuses),
+            )
+        for column, orders in done.left_out.items():
+            self.log.warning("%d orders are sent without their %s, because it is none", orders, column)
         for doubt, orders in done.doubts.items():
             self.log.warning(
                 "%d orders have a time %s. Give times with an offset, or correct the source's `timezone`. Orders: %s%s",

@@ -277,6 +277,11 @@ SHOP, DROP, WAREHOUSE = "destinations/shop_1", "sources/drop", "sources/warehous
         pytest.param(f"{DROP}/encoding", "cp9999", "cp9999", "no such encoding", id="no such encoding"),
         pytest.param(f"{DROP}/encoding", "base64", "base64", "no such encoding", id="no encoding of text"),
         pytest.param(f"{DROP}/delimiter", "':'", ":", "give one of", id="delimiter"),
+        pytest.param(f"{DROP}/dates", "[d/m/y, M/D/YYYY]", ["d/m/y", "M/D/YYYY"], "as two days", id="day and month"),
+        pytest.param(f"{DROP}/decimal", "point", "point", "give the sign", id="decimal"),
+        pytest.param(f"{DROP}/defaults", "{order_id: x}", {"order_id": "x"}, "no canonical column", id="default id"),
+        pytest.param(f"{DROP}/defaults", "{status: x}", {"status": "x"}, "none of the words", id="default status"),
+        pytest.param(f"{DROP}/phone_country", "Ukraine", "Ukraine", "no such country", id="country"),
         pytest.param(f"{DROP}/header", "none", "none", "its number in the file", id="no header and no numbers"),
         pytest.param(f"{DROP}/path_time", '"%Y/%Y%m%d"', "%Y/%Y%m%d", "once", id="path time with two years"),
         pytest.param(f"{WAREHOUSE}/query", "none.sql", "none.sql", "put the query there", id="no such query file"),
@@ -693,6 +698,17 @@ def test_no_staging_no_destinations(load: Load) -> None:
 
     assert read.destinations == {}
     assert the(read.mistakes).key == "staging"
+
+
+@pytest.mark.parametrize(
+    ("key", "cure"), [("dates", "no such form of dates"), ("customer_id_from", "give a list of email and phone")]
+)
+def test_a_mistake_in_a_list(load: Load, key: str, cure: str) -> None:
+    """It is named by its place in the list, with its value."""
+    mistake = load(with_(f"{DROP}/{key}", "[soon]")).mistakes[0]
+
+    assert (mistake.key, mistake.value) == (f"sources.drop.{key}.0", "soon")
+    assert cure in mistake.cure
 
 
 DURATIONS = pytest.mark.parametrize(
