@@ -64,7 +64,7 @@ simulate: $(INSTALLED) ## Prove the promise over weeks of simulated hours, in mi
 planted: $(INSTALLED) ## Plant each known kind of defect in a copy, and show what notices it (NAME='held order': those)
 	@$(PYTHON) -m chaos.planted $(if $(NAME),"$(NAME)")
 
-bench: $(INSTALLED) $(PEERS_INSTALLED) ## Measure every figure that has a bound, in some 40 minutes (ONLY=rees46,csv: those, RUNS=3, SHORT=1: few orders)
+bench: $(INSTALLED) $(PEERS_INSTALLED) ## Measure every figure that has a bound, in some 40 minutes (ONLY=rees46,csv: those, RUNS=3, SHORT=1: few orders, ROUNDS=3 KEEP=1: keep them)
 	@exec $(PYTHON) -m benchmarks
 
 lint: $(INSTALLED) ## Check style, formatting and types

@@ -1,18 +1,23 @@
-"""`python -m benchmarks`: measure everything that has a bound; print one table and one line of JSON."""
+"""`python -m benchmarks`: measure everything that has a bound; print one table and one line of JSON.
+
+Each figure is compared with the one that benchmarks/kept.json has of an earlier commit, within the noise of both.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import signal
+import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tabulate import tabulate
 
+from benchmarks import kept
 from benchmarks.measures import GROUPS, SHORT, WHOLE, Figures, Measure, Size
 from benchmarks.world import BenchmarkError, World, open_world
 from demo.settings import ROOT, DemoError
@@ -123,21 +128,32 @@ ROWS = (
 
 
 def main() -> int:
-    """Measure the groups of ONLY, with medians of RUNS; return 0 if every bound holds, else 1."""
+    """Measure the groups of ONLY in ROUNDS, with medians of RUNS; return 0 if every bound holds, else 1.
+
+    KEEP=1 keeps the figures in the repository, in place of those of an earlier commit.
+    """
     only = [name for name in os.environ.get("ONLY", "").split(",") if name] or list(GROUPS)
     runs = os.environ.get("RUNS") or "3"
-    size = WHOLE if os.environ.get("SHORT", "0") in ("", "0") else SHORT
+    rounds = os.environ.get("ROUNDS") or "1"
+    size = SHORT if _is_set("SHORT") else WHOLE
+    form: kept.Form = "short" if size is SHORT else "whole"
     unknown = [name for name in only if name not in GROUPS]
     if unknown or not runs.isdecimal() or int(runs) == 0:
         print(f"Set ONLY to some of {','.join(GROUPS)}, and RUNS to a whole number from 1", file=sys.stderr)
         return 2
+    if not rounds.isdecimal() or int(rounds) == 0 or (_is_set("KEEP") and int(rounds) < kept.LEAST_ROUNDS):
+        print(f"Set ROUNDS to a whole number from 1; with KEEP=1 from {kept.LEAST_ROUNDS}", file=sys.stderr)
+        return 2
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)  # so that a stopped benchmark leaves nothing behind
-    figures: Figures = {}
+    measured: list[Figures] = []
     try:
-        with open_world(ROOT / ".local" / "bench") as world:
-            for measure in dict.fromkeys(GROUPS[name] for name in only):
-                figures |= _figures(measure, world, size, int(runs))
+        for number in range(int(rounds)):
+            print(f"Round {number + 1} of {rounds}", file=sys.stderr, flush=True)
+            measured.append({})
+            with open_world(ROOT / ".local" / "bench") as world:
+                for measure in dict.fromkeys(GROUPS[name] for name in only):
+                    measured[-1] |= _figures(measure, world, size, int(runs))
     except DemoError as error:
         print(error, file=sys.stderr)
         return 1
@@ -148,7 +164,22 @@ def main() -> int:
         print(
             "The bounds are for the whole form: with few orders Python's start takes most of the time", file=sys.stderr
         )
-    return print_result([row for row in ROWS if row.group in only], figures)
+    rows = [row for row in ROWS if row.group in only]
+    values = {
+        name: [one[name] for one in measured if name in one] for name in {name for one in measured for name in one}
+    }
+    failed = print_result(rows, {name: statistics.median(found) for name, found in values.items()}, kept.read(form))
+    if _is_set("KEEP"):
+        try:
+            kept.keep(form, {row.figure: values[row.figure] for row in rows if row.figure in values})
+        except kept.NotKeptError as error:
+            print(f"Nothing is kept. {error}", file=sys.stderr)
+            return 1
+    return failed
+
+
+def _is_set(name: str) -> bool:
+    return os.environ.get(name, "0") not in ("", "0")
 
 
 def _figures(measure: Measure, world: World, size: Size, runs: int) -> Figures:
@@ -164,19 +195,35 @@ def _figures(measure: Measure, world: World, size: Size, runs: int) -> Figures:
     return figures
 
 
-def print_result(rows: Sequence[Row], figures: Figures) -> int:
-    """Print the table, then all of it as one line of JSON; return the exit code."""
+def print_result(rows: Sequence[Row], figures: Figures, known: Mapping[str, kept.Kept]) -> int:
+    """Print the table, then all of it as one line of JSON; return the exit code: only bounds count for it.
+
+    Args:
+        rows: of the table.
+        figures: measured ones, by name.
+        known: the kept ones, by name.
+    """
     table, entries = [], []
     for row in rows:
         measured = figures.get(row.figure)
         holds = measured is not None and row.holds(measured)
         shown = "failed" if measured is None else row.form.format(measured) + ("" if holds else " (!)")
-        table.append([row.title, row.form.format(row.bound), row.form.format(row.reach), shown])
+        before = known.get(row.figure)
+        against = "no figure kept" if before is None else ""
+        band = ""
+        if before is not None:
+            band = " to ".join(row.form.format(edge) for edge in before.band)
+            against = "failed" if measured is None else before.judge(measured, at_least=row.at_least)
+            if before.machine != kept.machine():
+                band += "\n(another machine)"
+        table.append([row.title, row.form.format(row.bound), row.form.format(row.reach), shown, band, against])
         title = row.title.replace("\n", " ")
         entries.append(
             {"figure": title, "bound": row.bound, "reach_for": row.reach, "measured": measured, "holds": holds}
+            | {"kept": before and before.median, "band": before and before.band, "against_kept": against}
         )
-    print(tabulate(table, ["figure", "bound", "reach for", "measured"], tablefmt="grid", disable_numparse=True))
+    head = ["figure", "bound", "reach for", "measured", "noise of the kept one", "against it"]
+    print(tabulate(table, head, tablefmt="grid", disable_numparse=True))
     every_bound_holds = all(entry["holds"] for entry in entries)
     print(json.dumps({"holds": every_bound_holds, "rows": entries, "figures": figures}))
     return 0 if every_bound_holds else 1
