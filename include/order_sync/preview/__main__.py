@@ -17,6 +17,7 @@ from include.order_sync.configuration.loading import Configuration, load
 from include.order_sync.configuration.source_models import CsvSource, Source
 from include.order_sync.errors import OrderSyncError, StopError
 from include.order_sync.model import Window
+from include.order_sync.preview.guess import guess
 from include.order_sync.preview.report import preview, source_of_file
 from include.order_sync.preview.shown import print_report
 
@@ -26,10 +27,16 @@ _DAY = timedelta(days=1)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Return 0 if a destination would get at least one order, 1 if none would, 2 if the source can't be read."""
-    given = _parser().parse_args(arguments)
+    """Return 0 if a destination would get an order, 1 if none would, 2 if the source or file can't be read."""
+    parser = _parser()
+    given = parser.parse_args(arguments)
     console, errors = Console(), Console(stderr=True)
     try:
+        if given.guess:
+            sys.stdout.write(guess(Path(given.guess)))
+            return 0
+        if not given.source:
+            parser.error("name a source of the configuration, or give --guess FILE")
         configuration = load(Path(given.config) if given.config else None)
         source = _source(configuration, given.source)
         if given.file:
@@ -53,13 +60,14 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m include.order_sync.preview",
         description="Shows what a source gives and what would be sent of it. It sends nothing, and needs no Airflow.",
     )
-    parser.add_argument("source", metavar="SOURCE", help="the name of a source of the configuration")
+    parser.add_argument("source", nargs="?", metavar="SOURCE", help="the name of a source of the configuration")
     parser.add_argument("--from", dest="start", metavar="TIME", help="the window's start, as 2026-11-20T10:00")
     parser.add_argument("--to", dest="end", metavar="TIME", help="the window's end; without an offset in `timezone`")
     parser.add_argument("--file", metavar="PATH", help="read this file by the rules of the drop, wherever it lies")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--show", action="store_true", help="show personal data, which is masked otherwise")
     parser.add_argument("--config", metavar="PATH", help="another configuration than ORDER_SYNC_CONFIG names")
+    parser.add_argument("--guess", metavar="FILE", help="propose a source for a CSV file that no source reads yet")
     return parser
 
 

@@ -1,0 +1,157 @@
+"""Names of columns and statuses as shops write them.
+
+In English, Russian, Ukrainian, German and Polish, and the most common ones in Spanish and French.
+"""
+
+from __future__ import annotations
+
+from include.order_sync.model import OrderStatus
+
+# Canonical column -> names, the surest first; compared by plain_name(), with _ and - as blanks.
+COLUMN_NAMES: dict[str, tuple[str, ...]] = {
+    "order_id": (
+        *(
+            "order id",
+            "order number",
+            "order no",
+            "order nr",
+            "order #",
+            "order",
+            "increment id",
+            "number",
+            "id",
+            "name",
+        ),
+        *("номер заказа", "заказ", "код заказа", "№ заказа", "номер", "№"),
+        *("номер замовлення", "замовлення", "код замовлення", "№ замовлення"),
+        *("bestellnummer", "auftragsnummer", "bestell-nr", "bestellung"),
+        *("numer zamówienia", "nr zamówienia", "zamówienie", "id zamówienia"),
+        *("número de pedido", "pedido", "numéro de commande", "commande"),
+    ),
+    "status": (
+        *("status", "order status", "state", "fulfillment status", "status name", "financial status"),
+        *("статус", "статус заказа", "состояние", "состояние заказа", "статус замовлення", "стан"),
+        *("bestellstatus", "auftragsstatus", "status zamówienia", "stan", "estado", "statut", "état"),
+    ),
+    "status_changed_at": (
+        *("status changed at", "status changed", "status date", "changed at", "changed", "updated at", "updated"),
+        *("date modified", "modified at", "modified", "last update", "last modified", "date updated", "update date"),
+        *("дата изменения статуса", "дата статуса", "изменён", "изменен", "дата изменения", "обновлён", "обновлено"),
+        *("дата зміни статусу", "дата зміни", "змінено", "оновлено"),
+        *("geändert am", "geändert", "status geändert", "aktualisiert", "letzte änderung"),
+        *("data zmiany statusu", "data zmiany", "data modyfikacji", "zaktualizowano"),
+        *("fecha de actualización", "actualizado", "date de modification", "modifié le"),
+    ),
+    "created_at": (
+        *("created at", "created", "order date", "date added", "date created", "purchased on", "placed at", "date"),
+        *("дата заказа", "дата создания", "создан", "дата оформления", "дата", "дата замовлення", "створено"),
+        *("bestelldatum", "auftragsdatum", "erstellt am", "datum", "data zamówienia", "data utworzenia", "data"),
+        *("fecha del pedido", "fecha", "date de commande"),
+    ),
+    "customer_id": (
+        *("customer id", "client id", "user id", "customer", "customer number", "id клиента", "код клиента", "клиент"),
+        *("id клієнта", "код клієнта", "kundennummer", "kunden-nr", "id klienta", "cliente", "client"),
+    ),
+    "email": (
+        *("email", "e-mail", "mail", "customer email", "email address", "billing email", "эл. почта", "почта"),
+        *(
+            "электронная почта",
+            "имейл",
+            "пошта",
+            "електронна пошта",
+            "e-mail-adresse",
+            "adres e-mail",
+            "correo",
+            "courriel",
+        ),
+    ),
+    "phone": (
+        *("phone", "telephone", "tel", "mobile", "phone number", "billing phone", "customer phone", "телефон"),
+        *("номер телефона", "моб. телефон", "мобильный", "номер телефону", "telefon", "telefonnummer", "handy"),
+        *("numer telefonu", "teléfono", "téléphone"),
+    ),
+    "first_name": ("first name", "firstname", "имя", "ім'я", "ім’я", "vorname", "imię", "nombre", "prénom"),
+    "last_name": ("last name", "lastname", "surname", "фамилия", "прізвище", "nachname", "nazwisko", "apellido"),
+    "total_cost": (
+        *("total", "grand total", "total cost", "order total", "amount", "total price", "sum", "price"),
+        *("сумма", "сумма заказа", "итого", "стоимость", "всего", "сума", "сума замовлення", "разом", "вартість"),
+        *("gesamt", "gesamtbetrag", "summe", "betrag", "kwota", "suma", "wartość", "importe", "montant"),
+    ),
+    "currency": ("currency", "currency code", "валюта", "währung", "waluta", "moneda", "devise"),
+    "shipping": ("shipping", "shipping cost", "shipping amount", "доставка", "стоимость доставки", "versandkosten"),
+    "discount": ("discount", "discount amount", "скидка", "знижка", "rabatt", "rabat", "descuento", "remise"),
+    "taxes": ("taxes", "tax", "vat", "налог", "ндс", "пдв", "mwst", "steuer", "podatek", "impuestos", "taxe"),
+    "delivery_method": ("shipping method", "delivery method", "способ доставки", "спосіб доставки", "versandart"),
+    "payment_method": ("payment method", "способ оплаты", "спосіб оплати", "zahlungsart", "metoda płatności"),
+    "delivery_address": (
+        "shipping address",
+        "delivery address",
+        "address",
+        "адрес",
+        "адрес доставки",
+        "адреса доставки",
+    ),
+    "items": ("items", "products", "товары", "товари", "artikel", "produkty"),
+    "bill_id": ("bill id", "bill", "номер счёта", "номер счета"),
+    "tracking_number": ("tracking number", "track number", "ttn", "ттн", "трек-номер", "номер ттн", "sendungsnummer"),
+}
+
+STATUS_WORDS: dict[OrderStatus, tuple[str, ...]] = {
+    OrderStatus.CREATED: (
+        *("new", "pending", "created", "open", "placed", "unfulfilled", "awaiting payment", "on hold", "accepted"),
+        *("новый", "новая", "новый заказ", "создан", "ожидает оплаты", "принят", "оформлен", "не оплачен"),
+        *("новий", "нове", "нове замовлення", "створено", "очікує оплати", "прийнято", "прийнятий"),
+        *("neu", "offen", "angelegt", "nowe", "nowy", "utworzone", "oczekuje", "nuevo", "pendiente", "nouveau"),
+    ),
+    OrderStatus.PAID: (
+        *("paid", "payment received", "captured", "оплачен", "оплачено", "оплачена", "сплачено", "оплачений"),
+        *("bezahlt", "opłacone", "zapłacone", "pagado", "payé", "payée"),
+    ),
+    OrderStatus.IN_PROGRESS: (
+        *("processing", "in progress", "confirmed", "packed", "assembled", "partially fulfilled", "preparing"),
+        *("в обработке", "обрабатывается", "подтверждён", "подтвержден", "собирается", "собран", "комплектуется"),
+        *("в обробці", "в роботі", "підтверджено", "комплектується", "в работе"),
+        *("in bearbeitung", "bestätigt", "w realizacji", "w trakcie realizacji", "procesando", "en cours"),
+    ),
+    OrderStatus.SHIPPED: (
+        *("shipped", "sent", "in transit", "dispatched", "on its way", "out for delivery", "ready for pickup"),
+        *("отправлен", "отправлено", "в пути", "передан в доставку", "доставляется", "готов к выдаче"),
+        *("відправлено", "відправлений", "в дорозі", "доставляється", "прибув у відділення"),
+        *("versendet", "verschickt", "versandt", "wysłane", "wysłano", "enviado", "expédié", "expédiée"),
+    ),
+    OrderStatus.DELIVERED: (
+        *("delivered", "completed", "complete", "done", "fulfilled", "closed", "received", "finished"),
+        *("доставлен", "доставлено", "выполнен", "выполнено", "завершён", "завершен", "получен", "вручен", "закрыт"),
+        *("доставлено", "виконано", "завершено", "отримано", "виконаний"),
+        *("geliefert", "zugestellt", "abgeschlossen", "dostarczone", "zrealizowane", "zakończone"),
+        *("entregado", "completado", "livré", "livrée", "terminé"),
+    ),
+    OrderStatus.CANCELLED: (
+        *("cancelled", "canceled", "voided", "failed", "expired", "declined", "rejected"),
+        *("отменён", "отменен", "отменено", "отмена", "аннулирован", "отказ", "не выкуплен"),
+        *("скасовано", "скасований", "відмінено", "відмова", "storniert", "abgebrochen"),
+        *("anulowane", "anulowano", "cancelado", "annulé", "annulée"),
+    ),
+    OrderStatus.RETURNED: (
+        *("returned", "refunded", "return", "refund", "partially refunded", "возврат", "возвращён", "возвращен"),
+        *("повернення", "повернено", "повернуто", "retourniert", "erstattet", "zwrot", "zwrócone", "devuelto"),
+        *("remboursé", "retourné"),
+    ),
+    OrderStatus.ABANDONED: ("abandoned", "abandoned cart", "брошенная корзина", "покинутий кошик", "porzucony koszyk"),
+}
+
+# Words before the sums at the end of a file.
+FOOTERS = (
+    "total",
+    "totals",
+    "grand total",
+    "sum",
+    "итого",
+    "всего",
+    "разом",
+    "усього",
+    "summe",
+    "gesamt",
+    "suma",
+    "razem",
+)

@@ -1,0 +1,241 @@
+"""`preview --guess` proposes a source for a file that nobody has described, and marks what it can't know."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from include.order_sync.errors import StopError
+from include.order_sync.preview.__main__ import main
+from include.order_sync.preview.guess import guess
+from include.order_sync.preview.guess_forms import are_ids, date_forms, decimal_sign
+
+RUSSIAN = """\
+Выгрузка заказов
+Номер заказа;Статус заказа;Дата изменения;Эл. почта;Телефон;Сумма заказа
+№ 1001;Новый;20.11.2026 10:00;anna@shop.example;+7 900 123-45-67;1 234,50
+№ 1002;Оплачен;21.11.2026 11:30;boris@shop.example;8 900 123-45-68;99,00
+№ 1003;В пути;22.11.2026 12:00;;;5,00
+№ 1004;Ждём кладовщика;22.11.2026 12:00;;;5,00
+Итого;;;;;1 343,50
+"""
+SHOPIFY = """\
+Name,Email,Financial Status,Fulfillment Status,Currency,Total,Created at
+#1001,anna@shop.example,paid,fulfilled,USD,19.90,2026-11-20 10:00:00 +0200
+#1002,boris@shop.example,paid,unfulfilled,USD,29.90,2026-11-20 11:00:00 +0200
+"""
+AMERICAN = """\
+orderNumber|orderStatus|updatedAt|grand_total|customerEmail
+100045|Shipped|3/4/26 9:15 AM|1,234.56|a@shop.example
+100046|Cancelled|4/4/26 9:20 AM|20.00|b@shop.example
+"""
+GERMAN = """\
+Bestellnummer\tBestellstatus\tGeändert am\tE-Mail-Adresse
+B-1\tVersandt\t2026-11-20 10:00:00\ta@shop.example
+B-2\tStorniert\t2026-11-20 11:00:00\tb@shop.example
+"""
+HEADERLESS = """\
+A-1,paid,2026-11-20T10:00:00Z,anna@shop.example,Petrenko
+A-2,delivered,2026-11-20T11:00:00Z,boris@shop.example,Koval
+"""
+
+
+@pytest.fixture
+def proposed(tmp_path: Path) -> Any:
+    """Return a function that writes a file and returns the text that is proposed for it, and that as YAML."""
+
+    def run(content: str, encoding: str = "utf-8") -> tuple[str, dict[str, Any]]:
+        file = tmp_path / "export.csv"
+        file.write_bytes(content.encode(encoding))
+        text = guess(file)
+        return text, yaml.safe_load(text)["drop"]
+
+    return run
+
+
+def test_a_russian_export(proposed: Any) -> None:
+    """Encoding, delimiter, preamble, footer, names, dates, amounts, ids and words are found."""
+    text, source = proposed(RUSSIAN, "cp1251")
+
+    assert {
+        key: source.get(key) for key in ("encoding", "delimiter", "skip_lines", "footers", "decimal", "strip_ids")
+    } == {
+        "encoding": "windows-1251",
+        "delimiter": ";",
+        "skip_lines": 1,
+        "footers": ["Итого"],
+        "decimal": ",",
+        "strip_ids": True,
+    }
+    assert source["columns"] == {
+        "order_id": "Номер заказа",
+        "status": "Статус заказа",
+        "status_changed_at": "Дата изменения",
+        "email": "Эл. почта",
+        "phone": "Телефон",
+        "total_cost": "Сумма заказа",
+    }
+    assert source["dates"] == ["d.m.y"]
+    assert source["statuses"] == {"Новый": "created", "Оплачен": "paid", "В пути": "shipped"}
+    assert '# ? "Ждём кладовщика" (1 rows): one of created' in text
+    assert "timezone: UTC  # ?" in text
+
+
+def test_a_shopify_export(proposed: Any) -> None:
+    """Where several columns fit, one is proposed, and the others are named."""
+    text, source = proposed(SHOPIFY)
+
+    assert source["columns"]["status"] == "Fulfillment Status"
+    assert "# ? or 'Financial Status'" in text
+    assert "# ? the order's own time" in text
+    assert source["statuses"] == {"fulfilled": "delivered", "unfulfilled": "created"}
+    assert "timezone: UTC  # all times have an offset" in text
+    assert source["strip_ids"] is True
+
+
+def test_day_and_month_are_not_guessed(proposed: Any) -> None:
+    """Without a day above 12 both forms are named, and neither is proposed."""
+    text, source = proposed(AMERICAN)
+
+    assert "dates" not in source
+    assert "# ? dates: [d/m/y] or [m/d/y]" in text
+    assert source["delimiter"] == "|"
+    assert source["decimal"] == "."
+    assert source["columns"]["order_id"] == "orderNumber"
+
+
+def test_a_german_export(proposed: Any) -> None:
+    """UTF-16 with a mark, tabs and umlauts are read."""
+    _, source = proposed(GERMAN, "utf-16")
+
+    assert source["delimiter"] == "tab"
+    assert source["columns"]["status_changed_at"] == "Geändert am"
+    assert source["statuses"] == {"Versandt": "shipped", "Storniert": "cancelled"}
+
+
+def test_a_file_without_a_header(proposed: Any) -> None:
+    """Columns are found by their values, all unsure, and no value but a status is shown."""
+    text, source = proposed(HEADERLESS)
+
+    assert source["header"] == "none"
+    assert source["columns"] == {"order_id": 1, "status": 2, "status_changed_at": 3, "email": 4}
+    assert text.count("# ? by its values") == 4
+    assert not any(name in text for name in ("anna", "Petrenko", "A-1"))
+
+
+def test_a_status_that_may_be_a_person_is_not_shown(proposed: Any) -> None:
+    """A column that is called status and holds addresses shows none of them."""
+    text, _ = proposed("order_id,status,updated_at\n1,anna@shop.example,2026-11-20\n2,paid,2026-11-20\n")
+
+    assert "anna" not in text
+    assert "may be personal data" in text
+
+
+@pytest.mark.parametrize(
+    ("content", "encoding", "doubt"),
+    [
+        pytest.param(RUSSIAN, "cp1251", [("timezone: UTC", "timezone: Europe/Moscow")], id="Russian"),
+        pytest.param(SHOPIFY, "utf-8", [], id="Shopify"),
+        pytest.param(AMERICAN, "utf-8", [("# ? dates: [d/m/y] or [m/d/y]", "dates: [m/d/y] #")], id="American"),
+        pytest.param(GERMAN, "utf-16", [], id="German"),
+        pytest.param(HEADERLESS, "utf-8", [], id="without a header"),
+    ],
+)
+def test_what_is_proposed_works(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    content: str,
+    encoding: str,
+    doubt: list[tuple[str, str]],
+) -> None:
+    """With its doubts decided, the proposal is a configuration by which every order of a known word is used."""
+    file = tmp_path / "export.csv"
+    file.write_bytes(content.encode(encoding))
+    assert main(["--guess", str(file)]) == 0
+    text = capsys.readouterr().out
+    for written, decided in doubt:
+        assert written in text
+        text = text.replace(written, decided)
+    inside = "".join(f"  {line}\n" for line in text.splitlines())
+    (tmp_path / "order_sync.yaml").write_text(
+        f"staging: {tmp_path}/staging\nsources:\n{inside}"
+        "destinations:\n  clicks: {provider: rees46, connection: x, source: drop, start_date: 2026-01-01}\n"
+    )
+    monkeypatch.setenv("ORDER_SYNC_CONFIG", str(tmp_path / "order_sync.yaml"))
+    assert main(["drop", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    (outcome,) = report["outcomes"]
+    unknown = sum(rows for _, status, rows in report["words"] if status is None)
+
+    assert outcome["counts"]["rejected"] == unknown
+    assert outcome["counts"]["used"] == report["rows"] - report["skipped"] - unknown
+
+
+@pytest.mark.parametrize(
+    ("texts", "forms"),
+    [
+        (["2026-11-20", "2026-11-20T10:00:00Z", "2026-11-20 10:00:00 +0300"], []),
+        (["20.11.2026", "1.2.26 9:15"], ["d.m.y"]),
+        (["13/4/2026", "1/2/2026"], ["d/m/y"]),
+        (["4/13/26 9:15 PM", "1/2/26"], ["m/d/y"]),
+        (["1/2/2026"], ["d/m/y?", "m/d/y?"]),
+        (["13/4/2026", "4/13/2026"], None),
+        (["2026/11/20 10:00"], ["y/m/d"]),
+        (["20261120", "20261120103000"], ["ymd"]),
+        (["1795255200"], ["unix"]),
+        (["1795255200000"], ["unix ms"]),
+        (["46346.4375", "46347"], ["excel"]),
+        (["20 Nov 2026 10:00", "1 December 2026"], ["d mon y"]),
+        (["Nov 20, 2026"], ["mon d y"]),
+        (["yesterday"], None),
+        (["1001", "1002"], None),
+        ([], None),
+    ],
+)
+def test_date_forms(texts: list[str], forms: list[str] | None) -> None:
+    """The forms of dates that a source can name are told apart by their values."""
+    assert date_forms(texts) == forms
+
+
+@pytest.mark.parametrize(
+    ("texts", "sign"),
+    [
+        (["19.90", "5"], None),
+        (["1 234,56", "99,00"], ","),
+        (["1,234.56", "20.00"], "."),
+        (["$12", "$1,200"], "."),
+        (["1000 руб"], "."),
+        (["19,90", "19.90"], None),
+        (["free"], None),
+    ],
+)
+def test_decimal_sign(texts: list[str], sign: str | None) -> None:
+    """The sign before the fraction is told by the amounts that have one."""
+    assert decimal_sign(texts) == sign
+
+
+def test_ids() -> None:
+    """Names of people are no ids of orders."""
+    assert are_ids(["A-1", "A-2", "Total"])
+    assert not are_ids(["Anna", "Boris", "Clara 2"])
+    assert not are_ids(["2026-11-20 10:00:00"])
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        pytest.param(b"PK\x03\x04", "unpack it", id="zip"),
+        pytest.param(b"\n\n", "is empty", id="empty"),
+        pytest.param(b"just a text\nof lines\n", "is it CSV", id="no CSV"),
+    ],
+)
+def test_files_that_are_no_csv(tmp_path: Path, content: bytes, said: str) -> None:
+    """A file that is no CSV is refused with the cure."""
+    (tmp_path / "x.csv").write_bytes(content)
+    with pytest.raises(StopError, match=said):
+        guess(tmp_path / "x.csv")
+    with pytest.raises(StopError, match="can't be read"):
+        guess(tmp_path / "no.csv")
