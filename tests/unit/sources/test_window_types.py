@@ -169,6 +169,15 @@ def test_an_empty_table(database: str, request: pytest.FixtureRequest) -> None:
     assert warehouse.rows(QUERY + COMPARED, window_type="unix s") == []
 
 
+def test_texts_without_seconds(fetched: Warehouse) -> None:
+    """A text that ends at its minute is in the window that begins with that minute, and in no other."""
+    fetched.execute(
+        "create table orders (id integer, at text)",
+        "insert into orders values (1, '2026-11-21 10\\:00'), (2, '2026-11-21 11\\:00')",
+    )
+    assert [row["order_id"] for row in fetched.rows(QUERY + COMPARED, window_type="iso text")] == ["1"]
+
+
 def test_texts_of_two_forms(fetched: Warehouse) -> None:
     """Texts with T and texts with a blank can't be compared with one window: the message has the cure."""
     fetched.execute(
