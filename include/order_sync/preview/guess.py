@@ -14,11 +14,12 @@ from pathlib import Path
 from include.order_sync.errors import StopError
 from include.order_sync.model import IDENTITY_COLUMNS, TIME_COLUMNS, OrderStatus
 from include.order_sync.preview.guess_forms import are_decorated, are_ids, date_forms, decimal_sign, have_offsets
-from include.order_sync.preview.guess_words import COLUMN_NAMES, FOOTERS, STATUS_WORDS
-from include.order_sync.redact import redact
+from include.order_sync.preview.guess_words import COLUMN_NAMES, FOOTERS, NOTHING, STATUS_WORDS
 from include.order_sync.sources.column_names import names_to_show, plain_name
 from include.order_sync.sources.csv_header import DELIMITERS
 from include.order_sync.sources.csv_text import SAMPLE_BYTES, likely_encoding, open_text
+from include.order_sync.transform.reasons import shown_word
+from include.order_sync.transform.values import plain_word
 
 _HEADER_WITHIN = 20  # lines
 _ROWS = 2000
@@ -155,8 +156,16 @@ def _fits(column: str, sample: _Sample, at: int) -> bool:
     if column == "order_id":
         return not values or are_ids(values)
     if column in TIME_COLUMNS:
-        return not values or date_forms(values) is not None
+        return not values or date_forms(_times(sample, at)) is not None
     return True
+
+
+def _is_nothing(value: str) -> bool:
+    return value.casefold() in NOTHING
+
+
+def _times(sample: _Sample, at: int) -> list[str]:
+    return [value for value in sample.values(at) if not _is_nothing(value)]
 
 
 def _columns_by_values(sample: _Sample) -> dict[str, int]:
@@ -209,7 +218,7 @@ def _columns_of(sample: _Sample, columns: Mapping[str, int], unsure: Mapping[str
 
 def _values_of(sample: _Sample, columns: Mapping[str, int]) -> list[str]:
     lines = []
-    times = [sample.values(columns[column]) for column in TIME_COLUMNS if column in columns]
+    times = [_times(sample, columns[column]) for column in TIME_COLUMNS if column in columns]
     forms = list(dict.fromkeys(form for texts in times for form in date_forms(texts) or []))
     if have_offsets([text for texts in times for text in texts]):
         lines.append("  timezone: UTC  # all times have an offset of their own")
@@ -222,6 +231,9 @@ def _values_of(sample: _Sample, columns: Mapping[str, int]) -> list[str]:
         lines.append(f"  dates: [{', '.join(map(_quoted, forms))}]")
     if "total_cost" in columns and (sign := decimal_sign(sample.values(columns["total_cost"]))):
         lines.append(f"  decimal: {_quoted(sign)}")
+    nothing = {value for at in columns.values() for value in sample.values(at) if _is_nothing(value)}
+    if nothing:
+        lines.append(f"  missing_words: [{', '.join(map(_quoted, sorted(nothing)))}]")
     if "order_id" in columns and are_decorated(sample.values(columns["order_id"])):
         lines.append("  strip_ids: true")
     return lines
@@ -232,17 +244,20 @@ def _statuses_of(sample: _Sample, columns: Mapping[str, int]) -> list[str]:
     if len(words) > _WORDS:
         return [f"  statuses: {{}}  # ? the column has {len(words)} different words, so it may be no status"]
     meanings = {_plain(word): status for status, given in STATUS_WORDS.items() for word in given}
-    lines = ["  statuses:"]
+    lines, seen = [], set()
     for word, rows in words.most_common():
         status = meanings.get(_plain(word))
-        shown = redact(word)
-        if shown != word:
+        if shown_word(word) != word:
             lines.append(f"    # ? a word in {rows} rows that may be personal data")
+        elif _is_nothing(word) or plain_word(word) in seen:
+            continue
         elif status:
             lines.append(f"    {_quoted(word)}: {status}")
         else:
             lines.append(f"    # ? {_quoted(word)} ({rows} rows): one of {', '.join(OrderStatus)}")
-    return lines if any("?" not in line for line in lines[1:]) else ["  statuses: {}  # ? no known word", *lines[1:]]
+        seen.add(plain_word(word))
+    known = any("?" not in line for line in lines)
+    return ["  statuses:" if known else "  statuses: {}  # ? no known word", *lines]
 
 
 def _quoted(text: str) -> str:

@@ -155,3 +155,5 @@ FOOTERS = (
     "suma",
     "razem",
 )
+# Words for nothing.
+NOTHING = ("null", "none", "nan", "n/a", "na", "nil", "\\n", "-", "--", "нет", "немає")

@@ -21,93 +21,22 @@ from include.order_sync.configuration.models import Destination
 from include.order_sync.configuration.source_models import CsvSource, Source, SqlSource
 from include.order_sync.model import ORDER_COLUMNS, Window
 from include.order_sync.preview.connections import engine_of
+from include.order_sync.preview.findings import Outcome, Reason, Report
 from include.order_sync.preview.masks import masked_body, masked_order
 from include.order_sync.providers import PROVIDERS
 from include.order_sync.providers.base import Credentials
-from include.order_sync.redact import redact
 from include.order_sync.sources.csv_drop import CsvDropReader
 from include.order_sync.sources.drop_files import DropFile
 from include.order_sync.sources.warehouse import WarehouseReader
 from include.order_sync.sources.window_values import window_values
 from include.order_sync.staging.run_folder import Staging
 from include.order_sync.transform import transform as group
+from include.order_sync.transform.reasons import shown_word
 
 FILES_READ = 20
 ORDERS_SHOWN = 3
 LINES_SHOWN = 5
 WORDS_SHOWN = 100
-
-
-@dataclass
-class Reason:
-    """A reason for rejection.
-
-    Args:
-        reason: its text.
-        orders: how many have it.
-        rows: the first rows with it, as `orders.csv:7`.
-        cure: of it.
-    """
-
-    reason: str
-    orders: int = 0
-    rows: list[str] = field(default_factory=list)
-    cure: str = ""
-
-
-@dataclass
-class Outcome:
-    """What a destination would get.
-
-    Args:
-        destination: its name.
-        provider: its title.
-        missing: columns that the provider needs and the source does not give.
-        counts: used, superseded, rejected, not for this provider.
-        reasons: for rejection, the most frequent first.
-        codes: status -> the provider's code for it, of the statuses that came.
-        request: path and body of the request for one order; None if no order is good.
-    """
-
-    destination: str
-    provider: str
-    missing: list[str]
-    counts: dict[str, int] = field(default_factory=dict)
-    reasons: list[Reason] = field(default_factory=list)
-    codes: dict[str, str | None] = field(default_factory=dict)
-    request: dict[str, Any] | None = None
-
-
-@dataclass
-class Report:
-    """What a source gives.
-
-    Args:
-        source: its name.
-        read: what was read: files, or queries and their window.
-        notes: what the source's reader has said.
-        rows: that were read, with the skipped ones.
-        skipped: rows that were no orders.
-        columns: canonical columns that the source gives.
-        words: status word -> its status, None if the map does not know it; with the number of rows.
-        orders: the first canonical orders; column -> text.
-        outcomes: one a destination.
-    """
-
-    source: str
-    read: list[str]
-    notes: list[str] = field(default_factory=list)
-    rows: int = 0
-    skipped: int = 0
-    columns: list[str] = field(default_factory=list)
-    words: list[tuple[str, str | None, int]] = field(default_factory=list)
-    orders: list[dict[str, str]] = field(default_factory=list)
-    outcomes: list[Outcome] = field(default_factory=list)
-
-    @property
-    def used(self) -> int:
-        """The most orders that any destination would get."""
-        return max((outcome.counts["used"] for outcome in self.outcomes), default=0)
 
 
 @dataclass
@@ -208,7 +137,7 @@ def _look(report: Report, staging: Staging, source: Source, destinations: Sequen
                 outcomes[destination.name].request = _request(
                     destination, done.ready["payload"].iloc[0], order, show=show
                 )
-    report.words = [(redact(word), status, count) for (word, status), count in words.most_common(WORDS_SHOWN)]
+    report.words = [(shown_word(word), status, count) for (word, status), count in words.most_common(WORDS_SHOWN)]
     came = {status for _, status in words}
     for destination in destinations:
         outcome = outcomes[destination.name]
@@ -239,6 +168,7 @@ def _count(outcome: Outcome, reasons: dict[str, Reason], done: group.Transformed
     outcome.counts = dict(Counter(outcome.counts) + Counter(counts)) | {
         name: outcome.counts.get(name, 0) + count for name, count in counts.items()
     }
+    outcome.left_out.update(done.left_out)
     cures = group.cures(destination.service.checks)
     for text, orders in done.reasons.items():
         reason = reasons.setdefault(text, Reason(text, cure=cures.get(text, "")))

@@ -11,7 +11,7 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
-from include.order_sync.preview.report import Outcome, Report
+from include.order_sync.preview.findings import Outcome, Report
 
 
 def print_report(report: Report, console: Console) -> None:
@@ -76,6 +76,8 @@ def _outcome(report: Report, outcome: Outcome) -> RenderableType:
             f"The source lacks columns that {outcome.provider} needs: {'; '.join(outcome.missing)}. A run would stop."
         )
         parts.append(Text(said, "red"))
+    for column, orders in outcome.left_out.items():
+        parts.append(Text(f"{orders} of them without their {column}, which is none", "yellow"))
     if outcome.codes:
         codes = ", ".join(f"{status} = {code or 'not for this provider'}" for status, code in outcome.codes.items())
         parts.append(Text(f"codes: {codes}"))

@@ -125,6 +125,15 @@ def test_a_file_without_a_header(proposed: Any) -> None:
     assert not any(name in text for name in ("anna", "Petrenko", "A-1"))
 
 
+def test_words_for_nothing(proposed: Any) -> None:
+    """Words for nothing are no statuses and no times, and a word in another case is no second one."""
+    _, source = proposed("order_id,status,updated_at\n1,NULL,-\n2,Paid,2026-11-20\n3,PAID,2026-11-20\n")
+
+    assert source["missing_words"] == ["-", "NULL"]
+    assert source["statuses"] == {"Paid": "paid"}
+    assert source["columns"] == {"status_changed_at": "updated_at"}
+
+
 def test_a_status_that_may_be_a_person_is_not_shown(proposed: Any) -> None:
     """A column that is called status and holds addresses shows none of them."""
     text, _ = proposed("order_id,status,updated_at\n1,anna@shop.example,2026-11-20\n2,paid,2026-11-20\n")
