@@ -306,7 +306,7 @@ class Delivery:
         title = self.provider.title
         try:
             verdicts = self.provider.read(answer, batch.order_ids, self.credentials)
-        except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+        except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
             # No answer may break the reader: the batch could have been taken.
             raise InDoubtError(f"{title} gave an answer that can't be read ({type(error).__name__})") from None
         if len(verdicts) != len(batch):

@@ -5,6 +5,7 @@ A fifth service is one module like its neighbours here, and one line in this pac
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -55,6 +56,11 @@ class Answer:
     body: bytes = field(repr=False)
 
     @property
+    def content(self) -> bytes:
+        """The body without blanks around it, and without the mark that some servers write before UTF-8."""
+        return self.body.removeprefix(codecs.BOM_UTF8).strip()
+
+    @property
     def service_message(self) -> str:
         """The beginning of the body. It may quote an order: kept encrypted, and logged only by redact()."""
         return self.body[:2000].decode("utf-8", "replace")
@@ -70,7 +76,7 @@ class Answer:
         else:
             try:
                 when = parsedate_to_datetime(value)
-            except ValueError:
+            except (ValueError, OverflowError):
                 return None
             seconds = (when.replace(tzinfo=when.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
         return min(max(seconds, 0.0), MAX_RETRY_AFTER_S)
@@ -196,7 +202,8 @@ def refuse_unless_success(
         error = TryAgainError(said, after_s=answer.retry_after_s)
         error.is_failure = status >= 500
         raise error
-    if status in in_doubt or status >= 500:
+    # Below 200 it is no answer yet, as 101.
+    if status in in_doubt or status >= 500 or status < 200:
         raise InDoubtError(said, after_s=answer.retry_after_s)
     if 300 <= status < 400:
         raise StopError(

@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_plus
@@ -91,8 +92,14 @@ def sign(query: str, login: str, key: str) -> str:
 
 
 def answer_hash(code: Any, text: Any, key: str) -> str:
-    """Return the hash that an answer with this code and text must carry; PHP writes null as nothing."""
-    return _md5(f"{'' if code is None else code}::{'' if text is None else text}::{key}")
+    """Return the hash that an answer with this code and text must carry, as PHP writes them into a text."""
+    return _md5(f"{_php_text(code)}::{_php_text(text)}::{key}")
+
+
+def _php_text(value: Any) -> str:
+    if value is None or value is False:
+        return ""
+    return "1" if value is True else str(value)
 
 
 def _md5(text: str) -> str:
@@ -127,21 +134,25 @@ def build_request(credentials: Credentials, payloads: Sequence[str]) -> Request:
 def read_answer(answer: Answer, ids: Sequence[str], credentials: Credentials) -> list[Verdict]:
     """Return the verdict on the request's one order: only a rightly signed answer is believed.
 
-    The answer to a wrong key or login can't be signed with our key. So the codes about the connection stop the task
-    without a right signature too.
+    No document gives the HTTP status of an error, so a signed answer counts whatever its status is. The answer to a
+    wrong key or login can't be signed with our key. So the codes about the connection stop the task without a right
+    signature too.
     """
-    refuse_unless_success(TITLE, answer, TRY_AGAIN)
     try:
-        said = json.loads(answer.body)
-        raw_code, text = said["error_code"], said["error_text"]
+        said = json.loads(answer.content)
+        raw_code, text = said["error_code"], said.get("error_text")
     except (ValueError, TypeError, KeyError):
-        raise InDoubtError(f"{TITLE} answered with no error_code and error_text") from None
+        refuse_unless_success(TITLE, answer, TRY_AGAIN)
+        raise InDoubtError(f"{TITLE} answered with no error_code") from None
     code = str(raw_code)
+    shown = code if re.fullmatch("-?[0-9]{1,10}", code) else "(no number)"  # it may quote anything
+    is_signed = _is_signed(raw_code, text, said.get("hash"), credentials.secret)
+    if not is_signed:
+        refuse_unless_success(TITLE, answer, TRY_AGAIN)
     if code in CONNECTION_CODES:
         raise StopError(f"{TITLE} answered error_code {code}: {CONNECTION_CODES[code]}")
-    ours, theirs = answer_hash(raw_code, text, credentials.secret), str(said.get("hash"))
-    if not hmac.compare_digest(ours.encode(), theirs.encode()):
-        raise InDoubtError(f"{TITLE} answered error_code {code[:20]} with a wrong or missing hash: not believed")
+    if not is_signed:
+        raise InDoubtError(f"{TITLE} answered error_code {shown} with a wrong or missing hash: not believed")
     if code == LIMIT_EXHAUSTED:
         raise TryAgainError(
             f"{TITLE} answered error_code 8: the API's limit is exhausted, or it is switched off in the account",
@@ -150,7 +161,14 @@ def read_answer(answer: Answer, ids: Sequence[str], credentials: Credentials) ->
     if code == DONE:
         return [ACCEPTED] * len(ids)
     meaning = ORDER_CODES.get(code, "a code that the documentation does not list")
-    return [Verdict(Outcome.REJECTED, f"{TITLE} error_code {code}: {meaning}")] * len(ids)
+    return [Verdict(Outcome.REJECTED, f"{TITLE} error_code {shown}: {meaning}", _php_text(text))] * len(ids)
+
+
+def _is_signed(code: Any, text: Any, signature: Any, key: str) -> bool:
+    try:
+        return hmac.compare_digest(answer_hash(code, text, key).encode(), str(signature).encode())
+    except UnicodeEncodeError:  # half a character, which JSON can escape
+        return False
 
 
 PROVIDER = Provider(

@@ -16,7 +16,7 @@ import logging
 import re
 from collections.abc import Sequence
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from include.order_sync.errors import BatchRefusedError, InDoubtError
 from include.order_sync.model import OrderStatus
@@ -36,12 +36,19 @@ if TYPE_CHECKING:
 TITLE = "REES46"
 CREATED, PAID_AND_DELIVERED, CANCELLED = 0, 1, 2
 TRY_AGAIN = frozenset({429, 503})
+SUCCESSES = frozenset({"success", "ok"})
 REFUSALS = frozenset({"error", "fail", "failed"})
 MAX_TEXT_BYTES = 200  # of an answer that is neither JSON nor OK
 # The codes only set a state: a batch that is in doubt is sent again, and one that is taken for accepted never is.
 SPEAKS_OF_FAILURE = re.compile(
-    rb"error|exception|fail|false|null|invalid|wrong|denied|refuse|reject|disabled|blocked|expired|missing"
-    rb"|unknown|not |unavailable|unauthori|forbidden|maintenance|limit|too many|log ?in|\b[45]\d\d\b",
+    r"error|\berr\b|exception|fail|false|null|invalid|wrong|denied|refuse|reject|disabled|blocked|expired|missing"
+    r"|unknown|not |n't|cannot|unavailable|unauthori|forbidden|prohibit|suspend|abort|maintenance|construction|captcha"
+    r"|limit|too many|busy|overload|time-?d? ?-?out|gateway|\bbad\b|\bdown\b|temporar|later|back (?:soon|in)|moment"
+    r"|sorry|(?:log|sign) ?in\b|welcome|it works|\b[45]\d\d\b"
+    r'|"(?:success|ok|accepted)": "?(?:0|no)?"?(?=[,}])'
+    # The platform's staff speak Russian; customers' servers and proxies, Ukrainian too.
+    r"|ошибк|помилк|недоступ|невер|невірн|неправ|отказ|відмов|отклон|запрещ|заборон|заблок|отключ|вимкн|просроч|истек"
+    r"|технич|технічн|обслуж|обслугов|временн|тимчасов|позже|пізніше|скоро|повтор|лимит|ліміт|нет |\bне\b|войдите|вход",
     re.IGNORECASE,
 )
 
@@ -67,49 +74,57 @@ def read_answer(answer: Answer, ids: Sequence[str], _credentials: Credentials, t
 
     No document fixes the body of a 2xx, so its form decides whether it is an answer or another server's page:
 
-    - accepted: nothing, OK, or JSON with `status` success;
-    - refused: JSON with `status` error, fail or failed, or with a key `error` or `errors`;
+    - accepted: nothing, OK, or JSON with `status` success or ok;
+    - refused: JSON with `status` error, fail or failed, or with a key `error` or `errors`; also within a success;
     - in doubt: HTML, a long text, bytes that are no text, JSON that ends too early or has another status, and
-      whatever speaks of a failure;
+      whatever speaks of a failure, in the languages of its users;
     - accepted, with a warning: any other short text or JSON.
     """
     refuse_unless_success(title, answer, TRY_AGAIN)
-    body = answer.body.strip()
+    body = answer.content
     if body.upper() in (b"", b"OK"):
         return [ACCEPTED] * len(ids)
     try:
-        said = json.loads(body)
+        said, is_json = json.loads(body), True
     except ValueError:
-        said = None
+        said, is_json = None, False
     if isinstance(said, dict):
         status = str(said.get("status", "")).lower()
-        if status in REFUSALS or said.get("error") or said.get("errors"):
+        succeeded = status in SUCCESSES
+        if status in REFUSALS or said.get("error") or said.get("errors") or (succeeded and _tells_errors(said)):
             raise BatchRefusedError(
                 f"{title} answered HTTP {answer.status} and refused the batch", answer.service_message
             )
-        if status == "success":
+        if succeeded:
             return [ACCEPTED] * len(ids)
         if status:
             raise InDoubtError(f"{title} answered HTTP {answer.status} with a status that no document shows")
-    is_text = said is not None or (
-        body[:1] not in (b"<", b"{", b"[") and len(body) <= MAX_TEXT_BYTES and _is_utf8(body)
-    )
-    if not is_text or "html" in answer.headers.get("Content-Type", "").lower():
+    text = json.dumps(said, ensure_ascii=False) if is_json else _short_text(body)
+    if text is None or "html" in answer.headers.get("Content-Type", "").lower():
         raise InDoubtError(
             f"{title} answered HTTP {answer.status} with a body that is not its own: another server's page"
         )
-    if SPEAKS_OF_FAILURE.search(body):
+    if SPEAKS_OF_FAILURE.search(text):
         raise InDoubtError(f"{title} answered HTTP {answer.status} with a body that seems to tell of a failure")
     _warn_of_unknown_form(title)
     return [ACCEPTED] * len(ids)
 
 
-def _is_utf8(body: bytes) -> bool:
+def _short_text(body: bytes) -> str | None:
+    """Return a body that is no JSON as text; None if it is long, cut JSON, a page with tags, or no text."""
+    if len(body) > MAX_TEXT_BYTES or body[:1] in (b"{", b"[") or b"<" in body:
+        return None
     try:
-        body.decode()
+        return body.decode()
     except UnicodeDecodeError:
-        return False
-    return True
+        return None
+
+
+def _tells_errors(said: Any) -> bool:
+    """Return whether an `error` or `errors` that is not empty stands anywhere in an answer."""
+    if isinstance(said, dict):
+        return bool(said.get("error") or said.get("errors")) or any(map(_tells_errors, said.values()))
+    return isinstance(said, list) and any(map(_tells_errors, said))
 
 
 @cache

@@ -51,6 +51,9 @@ TRY_AGAIN = frozenset({429, 500, 503})
 # The documented keys of a 2xx.
 ANSWER_KEYS = frozenset({"failedOrders", "asyncSessionId", "id"})
 DUPLICATED = "duplicated request"
+# No document gives its status. It is looked for in a service's own message, not in an order's field that is quoted.
+MESSAGE_KEYS = ("message", "error", "errorMessage", "detail")
+MAY_BE_DUPLICATES = frozenset({400, 409, 422})
 STATUSES = {
     OrderStatus.CREATED: "INITIALIZED",
     OrderStatus.PAID: "IN_PROGRESS",
@@ -222,16 +225,18 @@ def build_request(credentials: Credentials, payloads: Sequence[str]) -> Request:
 
 def read_answer(answer: Answer, ids: Sequence[str], _credentials: Credentials) -> list[Verdict]:
     """Return a verdict each: rejected where the body names the order as failed, else accepted."""
-    if answer.status == 400 and _is_duplicate(answer):
+    if answer.status >= 400 and _is_duplicate(answer):
         return [ACCEPTED] * len(ids)  # the same request was taken before
-    if answer.status == 400 and DUPLICATED.encode() in answer.body.lower():
+    if answer.status in MAY_BE_DUPLICATES and DUPLICATED.encode() in answer.body.lower():
         # Halves of a batch that was taken are other requests: Yespo would take them too, and mail twice.
-        raise InDoubtError(f"{TITLE} answered HTTP 400 and may have taken this request before, or quotes an order")
+        raise InDoubtError(
+            f"{TITLE} answered HTTP {answer.status} and may have taken this request before, or quotes an order"
+        )
     refuse_unless_success(TITLE, answer, TRY_AGAIN)
-    if not answer.body.strip():
+    if not answer.content:
         return [ACCEPTED] * len(ids)
     try:
-        said = json.loads(answer.body)
+        said = json.loads(answer.content)
     except ValueError:
         raise InDoubtError(f"{TITLE} answered HTTP {answer.status} with no JSON") from None
     if not isinstance(said, dict):
@@ -250,10 +255,10 @@ def read_answer(answer: Answer, ids: Sequence[str], _credentials: Credentials) -
 def _is_duplicate(answer: Answer) -> bool:
     """Return whether the service's own message says so: an order's text that is quoted in it does not count."""
     try:
-        said = json.loads(answer.body)
+        said = json.loads(answer.content)
     except ValueError:
-        said = answer.body.decode("utf-8", "replace")
-    messages = said.values() if isinstance(said, dict) else [said]
+        said = answer.content.decode("utf-8", "replace")
+    messages = [said.get(key) for key in MESSAGE_KEYS] if isinstance(said, dict) else [said]
     return any(isinstance(text, str) and text.strip().lower().startswith(DUPLICATED) for text in messages)
 
 

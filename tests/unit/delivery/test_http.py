@@ -29,6 +29,20 @@ def test_retry_after_in_seconds(header, seconds):
     assert Answer(429, {"Retry-After": header}, b"").retry_after_s == seconds
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Mon, 01 Jan 2026 00:00:00 +9999999999999",
+        "Mon, 99999999999999999999 Jan 2026 00:00:00 GMT",
+        "Fri, 31 Dec 99999 23:59:59 GMT",
+        "Mon, 01 Jan 2026 00:00:00 -9999",
+    ],
+)
+def test_a_retry_after_that_is_no_date_counts_as_absent(header):
+    """Absurd numbers in a date end no run."""
+    assert Answer(429, {"Retry-After": header}, b"").retry_after_s is None
+
+
 def test_retry_after_as_a_date():
     """A date becomes the seconds until then; a past date means no wait."""
     later = format_datetime(datetime.now(UTC) + timedelta(seconds=90), usegmt=True)

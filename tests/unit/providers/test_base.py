@@ -51,3 +51,10 @@ def test_a_status_may_leave_a_request_in_doubt():
     assert doubt.value.after_s == 5
     with pytest.raises(StopError):
         refuse_unless_success("Mail", answer, frozenset())
+
+
+@pytest.mark.parametrize("status", [100, 101, 199])
+def test_what_is_no_answer_yet_is_in_doubt(status):
+    """The request left, and a 101 does not say that nothing was taken."""
+    with pytest.raises(InDoubtError, match=f"HTTP {status}"):
+        refuse_unless_success("A service", Answer(status, {}, b""), frozenset({503}))

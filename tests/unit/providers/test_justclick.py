@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.order_sync.errors import InDoubtError, StopError
+from include.order_sync.errors import InDoubtError, StopError, TryAgainError
 from include.order_sync.providers import justclick
-from include.order_sync.providers.base import ACCEPTED, Answer, Credentials
+from include.order_sync.providers.base import ACCEPTED, Answer, Credentials, Outcome
 
 HERE = Path(__file__).parent
+CREDENTIALS = Credentials("https://x", "l", "k")
 
 
 def vectors(name: str) -> list[dict]:
@@ -54,25 +55,51 @@ def test_only_a_rightly_signed_answer_is_a_success(text, key, code):
             justclick.read_answer(_answer({**content, "hash": wrong}), ["1"], credentials)
 
 
-def test_a_null_text_is_an_empty_one():
-    """PHP signs null as nothing, so such an answer is believed."""
-    signature = justclick.answer_hash(0, "", "k")
-    answer = _answer({"error_code": 0, "error_text": None, "hash": signature})
-    assert justclick.read_answer(answer, ["1"], Credentials("https://x", "l", "k")) == [ACCEPTED]
+@pytest.mark.parametrize("content", [{"error_text": None}, {"error_text": False}, {}], ids=["null", "false", "none"])
+def test_no_text_is_an_empty_one(content):
+    """PHP signs null, false, and what is not there as nothing, so such an answer is believed."""
+    answer = _answer({"error_code": 0, **content, "hash": justclick.answer_hash(0, "", "k")})
+    assert justclick.read_answer(answer, ["1"], CREDENTIALS) == [ACCEPTED]
+
+
+@pytest.mark.parametrize("status", [200, 400, 404, 500])
+def test_a_signed_answer_counts_whatever_its_status(status):
+    """One order that does not exist is rejected alone, also if the service answers 404; its words are kept."""
+    content = {"error_code": 200, "error_text": "no bill 17", "hash": justclick.answer_hash(200, "no bill 17", "k")}
+    answer = Answer(status, {}, json.dumps(content).encode())
+    (verdict,) = justclick.read_answer(answer, ["1"], CREDENTIALS)
+    assert (verdict.outcome, verdict.service_message) == (Outcome.REJECTED, "no bill 17")
+    assert "error_code 200: no such order" in verdict.reason
+
+
+@pytest.mark.parametrize(("status", "error"), [(404, StopError), (429, TryAgainError), (502, InDoubtError)])
+def test_an_answer_that_is_not_signed_counts_by_its_status(status, error):
+    """Whoever has no key may not reject an order."""
+    content = {"error_code": 200, "error_text": "no such bill", "hash": "0" * 32}
+    with pytest.raises(error, match=f"HTTP {status}"):
+        justclick.read_answer(Answer(status, {}, json.dumps(content).encode()), ["1"], CREDENTIALS)
+
+
+@pytest.mark.parametrize("code", ["\0", "\ud800", "anna@shop.example", "9" * 500, [1], {"a": 1}])
+def test_a_code_that_is_no_number_is_not_shown(code):
+    """A reason is kept in the ledger and shown in logs, so it quotes no text of the service."""
+    with pytest.raises(InDoubtError) as doubt:
+        justclick.read_answer(_answer({"error_code": code, "error_text": "", "hash": ""}), ["1"], CREDENTIALS)
+    assert "error_code (no number)" in str(doubt.value)
 
 
 def test_unknown_login_stops_without_a_right_hash():
     """Code 5 needs no right hash: the service can't sign with a key that it does not have."""
     content = {"error_code": 5, "error_text": "invalid user name", "hash": "0" * 32}
     with pytest.raises(StopError, match="login is unknown"):
-        justclick.read_answer(_answer(content), ["1"], Credentials("https://x", "l", "k"))
+        justclick.read_answer(_answer(content), ["1"], CREDENTIALS)
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"null", b'{"error_code": 0}', b"<html>", b'"ok"', b"\xff"])
 def test_what_is_no_answer_is_in_doubt(body):
     """A 200 without code and text is not JustClick's answer, so its order is in doubt."""
     with pytest.raises(InDoubtError):
-        justclick.read_answer(Answer(200, {}, body), ["1"], Credentials("https://x", "l", "k"))
+        justclick.read_answer(Answer(200, {}, body), ["1"], CREDENTIALS)
 
 
 def _answer(content: dict) -> Answer:
