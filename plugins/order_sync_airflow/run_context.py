@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from airflow.sdk.timezone import parse
 
+from include.order_sync.configuration.values import known_key
 from include.order_sync.errors import StopError
 from include.order_sync.model import Window
 from include.order_sync.sources.run_window import RunRequest
@@ -45,6 +46,16 @@ def run_request(context: Context) -> RunRequest:
         end=param_time(context, "to"),
         order_ids=_order_ids(context["params"].get("order_ids")),
     )
+
+
+def refuse_unknown_params(context: Context) -> None:
+    """Raise StopError for a param that the DAG does not have: a plan with a misspelt `mode` would deliver."""
+    known = list(context["dag"].params)
+    for name in context["params"]:
+        try:
+            known_key("param", name, known)
+        except ValueError as error:
+            raise StopError(f"{error}. Nothing was read or sent: trigger it again.") from None
 
 
 def _order_ids(given: object) -> frozenset[str]:

@@ -112,6 +112,7 @@ class Shop:
             "dag_run": dag_run,
             "run_id": run_id,
             "params": params or {},
+            "dag": SimpleNamespace(params=params or {}),
             "data_interval_start": NOW - timedelta(hours=1),
             "data_interval_end": NOW + timedelta(hours=1),
             "ti": Task("load", 1, {}),
@@ -296,6 +297,10 @@ def test_a_cleared_resend_sends_nothing_again(shop):
     cleared = shop.run(resend=True, run_id="again")
     assert cleared == {"rows": 3, "orders": 3, "accepted": 2, "unchanged": 1, "requests": 1}
     assert {order: len(codes) for order, codes in shop.taken().items()} == {"1": 2, "2": 3, "3": 1}
+    shop.drop(row("1", "paid"), row("2", "done", 11), row("3", "paid"))
+    (newer,) = (shop.tmp / "drop").iterdir()
+    os.utime(newer, (NOW.timestamp() + 60, NOW.timestamp() + 60))
+    assert shop.run(resend=True, run_id="again") == {"rows": 3, "orders": 3, "unchanged": 3}
     assert shop.run(resend=True) == {"rows": 3, "orders": 3, "accepted": 3, "requests": 1}
 
 
@@ -386,6 +391,19 @@ def test_each_threshold_makes_a_run_red(shop, setting, rows, limit):
     with pytest.raises(StopError, match=limit):
         shop.run()
     assert len(shop.taken()) == sum(",paid," in line for line in rows)
+
+
+def test_a_changed_map_resends_nothing_that_a_newer_file_repeats(shop):
+    """A full export gives each order a newer version; after a changed map only the orders that changed are sent."""
+    shop.drop(row("1", "paid"), row("2", "paid"))
+    shop.run()
+    file = shop.tmp / "order_sync.yaml"
+    file.write_text(file.read_text("utf-8").replace("paid: paid", "paid: delivered"), "utf-8")
+    shop.drop(row("1", "paid"), row("2", "paid", 11))
+    (newer,) = (shop.tmp / "drop").iterdir()
+    os.utime(newer, (NOW.timestamp() + 60, NOW.timestamp() + 60))
+    assert shop.run() == {"rows": 2, "orders": 2, "accepted": 1, "unchanged": 1, "requests": 1}
+    assert shop.run(resend=True)["accepted"] == 2
 
 
 def test_a_full_export_costs_no_row_for_an_unchanged_order(shop, entries, ledger):

@@ -77,6 +77,7 @@ class Runs:
             "run_id": f"run {self.count}",
             "dag_run": SimpleNamespace(run_type=run_type, dag_id="dag", run_id=f"run {self.count}", start_date=NOON),
             "params": {names.get(name, name): value for name, value in params.items()},
+            "dag": SimpleNamespace(params=dict.fromkeys(names.get(name, name) for name in params)),
             **({"data_interval_start": start, "data_interval_end": start + HOUR} if interval else {}),
         }
         staged = {}
@@ -748,6 +749,18 @@ def test_adopt_by_hand(warehouse, drop, sandbox):
     assert warehouse.counts(0)["unchanged"] == 1
     assert drop.counts(0) is None  # its file is taken
     assert mails(sandbox) == []
+
+
+def test_an_adoption_covers_another_status_of_the_very_same_time(warehouse, postgres, sandbox):
+    """After a restore the ledger has the first status of a day, and the service the second: it is not sent again."""
+    assert warehouse.counts(0)["accepted"] == 1
+    with postgres.begin() as connection:
+        connection.exec_driver_sql("update changes set status = 'back' where order_id = '8'")
+    times = {"from_": NOON.isoformat(), "to": (NOON + HOUR).isoformat()}
+    assert warehouse.counts(0, "manual", mode="adopt", **times)["adopted"] == 1
+    assert warehouse.counts(0)["unchanged"] == 1
+    (order,) = sandbox.admin("orders", provider="justclick")["orders"]
+    assert [change["status"] for change in order["history"]] == ["sent"]
 
 
 @pytest.mark.parametrize("destinations", ["live: true, first_run: window, not_older_than: 30d"], indirect=True)

@@ -210,3 +210,12 @@ def test_half_a_data_interval_is_none():
 def test_no_order_ids_are_all_orders(given):
     """An empty param narrows nothing, and neither does an empty time."""
     assert run_request(context(order_ids=given, from_=None, to="")).order_ids == frozenset()
+
+
+@pytest.mark.parametrize("name", ["Mode", "order_id", "dryrun"])
+def test_a_param_that_the_dag_has_not_is_refused(name):
+    """A misspelt param would count as not given: what is meant as a plan would deliver."""
+    dag = SimpleNamespace(params={"mode": "deliver", "order_ids": None, "dry_run": True})
+    run_context.refuse_unknown_params({"params": {"mode": "plan"}, "dag": dag})
+    with pytest.raises(StopError, match=f"no param '{name}'; did you mean .*Nothing was read or sent"):
+        run_context.refuse_unknown_params({"params": {"mode": "plan", name: 1}, "dag": dag})

@@ -71,11 +71,13 @@ class Rule:
     Args:
         action: of the row.
         why: the row as a sentence.
-        own: the verdict that an earlier try of this run got for this version; `sent`: accepted before a person cleared
-            the run, which sends unchanged orders too.
+        own: the verdict that an earlier try of this run got for this version; `sent`: this version or another one of
+            the order was accepted before a person cleared the run, which sends unchanged orders too.
         relation: of its version to the ledger's; one of several.
         verdict: of the attempt of the ledger's version.
         changed: the code (`send_when: content`: the payload) differs from the one that the service has.
+        repeated: the row that was accepted has a newer `updated_at` or file, and says the same: only the status map or
+            the release can have changed its code or payload.
         altered: the payload differs from that of the last attempt.
         repeats_held: a newer version with the code of a held send, and no other code in between.
         resend, retry_rejected: options of the run.
@@ -87,6 +89,7 @@ class Rule:
     relation: tuple[Relation, ...] | None = None
     verdict: Literal["accepted", "rejected", "in_doubt", "held"] | None = None
     changed: bool | None = None
+    repeated: bool | None = None
     altered: bool | None = None
     repeats_held: bool | None = None
     resend: bool | None = None
@@ -130,6 +133,14 @@ TABLE = (
         why="this run sent it before a person cleared it",
     ),
     Rule(
+        own="sent",
+        relation=(Relation.NEWER, Relation.OTHER),
+        verdict="accepted",
+        changed=False,
+        action=Action.UNCHANGED,
+        why="this run sent this code before a person cleared it",
+    ),
+    Rule(
         relation=(Relation.OTHER,),
         verdict="held",
         action=Action.HELD,
@@ -170,6 +181,7 @@ TABLE = (
         why="the service rejected this version with this payload",
     ),
     Rule(relation=_SAME, action=Action.UNCHANGED, why="the service accepted this very version"),
+    Rule(relation=(Relation.NEWER,), repeated=True, action=Action.UNCHANGED, why="the service accepted this very row"),
     Rule(relation=_UNKNOWN_OR_NEWER, changed=True, action=Action.SEND, why="the service does not have this code yet"),
     Rule(relation=_UNKNOWN_OR_NEWER, changed=False, action=Action.UNCHANGED, why="the service has this code already"),
 )
@@ -246,6 +258,19 @@ def relations(ready: pd.DataFrame, known: pd.DataFrame, *, reads_present: bool) 
     }
 
 
+def repeats(ready: pd.DataFrame, known: pd.DataFrame) -> np.ndarray:
+    """Return a mask of the orders that say what the accepted row says, at its `status_changed_at`.
+
+    Args:
+        ready: VERSION, source_hash.
+        known: VERSION, source_hash and `verdict` of the ledger, row by row.
+    """
+    mask: np.ndarray = _is(known["verdict"], "accepted") & _have_hashes(ready, known)
+    for column in ("status_changed_at", "source_hash"):
+        mask = mask & _is(ready[column], known[column])
+    return mask
+
+
 def _facts(
     ready: pd.DataFrame, known: pd.DataFrame, own: pd.Series, options: SendOptions
 ) -> dict[tuple[str, object], np.ndarray]:
@@ -254,9 +279,10 @@ def _facts(
     unknown_or_newer = relation[Relation.UNKNOWN] | relation[Relation.NEWER]
     verdict = {name: _is(known["verdict"], name) for name in ("accepted", "rejected", "in_doubt", "held")}
     altered = _differ(ready["payload_hash"], known["attempted_hash"])
+    repeated = repeats(ready, known)
 
     # An order may have several changes in one window: each is compared with the change that is sent before it.
-    is_sent = unknown_or_newer | (
+    is_sent = (unknown_or_newer & ~repeated) | (
         relation[Relation.SAME] & (verdict["in_doubt"] | (verdict["rejected"] & (altered | options.retry_rejected)))
     )
     column = "code" if options.send_when == "status" else "payload_hash"
@@ -270,6 +296,7 @@ def _facts(
         **{("relation", name): mask for name, mask in relation.items()},
         **{("verdict", name): mask for name, mask in verdict.items()},
         **{("changed", value): changed == value for value in (True, False)},
+        **{("repeated", value): repeated == value for value in (True, False)},
         **{("altered", value): altered == value for value in (True, False)},
         **{("repeats_held", value): repeats_held == value for value in (True, False)},
     }
@@ -283,7 +310,7 @@ def _fits(rule: Rule, facts: dict[tuple[str, object], np.ndarray], options: Send
     fits = np.ones(orders, dtype="bool")
     if rule.relation is not None:
         fits = np.logical_or.reduce([facts["relation", relation] for relation in rule.relation])
-    for fact in ("own", "verdict", "changed", "altered", "repeats_held"):
+    for fact in ("own", "verdict", "changed", "repeated", "altered", "repeats_held"):
         value = getattr(rule, fact)
         if value is not None:
             fits = fits & facts[fact, value]

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from include.order_sync.columns.text import array_of
 from include.order_sync.delivery import stale
 from include.order_sync.delivery.batching import BATCH_COLUMNS
-from include.order_sync.delivery.decision_table import Action, Relation, SendOptions, decide, ranked, relations
+from include.order_sync.delivery.decision_table import Action, Relation, SendOptions, decide, ranked, relations, repeats
 from include.order_sync.ledger import attempts
 from include.order_sync.ledger.look_ahead import LookAheadSession
 from include.order_sync.model import VERSION
@@ -127,11 +127,7 @@ class Planner:
         )
         relation = relations(orders, known, reads_present=self.options.reads_present)
         orders["newer"] = relation[Relation.NEWER]
-        orders["repeated"] = (
-            (known["verdict"].eq("accepted") & orders["source_hash"].ne(0)).fillna(False).astype("bool")
-            & orders["status_changed_at"].eq(known["status_changed_at"])
-            & orders["source_hash"].eq(known["source_hash"]).fillna(False).astype("bool")
-        )
+        orders["repeated"] = repeats(orders, known)
         orders["stale"] = stale.reasons_of(orders, known, relation, self.options)
         return orders, decide(orders, known, _own_verdicts(orders, own), self.options)
 
@@ -174,11 +170,16 @@ class Planner:
 
 
 def _own_verdicts(part: pd.DataFrame, own: pd.DataFrame) -> pd.Series:
-    """Return the verdict of each row among those of earlier tries; missing without one."""
+    """Return the verdict of each row among those of earlier tries; missing without one.
+
+    An order that was sent before a clear is that in each of its versions: a file that was written anew is a newer one.
+    """
     version = ["order_id", *VERSION]
     if own.empty:
         return pd.Series(pd.NA, index=part.index, dtype="str")
-    return part[version].merge(own, on=version, how="left").set_index(part.index)["verdict"]
+    verdicts = part[version].merge(own, on=version, how="left").set_index(part.index)["verdict"]
+    sent = part["order_id"].isin(own.loc[own["verdict"].eq("sent"), "order_id"])
+    return verdicts.mask(verdicts.isna() & sent, "sent")
 
 
 def _row_by_row(states: pd.DataFrame, part: pd.DataFrame) -> pd.DataFrame:

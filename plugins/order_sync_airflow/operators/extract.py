@@ -48,6 +48,7 @@ class ExtractOrdersOperator(DestinationOperator):
         from include.order_sync.staging.run_folder import Staging
 
         configuration, destination = self.read_configuration()
+        run_context.refuse_unknown_params(context)
         run_figures.push_kind(context, run_context.kind(context, destination))
         source = configuration.sources[destination.source]
         mode = run_context.mode(context, destination)

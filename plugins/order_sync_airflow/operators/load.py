@@ -84,12 +84,14 @@ class LoadOrdersOperator(DestinationOperator):
         def options_of(ledger: LedgerSession) -> SendOptions:
             reads_present = is_scheduled and window is not None and not ledger.has_read_later(window.end)
             trust_source = run_context.trusts_source(context)
+            # Whoever adopts what a warehouse says now means also the second of two states with the very same times.
+            adopts_present = mode == "adopt" and isinstance(source, SqlSource)
             return pipeline.send_options(
                 destination,
                 resend=bool(context["params"].get("resend")),
                 # A person who adopts knows more than the service's answer of then.
                 retry_rejected=self.retry_rejected or mode == "adopt",
-                reads_present=reads_present or trust_source,
+                reads_present=reads_present or trust_source or adopts_present,
                 adopt_before=run_context.pull_adopt_before(context),
                 shows_newest=reads_present and isinstance(source, SqlSource),
                 trust_source=trust_source,

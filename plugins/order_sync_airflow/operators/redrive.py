@@ -43,6 +43,7 @@ class StageQuarantineOperator(DestinationOperator):
         from include.order_sync.staging.run_folder import Staging
 
         configuration, destination = self.read_configuration()
+        run_context.refuse_unknown_params(context)
         params = context["params"]
         staging = Staging(read_folder(configuration.staging, context, run_context.push_read_at(context)))
         dry_run = params["dry_run"] or not destination.live

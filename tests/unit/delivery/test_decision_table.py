@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from include.order_sync.delivery.decision_table import TABLE, Action, Relation, SendOptions, decide, ranked
 
 TIMES = pd.to_datetime([f"2026-11-21T{hour}:00Z" for hour in (10, 11, 12)], utc=True).as_unit("us")
+EARLIER = TIMES[0] - pd.Timedelta("1h")
+# Of the ledger's version: status_changed_at.
 LEDGER_TIME = {
     Relation.UNKNOWN: TIMES[0],
     Relation.NEWER: TIMES[0],
@@ -31,11 +33,17 @@ class Order:
     same_code: bool = True  # equals the service's
     same_payload: bool = True  # equals the service's
     same_attempt: bool = True  # the payload equals the last attempt's
+    same_row: bool = False  # of a newer version: the attempted row, in a newer file
     send_when: Literal["status", "content"] = "status"
     resend: bool = False
     retry_rejected: bool = False
     reads_present: bool = False
     adopt_before: pd.Timestamp | None = None
+
+    @property
+    def is_repeated(self) -> bool:
+        """Whether the row is the attempted one, in a newer file."""
+        return self.relation is Relation.NEWER and self.same_row
 
     @property
     def options(self) -> SendOptions:
@@ -66,8 +74,8 @@ def frames(orders: list[Order]) -> tuple[pd.DataFrame, pd.DataFrame, pd.Series]:
     )
     known = pd.DataFrame(
         {
-            "status_changed_at": [LEDGER_TIME[order.relation] for order in orders],
-            "updated_at": TIMES[0],
+            "status_changed_at": [TIMES[1] if order.is_repeated else LEDGER_TIME[order.relation] for order in orders],
+            "updated_at": [EARLIER if order.is_repeated else TIMES[0] for order in orders],
             "rank": 0,
             "source_hash": [2 if order.relation is Relation.OTHER else 1 for order in orders],
             "verdict": [None if order.relation is Relation.UNKNOWN else order.verdict for order in orders],
@@ -103,6 +111,7 @@ EXAMPLES = [
     (Order(verdict="held", resend=True), "a held order waits for a person, under any options of the run"),
     (replace(NEWER, verdict="held"), "a newer version with the code of a held send waits too"),
     (replace(SAME, own="sent", resend=True), "resend sends nothing that the run sent before it was cleared"),
+    (replace(NEWER, own="sent", resend=True), "resend sends no newer version with the code that the run has sent"),
     (replace(OTHER, verdict="held"), "another row of the very same times as a held send waits too"),
     (replace(SAME, resend=True), "resend sends an unchanged order"),
     (replace(OTHER, same_code=False), "another row of the very same times is stale in a run of the past"),
@@ -112,6 +121,7 @@ EXAMPLES = [
     (Order(verdict="rejected", retry_rejected=True), "a redrive tries a rejected version again"),
     (Order(verdict="rejected"), "a rejected version with the same payload is not tried again"),
     (SAME, "an accepted version is unchanged"),
+    (replace(NEWER, same_row=True, same_code=False), "a row that a newer file repeats is not sent for a changed map"),
     (replace(NEWER, same_code=False), "a newer version with another code is sent"),
     (NEWER, "a newer version with the code that the service has is unchanged"),
 ]
@@ -156,7 +166,8 @@ def _expected(order: Order) -> Action:
     same_times = order.relation in (Relation.SAME, Relation.OTHER)
     if order.verdict == "held" and (same_times or (is_known and order.same_code)):
         return Action.HELD
-    if order.own == "sent" and order.relation is Relation.SAME and order.verdict == "accepted":
+    known_by_run = order.own == "sent" and order.verdict == "accepted"
+    if known_by_run and (order.relation is Relation.SAME or same_as_taken):
         return Action.UNCHANGED
     if order.resend:
         return Action.SEND
@@ -165,7 +176,7 @@ def _expected(order: Order) -> Action:
             again = order.retry_rejected or not order.same_attempt
             return Action.SEND if again else Action.REJECTED
         return Action.SEND if order.verdict == "in_doubt" else Action.UNCHANGED
-    if same_as_taken:
+    if same_as_taken or (order.is_repeated and order.verdict == "accepted"):
         return Action.UNCHANGED
     return Action.STALE if order.relation is Relation.OTHER else Action.SEND
 
@@ -178,6 +189,7 @@ any_orders = st.builds(
     same_code=st.booleans(),
     same_payload=st.booleans(),
     same_attempt=st.booleans(),
+    same_row=st.booleans(),
 )
 
 
@@ -291,3 +303,11 @@ def test_a_rank_of_fewer_rows_is_lifted(ready_differs, known_differs, rank):
     assert found.tolist() == [rank, 0]
     assert found.index.equals(ready.index)
     assert found.dtype == "int64"
+
+
+def test_a_change_after_a_repeated_row_is_compared_with_what_the_service_has():
+    """A row that is not sent, whatever today's map says, hides no later change with the same code as it has today."""
+    ready, known, own = frames([replace(NEWER, same_row=True, same_code=False)] * 2)
+    ready = ready.assign(partition_hash=7, order_id="A", code="PAID", status_changed_at=TIMES[1:], source_hash=[1, 3])
+    known = known.assign(status_changed_at=TIMES[1], code="NEW")
+    assert decide(ready, known, own, SendOptions()).tolist() == [Action.UNCHANGED, Action.SEND]
