@@ -218,7 +218,7 @@ def test_yespo_its_documented_answers_accept(provider, deliver, sandbox, body):
 )
 @pytest.mark.parametrize("status", [400, 409, 422])
 def test_yespo_what_may_be_a_duplicate_is_not_halved(provider, body, status):
-    """A refusal that speaks of a duplicate in another form, or quotes an order, is in doubt: halves would mail twice."""
+    """What speaks of a duplicate in another form, or quotes an order, is in doubt: halves would mail twice."""
     with pytest.raises(InDoubtError, match="may have taken"):
         provider.read(Answer(status, {}, body.encode()), ["1", "2"], Credentials("https://x", "login", "key"))
 
@@ -285,7 +285,7 @@ def test_justclick_a_wrong_signature_is_no_success(provider, deliver, sandbox, s
 def test_justclick_an_account_that_accepts_nothing_stops(provider, deliver, sandbox):
     """The run stops at a service that accepts none of twenty requests: the orders are not the cause."""
     sandbox.fault({"provider": "justclick", "kind": "refuse_orders", "code": 3})
-    with pytest.raises(StopError, match="accepted nothing, and rejected.*redrive") as stop:
+    with pytest.raises(StopError, match=r"accepted nothing, and rejected.*redrive") as stop:
         deliver(ready(provider, orders([str(number) for number in range(1, 31)])))
     assert stop.value.result.orders == {"rejected": 20}
 

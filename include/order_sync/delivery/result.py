@@ -142,8 +142,8 @@ def stop_if_fruitless(result: DeliveryResult, title: str) -> None:
         raise StopError(
             f"{title} accepted nothing, and rejected {result.orders[Action.REJECTED]} orders in this try ("
             f"{result.requests} requests of this run): {result.reasons.most_common(1)[0][0]}. "
-            "The others were not sent. Look at the account. If it was the cause, trigger a redrive of the rejected ones "
-            "(DAG order_sync_redrive)."
+            "The others were not sent. Look at the account. If it was the cause, trigger a redrive of those that are "
+            "rejected (DAG order_sync_redrive)."
         )
 
 
