@@ -69,7 +69,8 @@ def _read(name: str) -> str | None:
     if found is None and name in Variable.keys(prefix=name):
         # Variable.get says the same of a Variable that is missing and of a server that can't be reached.
         raise TryAgainError(f"Airflow does not give the Variable {name!r}, which exists. Nothing more was sent.")
-    return found.strip() if found else None
+    # In small letters, as a mark has none: a person may write `Accept`.
+    return found.strip().lower() if found else None
 
 
 def explain(difference: Difference, destination: Destination, variable: str, since: str) -> str:

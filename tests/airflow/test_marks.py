@@ -194,7 +194,7 @@ def test_a_ledger_that_is_restored_between_extract_and_load_sends_nothing(shop, 
 
 def test_a_restored_ledger_goes_on_once_it_is_accepted(shop, yespo, supervisor):
     """Accepted, it sends again what was sent since the backup, and the next run finds all in order."""
-    supervisor.variables[VARIABLE] = "accept"
+    supervisor.variables[VARIABLE] = " Accept\n"
     assert yespo.counts(3)["accepted"] == 3
     assert shop.sent() == {"1": 1, "2": 2, "3": 2, "4": 1}
     assert supervisor.variables[VARIABLE] != "accept"

@@ -66,6 +66,25 @@ def test_rees46_a_refused_batch_does_not_take_the_others_with_it(provider, deliv
 
 
 @rees46
+def test_rees46_a_refused_batch_takes_no_new_orders_with_it(provider, deliver, sandbox, ledger):
+    """Orders that were refused before go last, in a batch of their own: the bad one is still among them."""
+    poison = {"provider": provider.name, "kind": "status", "status": 400, "order_ids": ["2"]}
+    sandbox.fault(poison).raise_for_status()
+    with pytest.raises(StopError, match="3 orders are not sent"):
+        deliver(ready(provider, orders(["1", "2", "3"])))
+    with pytest.raises(StopError, match="3 orders are not sent") as stop:
+        deliver(ready(provider, orders(["1", "2", "3", "4", "5"])), run="next")
+    assert (stop.value.result.requests, stop.value.result.orders) == (2, {"accepted": 2, "not_sent": 3})
+    assert set(taken(sandbox, provider)) == {"4", "5"}
+    sandbox.request("DELETE", "/__admin/faults")
+    assert deliver(ready(provider, orders(["1", "2", "3", "4"])), run="mended").orders == {
+        "accepted": 3,
+        "unchanged": 1,
+    }
+    assert waiting(ledger, provider) == []
+
+
+@rees46
 @pytest.mark.parametrize("status", [400, 422])
 def test_rees46_an_account_that_is_refused_is_not_taken_for_bad_orders(provider, deliver, sandbox, status):
     """After three refused batches in a row the others are not sent: the message names the account and the redrive."""

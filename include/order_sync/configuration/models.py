@@ -120,6 +120,13 @@ class Destination(DagEntry):
             )
         return heal_at_most
 
+    @field_validator("not_older_than")
+    @classmethod
+    def _leaves_some_changes(cls, not_older_than: timedelta | None) -> timedelta | None:
+        if not_older_than == timedelta(0):
+            raise ValueError("every change is older than that, so that none would be sent: give a longer time, as 30d")
+        return not_older_than
+
     @field_validator("first_run", mode="before")
     @classmethod
     def _told(cls, first_run: Any, info: ValidationInfo) -> Any:

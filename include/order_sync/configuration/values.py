@@ -12,6 +12,9 @@ from zoneinfo import available_timezones
 from pydantic import BeforeValidator
 
 
+LONGEST = timedelta(days=36_500)
+
+
 def known_key(kind: str, key: str, known: Sequence[str]) -> None:
     """Raise ValueError for an unknown key; the message names it, the nearest known key, and all known keys."""
     if key not in known:
@@ -68,7 +71,10 @@ def _duration(text: Any) -> timedelta:
     found = re.fullmatch(r"(\d{1,6})([mhd])", text) if isinstance(text, str) else None
     if not found:
         raise ValueError("give a number of minutes, hours or days, as 30m, 1h or 2d")
-    return timedelta(minutes=int(found[1]) * {"m": 1, "h": 60, "d": 24 * 60}[found[2]])
+    duration = timedelta(minutes=int(found[1]) * {"m": 1, "h": 60, "d": 24 * 60}[found[2]])
+    if duration > LONGEST:  # before the first year there are no times
+        raise ValueError(f"give at most {LONGEST.days}d")
+    return duration
 
 
 Duration = Annotated[timedelta, BeforeValidator(_duration)]

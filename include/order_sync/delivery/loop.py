@@ -73,6 +73,7 @@ class Delivery:
     pace: Pace | None = None
     is_stopping: Callable[[], bool] = never
     _failures: dict[str, Failures] = field(default_factory=dict, init=False, repr=False)
+    _refused_before: list[str] = field(default_factory=list, init=False, repr=False)
     _failed_now: Counter[str] = field(default_factory=Counter, init=False, repr=False)
     _apart: list[pd.DataFrame] = field(default_factory=list, init=False, repr=False)
     _failed_again: list[pd.DataFrame] = field(default_factory=list, init=False, repr=False)
@@ -91,6 +92,8 @@ class Delivery:
         """
         if self.provider.held_codes and self.ledger.ends_in_doubt():
             self.result.unanswered = UNANSWERED_BATCHES_IN_A_ROW - 1
+        if not self.provider.finds_refused_orders:
+            self._refused_before.extend(self.ledger.not_judged())
         if self.ledger.sender.try_number > 1:
             self._failures.update(self.ledger.failures())
         recheck = self._deliver(self._planned(parts))
@@ -187,14 +190,29 @@ class Delivery:
         return recheck
 
     def _written(self, plans: Iterable[PartPlan]) -> Iterator[tuple[PartPlan | None, list[Batch]]]:
-        """Yield each part's plan, and the batches of each ledger write once they are recorded."""
-        writes = LedgerWrites(self.provider.max_orders)
+        """Yield each part's plan, and the batches of each ledger write once they are recorded.
+
+        Orders of a batch that an earlier run saw refused go last, in batches of their own: the one that the service
+        refuses may be among them, and would take new ones with it.
+        """
+        size = self.provider.max_orders
+        writes, refused = LedgerWrites(size), []
         for plan in plans:
             yield plan, []
-            for orders in writes.add(self._without_failed(plan.to_send)):
-                yield None, self._write(orders, self.provider.max_orders)
-        for orders in writes.rest():
-            yield None, self._write(orders, self.provider.max_orders)
+            orders = self._without_failed(plan.to_send)
+            if self._refused_before:
+                was_refused = orders["order_id"].isin(self._refused_before)
+                refused.append(orders[was_refused])
+                orders = orders[~was_refused]
+            for write in writes.add(orders):
+                yield None, self._write(write, size)
+        for write in writes.rest():
+            yield None, self._write(write, size)
+        for orders in refused:
+            for write in writes.add(orders):
+                yield None, self._write(write, size)
+        for write in writes.rest():
+            yield None, self._write(write, size)
 
     def _without_failed(self, orders: pd.DataFrame) -> pd.DataFrame:
         """Return the orders that have not failed in an earlier try; set the others apart: they must not stop these."""

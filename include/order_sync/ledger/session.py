@@ -92,6 +92,16 @@ class LedgerSession:
             found = cursor.execute(query, values).fetchall()
         return {order_id: Failures(times, others_taken) for order_id, times, others_taken in found}
 
+    def not_judged(self) -> list[str]:
+        """Return the orders in the quarantine whose batch the service has refused without naming an order."""
+        query = """
+            select distinct order_id from quarantine
+            where destination = %s and resolved_at is null and order_id is not null and %s = any(reasons)
+        """
+        with self.transaction() as cursor:
+            found = cursor.execute(query, (self.sender.destination, quarantine.NOT_JUDGED_REASON))
+            return [order_id for (order_id,) in found]
+
     def has_read_later(self, end: datetime) -> bool:
         """Return whether a finished window of the destination ends after this time, and is over."""
         query = """
