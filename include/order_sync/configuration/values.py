@@ -11,7 +11,6 @@ from zoneinfo import available_timezones
 
 from pydantic import BeforeValidator
 
-
 LONGEST = timedelta(days=36_500)
 
 
