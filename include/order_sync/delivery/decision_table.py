@@ -279,7 +279,8 @@ def _facts(
     unknown_or_newer = relation[Relation.UNKNOWN] | relation[Relation.NEWER]
     verdict = {name: _is(known["verdict"], name) for name in ("accepted", "rejected", "in_doubt", "held")}
     altered = _differ(ready["payload_hash"], known["attempted_hash"])
-    repeated = repeats(ready, known)
+    # The hash of several rows of one time is of all of them, and does not tell which one came last.
+    repeated = repeats(ready, known) & _is(ready["rank"], 0) & _is(known["rank"], 0)
 
     # An order may have several changes in one window: each is compared with the change that is sent before it.
     is_sent = (unknown_or_newer & ~repeated) | (
@@ -336,7 +337,7 @@ def _have_hashes(ready: pd.DataFrame, known: pd.DataFrame) -> np.ndarray:
     return mask
 
 
-def _is(column: pd.Series, value: str | pd.Series) -> np.ndarray:
+def _is(column: pd.Series, value: str | int | pd.Series) -> np.ndarray:
     """Return a mask of the rows that have the value; a missing one has none."""
     mask: np.ndarray = column.eq(value).fillna(False).to_numpy(dtype="bool")
     return mask

@@ -305,6 +305,14 @@ def test_a_rank_of_fewer_rows_is_lifted(ready_differs, known_differs, rank):
     assert found.dtype == "int64"
 
 
+@pytest.mark.parametrize("ranks", [(1, 1), (0, 1), (2, 1)])
+def test_a_file_that_shows_equal_times_in_another_sequence_is_no_repetition(ranks):
+    """Rows of the very same times share one hash: a newer file with another one of them as the last is a change."""
+    ready, known, own = frames([replace(NEWER, same_row=True, same_code=False)])
+    ready["rank"], known["rank"] = ranks
+    assert decide(ready, known, own, SendOptions()).tolist() == [Action.SEND]
+
+
 def test_a_change_after_a_repeated_row_is_compared_with_what_the_service_has():
     """A row that is not sent, whatever today's map says, hides no later change with the same code as it has today."""
     ready, known, own = frames([replace(NEWER, same_row=True, same_code=False)] * 2)
