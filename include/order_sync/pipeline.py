@@ -170,6 +170,7 @@ def send_options(
     retry_rejected: bool = False,
     reads_present: bool = False,
     adopt_before: datetime | None = None,
+    adopt_but_at: datetime | None = None,
     shows_newest: bool = False,
     trust_source: bool = False,
 ) -> SendOptions:
@@ -183,6 +184,7 @@ def send_options(
         retry_rejected=retry_rejected,
         reads_present=reads_present,
         adopt_before=adopt_before,
+        adopt_but_at=adopt_but_at,
         shows_newest=shows_newest,
         trust_source=trust_source,
     )

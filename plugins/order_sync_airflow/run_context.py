@@ -29,6 +29,7 @@ STARTED_BY: dict[str, Literal["person", "backfill"]] = {
 WINDOW_KEY = "window"
 LEFT_OUT_KEY = "left_out"
 ADOPT_BEFORE_KEY = "adopt_before"
+ADOPT_BUT_AT_KEY = "adopt_but_at"
 
 # The XCom in which extract records when it read the source.
 READ_AT_KEY = "read_at"
@@ -85,14 +86,24 @@ def trusts_source(context: Context) -> bool:
     return context["params"].get("trust") == "source"
 
 
-def push_adopt_before(context: Context, time: datetime | None) -> None:
-    """Push the time before which the run adopts changes; None if it adopts none."""
+def push_adopt_before(context: Context, time: datetime | None, but_at: datetime | None = None) -> None:
+    """Push the time before which the run adopts changes, None if it adopts none; and the one time that it sends."""
     context["ti"].xcom_push(ADOPT_BEFORE_KEY, time and time.isoformat())
+    context["ti"].xcom_push(ADOPT_BUT_AT_KEY, but_at and but_at.isoformat())
 
 
 def pull_adopt_before(context: Context) -> datetime | None:
     """Return the time that extract has pushed; None in a redrive."""
-    text = context["ti"].xcom_pull(task_ids="extract", key=ADOPT_BEFORE_KEY)
+    return _pull_time(context, ADOPT_BEFORE_KEY)
+
+
+def pull_adopt_but_at(context: Context) -> datetime | None:
+    """Return the time of changes that are sent all the same."""
+    return _pull_time(context, ADOPT_BUT_AT_KEY)
+
+
+def _pull_time(context: Context, key: str) -> datetime | None:
+    text = context["ti"].xcom_pull(task_ids="extract", key=key)
     return None if text is None else datetime.fromisoformat(text)
 
 

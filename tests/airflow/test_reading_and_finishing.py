@@ -699,6 +699,29 @@ def test_a_destination_that_adopts_sends_only_later_changes(warehouse, postgres,
 
 
 @pytest.mark.parametrize("destinations", ["live: true, first_run: adopt"], indirect=True)
+def test_changes_of_the_first_day_are_sent_where_only_dates_are_written(drop, sandbox):
+    """A date alone may be of after the begin: what is new on that day is sent; what is older is adopted."""
+
+    def put(minutes, **days_of):
+        rows = [
+            f"{order_id},{status},{(NOON - days * DAY):%Y-%m-%d},{order_id},RR1"
+            for order_id, (status, days) in days_of.items()
+        ]
+        file = drop.folder / "drop" / f"{minutes}.csv"
+        file.write_text("\n".join(["order_id,status,status_changed_at,bill_id,tracking_number", *rows, ""]))
+        modified = (NOON + timedelta(minutes=minutes)).timestamp()
+        os.utime(file, (modified, modified))
+
+    first = {"1": ("paid", 0), "2": ("paid", 0), "3": ("paid", 1)}
+    put(1, **first)
+    assert drop.counts(0)["adopted"] == 3
+    put(61, **first | {"1": ("sent", 0), "4": ("paid", 0), "5": ("paid", 1)})
+    counts = drop.counts(1)
+    assert (counts["accepted"], counts["unchanged"], counts["adopted"]) == (2, 2, 1)
+    assert sorted(mails(sandbox)) == ["1", "4"]
+
+
+@pytest.mark.parametrize("destinations", ["live: true, first_run: adopt"], indirect=True)
 def test_an_adoption_that_failed_is_repeated(warehouse, postgres, sandbox, monkeypatch):
     """If the first run ends before it has adopted, the next one does, and sends only its own hour's changes."""
     with postgres.begin() as connection:

@@ -47,6 +47,7 @@ class SendOptions:
         reads_present: the run reads what the source says now, and no later run has read it: a row of the very same
             times that differs from the attempted one is newer.
         adopt_before: changes before this time are adopted instead of sent.
+        adopt_but_at: changes at this very time are sent all the same: the begin of a day, for a shop that writes dates.
         shows_newest: of each order the run's last row is the newest that the source has (a warehouse that is read up to
             the present), so that an older version than the attempted one means that the source was changed.
         trust_source: the last row of each order counts as newer than the attempted one, whatever its times are.
@@ -58,6 +59,7 @@ class SendOptions:
     retry_rejected: bool = False
     reads_present: bool = False
     adopt_before: datetime | None = None
+    adopt_but_at: datetime | None = None
     shows_newest: bool = False
     trust_source: bool = False
 
@@ -211,7 +213,10 @@ def decide(ready: pd.DataFrame, known: pd.DataFrame, own: pd.Series, options: Se
     if options.adopt_before is None:
         return decided
     changed_at = ready[VERSION[:2]].max(axis=1) if options.send_when == "content" else ready["status_changed_at"]
-    return decided.mask((decided == Action.SEND) & (changed_at < options.adopt_before), Action.ADOPTED)
+    is_old = changed_at < options.adopt_before
+    if options.adopt_but_at is not None:
+        is_old &= changed_at != options.adopt_but_at
+    return decided.mask((decided == Action.SEND) & is_old, Action.ADOPTED)
 
 
 def ranked(ready: pd.DataFrame, known: pd.DataFrame) -> pd.Series:

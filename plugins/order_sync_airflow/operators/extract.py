@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from include.order_sync import tuning
 from include.order_sync.configuration.source_models import CsvSource, SqlSource
@@ -59,7 +60,9 @@ class ExtractOrdersOperator(DestinationOperator):
             )
         if mode != "plan":
             check_marks(context, destination, adopts=mode == "adopt")
-        run, began = self._run_window(run_context.run_request(context), destination, source, plan_only=mode == "plan")
+        run, began, has_begun = self._run_window(
+            run_context.run_request(context), destination, source, plan_only=mode == "plan"
+        )
         params = context["params"]
         trusts_source = run_context.trusts_source(context)
         if trusts_source:
@@ -73,7 +76,9 @@ class ExtractOrdersOperator(DestinationOperator):
         if adopted:
             which = "All changes that are read" if adopted == LATEST else f"Changes from before {adopted}"
             self.log.info("%s are adopted: %s counts as having them", which, destination.service.title)
-        run_context.push_adopt_before(context, adopted)
+        # A date alone says nothing of the hour. What stood there at the begin, the first reading has adopted.
+        but_at = first_day(adopted, source.timezone) if adopted and has_begun and adopted == began else None
+        run_context.push_adopt_before(context, adopted, but_at)
         replayed = replay_message(source, run_context.run_request(context))
         if replayed:
             self.log.warning("%s", replayed)
@@ -108,8 +113,11 @@ class ExtractOrdersOperator(DestinationOperator):
 
     def _run_window(
         self, request: RunRequest, destination: Destination, source: Source, *, plan_only: bool
-    ) -> tuple[RunWindow, datetime | None]:
-        """Return what the run reads, and since when the destination's changes are read by themselves."""
+    ) -> tuple[RunWindow, datetime | None, bool]:
+        """Return what the run reads, since when changes are read by themselves, and whether the first reading is done.
+
+        The first reading is what `first_run` has a run read.
+        """
         from include.order_sync.ledger import lateness, windows
 
         name, interval = history_name(destination), request.interval
@@ -140,7 +148,7 @@ class ExtractOrdersOperator(DestinationOperator):
             if request.by == "schedule" and interval and not plan_only:
                 began = began or healing.begin(interval)
                 windows.begin(ledger, name, began)
-        return decided, began
+        return decided, began, healing.is_first_read
 
     def _reader(self, source: Source, run: RunWindow, required: Required) -> WarehouseReader | CsvDropReader:
         if isinstance(source, SqlSource):
@@ -193,6 +201,11 @@ def replay_message(source: Source, request: RunRequest) -> str | None:
         "whose last change lies in its interval, in that state. Orders that have changed again since then are not "
         "among them, and earlier states are not there any more."
     )
+
+
+def first_day(time: datetime, timezone: str) -> datetime:
+    """Return the begin of the day of `time` in a source's time zone."""
+    return time.astimezone(ZoneInfo(timezone)).replace(hour=0, minute=0, second=0, microsecond=0).astimezone(UTC)
 
 
 def not_found_message(order_ids: frozenset[str], source: str) -> str:

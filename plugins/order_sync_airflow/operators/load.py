@@ -93,6 +93,7 @@ class LoadOrdersOperator(DestinationOperator):
                 retry_rejected=self.retry_rejected or mode == "adopt",
                 reads_present=reads_present or trust_source or adopts_present,
                 adopt_before=run_context.pull_adopt_before(context),
+                adopt_but_at=run_context.pull_adopt_but_at(context),
                 shows_newest=reads_present and isinstance(source, SqlSource),
                 trust_source=trust_source,
             )
