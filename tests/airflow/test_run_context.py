@@ -155,18 +155,20 @@ def test_the_time_of_adoption_is_handed_on(time):
 
 
 def test_the_things_that_are_handed_on_do_not_mix():
-    """Window, message, and both times have keys of their own, and a redrive has none of them."""
+    """Window, message, and all times have keys of their own, and a redrive has none of them."""
     given = {"ti": TaskInstance(), **context()}
     assert run_context.pull_window(given) is None
     run_context.push_window(given, Window(TEN, ELEVEN))
-    run_context.push_adopt_before(given, ELEVEN)
+    assert run_context.pull_adopt_but_at(given) is None
+    run_context.push_adopt_before(given, ELEVEN, TEN)
     run_context.push_left_out(given, "older orders")
     read_at = run_context.push_read_at(given)
     assert run_context.pull_window(given) == Window(TEN, ELEVEN)
-    assert run_context.pull_adopt_before(given) == ELEVEN
+    assert (run_context.pull_adopt_before(given), run_context.pull_adopt_but_at(given)) == (ELEVEN, TEN)
     assert given["ti"].pushed == {
         "window": {"start": TEN.isoformat(), "end": ELEVEN.isoformat()},
         "adopt_before": ELEVEN.isoformat(),
+        "adopt_but_at": TEN.isoformat(),
         "left_out": "older orders",
         "read_at": read_at.isoformat(),
     }
