@@ -160,6 +160,7 @@ def rules_of(source: Source, destination: Destination, now: datetime) -> Rules:
         build=destination.service.build,
         now=now,
         forms=source.values,
+        joins_lines=source.joins_lines,
     )
 
 

@@ -616,7 +616,7 @@ def test_a_run_says_what_it_is_to_do(shop, live, params, kind):
     """The kind of a run, for its note, is what it really does, whatever its params."""
     shop.drop(row("1", "нове"))
     shop.run()
-    assert shop.xcoms["transform", "reason"] == "1 orders rejected: status: not in the status map."
+    assert shop.xcoms["transform", "reason"] == "1 orders rejected: status: not in the status map (нове 1)."
     shop.configure(live=live)
     shop.run(**params)
     assert shop.xcoms["extract", "kind"] == kind

@@ -5,7 +5,6 @@ They are imported while Airflow parses DAG files, so this may not import pandas.
 
 from __future__ import annotations
 
-import codecs
 import hashlib
 import re
 from collections.abc import Sequence
@@ -16,9 +15,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
 
+from include.order_sync.configuration.csv_values import PATH_TIMES, StatusRule, known_encoding
 from include.order_sync.configuration.dag_entry import Entry
 from include.order_sync.configuration.query_files import parameters, read_query
-from include.order_sync.configuration.values import Duration, known_key, known_value, quoted, time_zone
+from include.order_sync.configuration.values import Duration, country, known_key, quoted, time_zone
 from include.order_sync.model import ITEM_COLUMNS, ORDER_COLUMNS, OrderStatus
 from include.order_sync.transform.date_forms import ambiguous, known_form
 
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 PROJECT = Path(__file__).parents[3]
 
-# Of a time in a file's path. A year of two digits is of this century.
-PATH_TIMES = {"%Y": r"\d{4}"} | dict.fromkeys(("%y", "%m", "%d", "%H", "%M", "%S"), r"\d{2}")
 SQL_FOLDER = PROJECT / "include" / "sql"
 
 
@@ -51,27 +49,8 @@ def _by_ids(name: Any) -> Path:
     return _sql_file(name, ("order_ids",), "whichever were asked for")
 
 
-def known_encoding(name: str) -> str:
-    """Return the name of an encoding of text as Python knows it; raise ValueError for another."""
-    try:
-        known = codecs.lookup(name).name
-        ",".encode(known)
-    except (LookupError, UnicodeError):
-        raise ValueError(
-            "there is no such encoding; known: utf-8, utf-16, windows-1250, windows-1251, windows-1252, cp437, cp850, "
-            "cp866, koi8-r, shift_jis, and the others of Python"
-        ) from None
-    return known
-
-
 WindowQuery = Annotated[Path, BeforeValidator(_windowed)]
 IdsQuery = Annotated[Path, BeforeValidator(_by_ids)]
-
-
-def _country(code: str) -> str:
-    from phonenumbers import SUPPORTED_REGIONS  # few sources need it
-
-    return known_value("country", code, sorted(SUPPORTED_REGIONS))
 
 
 class _Source(Entry):
@@ -95,7 +74,7 @@ class _Source(Entry):
         [], description="a list of words for nothing, as NULL, in quotes"
     )
     defaults: dict[str, str] = Field({}, description="canonical column: its text where a row has none")
-    phone_country: Annotated[str, AfterValidator(_country)] | None = Field(
+    phone_country: Annotated[str, AfterValidator(country)] | None = Field(
         None, description="the country of telephone numbers without a country's code, as UA"
     )
     drop_bad_contact: bool = Field(
@@ -123,6 +102,11 @@ class _Source(Entry):
         if "status" in defaults and statuses and defaults["status"] not in statuses:
             raise ValueError("the status is none of the words of `statuses`")
         return defaults
+
+    @property
+    def joins_lines(self) -> bool:
+        """Whether the lines of an order that stand together are joined."""
+        return getattr(self, "lines", None) in ("items", "continuation")
 
     @property
     def values(self) -> Values:
@@ -221,6 +205,15 @@ class CsvSource(_Source):
     footers: list[Annotated[str, Field(min_length=1)]] = Field(
         [], description="a list of words: a row whose first field begins with one is skipped"
     )
+    lines: Literal["items", "continuation", "last"] | None = Field(
+        None, description="items, continuation or last: how a file has several lines for an order"
+    )
+    status_from: list[StatusRule] = Field(
+        [], description="a list of rules: the first that applies to a row gives its status word"
+    )
+    status_time: Literal["file"] | None = Field(
+        None, description="file: the file's own time is the status_changed_at of its rows"
+    )
     max_unusable_files: int = Field(0, ge=0, description="a run with more files that could not be used ends red")
 
     @field_validator("columns", mode="before")
@@ -229,6 +222,15 @@ class CsvSource(_Source):
         if not isinstance(columns, dict):
             return columns
         return {column: str(name) if type(name) is int else name for column, name in columns.items()}
+
+    @field_validator("status_from")
+    @classmethod
+    def _known_words(cls, rules: list[StatusRule], info: ValidationInfo) -> list[StatusRule]:
+        statuses = info.data.get("statuses")
+        for rule in rules if statuses else ():
+            if rule.word is not None:
+                known_key("word in `statuses`", rule.word, list(statuses or ()))
+        return rules
 
     @field_validator("header")
     @classmethod
@@ -260,6 +262,13 @@ class CsvSource(_Source):
         if len(directives) != len(set(directives)) or {"%Y", "%y"} <= set(directives):
             raise ValueError("it takes each part of a time once")
         return pattern
+
+    @property
+    def given_columns(self) -> set[str]:
+        """The canonical columns that a file need not have, because rules or its own time give them."""
+        given = {"status"} if self.status_from else set()
+        timed = self.status_time or any(rule.time for rule in self.status_from)
+        return given | ({"status_changed_at"} if timed else set())
 
     @property
     def column_names(self) -> list[str]:

@@ -77,3 +77,10 @@ def _duration(text: Any) -> timedelta:
 
 
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
+
+
+def country(code: str) -> str:
+    """Return the code of a country, as UA; raise ValueError if there is none."""
+    from phonenumbers import SUPPORTED_REGIONS  # few sources need it
+
+    return known_value("country", code, sorted(SUPPORTED_REGIONS))

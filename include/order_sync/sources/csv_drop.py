@@ -19,9 +19,11 @@ from include.order_sync.errors import StopError
 from include.order_sync.model import FileVersion, Window
 from include.order_sync.prefetch import prefetch
 from include.order_sync.sources.column_names import Required
-from include.order_sync.sources.csv_header import read_layout, row_test
+from include.order_sync.sources.csv_header import Layout, read_layout, row_test
+from include.order_sync.sources.csv_lines import LineMerger
 from include.order_sync.sources.csv_records import MiscountError, Records, UnreadableError
 from include.order_sync.sources.csv_rows import RowParser
+from include.order_sync.sources.csv_status import with_file_time, with_statuses
 from include.order_sync.sources.csv_text import SAMPLE_BYTES, Text, likely_encoding, open_text
 from include.order_sync.sources.drop_files import (
     DropFile,
@@ -151,31 +153,37 @@ class CsvDropReader:
                 return
             statuses = frozenset(word.encode() for word in self.source.statuses)
             records = Records(text.read, layout.delimiter, row_test(layout, statuses), skip=layout.lines)
-            parser = RowParser(layout, list(layout.found.values()), self.source.footers)
-            forms = RawForms.of(self.source)
+            parser = RowParser(
+                layout, [*layout.found.values(), *layout.items.values(), *layout.rules], self.source.footers
+            )
+            fields = {column: str(at) for column, at in layout.found.items()}
+            fields |= {column: column for column in self.source.given_columns}
+            merger = None
+            if self.source.lines:
+                merger = LineMerger(self.source.lines, fields, layout.items)
             good = bad = bad_bytes = 0
             skipped = layout.skipped
             for block in records:
                 rows = parser.parse(block)
                 skipped += rows.skipped
                 good += rows.table.num_rows
-                if rows.table.num_rows:
-                    by_index = {name: rows.table.schema.names.index(str(at)) for name, at in layout.found.items()}
-                    yield raw_table(
-                        rows.table,
-                        by_index,
-                        origin=str(file.path),
-                        lines=rows.lines,
-                        position=position,
-                        forms=forms,
-                        file_modified_at=file.modified_at,
-                    )
-                    position += rows.table.num_rows
+                table, lines = self._with_statuses(rows.table, file, layout), rows.lines
+                if merger:
+                    merger.add(table, lines)
+                    table, lines = merger.rows(ended=False)
+                if table.num_rows:
+                    yield self._raw(table, lines, file, position, fields)
+                    position += table.num_rows
                 if block.problems:
                     bad += len(block.problems)
                     bad_bytes += list(block.problems.values()).count(BAD_BYTES)
                     yield self._problem_rows(file, position, block.problems)
                     position += len(block.problems)
+            if merger:
+                table, lines = merger.rows(ended=True)
+                yield self._raw(table, lines, file, position, fields)
+                log.info("%s: %d lines were joined with the first line of their order", where, merger.joined)
+                skipped += merger.joined
             self.skipped += skipped
             hashed = content.hash
         if bad_bytes and records.first_bad:
@@ -189,6 +197,39 @@ class CsvDropReader:
             )
             return
         self.taken.append(file.version(hashed))
+
+    def _with_statuses(self, table: pa.Table, file: DropFile, layout: Layout) -> pa.Table:
+        """Return the rows with the columns that rules and the file's time give."""
+        if self.source.status_from:
+            time = layout.found.get("status_changed_at")
+            table = with_statuses(table, self.source.status_from, layout.rules, None if time is None else str(time))
+        if self.source.status_time:
+            table = with_file_time(table, file.belongs_at)
+        return table
+
+    def _raw(
+        self, table: pa.Table, lines: pa.Array, file: DropFile, position: int, fields: Mapping[str, str]
+    ) -> pa.Table:
+        """Return some rows of a file as raw rows.
+
+        Args:
+            table: its columns are named by their index in the file, or by the canonical column.
+            lines: the file's line of each row.
+            file: of the rows.
+            position: of the first row in the window.
+            fields: canonical column -> the name of the table's column, where it is not the canonical one.
+        """
+        names = table.schema.names
+        found = {column: column if column in names else name for column, name in {"items": "", **fields}.items()}
+        return raw_table(
+            table,
+            {column: names.index(name) for column, name in found.items() if name in names},
+            origin=str(file.path),
+            lines=lines,
+            position=position,
+            forms=RawForms.of(self.source),
+            file_modified_at=file.modified_at,
+        )
 
     def _problem_rows(self, file: DropFile, position: int, problems: Mapping[int, str]) -> pa.Table:
         return problem_rows(problems, str(file.path), position, file.modified_at)

@@ -5,13 +5,20 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from include.order_sync import tuning
 from include.order_sync.errors import StopError
-from include.order_sync.sources.column_names import Required, find_columns, names_to_show, plain_name
+from include.order_sync.sources.column_names import (
+    Required,
+    find_columns,
+    index_of,
+    missing,
+    names_to_show,
+    plain_name,
+)
 from include.order_sync.sources.csv_records import UnreadableError, is_utf8
 
 if TYPE_CHECKING:
@@ -34,6 +41,8 @@ class Layout:
         lines: the number of lines before the first row.
         skipped: how many of them are no header: a preamble, or blank.
         has_header: whether the file has one.
+        items: key of an item -> the index of its column, where the file has a line for each item.
+        rules: the index of the column of each rule of `status_from`.
     """
 
     delimiter: str
@@ -42,6 +51,8 @@ class Layout:
     lines: int = 0
     skipped: int = 0
     has_header: bool = True
+    items: dict[str, int] = field(default_factory=dict)
+    rules: tuple[int, ...] = ()
 
 
 def read_layout(text: Text, source: CsvSource, required: Required, where: str) -> Layout | None:
@@ -81,8 +92,7 @@ def read_layout(text: Text, source: CsvSource, required: Required, where: str) -
     )
     if source.header == "none":
         names = [str(number) for number in range(1, max(map(len, rows)) + 1)]
-        found = find_columns(names, source.columns, required, where, shown=[], given=source.defaults)
-        return Layout(delimiter, names, found, first, first, has_header=False)
+        return _with_columns(Layout(delimiter, names, {}, first, first, has_header=False), source, required, where, [])
     names = [name.strip() for name in rows[0]]
     if not is_utf8(text.sample) and any("\ufffd" in name for name in names):
         raise UnreadableError("has a header that is no text in its encoding")
@@ -92,8 +102,43 @@ def read_layout(text: Text, source: CsvSource, required: Required, where: str) -
             f"{where}: the first line looks like data, not like a header ({len(names)} fields). Write the columns' "
             "names into the first line, or say `header: none` and give `columns` their numbers."
         )
-    found = find_columns(names, source.columns, required, where, shown=shown, given=source.defaults)
-    return Layout(delimiter, names, found, first + header_lines, first)
+    return _with_columns(Layout(delimiter, names, {}, first + header_lines, first), source, required, where, shown)
+
+
+def _with_columns(layout: Layout, source: CsvSource, required: Required, where: str, shown: Sequence[str]) -> Layout:
+    """Return the layout with the columns that are read."""
+    names = layout.names
+    given = {*source.defaults, *source.given_columns}
+    found = find_columns(names, source.columns, required, where, shown=shown, given=given)
+    faults: list[str] = []
+    rules = [(rule.column, index_of(names, rule.column, faults)) for rule in source.status_from]
+    faults += [missing("`status_from` takes a column", name, shown) for name, at in rules if at is None]
+    if faults:
+        raise StopError(f"{where}: {'; '.join(dict.fromkeys(faults))}. Correct the source's `status_from`.")
+    items = _item_columns(names, source, found, where, shown)
+    return replace(layout, found=found, items=items, rules=tuple(at for _, at in rules if at is not None))
+
+
+def _item_columns(
+    names: Sequence[str], source: CsvSource, found: dict[str, int], where: str, shown: Sequence[str]
+) -> dict[str, int]:
+    """Return the columns of items; none where the items are in a JSON column."""
+    faults: list[str] = []
+    places = {name: index_of(names, name, faults) for name in source.item_columns.values()}
+    if source.lines is None:
+        if any(at is not None for at in places.values()) and "items" not in found:
+            raise StopError(
+                f"{where}: `item_columns` names columns of the file, so it has a line for each item, and the source "
+                "does not say how: add `lines: items` if each line repeats the order's columns, or "
+                "`lines: continuation` if only the first has them."
+            )
+        return {}
+    for name, at in places.items():
+        if at is None:
+            faults.append(missing("`item_columns` takes a column", name, shown))
+    if faults:
+        raise StopError(f"{where}: {'; '.join(faults)}. Correct the source's `item_columns`.")
+    return {name: at for name, at in places.items() if at is not None}
 
 
 def _read(lines: Sequence[str], delimiter: str) -> tuple[str, list[list[str]], int]:

@@ -21,7 +21,8 @@ from zoneinfo import ZoneInfo
 from upath import UPath
 
 from include.order_sync import tuning
-from include.order_sync.configuration.source_models import PATH_TIMES, CsvSource
+from include.order_sync.configuration.csv_values import PATH_TIMES
+from include.order_sync.configuration.source_models import CsvSource
 from include.order_sync.errors import StopError
 from include.order_sync.model import FileVersion, Window
 

@@ -46,6 +46,11 @@ UNREADABLE = (
         matches("order_id", _LOST_DIGITS),
     ),
     Check(
+        "order: its lines do not stand together in the file",
+        "sort the export by the order's number: lines that are apart can't be joined",
+        flagged("scattered"),
+    ),
+    Check(
         "status_changed_at: missing",
         f"give the time of the status, as {TIME_EXAMPLE}",
         lambda orders, _items: orders["status_changed_at"].isna() & ~orders["status_changed_at_unreadable"],

@@ -52,6 +52,7 @@ class Rules:
         build: the provider's: valid orders and their items -> each order's payload; `code` holds the status code.
         now: no row was written after it; None if that is not known.
         forms: of the source's values.
+        joins_lines: whether the source has joined the lines of an order that stand together.
     """
 
     timezone: str
@@ -65,6 +66,7 @@ class Rules:
     build: Callable[[pd.DataFrame, pd.DataFrame], pd.Series[str]]
     now: datetime | None = None
     forms: Values = PLAIN
+    joins_lines: bool = False
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,7 @@ def transform(raw: pd.DataFrame, raw_items: pd.DataFrame | None, rules: Rules) -
     orders["source_hash"] = said.where(given.isna(), given.fillna("0").astype("int64"))
     latest = pd.Timestamp(rules.latest)
     orders["in_future"] = (orders["status_changed_at"] > latest) | (orders["updated_at"] > latest)
+    orders["scattered"] = alike & rules.joins_lines & orders.duplicated(["origin", "status", *TIES], keep=False)
     unreadable = find_faults(orders, NO_ITEMS, UNREADABLE)
     superseded = nowhere = pd.Series(False, index=orders.index)
     # A row without a readable id or version is rejected: it supersedes no row, and no row supersedes it.
