@@ -83,7 +83,7 @@ GROUPS = {
     # Against the sandbox and PostgreSQL: a test takes a quarter of a second.
     "sending": Group(
         (f"{DELIVERY}/planning.py", f"{DELIVERY}/settlement.py"),
-        (f"{CONTRACT}/test_ledger.py", f"{CONTRACT}/test_verdicts.py", f"{CONTRACT}/test_failing_orders.py"),
+        tuple(f"{CONTRACT}/test_{name}.py" for name in ("hard_cases", "ledger", "verdicts", "failing_orders")),
     ),
     "redrive": Group((f"{LEDGER}/quarantine.py", f"{PLUGINS}/operators/redrive.py"), (f"{AIRFLOW}/test_operators.py",)),
 }

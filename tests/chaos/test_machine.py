@@ -60,7 +60,9 @@ class Service:
         if fate == "no connection":
             raise TryAgainError("no connection")
         leave()
-        changes = {order["id"]: (order["hour"], str(order["status"])) for order in json.loads(request.body)["orders"]}
+        orders = json.loads(request.body)["orders"]
+        changes = {order["id"]: (order["hour"], str(order["status"])) for order in orders}
+        assert len(changes) == len(orders), "an order stood twice in a request"
         for order, (hour, code) in changes.items():
             self._check(order, hour, code)
         if fate == "not taken":
