@@ -45,6 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             source = source_of_file(source, given.file)
         destinations = [each for each in configuration.destinations.values() if each.source == source.name]
         report = preview(source, destinations, _window(given, source), show=given.show)
+        # Which source a destination with mistakes has, nothing tells.
+        report.notes += [str(mistake) for mistake in configuration.mistakes if mistake.key.startswith("destinations.")]
     except OrderSyncError as error:
         errors.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         return 2

@@ -24,6 +24,7 @@ from include.order_sync.transform.values import plain_word
 _HEADER_WITHIN = 20  # lines
 _ROWS = 2000
 _WORDS = 40
+_DIGITS_WITH_COUNTRY = 11
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,7 @@ def _columns(sample: _Sample) -> tuple[dict[str, int], dict[str, str]]:
     for column, given in COLUMN_NAMES.items():
         fitting = [at for name in given for at, other in enumerate(names) if other == _plain(name)]
         fitting = [at for at in dict.fromkeys(fitting) if at not in found.values() and _fits(column, sample, at)]
-        if not fitting:
+        if not fitting and column not in (*IDENTITY_COLUMNS, "customer_id"):
             words = [f" {_plain(name)} " for name in given if len(name) > 3]
             near = [at for at, other in enumerate(names) if any(word in f" {other} " for word in words)]
             fitting = [at for at in near if at not in found.values() and _fits(column, sample, at)]
@@ -160,6 +161,11 @@ def _fits(column: str, sample: _Sample, at: int) -> bool:
     return True
 
 
+def _plain_word(word: str) -> str:
+    """Return a status word without what shop systems put before it: `wc-completed`, `[F] done`."""
+    return _plain(re.sub(r"^\s*(\[\w+\]\s*|wc-)", "", word))
+
+
 def _is_nothing(value: str) -> bool:
     return value.casefold() in NOTHING
 
@@ -174,7 +180,7 @@ def _columns_by_values(sample: _Sample) -> dict[str, int]:
     for at in range(max(map(len, sample.rows))):
         values = sample.values(at)
         tests = {
-            "status": any(_plain(value) in words for value in values),
+            "status": any(_plain_word(value) in words for value in values),
             "status_changed_at": date_forms(values) is not None,
             "email": bool(values) and all("@" in value for value in values),
             "order_id": are_ids(values) and len(set(values)) > len(values) // 2,
@@ -234,6 +240,11 @@ def _values_of(sample: _Sample, columns: Mapping[str, int]) -> list[str]:
     nothing = {value for at in columns.values() for value in sample.values(at) if _is_nothing(value)}
     if nothing:
         lines.append(f"  missing_words: [{', '.join(map(_quoted, sorted(nothing)))}]")
+    phones = sample.values(columns["phone"]) if "phone" in columns else []
+    if any(
+        not phone.startswith(("+", "00")) and len(re.sub(r"\D", "", phone)) < _DIGITS_WITH_COUNTRY for phone in phones
+    ):
+        lines.append("  # ? phone_country: the country of telephone numbers without its code, as UA")
     if "order_id" in columns and are_decorated(sample.values(columns["order_id"])):
         lines.append("  strip_ids: true")
     return lines
@@ -246,7 +257,7 @@ def _statuses_of(sample: _Sample, columns: Mapping[str, int]) -> list[str]:
     meanings = {_plain(word): status for status, given in STATUS_WORDS.items() for word in given}
     lines, seen = [], set()
     for word, rows in words.most_common():
-        status = meanings.get(_plain(word))
+        status = meanings.get(_plain_word(word))
         if shown_word(word) != word:
             lines.append(f"    # ? a word in {rows} rows that may be personal data")
         elif _is_nothing(word) or plain_word(word) in seen:

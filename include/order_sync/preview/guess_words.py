@@ -99,7 +99,17 @@ COLUMN_NAMES: dict[str, tuple[str, ...]] = {
 STATUS_WORDS: dict[OrderStatus, tuple[str, ...]] = {
     OrderStatus.CREATED: (
         *("new", "pending", "created", "open", "placed", "unfulfilled", "awaiting payment", "on hold", "accepted"),
-        *("новый", "новая", "новый заказ", "создан", "ожидает оплаты", "принят", "оформлен", "не оплачен"),
+        *(
+            "новый",
+            "новая",
+            "новый заказ",
+            "создан",
+            "принят, ожидается оплата",
+            "ожидает оплаты",
+            "принят",
+            "оформлен",
+            "не оплачен",
+        ),
         *("новий", "нове", "нове замовлення", "створено", "очікує оплати", "прийнято", "прийнятий"),
         *("neu", "offen", "angelegt", "nowe", "nowy", "utworzone", "oczekuje", "nuevo", "pendiente", "nouveau"),
     ),
@@ -115,7 +125,7 @@ STATUS_WORDS: dict[OrderStatus, tuple[str, ...]] = {
     ),
     OrderStatus.SHIPPED: (
         *("shipped", "sent", "in transit", "dispatched", "on its way", "out for delivery", "ready for pickup"),
-        *("отправлен", "отправлено", "в пути", "передан в доставку", "доставляется", "готов к выдаче"),
+        *("отправлен", "отправлено", "отгружен", "в пути", "передан в доставку", "доставляется", "готов к выдаче"),
         *("відправлено", "відправлений", "в дорозі", "доставляється", "прибув у відділення"),
         *("versendet", "verschickt", "versandt", "wysłane", "wysłano", "enviado", "expédié", "expédiée"),
     ),
@@ -137,7 +147,14 @@ STATUS_WORDS: dict[OrderStatus, tuple[str, ...]] = {
         *("повернення", "повернено", "повернуто", "retourniert", "erstattet", "zwrot", "zwrócone", "devuelto"),
         *("remboursé", "retourné"),
     ),
-    OrderStatus.ABANDONED: ("abandoned", "abandoned cart", "брошенная корзина", "покинутий кошик", "porzucony koszyk"),
+    OrderStatus.ABANDONED: (
+        "abandoned",
+        "abandoned cart",
+        "checkout draft",
+        "брошенная корзина",
+        "покинутий кошик",
+        "porzucony koszyk",
+    ),
 }
 
 # Words before the sums at the end of a file.

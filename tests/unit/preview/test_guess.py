@@ -134,6 +134,22 @@ def test_words_for_nothing(proposed: Any) -> None:
     assert source["columns"] == {"status_changed_at": "updated_at"}
 
 
+def test_what_shop_systems_put_before_a_word(proposed: Any) -> None:
+    """The marks of WooCommerce and Bitrix before a status do not hide it."""
+    rows = "5012,wc-completed,2026-11-20 09:14,\n5013,[F] Выполнен,2026-11-20 10:02,\n5014,wc-refunded,2026-11-20,x\n"
+    _, source = proposed(f"Order Number,Order Status,Date modified,Customer Note\n{rows}")
+
+    assert source["statuses"] == {"wc-completed": "delivered", "[F] Выполнен": "delivered", "wc-refunded": "returned"}
+    assert "customer_id" not in source["columns"]
+
+
+def test_telephone_numbers_without_a_country(proposed: Any) -> None:
+    """The country of numbers is not guessed, but asked for where a number lacks it."""
+    header = "order_id,status,updated_at,phone\n"
+    assert "# ? phone_country" in proposed(f"{header}1,paid,2026-11-20,067 123-45-67\n")[0]
+    assert "phone_country" not in proposed(f"{header}1,paid,2026-11-20,+38 067 123-45-67\n")[0]
+
+
 def test_a_status_that_may_be_a_person_is_not_shown(proposed: Any) -> None:
     """A column that is called status and holds addresses shows none of them."""
     text, _ = proposed("order_id,status,updated_at\n1,anna@shop.example,2026-11-20\n2,paid,2026-11-20\n")

@@ -168,6 +168,16 @@ def test_a_source_without_destinations(report: Any) -> None:
     assert missing["justclick"] == ["bill_id"]
 
 
+def test_a_destination_with_mistakes(report: Any, folder: Path) -> None:
+    """A destination that has mistakes is named, because what it would get is not shown."""
+    file = folder / "order_sync.yaml"
+    file.write_text(file.read_text().replace(", first_run: adopt", ""))
+    found = report("drop")
+
+    assert [outcome["destination"] for outcome in found["outcomes"]] == ["clicks"]
+    assert any("destinations.mails.first_run" in note for note in found["notes"])
+
+
 def test_one_file(report: Any, folder: Path) -> None:
     """A file is read by the rules of its drop wherever it lies, also with signs of a glob in its name."""
     (folder / "new [1].csv").write_text("".join(ROWS.splitlines(keepends=True)[:2]))
