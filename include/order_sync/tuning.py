@@ -24,6 +24,11 @@ FILE_BUFFER_BYTES = MIB
 CSV_BLOCK_BYTES = 3 * MIB // 2
 CSV_HEADER_MAX_BYTES = 64 * 1024
 HASH_READ_BYTES = MIB
+# What a container may unpack to: surely so much, beyond that so many times its own size. Orders pack to a tenth; what
+# packs to a thousandth is no text. A spreadsheet is held in memory, as several times the size of its sheets.
+UNPACKED_SURELY_BYTES = 64 * MIB
+UNPACKED_TIMES = 200
+SHEETS_MAX_BYTES = 64 * MIB
 
 # Warehouse.
 WAREHOUSE_ROW_MAX_BYTES = 8 * MIB

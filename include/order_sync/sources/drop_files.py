@@ -280,9 +280,17 @@ class HashedContent:
         """Read on, as files do."""
         return self._noted(self._content.read(size))
 
-    def readline(self, size: int) -> bytes:
-        """Read on to the end of the line, or `size` bytes of it, as files do."""
-        return self._noted(self._content.readline(size))
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Go elsewhere, as files do. What is read from then on is in no hash."""
+        return self._content.seek(offset, whence)
+
+    def tell(self) -> int:
+        """Return the place, as files do."""
+        return self._content.tell()
+
+    def seekable(self) -> bool:
+        """Return whether seek() works."""
+        return self._content.seekable()
 
     @property
     def hash(self) -> str:

@@ -583,7 +583,7 @@ def test_a_bad_byte_costs_one_row(drop: Drop, caplog: pytest.LogCaptureFixture) 
     assert [(row["line"], row["problem"]) for row in read if row["problem"]] == [(40_002, BAD_BYTES)]
     assert sorted(row["position"] for row in read) == list(range(40_002))
     assert reader.unusable == []
-    assert "1 rows hold bytes that are none; the first is 0xE9 in line 40002" in caplog.text
+    assert "1 rows hold other bytes; the first is 0xE9 in line 40002" in caplog.text
 
 
 def test_a_file_of_bad_rows_alone_is_unusable(drop: Drop) -> None:

@@ -1,0 +1,141 @@
+"""The texts in a file of a drop: itself, or those that gzip, zip or a spreadsheet hold, by its first bytes.
+
+What a container unpacks to is bounded by its own size: a bomb is refused before it fills a disk or the memory.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import zipfile
+import zlib
+from collections.abc import Iterator
+from datetime import date, datetime
+from typing import Any, BinaryIO
+
+from include.order_sync import tuning
+from include.order_sync.sources.csv_records import UnreadableError
+from include.order_sync.sources.csv_text import Readable
+
+# https://www.rfc-editor.org/rfc/rfc1952#section-2.3.1 and, of zip, APPNOTE 4.3.7
+_GZIP, _ZIP, _EMPTY_ZIP = b"\x1f\x8b", b"PK\x03\x04", b"PK\x05\x06"
+_WORKBOOK = "xl/workbook.xml"
+_SHEETS = "xl/worksheets/"
+# From here on a spreadsheet has lost digits of a number: it keeps 15. Written so, its id is refused.
+_LOST = 1e15
+
+
+def texts_of(file: BinaryIO, size: int, delimiter: str) -> Iterator[tuple[str, Readable]]:
+    """Yield each text in a file: its name within a container, empty for the file itself, and its content.
+
+    Args:
+        file: at its first byte; a zip or spreadsheet must be seekable.
+        size: of the file, in bytes.
+        delimiter: to write the rows of a spreadsheet with.
+
+    Raises:
+        UnreadableError: the container is damaged, encrypted, empty or a bomb. Reading a content raises it too.
+    """
+    begin = file.read(len(_ZIP))
+    if begin in (_ZIP, _EMPTY_ZIP):
+        file.seek(0)
+        yield from _of_zip(file, size, delimiter)
+    elif begin.startswith(_GZIP):
+        file.seek(0)
+        # mode "rb" reads all members of a file that was appended to.
+        yield "gzip", _Unpacked(gzip.GzipFile(fileobj=file, mode="rb"), size)
+    else:
+        yield "", _Rest(begin, file)
+
+
+class _Rest:
+    """A file whose first bytes were read."""
+
+    def __init__(self, begin: bytes, file: BinaryIO) -> None:
+        self._begin, self._file = begin, file
+
+    def read(self, size: int) -> bytes:
+        begin, self._begin = self._begin, b""
+        return begin + self._file.read(size - len(begin))
+
+
+class _Unpacked:
+    """The content of a container, up to a bound."""
+
+    def __init__(self, content: Any, packed: int) -> None:
+        self._content = content
+        self._left = max(tuning.UNPACKED_SURELY_BYTES, packed * tuning.UNPACKED_TIMES)
+
+    def read(self, size: int) -> bytes:
+        try:
+            data: bytes = self._content.read(size)
+        except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile) as error:
+            raise UnreadableError(f"is a damaged container ({type(error).__name__}): copy it anew") from None
+        self._left -= len(data)
+        if self._left < 0:
+            raise UnreadableError(
+                f"unpacks to more than {tuning.UNPACKED_TIMES} times its size, as only a bomb does: unpack it by hand"
+            )
+        return data
+
+
+def _of_zip(file: BinaryIO, size: int, delimiter: str) -> Iterator[tuple[str, Readable]]:
+    try:
+        container = zipfile.ZipFile(file)
+    except zipfile.BadZipFile:
+        raise UnreadableError("is a damaged zip file: copy it anew") from None
+    members = [
+        member
+        for member in container.infolist()
+        if not member.is_dir() and not any(part.startswith((".", "__MACOSX")) for part in member.filename.split("/"))
+    ]
+    if any(member.filename == _WORKBOOK for member in members):
+        if sum(member.file_size for member in members if member.filename.startswith(_SHEETS)) > tuning.SHEETS_MAX_BYTES:
+            raise UnreadableError(
+                f"is a spreadsheet of more than {tuning.SHEETS_MAX_BYTES} bytes, which would not fit into memory: "
+                "export it as CSV"
+            )
+        yield "spreadsheet", _of_spreadsheet(file, delimiter)
+        return
+    if not members:
+        raise UnreadableError("is a zip file without files")
+    for member in sorted(members, key=lambda member: member.filename):
+        if member.flag_bits & 1:
+            raise UnreadableError("is an encrypted zip file: let it be written without a password")
+        try:
+            content = container.open(member)
+        except (NotImplementedError, zipfile.BadZipFile):
+            raise UnreadableError("is a zip file of an unknown kind: pack it by deflate") from None
+        yield member.filename, _Unpacked(content, size)
+
+
+def _of_spreadsheet(file: BinaryIO, delimiter: str) -> Readable:
+    """Return the rows of the first sheet as CSV, one line each."""
+    from python_calamine import CalamineError, CalamineWorkbook  # few drops need it
+
+    file.seek(0)
+    try:
+        sheet = CalamineWorkbook.from_filelike(file).get_sheet_by_index(0)
+        rows = sheet.to_python(skip_empty_area=False)
+    except (CalamineError, IndexError):
+        raise UnreadableError("is a spreadsheet that can't be read: export it as CSV") from None
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
+    writer.writerows([_cell(value) for value in row] for row in rows)
+    return io.BytesIO(text.getvalue().encode("utf-8", "replace"))
+
+
+def _cell(value: Any) -> str:
+    """Return a cell as text. Line breaks become blanks, so that a row is one line, with the row's number."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        if value.is_integer():
+            return str(int(value)) if abs(value) < _LOST else f"{value:.5E}"
+        return repr(value)
+    if isinstance(value, datetime):
+        return value.isoformat(sep=" ")
+    if isinstance(value, date):
+        return value.isoformat()
+    return " ".join(str(value).splitlines())
