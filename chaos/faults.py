@@ -68,7 +68,8 @@ def each_once(orders: int) -> list[dict[str, Any]]:
         if service.max_orders > 1:
             made.append({**TOO_LARGE, "provider": name})
         if not service.mails_rejections:
-            made.append({"kind": "refuse_orders", "order_ids": refused, "provider": name})
+            # More than once: the sender of a request may be killed before it has the answer.
+            made.append({"kind": "refuse_orders", "order_ids": refused, "provider": name, "next": 3})
     return made
 
 

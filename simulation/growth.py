@@ -16,6 +16,7 @@ DAYS = RETENTION["attempts"] + 2
 # Scheduled runs, retried ones included, and people's runs: windows that a destination finishes in a day.
 WINDOWS_A_DAY = 40
 
+# Decisions are not among these: a person made each, and they are kept for ever (docs/security.md).
 QUERIES = {
     # Beside those of the last days an order keeps its newest attempt, and the one that was accepted last.
     "old attempts of one order": """
@@ -30,8 +31,6 @@ QUERIES = {
     """,
     "rejections without a batch": "select count(*) from rejections r where not exists "
     "(select from batches b where b.id = r.batch_id)",
-    "decisions without a batch": "select count(*) from decisions d where not exists "
-    "(select from batches b where b.id = d.batch_id)",
     "old resolved entries of the quarantine": "select count(*) from quarantine "
     "where resolved_at < now() - make_interval(days => %(days)s)",
     "windows of one destination": "select coalesce(max(n), 0) from "
@@ -46,7 +45,6 @@ BOUNDS: dict[str, float] = {
     "old attempts of one order": 2,
     "old batches without attempts": 0,
     "rejections without a batch": 0,
-    "decisions without a batch": 0,
     "old resolved entries of the quarantine": 0,
     "windows of one destination": WINDOWS_A_DAY * DAYS,
     "accounts with a pace": len(PROVIDERS),

@@ -52,8 +52,10 @@ class Store:
     supervisor: Connection | None = None
 
     def put(self, table: str, key: Any, value: Any) -> None:
-        """Write a value."""
-        getattr(self, table)[key] = value
+        """Write a value; None, as which a missing one is read too, removes it."""
+        getattr(self, table).pop(key, None)
+        if value is not None:
+            getattr(self, table)[key] = value
         if self.supervisor:
             self.supervisor.send((table, key, value))
 
@@ -78,6 +80,8 @@ class Store:
                 return comms.VariableKeysResult(keys=keys, total_entries=len(keys))
             case comms.PutVariable(key=key, value=value):
                 self.put("variables", key, str(value))
+            case comms.DeleteVariable(key=key):
+                self.put("variables", key, None)
         return comms.OKResponse(ok=True)
 
 

@@ -22,36 +22,23 @@ os.environ |= {
 from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType  # noqa: E402
 from airflow.sdk.execution_time import comms, task_runner  # noqa: E402
 
+from simulation.tasks import Store  # noqa: E402
 
-class Supervisor:
-    """The supervisor of a task, for Variables alone: it keeps them in memory, where Airflow asks its API server.
+
+class Supervisor(Store):
+    """The supervisor of a task, for Variables alone, some of whose messages may fail.
 
     Attributes:
-        variables: key -> value.
         failing: types of the messages that fail.
     """
 
-    def __init__(self) -> None:
-        self.variables: dict[str, str] = {}
-        self.failing: tuple[type, ...] = ()
+    failing: tuple[type, ...] = ()
 
     def send(self, message: Any) -> Any:
         """Answer as Airflow's supervisor does; messages of the types `failing` get its error."""
         if isinstance(message, self.failing):
             raise AirflowRuntimeError(comms.ErrorResponse(error=ErrorType.API_SERVER_ERROR))
-        match message:
-            case comms.GetVariable(key=key):
-                if key not in self.variables:
-                    return comms.ErrorResponse(error=ErrorType.VARIABLE_NOT_FOUND)
-                return comms.VariableResult(key=key, value=self.variables[key])
-            case comms.GetVariableKeys(prefix=prefix):
-                keys = [key for key in self.variables if key.startswith(prefix or "")]
-                return comms.VariableKeysResult(keys=keys, total_entries=len(keys))
-            case comms.PutVariable(key=key, value=value):
-                self.variables[key] = str(value)
-            case comms.DeleteVariable(key=key):
-                del self.variables[key]
-        return comms.OKResponse(ok=True)
+        return super().send(message)
 
 
 @pytest.fixture(autouse=True)
