@@ -138,7 +138,9 @@ class DagRun:
         interval = self.interval
         times = {"data_interval_start": interval.start, "data_interval_end": interval.end} if interval else {}
         ti = TaskInstance(store, self.run_id, task.task_id, try_number, retries)
-        return {"dag_run": dag_run, "run_id": self.run_id, "params": self.params, "ti": ti, "task": task, **times}
+        dag = SimpleNamespace(params=self.params)
+        ours = {"dag": dag, "dag_run": dag_run, "run_id": self.run_id, "params": self.params, "ti": ti, "task": task}
+        return ours | times
 
 
 @dataclass(frozen=True)
