@@ -132,6 +132,11 @@ def test_a_one_shot_ends(name):
     assert SERVICES[name]["restart"] == "no"
 
 
+def test_a_command_starts_at_once():
+    """`docker compose run cli` runs each one-shot again that `cli` depends on, before the command."""
+    assert not ONE_SHOTS & set(SERVICES["cli"]["depends_on"])
+
+
 @pytest.mark.parametrize("name", OURS)
 def test_a_service_of_ours_has_no_rights_on_the_machine(name):
     """It runs as the image's user without capabilities, and has no folder of the machine."""
