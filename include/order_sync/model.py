@@ -1,6 +1,6 @@
 """The canonical order: its columns, its statuses and its version; and the window that a run reads."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 
@@ -102,6 +102,7 @@ class FileVersion:
         size: in bytes.
         modified_at: the time of the last change.
         content_hash: SHA-256 of the bytes that were read.
+        rows, skipped: how many rows it has, and how many of them were none; None if nobody has counted them.
     """
 
     path: str
@@ -109,3 +110,5 @@ class FileVersion:
     size: int
     modified_at: datetime
     content_hash: str
+    rows: int | None = field(default=None, compare=False)
+    skipped: int | None = field(default=None, compare=False)

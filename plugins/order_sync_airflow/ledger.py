@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -10,7 +11,7 @@ from tabulate import tabulate
 
 from include.order_sync.configuration.loading import load
 from include.order_sync.errors import OrderSyncError
-from include.order_sync.ledger import quarantine, schema
+from include.order_sync.ledger import files, quarantine, schema
 from include.order_sync.ledger.encrypted_rows import service_messages
 from include.order_sync.ledger.order_history import history
 from include.order_sync.ledger.status import status
@@ -77,6 +78,32 @@ def quarantine_table(destination: str, wanted: quarantine.Filter) -> str:
     return log_tables.entries_table(found, messages)
 
 
+def file_tables(path: str) -> str:
+    """Return what came of a file at each destination that has taken it, and why rows of it were rejected, as tables."""
+    with ledger_transaction() as ledger:
+        found, rejected = files.outcomes(ledger, path), files.rejections(ledger, path)
+    if not found:
+        return (
+            f"No destination has taken {path}. Write the path as the source's `path` begins: a whole path or address. "
+            "A run takes a file when it has ended well."
+        )
+    open_rows: Counter[str] = Counter()
+    for rejection in rejected:
+        open_rows[rejection.destination] += rejection.open
+    rows = []
+    for each in found:
+        known = each.rows is not None and each.skipped is not None
+        counts = (each.rows, each.skipped) if known else ("not known", "")
+        said = ["could not be used", ""] if each.is_unusable else [*counts]
+        rows.append([each.destination, _minute(each.taken_at), *said, open_rows[each.destination], each.run])
+    headers = ["destination", "taken (UTC)", "rows", "skipped", "open rejections", "run"]
+    tables = [tabulate(rows, headers=headers, tablefmt="simple", disable_numparse=True)]
+    if rejected:
+        headers = ["destination", "reason", "rejections", "first line", "still open"]
+        tables.append(tabulate(rejected, headers=headers, tablefmt="simple", disable_numparse=True))
+    return "\n\n".join(tables)
+
+
 def _minute(time: datetime) -> str:
     return f"{time:%Y-%m-%d %H:%M}"
 
@@ -92,6 +119,8 @@ def main() -> None:
     commands.add_parser("status", help="show how each destination stands")
     order = commands.add_parser("order", help="show what happened to an order at each destination")
     order.add_argument("order_id", help="as the shop writes it")
+    file = commands.add_parser("file", help="show what came of a file of a CSV drop at each destination")
+    file.add_argument("path", help="the whole path or address")
     listing = commands.add_parser("quarantine", help="list open entries, with what the service said of each")
     listing.add_argument("destination", help="its name in the configuration")
     listing.add_argument("order_ids", nargs="*", metavar="order_id", help="only entries of these orders")
@@ -106,6 +135,8 @@ def main() -> None:
             table = f"The ledger's schema is {schema.upgrade(engine)}."
         elif given.command == "status":
             table = status_table()
+        elif given.command == "file":
+            table = file_tables(given.path)
         elif given.command == "order":
             table = order_tables(given.order_id.strip())
         else:

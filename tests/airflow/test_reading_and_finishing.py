@@ -606,6 +606,25 @@ def test_a_file_that_could_not_be_used_makes_the_run_red(drop):
     assert drop.counts(3) is None
 
 
+def test_what_came_of_a_file_can_be_asked(drop):
+    """The command shows its rows, and the reasons and lines of those that were rejected."""
+    drop.put("a.csv", "1", "2")
+    file = drop.folder / "drop" / "a.csv"
+    file.write_text(file.read_text() + "3,lost,2026-11-21,3,RR1\n\n4,paid\n")
+    os.utime(file, (NOON.timestamp(), NOON.timestamp()))
+    drop.counts(0)
+    first, second = ledger_command.file_tables(str(file)).split("\n\n")
+    (taken,) = first.splitlines()[2:]
+    assert taken.split()[0] == drop.destination
+    assert taken.split()[3:6] == ["5", "1", "2"]
+    listed = {line[len(drop.destination) :].strip() for line in second.splitlines()[2:]}
+    assert {" ".join(line.split()) for line in listed} == {
+        "row: not as many fields as the header 1 6 1",
+        "status: not in the status map (lost) 1 4 1",
+    }
+    assert "No destination has taken" in ledger_command.file_tables("/none.csv")
+
+
 def test_a_glob_that_matches_nothing_is_said(drop):
     """The run's note gets the nearest names as its reason."""
     drop.put("orders.CSV", "1")

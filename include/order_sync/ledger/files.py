@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC
+from datetime import UTC, datetime
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -34,13 +35,65 @@ def take(connection: sa.Connection, destination: str, versions: Iterable[FileVer
             "size": version.size,
             "modified_at": version.modified_at,
             "content_hash": version.content_hash,
+            "rows": version.rows,
+            "skipped": version.skipped,
         }
         for version in versions
     ]
     if rows:
         insert = """
-            insert into files_taken (destination, path, fingerprint, size, modified_at, content_hash, run)
-            values (:destination, :path, :fingerprint, :size, :modified_at, :content_hash, :run)
+            insert into files_taken
+                (destination, path, fingerprint, size, modified_at, content_hash, rows, skipped, run)
+            values (:destination, :path, :fingerprint, :size, :modified_at, :content_hash, :rows, :skipped, :run)
             on conflict do nothing
         """
         connection.execute(sa.text(insert), rows)
+
+
+class FileOutcome(NamedTuple):
+    """What came of one version of a file at a destination.
+
+    Args:
+        destination: its name.
+        taken_at: when its run had ended.
+        run: its key.
+        rows, skipped: of the file; None if an earlier release has taken it, or it could not be used.
+        is_unusable: whether it could not be used.
+    """
+
+    destination: str
+    taken_at: datetime
+    run: str
+    rows: int | None
+    skipped: int | None
+    is_unusable: bool
+
+
+class Rejection(NamedTuple):
+    """How many rows of a file a destination has rejected for a reason, on which first line, and how many still are."""
+
+    destination: str
+    reason: str
+    rows: int
+    first_line: int | None
+    open: int
+
+
+def outcomes(connection: sa.Connection, path: str) -> list[FileOutcome]:
+    """Return what came of each version of a file, by destination, the oldest first."""
+    query = """
+        select destination, taken_at, run, rows, skipped, content_hash like 'unusable %' or content_hash = ''
+        from files_taken where path = :path order by destination, taken_at
+    """
+    return [FileOutcome(*row) for row in connection.execute(sa.text(query), {"path": path})]
+
+
+def rejections(connection: sa.Connection, path: str) -> list[Rejection]:
+    """Return why rows of a file, or of its members, were rejected, by destination, the most frequent reason first."""
+    query = """
+        select destination, reason, count(*), min(line), count(*) filter (where resolved_at is null)
+        from quarantine, unnest(reasons) reason
+        where origin = :path or starts_with(origin, :path || ' (')
+        group by destination, reason order by destination, count(*) desc, reason
+    """
+    return [Rejection(*row) for row in connection.execute(sa.text(query), {"path": path})]

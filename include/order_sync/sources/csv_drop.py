@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import BinaryIO, cast
 
 import pyarrow as pa
@@ -159,7 +159,9 @@ class CsvDropReader:
                 f"{texts[0].bad_bytes} The file is read again when it or the configuration has changed.",
             )
             return
-        self.taken.append(file.version(read))
+        skipped = sum(text.skipped for text in texts)
+        rows = bad + skipped + sum(text.rows for text in texts)
+        self.taken.append(replace(file.version(read), rows=rows, skipped=skipped))
 
     def _message(self, file: DropFile, error: Exception) -> str:
         """Return what is said of a file that could not be read; nothing in it is quoted."""

@@ -35,6 +35,7 @@ class CsvText:
         name: of the member; empty for the file itself.
         good, bad, skipped: how many rows were read, were no rows that could be read, and were none. Counted while
             reading.
+        rows: how many of the good ones were handed on: fewer, where lines were joined.
         bad_bytes: what is said of bytes that are no text; empty without any. Set at the end.
     """
 
@@ -43,6 +44,7 @@ class CsvText:
     file: DropFile
     name: str = ""
     good: int = field(default=0, init=False)
+    rows: int = field(default=0, init=False)
     bad: int = field(default=0, init=False)
     skipped: int = field(default=0, init=False)
     bad_bytes: str = field(default="", init=False)
@@ -96,6 +98,7 @@ class CsvText:
             if table.num_rows:
                 yield self._raw(table, lines, position, fields)
                 position += table.num_rows
+                self.rows += table.num_rows
             if block.problems:
                 self.bad += len(block.problems)
                 bad_bytes += list(block.problems.values()).count(BAD_BYTES)
@@ -104,6 +107,7 @@ class CsvText:
         if merger:
             table, lines = merger.rows(ended=True)
             yield self._raw(table, lines, position, fields)
+            self.rows += table.num_rows
             log.info("%s: %d lines were joined with the first line of their order", self.where, merger.joined)
             self.skipped += merger.joined
         if records.first_bad:

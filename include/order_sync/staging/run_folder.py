@@ -58,6 +58,8 @@ _FILES_SCHEMA = pa.schema(
         pa.field("size", pa.int64()),
         pa.field("modified_at", pa.timestamp("us", "UTC")),
         pa.field("content_hash", pa.string()),
+        pa.field("rows", pa.int64()),
+        pa.field("skipped", pa.int64()),
     ]
 )
 

@@ -53,9 +53,13 @@ class Drop:
         os.utime(file, ns=(nanoseconds, nanoseconds))
         return file
 
+    def configured(self, pattern: str = "**/*.csv", **source: Any) -> CsvSource:
+        """Return the source; `source` overrides keys of the configuration."""
+        return CsvSource.model_validate({**self.source, "path": f"{self.folder}/{pattern}", **source})
+
     def reader(self, window: Window = WINDOW, pattern: str = "**/*.csv", **source: Any) -> CsvDropReader:
         """Return a reader of one window; `source` overrides keys of the configuration."""
-        configured = CsvSource.model_validate({**self.source, "path": f"{self.folder}/{pattern}", **source})
+        configured = self.configured(pattern, **source)
         return CsvDropReader(UPath(configured.folder), configured, window, self.required)
 
     def rows(self, window: Window = WINDOW, **source: Any) -> list[dict[str, Any]]:
