@@ -103,6 +103,12 @@ class _Connection(HTTPSConnection):
         super().request(*arguments, **options)
 
 
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002  (requests' signature)
+        """Return None: else requests would read each Location, also where none is followed, and fail at a wrong one."""
+        return None
+
+
 class _Pool(HTTPSConnectionPool):
     ConnectionCls = _Connection
 
@@ -119,7 +125,7 @@ def open_session(url: str) -> requests.Session:
     Raises:
         StopError: `url` is no address.
     """
-    session = requests.Session()
+    session = _Session()
     try:
         environment = session.merge_environment_settings(url, {}, None, None, None)
     except ValueError:
@@ -168,12 +174,16 @@ def send(session: requests.Session, url: str, request: Request, leave: Callable[
             stream=True,
         ) as response:
             return Answer(response.status_code, response.headers, _read(response, where))
-    except (requests.exceptions.InvalidURL, UnicodeError):
-        raise StopError(f"{url} is no address: correct the host in the connection.") from None
-    except (requests.exceptions.RequestException, HTTPError) as error:
+    except InDoubtError:
+        raise
+    except Exception as error:  # an answer can break its reader in any way: a chunk of a negative size, a ValueError
         cause = error.args[0] if error.args else error
         reason = cause.reason if isinstance(cause, MaxRetryError) else cause
         if left_at is None:
+            if isinstance(error, (requests.exceptions.InvalidURL, UnicodeError)):
+                raise StopError(f"{url} is no address: correct the host in the connection.") from None
+            if not isinstance(error, (requests.exceptions.RequestException, HTTPError)):
+                raise
             raise TryAgainError(
                 f"{where}: no connection ({_name(reason)}). Nothing was sent. "
                 "If this goes on, look at the host in the connection, and at DNS, firewall and certificates."
@@ -192,6 +202,8 @@ def _read(response: requests.Response, where: str) -> bytes:
         body += chunk
         if len(body) > tuning.ANSWER_MAX_BYTES:
             raise InDoubtError(f"{where}: HTTP {response.status_code} with more than {tuning.ANSWER_MAX_BYTES} bytes")
+    if not body and response.raw.tell():  # zlib says nothing of packed bytes that end too early
+        raise InDoubtError(f"{where}: HTTP {response.status_code} with a packed body that can't be unpacked")
     return bytes(body)
 
 

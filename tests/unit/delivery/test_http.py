@@ -1,6 +1,7 @@
 """Answers: their Retry-After, and the parts that may be shown."""
 
 import contextlib
+import gzip
 import socket
 import struct
 import threading
@@ -160,6 +161,32 @@ def test_endless_informational_answers_are_in_doubt():
     """A server that never comes to its answer leaves the request in doubt."""
     with server(b"HTTP/1.1 102 Processing\r\n\r\n" * 50) as address, pytest.raises(InDoubtError):
         ask(address)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\nOK\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffff\r\nOK\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 7\r\n\r\nOKOKOKO",
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 10\r\n\r\n" + gzip.compress(b"OK")[:10],
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\nOK",
+        b"\0\1\2\3",
+        b"<html></html>",
+    ],
+    ids=["negative chunk", "huge chunk", "two lengths", "packed and cut", "not packed", "bytes", "no head"],
+)
+def test_an_answer_that_no_one_can_read_is_in_doubt(answer):
+    """Nonsense for an answer is no unknown error: its batch has left, and may have been taken."""
+    with server(answer) as address, pytest.raises(InDoubtError):
+        ask(address)
+
+
+@pytest.mark.parametrize("location", [b"/elsewhere", b"http://[bad", b"\xff\xfe", b""])
+def test_a_redirect_is_an_answer_wherever_it_leads(location):
+    """It is not followed, so an impossible address there does not hide its status."""
+    with server(b"HTTP/1.1 302 Found\r\nLocation: " + location + b"\r\nContent-Length: 0\r\n\r\n") as address:
+        assert ask(address).status == 302
 
 
 DRIPS = {
