@@ -16,7 +16,7 @@ import structlog
 from airflow.sdk import RetryAction
 
 from include.order_sync.errors import OrderSyncError
-from order_sync_airflow.retry import decide, message_of
+from order_sync_airflow.retry import decide, message_of, try_since_clear
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -69,7 +69,7 @@ def text(error: BaseException, context: Context, place: str) -> str:
 
 def _next_try(error: BaseException, context: Context) -> str:
     task = context["ti"]
-    decision = decide(error, task.try_number)
+    decision = decide(error, try_since_clear(task.try_number, task.max_tries, context))
     if decision.action == RetryAction.RETRY and decision.retry_delay and task.try_number <= task.max_tries:
         return f"in {_in_words(decision.retry_delay)}, at {datetime.now(UTC) + decision.retry_delay:%H:%M:%S} UTC."
     if context["dag_run"].run_type == "scheduled":

@@ -21,8 +21,18 @@ FIRST_FLOOR_S = 2
 TRIES_OF_UNKNOWN_ERRORS = 3
 
 
+def try_since_clear(try_number: int, max_tries: int, context: Context | None) -> int:
+    """Return the number of a try, from 1, since a person has cleared the task: Airflow goes on counting.
+
+    A clear adds the task's retries to the tries that there were.
+    """
+    task = (context or {}).get("task")
+    before = max_tries - task.retries if task else 0
+    return try_number - max(before, 0)
+
+
 def decide(error: BaseException, try_number: int) -> RetryDecision:
-    """Return the decision after an error of this try."""
+    """Return the decision after an error of this try, counted since the last clear."""
     if isinstance(error, StopError):
         # Without a reason, which Airflow would log below the same message.
         return RetryDecision.fail()
@@ -58,13 +68,13 @@ class OrderSyncRetryPolicy(RetryPolicy):
         self,
         exception: BaseException,
         try_number: int,
-        max_tries: int,  # noqa: ARG002  (Airflow's signature)
+        max_tries: int,
         context: Context | None = None,
     ) -> RetryDecision:
         """Return the decision after `exception`, and push its message for the run's note."""
         if context:
             run_figures.push_reason(context, message_of(exception))
-        return decide(exception, try_number)
+        return decide(exception, try_since_clear(try_number, max_tries, context))
 
     def serialize(self) -> dict[str, Any]:
         """Return the policy's settings for the serialized DAG: it has none."""

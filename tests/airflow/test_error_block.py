@@ -33,12 +33,13 @@ def log():
     structlog.configure(**before)
 
 
-def fail(log, error, operator=None, *, try_number=1, run_type="scheduled"):
+def fail(log, error, operator=None, *, try_number=1, max_tries=30, run_type="scheduled"):
     """Let a task fail as Airflow's task runner does; return its last log line."""
     logger, written = log
     operator = operator or LoadOrdersOperator(task_id="load", destination="yespo", staged="/nowhere")
     context = {
-        "ti": SimpleNamespace(task_id=operator.task_id, try_number=try_number, max_tries=30),
+        "ti": SimpleNamespace(task_id=operator.task_id, try_number=try_number, max_tries=max_tries),
+        "task": SimpleNamespace(retries=30),
         "dag_run": SimpleNamespace(run_type=run_type),
         "run_id": "scheduled__1",
     }
@@ -87,6 +88,11 @@ def test_a_block_says_when_it_tries_again(log, error, try_number, when):
     said = fail(log, error, try_number=try_number)["event"]
     assert f"Next try: {when}" in said
     assert bool(re.search(r"at \d\d:\d\d:\d\d UTC\.$", said)) == (when != "none")
+
+
+def test_a_block_counts_from_the_last_clear(log):
+    """A task that was cleared after its last try waits a minute again."""
+    assert "Next try: in 60 seconds" in fail(log, TryAgainError("busy"), try_number=32, max_tries=61)["event"]
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,22 @@ def test_an_unknown_error_ends_the_task_at_its_third_try():
     assert "anna" not in "".join(each.reason for each in decisions)
 
 
+@pytest.mark.parametrize("retries", [30, 2, 0])
+def test_a_cleared_task_begins_anew(retries):
+    """After a clear at its 31st try the delays begin with a minute again, and an unknown error has three tries again."""
+    context = {"ti": SimpleNamespace(xcom_push=lambda *_: None), "task": SimpleNamespace(retries=retries)}
+    policy = OrderSyncRetryPolicy()
+
+    def decided(error, number):
+        return policy.evaluate(error, 31 + number, 31 + retries, context)
+
+    assert [decided(TryAgainError("away"), number).retry_delay for number in (1, 2)] == [
+        timedelta(minutes=1),
+        timedelta(minutes=2),
+    ]
+    assert [decided(ValueError(), number).action for number in (2, 3)] == [RetryAction.RETRY, RetryAction.FAIL]
+
+
 def test_a_task_that_hangs_ends_at_its_third_try():
     """The reason says that it was the time limit."""
     policy = OrderSyncRetryPolicy()
