@@ -69,7 +69,7 @@ def test_an_unknown_error_ends_the_task_at_its_third_try():
 
 @pytest.mark.parametrize("retries", [30, 2, 0])
 def test_a_cleared_task_begins_anew(retries):
-    """After a clear at its 31st try the delays begin with a minute again, and an unknown error has three tries again."""
+    """After a clear at its 31st try the delays begin with a minute again, and unknown errors have three tries."""
     context = {"ti": SimpleNamespace(xcom_push=lambda *_: None), "task": SimpleNamespace(retries=retries)}
     policy = OrderSyncRetryPolicy()
 
