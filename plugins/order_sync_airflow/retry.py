@@ -27,7 +27,7 @@ def try_since_clear(try_number: int, max_tries: int, context: Context | None) ->
     A clear adds the task's retries to the tries that there were.
     """
     task = (context or {}).get("task")
-    before = max_tries - task.retries if task else 0
+    before = max_tries - (task.retries or 0) if task else 0
     return try_number - max(before, 0)
 
 
