@@ -20,6 +20,7 @@ from order_sync_airflow.operators.base import OrderSyncOperator
 from chaos.verdict import judge
 from chaos.world import World
 from include.order_sync.ledger import schema
+from include.order_sync.ledger.retention import remove_old
 from simulation import campaign, growth, old_ledger, shop
 from simulation.clock import simulated
 from simulation.surroundings import outages, settings
@@ -116,6 +117,61 @@ def test_a_kill_leaves_what_was_written_before_it():
     outcome = attempt_with_signal(store, task, run.context(store, task, 1, 0), "SIGKILL", 20)
     assert outcome.state == "killed"
     assert store.of_run("run") == {("extract", "begun"): True}
+
+
+# What a ledger without maintenance would hold after a month, and what no ledger should hold at all.
+GROWN = """
+    insert into destinations (name) values ('d');
+    insert into batches (destination_id, run, try, orders, outcome, concluded_at)
+        select 1, 'old', 1, 1, 'answered', now() - interval '30 days' from generate_series(1, 4);
+    insert into attempts (batch_id, destination_id, partition_hash, order_id, status_changed_at, updated_at, rank, code,
+                          payload_hash, held_if_in_doubt)
+        select id, 1, 1, 'a', now(), now(), id, 'PAID', 0, false from batches where id < 4;
+    insert into quarantine (destination, row_hash, reasons, encrypted_row, origin, run, resolved_at)
+        values ('d', '', '{x}', '', 'q', 'r', now() - interval '30 days');
+    insert into windows (destination, window_start, window_end, run, finished_at)
+        select 'd', at, at + interval '1 hour', 'r', at
+        from generate_series(now() - interval '60 days', now() - interval '30 days', interval '1 hour') at;
+"""
+WRONG = """
+    insert into rejections (batch_id, order_id, reason) values (99, 'a', 'x');
+    insert into request_slots select name, now() from generate_series(1, 5) name;
+    insert into batches (destination_id, run, try, orders) select 1, 'new', 1, 1 from generate_series(1, 5);
+    alter sequence windows_id_seq restart with 9000000000000000000;
+    insert into windows (destination, window_start, window_end, run)
+        values ('d', now() - interval '1 hour', now(), 'r');
+"""
+CURED = {
+    "old attempts of one order",
+    "old batches without attempts",
+    "old resolved entries of the quarantine",
+    "windows of one destination",
+}
+
+
+def test_what_grows_is_seen_and_maintenance_cures_it(world):
+    """Each figure is measured in a ledger that breaks its bound; retention cures those that it is there for."""
+
+    def broken() -> set[str]:
+        measured = growth.Growth({})
+        staging = world.folder / "staging"
+        measured.measure(world.ledger, staging, datetime.now(UTC).timestamp(), variables=5)
+        return {sentence.partition(":")[0] for sentence in measured.broken()}
+
+    engine = old_ledger.engine(world.ledger)
+    schema.upgrade(engine)
+    assert broken() == {"Variables"}
+    for number in range(1000):
+        (world.folder / f"staging/dag/{number}").mkdir(parents=True)
+    os.utime(world.folder / "staging/dag/7", (0, 0))
+    with psycopg.connect(world.ledger) as connection:
+        connection.execute(GROWN)
+        connection.execute(WRONG)
+    others = {"staged runs", "old staged runs", "Variables", "rejections without a batch", "accounts with a pace"}
+    others |= {"batches under way", "share of the numbers of an identity used up"}
+    assert broken() == CURED | others == growth.BOUNDS.keys() - {"characters of an XCom"}
+    remove_old(engine, attempts_days=14, quarantine_days=14)
+    assert broken() == others
 
 
 def test_each_bound_is_kept_or_named():
