@@ -211,6 +211,8 @@ def test_the_image():
     assert [line for line in lines if line.startswith("USER")][-1] == "USER airflow"
     assert any("--only-binary :all:" in line for line in lines)
     assert any('"celery<5.7"' in line for line in lines)
+    read_only = "chown root:root /opt/airflow dags && chmod 0755 dags && chmod 1775 /opt/airflow"
+    assert any(read_only in line for line in lines)
 
 
 @pytest.mark.parametrize("name", [".env", "connections.env"])
