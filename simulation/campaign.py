@@ -237,7 +237,7 @@ class Campaign:
         """Put the ledger of an earlier release in place of ours, and upgrade it some hours later."""
         if not (self.surroundings.works("ledger") and self.surroundings.works("workers")):
             return now + HOUR
-        revision = self.dice.choice(old_ledger.REVISIONS)
+        revision = self.dice.choice(old_ledger.revisions())
         ledger = self.surroundings.world.ledger
         url = sa.make_url(ledger)
         with psycopg.connect(ledger, autocommit=True) as connection:

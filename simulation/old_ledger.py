@@ -6,11 +6,12 @@ import psycopg
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 
 from include.order_sync.ledger import schema
 
-# Since 0006 each table has the columns of today, or fewer.
-REVISIONS = ("0006", "0007", "0008", "0012", "0013", "0014", "0015")
+# Since then each table has the columns of today, or fewer.
+OLDEST = "0006"
 # The mark of a ledger that was restored came with this one.
 MARKS = "0014"
 COLUMNS = """
@@ -24,6 +25,12 @@ COLUMNS = """
 FIRST = ("destinations", "batches")
 
 
+def revisions() -> list[str]:
+    """Return the older schemas that `fill` can make, the oldest first."""
+    found = (script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions())
+    return sorted(revision for revision in found if OLDEST <= revision < schema.HEAD)
+
+
 def fill(ledger: str, old: str, revision: str) -> None:
     """Give a new database the tables of an older schema, and all rows that these hold.
 
@@ -32,8 +39,7 @@ def fill(ledger: str, old: str, revision: str) -> None:
         old: address of the new database, which has its clock.
         revision: of the older schema.
     """
-    config = Config()
-    config.set_main_option("script_location", str(schema.MIGRATIONS))
+    config = _config()
     with engine(old).begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
@@ -50,6 +56,12 @@ def fill(ledger: str, old: str, revision: str) -> None:
             if identity:
                 sequence = f"pg_get_serial_sequence('{name}', '{identity}')"
                 target.execute(f"select setval({sequence}, (select coalesce(max({identity}), 0) + 1 from {name}))")
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(schema.MIGRATIONS))
+    return config
 
 
 def engine(address: str) -> sa.Engine:

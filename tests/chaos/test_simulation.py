@@ -75,6 +75,7 @@ def test_a_slice_of_a_campaign_holds(world):
     judgements = judge(world.source, world.sandbox, report, late_too=True)
     assert [judgement.differences for judgement in judgements] == [[]] * 4
     assert all(judgement.taken and judgement.runs >= plan.hours - 1 for judgement in judgements)
+    assert old_ledger.revisions()[0] == "0006"
     old_ledger.fill(world.ledger, old, "0006")
     schema.upgrade(old_ledger.engine(old))
     with psycopg.connect(world.ledger) as ledger, psycopg.connect(old) as upgraded:

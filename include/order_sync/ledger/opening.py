@@ -69,21 +69,22 @@ def _database_session(engine: sa.Engine, name: str) -> Iterator[psycopg.Connecti
         raw = connection.connection.driver_connection
         if not isinstance(raw, psycopg.Connection):
             raise StopError(f"Connection {name!r} must be to a PostgreSQL database: the ledger needs its locks.")
-        raw.autocommit = True  # every transaction is explicit
         try:
-            # Times are written and read in this form only.
-            raw.execute("set timezone = 'UTC'")
-            raw.execute("set client_encoding = 'UTF8'")
-            raw.execute("set datestyle = 'ISO'")
-            raw.execute(schema.LIMIT_STATEMENTS.encode())
-            # During slow requests the look-ahead session is idle for long. PostgreSQL 13 has no such limit.
-            raw.execute("select set_config(name, '0', false) from pg_settings where name = 'idle_session_timeout'")
-            # Starting parallel workers takes longer than these queries, and the cores are busy anyway.
-            raw.execute("set max_parallel_workers_per_gather = 0")
-            # A part's attempts are joined in memory; within PostgreSQL's 4 MB they would be written to disk first.
-            raw.execute("set work_mem = '32MB'")
-            # Only `begin` waits for the disk. A server crash may lose later outcomes: then that batch is in doubt.
-            raw.execute("set synchronous_commit = off")
+            with schema.guarded("The ledger's session is lost", "Nothing was sent."):
+                raw.autocommit = True  # every transaction is explicit
+                # Times are written and read in this form only.
+                raw.execute("set timezone = 'UTC'")
+                raw.execute("set client_encoding = 'UTF8'")
+                raw.execute("set datestyle = 'ISO'")
+                raw.execute(schema.LIMIT_STATEMENTS.encode())
+                # During slow requests the look-ahead session is idle for long. PostgreSQL 13 has no such limit.
+                raw.execute("select set_config(name, '0', false) from pg_settings where name = 'idle_session_timeout'")
+                # Starting parallel workers takes longer than these queries, and the cores are busy anyway.
+                raw.execute("set max_parallel_workers_per_gather = 0")
+                # A part's attempts are joined in memory; within PostgreSQL's 4 MB they would be written to disk first.
+                raw.execute("set work_mem = '32MB'")
+                # Only `begin` waits for the disk. A server crash may lose later outcomes: then that batch is in doubt.
+                raw.execute("set synchronous_commit = off")
             yield raw
         finally:
             # Lock and settings belong to this database session: it must not go back to a pool.

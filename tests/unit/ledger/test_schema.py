@@ -74,6 +74,14 @@ def test_an_ended_session_is_lost(ledger: sa.Engine) -> None:
         statement(ledger, "select pg_terminate_backend(pg_backend_pid())")
 
 
+def test_a_session_that_ends_while_it_is_set_up_is_lost(ledger: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that restarts between two settings of a new session means another try, as at any later time."""
+    monkeypatch.setattr(schema, "LIMIT_STATEMENTS", "select pg_terminate_backend(pg_backend_pid())")
+    lost = pytest.raises(TryAgainError, match=r"session is lost.*Nothing was sent")
+    with lost, open_session(ledger, "ledger", destination=str(uuid.uuid4()), run="run", try_number=1):
+        pass
+
+
 @pytest.mark.parametrize(
     ("statements", "cure"),
     [
