@@ -211,7 +211,7 @@ DEFECTS = (
         "insert into decisions (destination, order_id, batch_id, decision, decided_by)\n"
         "            select %(destination)s, order_id, batch_id, 'resend', %(who)s",
         MACHINE,
-        "present code was sent again",
+        FAILED,
     ),
     Defect(
         "a decision to resend sends nothing",

@@ -1,5 +1,6 @@
 """The balance of a run, and the thresholds beyond which it is red."""
 
+import itertools
 from types import SimpleNamespace
 
 import pytest
@@ -68,7 +69,11 @@ LIMITS = SimpleNamespace(max_rejected=100, max_rejected_share=0.5, none_good_of=
             pytest.param(counts(4, 3, **{good: 1}), None, id=f"three, one {good}")
             for good in ("accepted", "adopted", "unchanged", "stale")
         ),
-        pytest.param(counts(6, 3, adopted=1, unchanged=1, stale=1), None, id="three, one of each good kind"),
+        # The good orders are added up, whatever their kind.
+        *(
+            pytest.param(counts(5, 3, **{one: 1, other: 1}), None, id=f"three, one {one} and one {other}")
+            for one, other in itertools.combinations(("accepted", "adopted", "unchanged", "stale"), 2)
+        ),
         pytest.param(counts(30, 0, unchanged=30), None, id="none was tried"),
     ],
 )
