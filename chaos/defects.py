@@ -344,8 +344,8 @@ DEFECTS = (
     Defect(
         "TLS, proxy or connect failed, taken for in doubt",
         f"{DELIVERY}/http.py",
-        "        if left_at is None:\n            raise TryAgainError(",
-        "        if left_at is None:\n            raise InDoubtError(",
+        "                raise\n            raise TryAgainError(\n",
+        "                raise\n            raise InDoubtError(\n",
         "tests/unit/delivery/test_http.py::test_what_ends_before_the_request_leaves_was_not_sent",
         "InDoubtError",
     ),
