@@ -31,9 +31,24 @@ from include.order_sync.providers import PROVIDERS
 ROOT = Path(__file__).resolve().parent.parent
 COPIED = ("include", "tests", "sandbox", "chaos", "demo", "dags", "pyproject.toml")
 LOGGED_END = 4000
+# What our modules and tests import, and mutants share.
+PRELOADED = (
+    "pytest",
+    "hypothesis",
+    "pandas",
+    "pyarrow.compute",
+    "sqlalchemy",
+    "psycopg",
+    "pydantic",
+    "requests",
+    "fastapi",
+    "uvicorn",
+    "cryptography.fernet",
+)
 
 # mutmut's exit codes of a mutant's test run that mean: no test failed, or no test reaches the code.
 UNNOTICED = {0: "survived", 5: "untested", 33: "untested"}
+CHECK_ARGUMENTS = 3  # reason, cure, function
 TIMED_OUT = (24, 36, 152, 255, -24)
 
 
@@ -43,11 +58,13 @@ class Group:
 
     Args:
         code: files.
-        tests: files or folders.
+        tests: files, folders or single tests.
+        imports_airflow: the tests need it. Importing it takes seconds, so the mutants share one import.
     """
 
     code: tuple[str, ...]
     tests: tuple[str, ...]
+    imports_airflow: bool = False
 
 
 CODE, PLUGINS = "include/order_sync", "plugins/order_sync_airflow"
@@ -71,10 +88,26 @@ GROUPS = {
             f"{UNIT}/sources/test_run_window.py",
         ),
     ),
-    "answers": Group(tuple(f"{CODE}/providers/{name}.py" for name in ("base", *PROVIDERS)), (f"{UNIT}/providers",)),
+    "answers": Group(
+        tuple(f"{CODE}/providers/{name}.py" for name in ("base", *PROVIDERS)),
+        (
+            f"{UNIT}/providers",
+            f"{CONTRACT}/test_items.py",
+            *(
+                f"{CONTRACT}/test_providers.py::{test}"
+                for test in (
+                    "test_each_check_fires_alone",
+                    "test_payloads_hold_no_credentials",
+                    "test_golden_requests",
+                    "test_what_a_provider_reads_is_all_it_needs",
+                )
+            ),
+        ),
+    ),
     "airflow": Group(
         (f"{PLUGINS}/retry.py", f"{PLUGINS}/run_context.py"),
         (f"{AIRFLOW}/test_retry.py", f"{AIRFLOW}/test_run_context.py"),
+        imports_airflow=True,
     ),
     "validation": Group(
         tuple(f"{CODE}/transform/{name}.py" for name in ("checks", "reasons", "transform")), (f"{UNIT}/transform",)
@@ -85,7 +118,11 @@ GROUPS = {
         (f"{DELIVERY}/planning.py", f"{DELIVERY}/settlement.py"),
         tuple(f"{CONTRACT}/test_{name}.py" for name in ("hard_cases", "ledger", "verdicts", "failing_orders")),
     ),
-    "redrive": Group((f"{LEDGER}/quarantine.py", f"{PLUGINS}/operators/redrive.py"), (f"{AIRFLOW}/test_operators.py",)),
+    "redrive": Group(
+        (f"{LEDGER}/quarantine.py", f"{PLUGINS}/operators/redrive.py"),
+        (f"{AIRFLOW}/test_operators.py",),
+        imports_airflow=True,
+    ),
 }
 
 
@@ -190,12 +227,16 @@ def _copy(group: Group, folder: Path) -> None:
         "also_copy": ["sandbox", "chaos", "demo", "dags"],
         "pytest_add_cli_args": ["-p", "no:cacheprovider", "--hypothesis-profile=mutants"],
         "pytest_add_cli_args_test_selection": list(group.tests),
-        # A process that has run pyarrow's threads must not fork.
+        # A process that has run pyarrow's threads must not fork. Our modules are imported after the fork: only so a
+        # mutant of a function that an import calls is called too.
         "process_isolation": "forkserver",
+        "forkserver_warmup": "collect" if group.imports_airflow else "import",
+        "preload_modules_file": "preloaded",
         # A busy machine must not count as a test that fails.
         "timeout_constant": 10.0,
         "timeout_multiplier": 6.0,
     }
+    (folder / "preloaded").write_text("\n".join(PRELOADED), "utf-8")
     lines = [f"{key} = {json.dumps(value)}" for key, value in mutmut.items()]
     (folder / "pyproject.toml").write_text("\n".join([settings, "[tool.mutmut]", *lines, ""]), "utf-8")
 
@@ -223,7 +264,7 @@ def _change(original: ast.FunctionDef, mutant: ast.FunctionDef) -> tuple[str, bo
 
 
 class _WithoutTexts(ast.NodeTransformer):
-    """Removes the texts for people: the message of an error, and what a line of the log says."""
+    """Removes the texts for people: the message of an error, what a line of the log says, and the cure of a check."""
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         self.generic_visit(node)
@@ -232,6 +273,8 @@ class _WithoutTexts(ast.NodeTransformer):
             return ast.Call(node.func, [], [])
         if function.endswith("Error") and node.args:
             return ast.Call(node.func, [ast.Constant("a message"), *node.args[1:]], node.keywords)
+        if function == "Check" and len(node.args) == CHECK_ARGUMENTS:
+            return ast.Call(node.func, [node.args[0], ast.Constant("a cure"), node.args[2]], node.keywords)
         return node
 
 

@@ -155,7 +155,7 @@ def _expected(order: Order) -> Action:
     if order.relation is Relation.OTHER and order.verdict == "rejected":
         order = replace(order, relation=Relation.SAME)
     elif order.relation is Relation.OTHER and order.reads_present:
-        order = replace(order, relation=Relation.NEWER)
+        order = replace(order, relation=Relation.NEWER, same_row=False)  # another row
     refused_otherwise = order.relation is Relation.SAME and not order.same_attempt
     if order.own == "rejected" and not refused_otherwise:
         return Action.REJECTED
