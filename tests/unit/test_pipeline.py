@@ -15,9 +15,15 @@ from include.order_sync.model import OrderStatus
 from include.order_sync.providers import PROVIDERS
 from include.order_sync.sources.raw import RAW_SCHEMA
 from include.order_sync.staging.run_folder import Staging
+from include.order_sync.transform.values import Values
 
 SOURCE = SimpleNamespace(
-    timezone="Europe/Kyiv", ahead=timedelta(hours=1), statuses={"paid": OrderStatus.PAID}, item_columns={}
+    timezone="Europe/Kyiv",
+    ahead=timedelta(hours=1),
+    statuses={"paid": OrderStatus.PAID},
+    item_columns={},
+    values=Values(),
+    joins_lines=False,
 )
 SERVICE = PROVIDERS["rees46"]
 DESTINATION = SimpleNamespace(codes=SERVICE.statuses, sends="newest", send_when="status", service=SERVICE)

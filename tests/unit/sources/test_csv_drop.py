@@ -499,7 +499,8 @@ def test_empty_file(drop: Drop, content: str) -> None:
 
 BAD_FILES = [
     pytest.param("Заказ;Статус\n1;2\n".encode("cp1251"), "header that is no text in its", id="another encoding"),
-    pytest.param(b"PK\x03\x04\xff\xfe\x00\x00", "header that is no text in its", id="no text"),
+    pytest.param(b"PK\x03\x04\xff\xfe\x00\x00", "is a damaged zip file", id="a cut zip"),
+    pytest.param(b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\n", "header that is no text in its", id="a picture"),
     pytest.param(b"order_id,email\n1,x\n", "no column status; no column status_changed_at", id="missing columns"),
     pytest.param(b"order_id,status,status,status_changed_at\n", "'status' is there twice", id="column twice"),
     pytest.param(b"<html><body>Not found</body></html>", "no column order_id", id="a page"),
