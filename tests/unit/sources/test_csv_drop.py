@@ -4,6 +4,7 @@ import logging
 import os
 import shutil
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -796,12 +797,14 @@ def test_columns_that_the_provider_requires(drop: Drop, required: tuple[Any, ...
             drop.rows()
 
 
-texts = st.text(st.characters(codec="utf-8", exclude_characters="\x00\r\ufeff"), max_size=8)
+characters = partial(st.characters, codec="utf-8", exclude_characters="\x00\r\ufeff")
+texts = st.text(characters(), max_size=8)
+order_ids = st.text(characters(exclude_categories=["Cs", "Cf"]), max_size=8).map("id".__add__)
 
 
-@given(st.lists(st.tuples(texts.map("id".__add__), texts, texts), max_size=8), st.sampled_from(",;"))
+@given(st.lists(st.tuples(order_ids, texts, texts), max_size=8), st.sampled_from(",;"))
 def test_any_text_survives(tmp_path_factory: pytest.TempPathFactory, rows: list[Any], delimiter: str) -> None:
-    """Any text in quoted fields arrives unchanged."""
+    """Any text in quoted fields arrives unchanged; these ids have none of the invisible characters that are removed."""
     drop = Drop(tmp_path_factory.mktemp("drop"))
     quote = '"{}"'.format
     lines = [delimiter.join(quote(text.replace('"', '""')) for text in row) for row in rows]
