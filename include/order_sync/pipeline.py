@@ -62,6 +62,7 @@ class TransformResult:
         doubtful: the ids of the first of them.
         unknown_words: status word that is not in the map -> how many orders have it.
         left_out: contact column -> how many orders are sent without theirs, because it is none.
+        newest_change: the newest `status_changed_at` among the rows that is not in the future; None without any.
     """
 
     counts: Counter[str] = field(
@@ -73,6 +74,7 @@ class TransformResult:
     doubtful: dict[str, list[str]] = field(default_factory=dict)
     unknown_words: Counter[str] = field(default_factory=Counter)
     left_out: Counter[str] = field(default_factory=Counter)
+    newest_change: datetime | None = None
 
 
 def extract(
@@ -134,6 +136,8 @@ def transform(staging: Staging, source: Source, destination: Destination) -> Tra
             for doubt, ids in part.doubts.items():
                 done.doubts[doubt] += len(ids)
                 done.doubtful[doubt] = (done.doubtful.get(doubt, []) + ids)[:ORDERS_NAMED]
+            if part.newest_change and (done.newest_change is None or part.newest_change > done.newest_change):
+                done.newest_change = part.newest_change
             del raw, raw_items, part  # before the next ones are read
     return done
 

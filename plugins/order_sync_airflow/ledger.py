@@ -11,7 +11,7 @@ from tabulate import tabulate
 
 from include.order_sync.configuration.loading import load
 from include.order_sync.errors import OrderSyncError
-from include.order_sync.ledger import files, quarantine, schema
+from include.order_sync.ledger import files, quarantine, reader_role, schema
 from include.order_sync.ledger.encrypted_rows import service_messages
 from include.order_sync.ledger.order_history import history
 from include.order_sync.ledger.status import status
@@ -132,7 +132,8 @@ def main() -> None:
         if given.command == "upgrade":
             engine = ledger_engine()
             schema.connect(engine, LEDGER_CONNECTION).close()
-            table = f"The ledger's schema is {schema.upgrade(engine)}."
+            version = schema.upgrade(engine)
+            table = f"{reader_role.grant_reading(engine)}\nThe ledger's schema is {version}."
         elif given.command == "status":
             table = status_table()
         elif given.command == "file":

@@ -31,6 +31,9 @@ LEFT_OUT_KEY = "left_out"
 ADOPT_BEFORE_KEY = "adopt_before"
 ADOPT_BUT_AT_KEY = "adopt_but_at"
 
+# The XCom in which transform gives the newest change among the run's rows.
+NEWEST_READ_KEY = "newest_read"
+
 # The XCom in which extract records when it read the source.
 READ_AT_KEY = "read_at"
 
@@ -72,6 +75,11 @@ def mode(context: Context, destination: Destination) -> Literal["deliver", "plan
     """Return what a run does; one of a destination that is not live plans, whatever its params."""
     wanted: Literal["deliver", "plan", "adopt"] = context["params"].get("mode", "deliver")
     return wanted if destination.live else "plan"
+
+
+def is_plan(context: Context, destination: Destination) -> bool:
+    """Return whether the run sends and remembers nothing: a plan, or the dry run of a redrive."""
+    return mode(context, destination) == "plan" or bool(context["params"].get("dry_run"))
 
 
 def kind(context: Context, destination: Destination) -> str:
@@ -117,6 +125,17 @@ def pull_window(context: Context) -> Window | None:
     """Return the window that extract has pushed."""
     texts = context["ti"].xcom_pull(task_ids="extract", key=WINDOW_KEY)
     return None if texts is None else Window(*(datetime.fromisoformat(texts[name]) for name in ("start", "end")))
+
+
+def push_newest_read(context: Context, time: datetime | None) -> None:
+    """Push the newest change among the run's rows; None if no row has a time."""
+    context["ti"].xcom_push(NEWEST_READ_KEY, time and time.isoformat())
+
+
+def pull_newest_read(context: Context) -> datetime | None:
+    """Return the time that transform has pushed; None if the run has no rows, or is a redrive of known ones."""
+    text = context["ti"].xcom_pull(task_ids="transform", key=NEWEST_READ_KEY)
+    return None if text is None else datetime.fromisoformat(text)
 
 
 def push_left_out(context: Context, message: str | None) -> None:

@@ -34,6 +34,11 @@ def push_kind(context: Context, kind: str) -> None:
     context["ti"].xcom_push(KIND_KEY, kind)
 
 
+def pull_kind(context: Context) -> str:
+    """Return what the run is to do, as extract has pushed it."""
+    return context["ti"].xcom_pull(task_ids="extract", key=KIND_KEY) or ""
+
+
 def push_reason(context: Context, reason: str) -> None:
     """Push the reason why the running task fails, or why it rejects orders, for the run's note."""
     context["ti"].xcom_push(REASON_KEY, reason)

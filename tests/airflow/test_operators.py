@@ -27,7 +27,7 @@ from demo.airflow_api import service_connection
 from include.order_sync import tuning
 from include.order_sync.delivery import http
 from include.order_sync.errors import StopError, TryAgainError
-from include.order_sync.ledger import encrypted_rows
+from include.order_sync.ledger import encrypted_rows, run_records
 from include.order_sync.ledger.session import LedgerSession
 from include.order_sync.providers import PROVIDERS
 from include.order_sync.staging.run_folder import RAW, READY, Staging
@@ -1022,3 +1022,50 @@ def test_a_time_limit_is_told_as_that(kind: Any, capsys: pytest.CaptureFixture[s
     said = capsys.readouterr().out
     assert "its time limit" in said
     assert "Asked to stop" not in said
+
+
+def test_each_try_is_recorded_for_the_page(shop, ledger, monkeypatch):
+    """A run, one without orders, a plan, a failed and a dry one: each leaves a record of what it did, and no other."""
+
+    def records() -> list[tuple[Any, ...]]:
+        query = """
+            select kind, begun_by, is_complete, is_plan, rows, accepted, rejected, requests from runs_v1
+            where destination = :name order by recorded_at
+        """
+        with ledger.connect() as connection:
+            return [tuple(found) for found in connection.execute(sa.text(query), {"name": shop.name})]
+
+    shop.drop(row("1", "paid"), row("2", "paid"), row("3", "on hold"))
+    shop.run()
+    shop.drop()
+    shop.run()
+    shop.drop(row("4", "paid"))
+    shop.run(mode="plan")
+    shop.sandbox.fault({"provider": "yespo", "next": 1, "kind": "status", "status": 503}).raise_for_status()
+    with pytest.raises(TryAgainError):
+        shop.run()
+    shop.run(redrive=True, dry_run=True)
+    assert records() == [
+        ("", "backfill", True, False, 3, 2, 1, 1),
+        ("", "backfill", True, False, 0, 0, 0, 0),
+        ("PLAN", "backfill", True, True, 1, 0, 0, 0),
+        ("", "backfill", False, False, 1, 0, 0, 1),
+        ("REDRIVE, dry run", "backfill", True, True, 0, 0, 0, 0),
+    ]
+    with ledger.connect() as connection:
+        query = "select newest_read, read_up_to is null from freshness where destination = :name"
+        connection.exec_driver_sql("set datestyle = 'ISO'; set timezone = 'UTC'")
+        found = connection.execute(sa.text(query), {"name": shop.name}).one()
+    assert tuple(found) == (datetime(2026, 11, 1, 10, tzinfo=UTC), True)
+
+
+def test_a_run_that_cannot_be_recorded_is_no_red_run(shop, ledger, monkeypatch):
+    """The orders are delivered and the window is finished, and the log says that the page does not know it."""
+
+    def refused(*_: Any) -> None:
+        raise TryAgainError("the ledger is restarting")
+
+    monkeypatch.setattr(run_records, "record", refused)
+    shop.drop(row("1", "paid"))
+    assert shop.run()["accepted"] == 1
+    assert shop.taken() == {"1": ["IN_PROGRESS"]}

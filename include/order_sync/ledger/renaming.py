@@ -9,7 +9,7 @@ import psycopg
 from include.order_sync.errors import StopError
 
 # Tables that know a destination by its name.
-TABLES = ("first_windows", "windows", "files_taken", "quarantine", "decisions")
+TABLES = ("first_windows", "windows", "files_taken", "quarantine", "decisions", "run_records", "freshness")
 
 _HAS_HISTORY = " or ".join(
     f"exists(select from {table} where {column} = %(name)s)"

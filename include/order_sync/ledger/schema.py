@@ -16,7 +16,7 @@ from include.order_sync.redact import database_message
 
 # The version of the schema that this release needs: the last migration's. A constant, as each task compares it, and
 # Alembic would take longer to look for it than most tasks take for their work.
-HEAD = "0019"
+HEAD = "0021"
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -60,7 +60,9 @@ def upgrade(engine: sa.Engine) -> str:
         config.attributes["connection"] = connection
         command.upgrade(config, HEAD)
         # After a restore, or a migration that wrote a table anew, PostgreSQL knows nothing of what is in them.
-        connection.exec_driver_sql("analyze attempts, batches, rejections, decisions, quarantine, windows, files_taken")
+        connection.exec_driver_sql(
+            "analyze attempts, batches, rejections, decisions, quarantine, windows, files_taken, run_records"
+        )
     return HEAD
 
 

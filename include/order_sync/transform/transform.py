@@ -82,6 +82,7 @@ class Transformed:
         doubts: doubt about a local time (CLOCK_DOUBTS) -> ids of the orders with it, also of superseded rows.
         unknown_words: status word that is not in the map -> how many orders have it.
         left_out: contact column -> how many orders are sent without theirs, because it is none.
+        newest_change: of the rows' `status_changed_at` that is a time and not in the future; None without any.
     """
 
     ready: pd.DataFrame
@@ -92,6 +93,7 @@ class Transformed:
     doubts: dict[str, list[str]]
     unknown_words: Counter[str]
     left_out: Counter[str]
+    newest_change: datetime | None
 
 
 def transform(raw: pd.DataFrame, raw_items: pd.DataFrame | None, rules: Rules) -> Transformed:
@@ -168,6 +170,7 @@ def transform(raw: pd.DataFrame, raw_items: pd.DataFrame | None, rules: Rules) -
         rank=chosen.loc[wrong, "rank"],
         source_hash=chosen["source_hash"].where(is_last[chosen.index], 0)[wrong].astype("str"),
     )
+    newest = orders["status_changed_at"].mask(orders["in_future"]).max()
     return Transformed(
         ready=_by_hash(ready[READY_COLUMNS]),
         rejected=rejected.assign(reasons=with_words(reasons_of(faults, rejected.index), words)),
@@ -188,6 +191,7 @@ def transform(raw: pd.DataFrame, raw_items: pd.DataFrame | None, rules: Rules) -
         left_out=Counter(
             {column: left for column in CONTACT_COLUMNS if (left := int(ready[f"{column}_left_out"].sum()))}
         ),
+        newest_change=None if pd.isna(newest) else newest.to_pydatetime(),
     )
 
 

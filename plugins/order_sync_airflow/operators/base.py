@@ -14,12 +14,14 @@ from airflow.sdk.log import mask_secret
 
 from include.order_sync.configuration.loading import load
 from include.order_sync.configuration.source_models import CsvSource
-from include.order_sync.errors import TryAgainError
-from order_sync_airflow import error_block, run_context
+from include.order_sync.errors import OrderSyncError, TryAgainError
+from order_sync_airflow import error_block, run_context, run_figures
 from order_sync_airflow.ledger_connection import LEDGER_CONNECTION, driver_connection, ledger_transaction
 from order_sync_airflow.retry import OrderSyncRetryPolicy
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from airflow.sdk import Context
     from upath import UPath
 
@@ -142,3 +144,36 @@ class DestinationOperator(OrderSyncOperator):
                     from include.order_sync.staging.run_folder import Staging
 
                     files.take(ledger, self.destination, Staging(storage_path(staged)).files(), run)
+
+    def record_run(
+        self,
+        context: Context,
+        destination: Destination,
+        counts: Mapping[str, int],
+        window: Window | None,
+        *,
+        is_complete: bool = True,
+    ) -> None:
+        """Record what this try has done, for the page and the read model. That it can't be is no reason to end red.
+
+        `counts` are of the run so far; `window` is the one that it has read.
+        """
+        from include.order_sync.ledger.run_records import RunRecord, record
+
+        done = RunRecord(
+            destination.name,
+            run_context.run_key(context),
+            context["ti"].try_number,
+            run_figures.pull_kind(context),
+            run_context.run_request(context).by,
+            counts,
+            is_complete,
+            run_context.is_plan(context, destination),
+            window,
+            run_context.pull_newest_read(context),
+        )
+        try:
+            with ledger_transaction() as ledger:
+                record(ledger, done)
+        except OrderSyncError as error:
+            self.log.warning("What this run has done is not on the page Order Sync: %s", error)

@@ -102,7 +102,8 @@ class LoadOrdersOperator(DestinationOperator):
         if mode == "plan":
             with open_ledger(context, destination, read_only=True) as ledger:
                 options = options_of(ledger)
-                self._show(context, Planner(destination.service, ledger.look_ahead, options), staging)
+                planned = self._show(context, Planner(destination.service, ledger.look_ahead, options), staging)
+            self.record_run(context, destination, before | planned, window)
             return
         with open_ledger(context, destination, adopts=mode == "adopt") as ledger:
             options = options_of(ledger)
@@ -112,6 +113,7 @@ class LoadOrdersOperator(DestinationOperator):
                 staging.note_listed(ledger.sender.run)
             if before["orders"] == before["rejected"] + before["not_for_provider"]:
                 self.finish_window(context, source, self.staged, window)
+                self.record_run(context, destination, before, window)
                 check_thresholds(before, destination)
                 run_context.stop_if_left_out(context, destination)
                 raise AirflowSkipException("No orders to send in this window.")
@@ -133,7 +135,9 @@ class LoadOrdersOperator(DestinationOperator):
                     )
                 finally:
                     outcomes = self._report(context, result, before["rejected"])
-                    if result.complete:
+                    if not result.complete:
+                        self.record_run(context, destination, before | outcomes, window, is_complete=False)
+                    else:
                         # First: a window whose balance is off is not finished, so that the next run reads it again.
                         check_balance(before | outcomes, ledger.own_accepted())
                         late_by = None
@@ -142,6 +146,7 @@ class LoadOrdersOperator(DestinationOperator):
                             run_figures.push(context, **outcomes, late=late.missed)
                             late_by = late.longest
                         self.finish_window(context, source, self.staged, window, late_by)
+                        self.record_run(context, destination, before | outcomes, window)
             redriven = context["ti"].xcom_pull(task_ids="extract", key=REDRIVEN_KEY)
             if redriven:
                 with ledger.transaction() as cursor:
@@ -169,8 +174,8 @@ class LoadOrdersOperator(DestinationOperator):
             self._is_stopping = True
         return self._is_stopping
 
-    def _show(self, context: Context, planner: Planner, staging: Staging) -> None:
-        """Log and push the plan of the run: ids and codes only."""
+    def _show(self, context: Context, planner: Planner, staging: Staging) -> dict[str, int]:
+        """Log, push and return the plan of the run: ids and codes only."""
         from include.order_sync.delivery.preview import preview
 
         before = run_figures.pull(context, "transform")
@@ -182,7 +187,9 @@ class LoadOrdersOperator(DestinationOperator):
                 dict(outcomes),
                 log_tables.plan_table(first),
             )
-        run_figures.push(context, **{name: before.get(name, 0) + outcomes.get(name, 0) for name in OUTCOMES})
+        planned = {name: before.get(name, 0) + outcomes.get(name, 0) for name in OUTCOMES}
+        run_figures.push(context, **planned)
+        return planned
 
     def _lateness(self, destination: Destination, source: Source, window: Window, sender: Sender) -> Lateness:
         """Return how late the run's rows were; log it if `lookback` has missed some of them."""

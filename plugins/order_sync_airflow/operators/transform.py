@@ -42,6 +42,7 @@ class TransformOrdersOperator(DestinationOperator):
             self.log.info("No orders in this window.")
             if run_context.mode(context, destination) != "plan":
                 self.finish_window(context, source, self.staged, run_context.pull_window(context))
+            self.record_run(context, destination, extracted, run_context.pull_window(context))
             run_context.stop_if_left_out(context, destination)
             # If load skipped itself, Airflow would often notice five seconds late: see decision 8.
             raise DownstreamTasksSkipped(tasks=list(self.downstream_task_ids))  # type: ignore[no-untyped-call]
@@ -77,5 +78,6 @@ class TransformOrdersOperator(DestinationOperator):
                 ", ".join(done.doubtful[doubt]),
                 ", ..." if orders > len(done.doubtful[doubt]) else "",
             )
+        run_context.push_newest_read(context, done.newest_change)
         run_figures.push(context, **done.counts)
         return self.staged

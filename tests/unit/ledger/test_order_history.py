@@ -75,7 +75,6 @@ def test_all_that_happened_is_told_in_order(ledger: sa.Engine):
         session.look_ahead.write(version(session, "DONE"), [1])
         session.conclude(sent(session, version(session, "NEW", order_id="A-1043")), "answered")
     with schema.transaction(ledger, "ledger") as connection:
-        columns = connection.exec_driver_sql("select * from order_history_v1 limit 0").keys()
         found = [event for event in history(connection, ORDER) if event["destination"] == name]
         assert history(connection, "A-104") == []
     assert [(event["event"], event["code"], event["reason"]) for event in found] == [
@@ -98,10 +97,7 @@ def test_all_that_happened_is_told_in_order(ledger: sa.Engine):
     quarantined = found[7]
     assert (quarantined["place"], quarantined["run"]) == ("orders.csv:7", "run-1")
     assert (quarantined["encrypted_row"] is not None, found[9]["encrypted_row"]) == (True, None)
-    columns_told, events_told = (
-        [name for cell in re.findall(r"^\| ([\w, ]+) \|", table, re.MULTILINE)[1:] for name in cell.split(", ")]
-        for table in PAGE.read_text().split("\n\n")
-        if table.startswith("|")
-    )
-    assert columns_told == list(columns)
-    assert {event["event"] for event in found} | {"decided to accept"} == set(events_told)
+    section = PAGE.read_text().split("## order_history_v1\n")[1].split("\n## ")[0]
+    events_told = next(part for part in section.split("\n\n") if part.startswith("| event |"))
+    told = re.findall(r"^\| ([\w, ]+) \|", events_told, re.MULTILINE)[1:]
+    assert {event["event"] for event in found} | {"decided to accept"} == {e for cell in told for e in cell.split(", ")}
