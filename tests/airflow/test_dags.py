@@ -133,9 +133,9 @@ from order_sync_airflow import operators, run_figures
 kind = operators.{task.title()}OrdersOperator
 pushed = {{("extract", "counts"): run_figures.ZERO, ("transform", "counts"): run_figures.ZERO}}
 ti = SimpleNamespace(
-    task_id="{task}", xcom_push=lambda *_: None, xcom_pull=lambda task_ids, key: pushed.get((task_ids, key))
+    task_id="{task}", try_number=1, xcom_push=lambda *_: None, xcom_pull=lambda task_ids, key: pushed.get((task_ids, key))
 )
-dag_run = SimpleNamespace(dag_id="dag", run_id="run", start_date=datetime.now())
+dag_run = SimpleNamespace(dag_id="dag", run_id="run", run_type="scheduled", start_date=datetime.now())
 context = {{"ti": ti, "params": {{}}, "dag_run": dag_run}}
 try:
     kind(task_id="{task}", destination="rees46", staged="/nowhere").execute(context)
