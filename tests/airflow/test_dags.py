@@ -133,7 +133,10 @@ from order_sync_airflow import operators, run_figures
 kind = operators.{task.title()}OrdersOperator
 pushed = {{("extract", "counts"): run_figures.ZERO, ("transform", "counts"): run_figures.ZERO}}
 ti = SimpleNamespace(
-    task_id="{task}", try_number=1, xcom_push=lambda *_: None, xcom_pull=lambda task_ids, key: pushed.get((task_ids, key))
+    task_id="{task}",
+    try_number=1,
+    xcom_push=lambda *_: None,
+    xcom_pull=lambda task_ids, key: pushed.get((task_ids, key)),
 )
 dag_run = SimpleNamespace(dag_id="dag", run_id="run", run_type="scheduled", start_date=datetime.now())
 context = {{"ti": ti, "params": {{}}, "dag_run": dag_run}}

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import ProgrammingError
 
-from include.order_sync.ledger import files, quarantine, reader_role, renaming, schema
+from include.order_sync.ledger import files, quarantine, reader_role, schema
 from include.order_sync.ledger.encrypted_rows import QuarantineEntry
 from include.order_sync.ledger.opening import open_session
 from include.order_sync.model import FileVersion
@@ -162,8 +162,3 @@ def test_a_user_who_may_create_no_role_is_told(postgres_server: sa.URL, monkeypa
             connection.exec_driver_sql(f"drop database {database} with (force)")
             connection.exec_driver_sql(f"drop role if exists {user}, {reader_role.ROLE}")
         admin.dispose()
-
-
-def test_a_renamed_destination_keeps_its_records():
-    """Each table that knows a destination by its name is moved when it gets another one."""
-    assert {"run_records", "freshness"} <= set(renaming.TABLES)
