@@ -135,9 +135,7 @@ class LoadOrdersOperator(DestinationOperator):
                     )
                 finally:
                     outcomes = self._report(context, result, before["rejected"])
-                    if not result.complete:
-                        self.record_run(context, destination, before | outcomes, window, is_complete=False)
-                    else:
+                    if result.complete:
                         # First: a window whose balance is off is not finished, so that the next run reads it again.
                         check_balance(before | outcomes, ledger.own_accepted())
                         late_by = None
@@ -146,7 +144,7 @@ class LoadOrdersOperator(DestinationOperator):
                             run_figures.push(context, **outcomes, late=late.missed)
                             late_by = late.longest
                         self.finish_window(context, source, self.staged, window, late_by)
-                        self.record_run(context, destination, before | outcomes, window)
+                    self.record_run(context, destination, before | outcomes, window, is_complete=result.complete)
             redriven = context["ti"].xcom_pull(task_ids="extract", key=REDRIVEN_KEY)
             if redriven:
                 with ledger.transaction() as cursor:
