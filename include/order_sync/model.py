@@ -40,6 +40,9 @@ ORDER_COLUMNS = (
 # The columns that a source may give of an item.
 ITEM_COLUMNS = ("item_id", "name", "quantity", "cost", "url", "image_url", "category", "description")
 
+# What shops and their programs write instead of the id of a customer, where a guest has bought.
+GUESTS = ("0", "-1", "-", "null", "none", "nan", "guest")
+
 # Where a staged row came from, and where it is kept.
 ORIGIN_COLUMNS = (
     "origin",  # the query's or file's name

@@ -27,8 +27,13 @@ def may_hold(values: pa.Array, characters: bytes) -> bool:
     return bool(data.min(initial=0xFF) < ord(" ") or any((data == character).any() for character in characters))
 
 
-# Zero-width blanks and joiners, marks of direction, the soft hyphen, and the byte order mark.
-INVISIBLE = r"[\x{00ad}\x{061c}\x{180e}\x{200b}-\x{200f}\x{202a}-\x{202e}\x{2060}-\x{2064}\x{2066}-\x{206f}\x{feff}]"
+# Zero-width blanks and joiners, marks of direction, the soft hyphen, the byte order mark, and the other characters that
+# programs do not show. https://www.unicode.org/Public/UCD/latest/ucd/DerivedCoreProperties.txt, Default_Ignorable
+INVISIBLE = (
+    r"[\x{00ad}\x{034f}\x{061c}\x{115f}\x{1160}\x{17b4}\x{17b5}\x{180b}-\x{180f}\x{200b}-\x{200f}"
+    r"\x{202a}-\x{202e}\x{2060}-\x{206f}\x{3164}\x{fe00}-\x{fe0f}\x{feff}\x{ffa0}\x{fff0}-\x{fffb}"
+    r"\x{1bca0}-\x{1bca3}\x{1d173}-\x{1d17a}\x{e0000}-\x{e0fff}]"
+)
 
 
 def without_invisible(texts: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:

@@ -19,7 +19,7 @@ from include.order_sync.configuration.csv_values import PATH_TIMES, StatusRule, 
 from include.order_sync.configuration.dag_entry import Entry
 from include.order_sync.configuration.query_files import parameters, read_query
 from include.order_sync.configuration.values import Duration, country, known_key, quoted, time_zone
-from include.order_sync.model import ITEM_COLUMNS, ORDER_COLUMNS, OrderStatus
+from include.order_sync.model import GUESTS, ITEM_COLUMNS, ORDER_COLUMNS, OrderStatus
 from include.order_sync.transform.date_forms import ambiguous, known_form
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class _Source(Entry):
     drop_bad_contact: bool = Field(
         False, description="true, to send an order without an e-mail or telephone number that is none"
     )
-    guest_ids: list[str] = Field(["0"], description="a list of customer ids that are no customer")
+    guest_ids: list[str] = Field(list(GUESTS), description="a list of customer ids that are no customer, in any case")
     customer_id_from: list[Literal["email", "phone"]] = Field(
         [], description="a list of email and phone: what stands in for a missing customer id"
     )
@@ -275,6 +275,11 @@ class CsvSource(_Source):
         """All names that columns of a file may have."""
         named = [[name] if isinstance(name, str) else name for name in self.columns.values()]
         return [*ORDER_COLUMNS, *(name for names in named for name in names)]
+
+    @property
+    def words(self) -> list[str]:
+        """The texts that a file should hold: names of columns and words of statuses."""
+        return [*self.column_names, *self.statuses]
 
     @property
     def reading(self) -> str:

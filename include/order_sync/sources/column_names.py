@@ -58,10 +58,11 @@ def find_columns(
     for need in (*IDENTITY_COLUMNS, *required):
         any_of = {need} if isinstance(need, str) else set(need)
         if not any_of & {*found, *columns, *given}:
-            faults.append(f"no column {' or '.join([need] if isinstance(need, str) else need)}")
+            wanted = [need] if isinstance(need, str) else list(need)
+            faults.append(f"no column {' or '.join(wanted)}{_hint(wanted, shown)}")
     if faults:
         raise StopError(
-            f"{where}: {'; '.join(dict.fromkeys(faults))}. {_listed(names, shown)}. "
+            f"{where}: {'; '.join(dict.fromkeys(faults))}. {listed(names, shown)}. "
             "Name them in the source's `columns`, or add them to the source."
         )
     return found
@@ -85,9 +86,18 @@ def index_of(names: Sequence[str], wanted: str | Sequence[str], faults: list[str
 def missing(wanted_by: str, name: str | Sequence[str], shown: Sequence[str]) -> str:
     """Return what is said of a configured column that is not there."""
     wanted = [name] if isinstance(name, str) else list(name)
-    close = [match for one in wanted for match in difflib.get_close_matches(one, shown, 1)]
-    hint = f", did you mean {close[0]!r}?" if close else ""
-    return f"{wanted_by} {' or '.join(map(repr, wanted))}, which is not there{hint}"
+    return f"{wanted_by} {' or '.join(map(repr, wanted))}, which is not there{_hint(wanted, shown)}"
+
+
+def _hint(wanted: Sequence[str], shown: Sequence[str]) -> str:
+    """Return which of the names that may be shown is near to a wanted one; empty if none is."""
+    near = {_letters(name): name for name in reversed(shown)}
+    close = [match for one in wanted for match in difflib.get_close_matches(_letters(one), near, 1)]
+    return f" (did you mean {near[close[0]]!r}?)" if close else ""
+
+
+def _letters(name: str) -> str:
+    return "".join(sign for sign in plain_name(name) if sign.isalnum())
 
 
 def plain_name(name: str) -> str:
@@ -128,7 +138,8 @@ def _has_digit(text: str) -> bool:
     return any(character.isdigit() for character in text)
 
 
-def _listed(names: Sequence[str], shown: Sequence[str]) -> str:
+def listed(names: Sequence[str], shown: Sequence[str]) -> str:
+    """Return which columns a source has, without names that may be data."""
     few = [repr(name[:_SHOWN_CHARACTERS]) for name in shown[:_SHOWN_NAMES]]
     if not few:
         return f"It has {len(names)} columns, whose names may be data and are not shown"

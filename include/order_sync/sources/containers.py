@@ -5,6 +5,7 @@ What a container unpacks to is bounded by its own size: a bomb is refused before
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
 import io
@@ -21,6 +22,26 @@ from include.order_sync.sources.csv_text import Readable
 # https://www.rfc-editor.org/rfc/rfc1952#section-2.3.1 and, of zip, APPNOTE 4.3.7
 _GZIP, _ZIP, _EMPTY_ZIP = b"\x1f\x8b", b"PK\x03\x04", b"PK\x05\x06"
 _WORKBOOK = "xl/workbook.xml"
+# How contents begin that are no CSV. https://www.iana.org/assignments/media-types, https://www.garykessler.net/library
+_OTHER_KINDS = {
+    _GZIP: "is packed twice: unpack it once",
+    _ZIP: "is a packed file or spreadsheet within a container: unpack the container",
+    b"\xd0\xcf\x11\xe0": "is a spreadsheet of the old form (.xls): save it as .xlsx or CSV",
+    b"%PDF": "is a PDF: export the orders as CSV",
+    b"Rar!": "is a RAR archive: pack it as zip or gzip",
+    b"7z\xbc\xaf": "is a 7-Zip archive: pack it as zip or gzip",
+    b"BZh": "is packed by bzip2: pack it by gzip",
+    b"\xfd7zXZ": "is packed by xz: pack it by gzip",
+    b"\x28\xb5\x2f\xfd": "is packed by zstd: pack it by gzip",
+    b"PAR1": "is a Parquet file: export the orders as CSV",
+    b"SQLite format 3": "is an SQLite database: read it as a source of `type: sql`",
+    b"<!doctype html": "is a web page, as of an error or a login: correct the job that fetches the file",
+    b"<html": "is a web page, as of an error or a login: correct the job that fetches the file",
+    b"<?xml": "is XML: export the orders as CSV",
+    b"[{": "is JSON: export the orders as CSV",
+    b'{"': "is JSON: export the orders as CSV",
+}
+_LONGEST_BEGINNING = max(map(len, _OTHER_KINDS))
 _SHEETS = "xl/worksheets/"
 # From here on a spreadsheet has lost digits of a number: it keeps 15. Written so, its id is refused.
 _LOST = 1e15
@@ -40,24 +61,35 @@ def texts_of(file: BinaryIO, size: int, delimiter: str) -> Iterator[tuple[str, R
     begin = file.read(len(_ZIP))
     if begin in (_ZIP, _EMPTY_ZIP):
         file.seek(0)
-        yield from _of_zip(file, size, delimiter)
+        for name, content in _of_zip(file, size, delimiter):
+            yield name, _text(content, name)
     elif begin.startswith(_GZIP):
         file.seek(0)
         # mode "rb" reads all members of a file that was appended to.
-        yield "gzip", _Unpacked(gzip.GzipFile(fileobj=file, mode="rb"), size)
+        yield "gzip", _text(_Unpacked(gzip.GzipFile(fileobj=file, mode="rb"), size))
     else:
-        yield "", _Rest(begin, file)
+        yield "", _text(_Rest(begin, file))
+
+
+def _text(content: Readable, member: str = "") -> Readable:
+    """Return a content that begins as a text may; raise UnreadableError for another."""
+    begin = content.read(_LONGEST_BEGINNING)
+    start = begin.removeprefix(codecs.BOM_UTF8).lstrip().lower()
+    for mark, kind in _OTHER_KINDS.items():
+        if begin.startswith(mark) or start.startswith(mark):
+            raise UnreadableError(f"holds {member}, which {kind}" if member else kind)
+    return _Rest(begin, content)
 
 
 class _Rest:
-    """A file whose first bytes were read."""
+    """A content whose first bytes were read."""
 
-    def __init__(self, begin: bytes, file: BinaryIO) -> None:
-        self._begin, self._file = begin, file
+    def __init__(self, begin: bytes, rest: Readable) -> None:
+        self._begin, self._rest = begin, rest
 
     def read(self, size: int) -> bytes:
         begin, self._begin = self._begin, b""
-        return begin + self._file.read(size - len(begin))
+        return begin + self._rest.read(size - len(begin)) if len(begin) < size else begin
 
 
 class _Unpacked:
@@ -99,7 +131,7 @@ def _of_zip(file: BinaryIO, size: int, delimiter: str) -> Iterator[tuple[str, Re
         yield "spreadsheet", _of_spreadsheet(file, delimiter)
         return
     if not members:
-        raise UnreadableError("is a zip file without files")
+        raise UnreadableError("is a zip file without files: pack it anew")
     for member in sorted(members, key=lambda member: member.filename):
         if member.flag_bits & 1:
             raise UnreadableError("is an encrypted zip file: let it be written without a password")

@@ -24,7 +24,6 @@ from include.order_sync.sources.containers import texts_of
 from include.order_sync.sources.csv_file import CsvText
 from include.order_sync.sources.csv_header import DELIMITERS
 from include.order_sync.sources.csv_records import MiscountError, UnreadableError
-from include.order_sync.sources.csv_text import SAMPLE_BYTES, likely_encoding
 from include.order_sync.sources.drop_files import (
     DropFile,
     HashedContent,
@@ -156,7 +155,8 @@ class CsvDropReader:
             self._refuse(
                 file,
                 f"{texts[0].where}: none of its {bad} rows could be used; the table of reasons names their faults. "
-                f"{texts[0].bad_bytes} The file is read again when it or the configuration has changed.",
+                f"{''.join(f'{text.bad_bytes} ' for text in texts[:1] if text.bad_bytes)}"
+                "The file is read again when it or the configuration has changed.",
             )
             return
         skipped = sum(text.skipped for text in texts)
@@ -175,11 +175,5 @@ class CsvDropReader:
             )
         if isinstance(error, MiscountError):
             return f"{where} {error}. The others are not sent: this is a fault of Order Sync, so please report it."
-        fault = str(error) if isinstance(error, UnreadableError) else "could not be parsed as CSV"
-        with file.path.open("rb") as opened:
-            encoding = likely_encoding(opened.read(SAMPLE_BYTES))
-        cure = f"if it is {encoding}, say so in the source's `encoding`; else " if encoding else ""
-        return (
-            f"{where} {fault}. To cure it, {cure}write it anew as CSV in UTF-8. It is read again when it or the "
-            "configuration has changed."
-        )
+        fault = str(error) if isinstance(error, UnreadableError) else "could not be parsed as CSV: write it anew"
+        return f"{where} {fault}. It is read again when it or the configuration has changed."

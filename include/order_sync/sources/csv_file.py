@@ -15,7 +15,7 @@ from include.order_sync.sources.csv_lines import LineMerger
 from include.order_sync.sources.csv_records import Records
 from include.order_sync.sources.csv_rows import RowParser
 from include.order_sync.sources.csv_status import with_file_time, with_statuses
-from include.order_sync.sources.csv_text import Readable, Text, likely_encoding, open_text
+from include.order_sync.sources.csv_text import Readable, Text, bad_byte, encoding_cure, open_text
 from include.order_sync.sources.drop_files import DropFile
 from include.order_sync.sources.raw import problem_rows, raw_table
 from include.order_sync.sources.raw_forms import RawForms
@@ -72,7 +72,7 @@ class CsvText:
         """
         source = self.source
         encoding = "utf-8" if self.name == "spreadsheet" else source.encoding
-        text = open_text(content, encoding, [*source.column_names, *source.statuses])
+        text = open_text(content, encoding, source.words)
         if text.found:
             log.info("%s is read as %s: %s", self.where, text.encoding, text.found)
         layout = read_layout(text, source, self.required, self.where)
@@ -93,7 +93,7 @@ class CsvText:
             self.good += rows.table.num_rows
             table, lines = self._with_statuses(rows.table, layout), rows.lines
             if merger:
-                merger.add(table, lines)
+                merger.add(table, lines, block.problems)
                 table, lines = merger.rows(ended=False)
             if table.num_rows:
                 yield self._raw(table, lines, position, fields)
@@ -111,8 +111,26 @@ class CsvText:
             log.info("%s: %d lines were joined with the first line of their order", self.where, merger.joined)
             self.skipped += merger.joined
         if records.first_bad:
-            self.bad_bytes = _bad_bytes(text, records.first_bad, bad_bytes)
+            self.bad_bytes = self._bad_bytes(text, records.first_bad, bad_bytes)
             log.warning("%s: %s", self.where, self.bad_bytes)
+
+    def _bad_bytes(self, text: Text, first: tuple[int, bytes], rows: int) -> str:
+        """Return what is said of rows with bytes that are no text.
+
+        Args:
+            text: of the file.
+            first: line and bytes from the first bad one on.
+            rows: how many rows hold such bytes.
+        """
+        line, data = first
+        why = text.found or ("`encoding` says so" if self.source.encoding else "")
+        read_as = f"It is read as {text.encoding}{f' ({why})' if why else ''}"
+        byte = f"0x{bad_byte(data, text.encoding):02X}"
+        said = f"{read_as}; rows with other bytes: {rows}, the first is {byte} in line {line}."
+        if rows <= self.good:
+            return f"{said} Correct them in the source, or name the file's encoding in the source's `encoding`."
+        cure = encoding_cure(text, self.source.words)
+        return f"{said} {cure[0].upper()}{cure[1:]}."
 
     def problem_rows(self, position: int, problems: Mapping[int, str]) -> pa.Table:
         """Return a raw row for each line with a problem."""
@@ -147,13 +165,3 @@ class CsvText:
             forms=RawForms.of(self.source),
             file_modified_at=self.file.modified_at,
         )
-
-
-def _bad_bytes(text: Text, first: tuple[int, int], rows: int) -> str:
-    """Return what is said of rows with bytes that are no text."""
-    line, byte = first
-    read_as = f"{text.encoding}, by `encoding`" if text.encoding != "utf-8" else "UTF-8"
-    said = f"it is read as {read_as}, and {rows} rows hold other bytes; the first is 0x{byte:02X} in line {line}."
-    likely = likely_encoding(text.sample) if text.encoding == "utf-8" else ""
-    cure = f"If the file is {likely}, say" if likely else "Say"
-    return f"{said} {cure} so in the source's `encoding`: windows-1251 for example. Or write the file in UTF-8."

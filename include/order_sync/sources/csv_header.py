@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -15,17 +17,23 @@ from include.order_sync.sources.column_names import (
     Required,
     find_columns,
     index_of,
+    listed,
     missing,
     names_to_show,
     plain_name,
 )
 from include.order_sync.sources.csv_records import UnreadableError, is_utf8
+from include.order_sync.sources.csv_text import encoding_cure
 
 if TYPE_CHECKING:
     from include.order_sync.configuration.source_models import CsvSource
     from include.order_sync.sources.csv_text import Text
 
 DELIMITERS = {",": ",", ";": ";", "tab": "\t", "|": "|"}
+# Excel writes the delimiter into a line of its own before the header.
+_DELIMITER_LINE = re.compile(r'\s*"?sep=([,;\t|])"?\s*', re.IGNORECASE)
+# So many lines after a preamble are looked at for the header, to name it in a message.
+_PREAMBLE_LINES = 20
 # So many rows after the header tell whether it is one.
 _FURTHER_ROWS = 100
 
@@ -71,31 +79,44 @@ def read_layout(text: Text, source: CsvSource, required: Required, where: str) -
     lines = list(io.StringIO(text.sample.decode("utf-8", "replace"), newline=""))
     if not text.is_whole and lines and not lines[-1].endswith(("\n", "\r")) and len(lines) > 1:
         lines.pop()
-    first = source.skip_lines
-    while first < len(lines) and not lines[first].strip():
-        first += 1
+    first = _after_blank_lines(lines, source.skip_lines)
+    choices = [DELIMITERS[source.delimiter]] if source.delimiter else list(DELIMITERS.values())
+    if first < len(lines) and (said := _DELIMITER_LINE.fullmatch(lines[first])):
+        choices = choices if source.delimiter else [said[1]]
+        first = _after_blank_lines(lines, first + 1)
     if first >= len(lines):
         if text.is_whole:
             return None
-        raise UnreadableError("has no header in its first lines")
+        raise UnreadableError("has no header in its first lines: remove what stands before it, or set `skip_lines`")
     if len(lines[first]) >= tuning.CSV_HEADER_MAX_BYTES:
         raise UnreadableError(
             f"has a first line of {tuning.CSV_HEADER_MAX_BYTES} bytes or more, which is no header: "
             "do its lines end, and is it CSV?"
         )
     known = {plain_name(name) for name in source.column_names}
-    choices = [DELIMITERS[source.delimiter]] if source.delimiter else list(DELIMITERS.values())
+
+    def known_names(names: Sequence[str]) -> int:
+        return sum(plain_name(name) in known for name in names)
+
     readings = [_read(lines[first:], delimiter) for delimiter in choices]
     # Inside quotes a delimiter makes no columns.
-    delimiter, rows, header_lines = max(
-        readings, key=lambda reading: (sum(plain_name(name) in known for name in reading[1][0]), len(reading[1][0]))
-    )
+    delimiter, rows, header_lines = max(readings, key=lambda reading: (known_names(reading[1][0]), len(reading[1][0])))
     if source.header == "none":
         names = [str(number) for number in range(1, max(map(len, rows)) + 1)]
         return _with_columns(Layout(delimiter, names, {}, first, first, has_header=False), source, required, where, [])
     names = [name.strip() for name in rows[0]]
+    if _swallows_rows(lines[first : first + header_lines], delimiter):
+        raise UnreadableError("has a quote in its header that swallows rows: close it before the delimiter")
+    if known_names(names) < 2:
+        for line in range(first + 1, min(len(lines), first + _PREAMBLE_LINES)):
+            if any(known_names(next(csv.reader([lines[line]], delimiter=each), [])) >= 2 for each in choices):
+                raise StopError(
+                    f"{where}: line {first + 1} is no header, and line {line + 1} looks like one: set "
+                    f"`skip_lines: {line}` in the source."
+                )
+    names = _as_wide_as_rows(names, rows[1:])
     if not is_utf8(text.sample) and any("\ufffd" in name for name in names):
-        raise UnreadableError("has a header that is no text in its encoding")
+        raise UnreadableError(f"has a header that is no text in {text.encoding}: {encoding_cure(text, source.words)}")
     shown = names_to_show(names, source.columns, rows[1:])
     if shown is None:
         raise StopError(
@@ -114,7 +135,8 @@ def _with_columns(layout: Layout, source: CsvSource, required: Required, where: 
     rules = [(rule.column, index_of(names, rule.column, faults)) for rule in source.status_from]
     faults += [missing("`status_from` takes a column", name, shown) for name, at in rules if at is None]
     if faults:
-        raise StopError(f"{where}: {'; '.join(dict.fromkeys(faults))}. Correct the source's `status_from`.")
+        said = f"{where}: {'; '.join(dict.fromkeys(faults))}. {listed(names, shown)}"
+        raise StopError(f"{said}. Correct the source's `status_from`.")
     items = _item_columns(names, source, found, where, shown)
     return replace(layout, found=found, items=items, rules=tuple(at for _, at in rules if at is not None))
 
@@ -137,7 +159,8 @@ def _item_columns(
         if at is None:
             faults.append(missing("`item_columns` takes a column", name, shown))
     if faults:
-        raise StopError(f"{where}: {'; '.join(faults)}. Correct the source's `item_columns`.")
+        said = f"{where}: {'; '.join(faults)}. {listed(names, shown)}"
+        raise StopError(f"{said}. Correct the source's `item_columns`.")
     return {name: at for name, at in places.items() if at is not None}
 
 
@@ -150,6 +173,41 @@ def _read(lines: Sequence[str], delimiter: str) -> tuple[str, list[list[str]], i
         return delimiter, [header, *islice(reader, _FURTHER_ROWS)], header_lines
     except csv.Error:  # a field of more than 131,072 characters
         return delimiter, [lines[0].split(delimiter)], 1
+
+
+def _as_wide_as_rows(names: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return the names with as many columns as most rows have, where header or rows end in more delimiters.
+
+    A column without a name that most rows have a text in gets one: the others hold nothing.
+    """
+    if not rows:
+        return list(names)
+
+    def is_used(at: int) -> bool:
+        return sum(bool(row[at].strip()) for row in rows if at < len(row)) > len(rows) // 2
+
+    named = [name or (f"column {at + 1}" if is_used(at) else "") for at, name in enumerate(names)]
+    width, _ = Counter(map(len, rows)).most_common(1)[0]
+    if width < 2 or any(named[width:]) or any(map(is_used, range(len(named), width))):
+        return named
+    return [*named[:width], *[""] * (width - len(named))]
+
+
+def _after_blank_lines(lines: Sequence[str], first: int) -> int:
+    while first < len(lines) and not lines[first].strip():
+        first += 1
+    return first
+
+
+def _swallows_rows(header: Sequence[str], delimiter: str) -> bool:
+    """Return whether the lines of a header are one by a stray quote: names may have line breaks, but are no rows."""
+    if any(delimiter in line and sum(map(str.isdigit, line)) >= 4 for line in header[1:]):
+        return True
+    try:
+        list(csv.reader(header, delimiter=delimiter, strict=len(header) > 1))
+    except csv.Error:
+        return True
+    return False
 
 
 def row_test(layout: Layout, words: frozenset[bytes]) -> _RowTest:

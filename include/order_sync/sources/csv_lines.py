@@ -4,13 +4,14 @@
 - `continuation`: further lines leave the order's columns empty, also its id, or repeat them.
 - `last`: the last line is the order, and the lines before it are passed over.
 
-The lines of an order stand together. Where they do not, transform refuses the order (`scattered`).
+The lines of an order stand together. Where they do not, transform refuses the order (`scattered`). A line that could
+not be read ends its order: nobody knows whose line it was, and whose lines come after it.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 import pyarrow as pa
@@ -42,14 +43,24 @@ class LineMerger:
         self._ready: list[tuple[int, _Row]] = []
         self.joined = 0
 
-    def add(self, table: pa.Table, lines: pa.Array) -> None:
-        """Take the next rows of the file, with their lines there."""
+    def add(self, table: pa.Table, lines: pa.Array, unread: Iterable[int]) -> None:
+        """Take the next rows of the file.
+
+        Args:
+            table: of them.
+            lines: of each, in the file.
+            unread: lines between or beside them that could not be read.
+        """
+        breaks = sorted(unread)
         wanted = [*self._fields.values(), *map(str, self._item_columns.values())]
         columns = [table.column(name).to_pylist() for name in wanted]
         width = len(self._fields)
         for line, *values in zip(lines.to_pylist(), *columns, strict=True):
             row = dict(zip(self._fields, values[:width], strict=True))
             item = {key: value for key, value in zip(self._item_columns, values[width:], strict=True) if value}
+            if breaks and breaks[0] < line:
+                self._finish()
+                breaks = [other for other in breaks if other > line]
             if self._row is not None and self._goes_on(self._row, row):
                 self.joined += 1
                 if self._how == "last":
@@ -58,6 +69,8 @@ class LineMerger:
                 self._finish()
                 self._row, self._line = row, line
             self._items += [item] if item else []
+        if breaks:
+            self._finish()
 
     def rows(self, *, ended: bool) -> tuple[pa.Table, pa.Array]:
         """Return the whole rows so far, by canonical columns, and their lines.

@@ -71,7 +71,7 @@ class Records:
         skip: the number of lines at its beginning that hold no records.
 
     Attributes:
-        first_bad: line and value of the first byte that is no text, if there is one.
+        first_bad: line and bytes from the first one on that is no text, if there is one.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class Records:
         self._unfinished = re.compile(rb"(?:" + field + mark + rb')*+(?:"(?:[^"]++|"")*+"?|' + plain + rb")?+\Z")
         self._line = 1
         self._line_ends = 0
-        self.first_bad: tuple[int, int] | None = None
+        self.first_bad: tuple[int, bytes] | None = None
 
     def __iter__(self) -> Iterator[Block]:
         """Yield the records, in the order of the file.
@@ -230,11 +230,11 @@ def is_utf8(data: bytes) -> bool:
     return True
 
 
-def _first_bad(record: bytes, line: int) -> tuple[int, int]:
+def _first_bad(record: bytes, line: int) -> tuple[int, bytes]:
     try:
         record.decode()
     except UnicodeDecodeError as error:
-        return line + _count_line_ends(record[: error.start]), record[error.start]
+        return line + _count_line_ends(record[: error.start]), record[error.start :]
     raise AssertionError  # Arrow and Python agree on UTF-8
 
 

@@ -37,13 +37,17 @@ class RowParser:
     Args:
         layout: of the file.
         columns: the indexes of the columns to read.
-        footers: a row whose first field begins with one of these words is none.
+        footers: a row whose first field with text begins with one of these words is none.
     """
 
     def __init__(self, layout: Layout, columns: Sequence[int], footers: Sequence[str]) -> None:
         self._layout = layout
         self._width = len(layout.names)
-        self._columns = sorted({0, *columns})
+        # A header that ends in delimiters has columns without names, which a row need not have.
+        named = [number for number, name in enumerate(layout.names, 1) if name]
+        self._least = max([*named, *(column + 1 for column in columns)], default=0)
+        self._nameless = range(max(named, default=0), self._width) if layout.has_header else range(0)
+        self._columns = sorted({0, *columns, *self._nameless})
         self._footers = tuple(word.casefold() for word in footers)
 
     def parse(self, block: Block) -> Rows:
@@ -67,9 +71,10 @@ class RowParser:
         skipped, mended, mended_records = 0, [], []
         for number, text, width in bad:
             fields = self._fields(text)
-            if not text.strip() or self._is_footer(fields[0]):
+            fields += [""] * (self._width - len(fields))
+            if not text.strip() or self._is_footer(fields):
                 skipped += 1
-            elif width > self._width and not any(field.strip() for field in fields[self._width :]):
+            elif width >= self._least and not any(field.strip() for field in fields[self._width :]):
                 mended.append([fields[column] for column in self._columns])
                 mended_records.append(number)
             else:
@@ -83,7 +88,18 @@ class RowParser:
         if keep is not None:
             skipped += int((~keep).sum())
             table, records = table.filter(pa.array(keep)), records[keep]
+        shifted = self._shifted(table)
+        if shifted.any():
+            block.problems.update(dict.fromkeys(block.lines[records[shifted]].tolist(), WRONG_WIDTH))
+            table, records = table.filter(pa.array(~shifted)), records[~shifted]
         return Rows(table, pa.array(block.lines[records], pa.int64()), skipped)
+
+    def _shifted(self, table: pa.Table) -> np.ndarray:
+        """Return a mask of rows with text in a column without a name: a field of theirs holds a delimiter."""
+        shifted = np.zeros(table.num_rows, dtype=bool)
+        for column in self._nameless:
+            shifted |= pc.not_equal(_trimmed(table, str(column)), "").to_numpy(zero_copy_only=False)
+        return shifted
 
     def _parsed(self, block: Block, note: object) -> pa.Table:
         names = [str(column) for column in self._columns]
@@ -123,6 +139,9 @@ class RowParser:
         footer = np.zeros(len(doubtful), dtype=bool)
         for word in self._footers:
             footer |= pc.starts_with(pc.utf8_lower(first), word).to_numpy(zero_copy_only=False)
+        for row in np.flatnonzero(doubtful) if self._footers else ():
+            start, end = block.bounds[records[row]], block.bounds[records[row] + 1]
+            footer[row] = self._is_footer(self._fields(block.data[start:end].decode()))
         if not doubtful.any() and not footer.any():
             return None
         blank = header = doubtful
@@ -145,8 +164,9 @@ class RowParser:
         except csv.Error:  # a field of more than 131,072 characters
             return [text]
 
-    def _is_footer(self, field: str) -> bool:
-        return bool(self._footers) and field.strip().casefold().startswith(self._footers)
+    def _is_footer(self, fields: Sequence[str]) -> bool:
+        first = next((text for field in fields if (text := field.strip())), "")
+        return bool(self._footers) and first.casefold().startswith(self._footers)
 
 
 def _trimmed(table: pa.Table, column: str) -> pa.ChunkedArray:

@@ -19,9 +19,10 @@ from include.order_sync.transform.date_forms import iso_text
 ID_COLUMNS = ("order_id", "customer_id", "bill_id", "tracking_number", "item_id")
 _STRIPPED = ("order_id", "customer_id", "bill_id", "item_id")
 
-# Around an id: Excel's ="007" and '007, signs of a number, and the .0 of a number that was read as a fraction.
-_MARKS = r"""^\s*(?:=\s*"([^"]*)"|'(.*?)|[#№]+\s*(.*?))\s*$"""
-_FRACTION = r"^\s*([0-9]+)\.0+\s*$"
+# Around an id: Excel's ="007" and '007, signs of a number, and the .0 of a number that was read as a fraction. Three
+# zeros may be thousands: 1.000 is another order than 1.
+_MARKS = r"""^\s*(?:=\s*"([^"]*)"|'(.*?)|[#\x{ff03}№]+\s*(.*?))\s*$"""
+_FRACTION = r"^\s*([0-9]+)(?:[.,]0{1,2}|\.0{4,})\s*$"
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from include.order_sync.columns.text import array_of, series_of, without_invisib
 
 # What people put between the digits.
 _BETWEEN = r"[\s\x{00a0}\x{2009}\x{202f}()./\-‐-―−]"
-# https://www.itu.int/rec/T-REC-E.164: up to 15 digits, and no country's code begins with 0.
-_INTERNATIONAL = r"^[1-9][0-9]{6,14}$"
+# Numbers of some countries, which need no library: United States, Russia and Kazakhstan, Poland, Belarus, Ukraine.
+_COMMON = r"^(?:[17][0-9]{10}|48[0-9]{9}|375[0-9]{9}|380[0-9]{9})$"
 # An address that needs no library: of a domain with a dot, in ASCII. Lengths: RFC 5321, section 4.5.3.1.
 _ADDRESS = r"^[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,63}$"
 _LOCAL_PART = r"^[^@]{1,64}@.{1,189}$"
@@ -39,7 +39,9 @@ def phones(texts: pd.Series, country: str | None) -> Contacts:
     international = pc.match_substring_regex(digits, r"^(?:\+|00)")
     digits = pc.replace_substring_regex(digits, r"^(?:\+|00)", "")
     if country is None:
-        good = pc.match_substring_regex(digits, _INTERNATIONAL)
+        good = pc.match_substring_regex(digits, _COMMON)
+        if not pc.all(good).as_py():
+            good = pc.match_substring_regex(digits, _any_number())
     else:
         good = pc.match_substring_regex(digits, _whole_number(country))
         doubtful = pc.and_(digits.is_valid(), pc.invert(good))
@@ -63,6 +65,27 @@ def emails(texts: pd.Series) -> Contacts:
         read = [_is_address(text) for text in given.filter(doubtful).to_pylist()]
         doubtful = pc.replace_with_mask(doubtful, doubtful, pa.array([not one for one in read]))
     return Contacts(texts, series_of(doubtful, texts.index))
+
+
+@cache
+def _any_number() -> str:
+    """Return a pattern of all numbers that begin with a country's code and are as long as its numbers are."""
+    from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata  # as below
+
+    codes_by_lengths: dict[tuple[int, ...], list[str]] = {}
+    for code, regions in COUNTRY_CODE_TO_REGION_CODE.items():
+        all_metadata = [
+            PhoneMetadata.metadata_for_region(region) or PhoneMetadata.metadata_for_nongeo_region(code)
+            for region in regions
+        ]
+        known = [metadata.general_desc for metadata in all_metadata if metadata]
+        lengths = {length for numbers in known if numbers for length in numbers.possible_length}
+        codes_by_lengths.setdefault(tuple(sorted(lengths)), []).append(str(code))
+    each = [
+        f"(?:{'|'.join(codes)})(?:{'|'.join(f'[0-9]{{{length}}}' for length in lengths)})"
+        for lengths, codes in codes_by_lengths.items()
+    ]
+    return f"^(?:{'|'.join(each)})$"
 
 
 @cache

@@ -12,7 +12,7 @@ from functools import cache
 
 UNIX, UNIX_MS, EXCEL = "unix", "unix ms", "excel"
 _NUMBERS = (UNIX, UNIX_MS, EXCEL)
-FORMS = ("d.m.y", "d/m/y", "d-m-y", "m/d/y", "m-d-y", "y/m/d", "y.m.d", "ymd", "d mon y", "mon d y", *_NUMBERS)
+FORMS = ("y-m-d", "d.m.y", "d/m/y", "d-m-y", "m/d/y", "m-d-y", "y/m/d", "y.m.d", "ymd", "d mon y", "mon d y", *_NUMBERS)
 
 # Days since 1900, with the leap day that 1900 did not have: so day 0 is this one.
 # https://support.microsoft.com/en-us/office/datevalue-function-df8b07d4-7761-4a93-bc33-b7471bbff252
@@ -21,31 +21,34 @@ _EXCEL_DAYS = range(20_000, 80_000)  # of the years 1954 to 2119
 
 _PARTS = {"d": r"(?P<day>\d{1,2})", "m": r"(?P<month>\d{1,2})", "y": r"(?P<year>\d{4}|\d{2})"}
 _NAME = r"(?P<name>[^\W\d_]{3,})"
+_WEEKDAY = r"(?:[^\W\d_]{2,}\.?,?\s+)?"
 _TIME = (
-    r"(?:[ ,T]+(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2}(?:[.,]\d{1,9})?))?"
-    r"(?:\s*(?P<half>[ap])\.?m\.?)?)?(?P<zone>\s*(?:z|[a-z]{2,4}|(?:utc|gmt)?[+-]\d{1,2}(?::?\d{2})?))?"
+    r"(?:\s*[гр]\.)?(?:(?:[\s,T]+|\s+(?:at|um|в|о|-)\s+)(?P<hour>\d{1,2})[:.](?P<minute>\d{2})"
+    r"(?:[:.](?P<second>\d{2}(?:[.,]\d{1,9})?))?(?:\s*(?P<half>[ap])(?:\.?m)?\.?)?)?"
+    r"(?P<zone>\s*(?:z|[a-z]{2,4}|(?:utc|gmt)?[+-]\d{1,2}(?::?\d{2})?))?(?:\s*[([][^)\]]*[)\]])?"
 )
 _COMPACT = (
     r"(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})"
-    r"(?:[T ]?(?P<hour>\d{2}):?(?P<minute>\d{2})(?::?(?P<second>\d{2}))?)?"
+    r"(?:[T ]?(?P<hour>\d{2}):?(?P<minute>\d{2})(?::?(?P<second>\d{2}(?:[.,]\d{1,9})?))?)?"
     r"(?P<half>)(?P<zone>\s*(?:z|[+-]\d{2}:?\d{2}))?"
 )
-# The first three letters of the months in English, Russian, Ukrainian, German and Polish.
+# The months in English, Russian, Ukrainian, German and Polish. Other languages have other months that begin alike: a
+# Finnish marraskuu is November. So a word is a month only if one of these begins with it.
 _MONTHS = (
-    "jan янв січ sty",
-    "feb фев лют lut",
-    "mar мар бер mär mrz",
-    "apr апр кві kwi",
-    "may май мая тра mai maj",
-    "jun июн чер cze",
-    "jul июл лип lip",
-    "aug авг сер sie",
-    "sep сен вер wrz",
-    "oct окт жов okt paź",
-    "nov ноя лис lis",
-    "dec дек гру dez gru",
+    "january январь января січень січня januar styczeń stycznia",
+    "february февраль февраля лютий лютого februar luty lutego",
+    "march март марта березень березня märz mrz marzec marca",
+    "april апрель апреля квітень квітня kwiecień kwietnia",
+    "may май мая травень травня mai maj maja",
+    "june июнь июня червень червня juni czerwiec czerwca",
+    "july июль июля липень липня juli lipiec lipca",
+    "august август августа серпень серпня sierpień sierpnia",
+    "september сентябрь сентября вересень вересня wrzesień września",
+    "october октябрь октября жовтень жовтня oktober październik października",
+    "november ноябрь ноября листопад листопада listopad listopada",
+    "december декабрь декабря грудень грудня dezember grudzień grudnia",
 )
-_MONTH_OF = {word: number for number, words in enumerate(_MONTHS, 1) for word in words.split()}
+_SHORTEST_MONTH = 3
 
 
 def known_form(written: str) -> str:
@@ -98,10 +101,11 @@ def _reader(form: str) -> Callable[[str], str | None]:
         pattern = _COMPACT
     elif "mon" in form:
         pieces = {"d": r"(?P<day>\d{1,2})(?:st|nd|rd|th|\.)?", "mon": _NAME + r"\.?", "y": _PARTS["y"]}
-        weekday = r"(?:[^\W\d_]+\.?,\s*)?"
-        pattern = weekday + r"[\s,\-/.]+".join(pieces[part] for part in form.split()) + r"(?:\s*г\.?)?" + _TIME
+        pattern = _WEEKDAY + r"[\s,\-/.]+".join(pieces[part] for part in form.split()) + _TIME
     else:
-        pattern = "".join(_PARTS.get(sign, re.escape(sign)) for sign in form) + _TIME
+        # Before month and day a year of two digits would look like a day.
+        parts = _PARTS | {"y": r"(?P<year>\d{4})"} if form[0] == "y" else _PARTS
+        pattern = _WEEKDAY + "".join(parts.get(sign, re.escape(sign)) for sign in form) + _TIME
     expression = re.compile(pattern, re.IGNORECASE)
 
     def read(text: str) -> str | None:
@@ -114,8 +118,8 @@ def _reader(form: str) -> Callable[[str], str | None]:
 def _written(parts: dict[str, str | None]) -> str | None:
     """Return the parts of a time as ISO 8601; None for an unknown name of a month. ValueError for no such time."""
     name = parts.get("name")
-    month = _MONTH_OF.get(name.casefold()[:3]) if name else int(parts["month"] or 0)
-    if month is None:
+    month = _month(name.casefold()) if name else int(parts["month"] or 0)
+    if not month:
         return None
     year = int(parts["year"] or 0)
     day = datetime(year + 2000 if year < 100 else year, month, int(parts["day"] or 0))  # noqa: DTZ001
@@ -129,6 +133,13 @@ def _written(parts: dict[str, str | None]) -> str | None:
     seconds = parts["second"] or "00"
     day.replace(hour=hour, minute=int(parts["minute"] or 0), second=int(seconds[:2]))
     return f"{day:%Y-%m-%d} {hour:02}:{parts['minute']}:{seconds}{(parts['zone'] or '').strip()}"
+
+
+@cache
+def _month(name: str) -> int:
+    """Return the number of a month by its name or the beginning of it; 0 for another word."""
+    numbers = [at for at, words in enumerate(_MONTHS, 1) if any(word.startswith(name) for word in words.split())]
+    return numbers[0] if len(numbers) == 1 and len(name) >= _SHORTEST_MONTH else 0
 
 
 def _unix(text: str) -> str | None:

@@ -17,8 +17,13 @@ from include.order_sync.transform.values import MONEY_COLUMNS
 MAX_ID_CHARACTERS = 255
 UNKNOWN_STATUS = "status: not in the status map"
 
-# A spreadsheet shows a long number so, and keeps 15 of its digits.
-_LOST_DIGITS = r"[0-9](?:[.,][0-9]+)?[Ee]\+[0-9]+"
+# A spreadsheet shows a long number so, and keeps 15 of its digits; or signs alone, if its column is narrow.
+_LOST_DIGITS = r"#?[0-9]{1,3}(?:(?:[.,][0-9]+)?[Ee]\+|[.,][0-9]+[Ee])[0-9]+|##+"
+# What programs write where there is nothing, or where a formula failed.
+_NO_ID = (
+    r"#?(?:[Nn][Uu][Ll][Ll]|[Nn][Oo][Nn][Ee]|[Nn][Aa][Nn]|[Nn][Ii][Ll]|[Uu]ndefined|UNDEFINED|\[object Object\]|\\N|-+"
+    r"|N/A|n/a|Н/Д|[A-ZА-ЯІЇЄ]+(?:/0)?[!?])"  # noqa: RUF001
+)
 # A status word that may be a person's: an address, a number of theirs, or a sentence.
 _PERSONAL = re.compile(r"@|[0-9].*[0-9].*[0-9].*[0-9].*[0-9]|.{41}|(?:\S+\s+){4}\S", re.DOTALL)
 
@@ -46,6 +51,11 @@ UNREADABLE = (
         matches("order_id", _LOST_DIGITS),
     ),
     Check(
+        "order_id: a word for nothing, or an error of a formula",
+        "give the order's own number: correct the column, or the program that writes it",
+        matches("order_id", _NO_ID),
+    ),
+    Check(
         "order: its lines do not stand together in the file",
         "sort the export by the order's number: lines that are apart can't be joined",
         flagged("scattered"),
@@ -57,12 +67,12 @@ UNREADABLE = (
     ),
     Check(
         "status_changed_at: not a date and time",
-        f"give it as {TIME_EXAMPLE}",
+        f"name its form in the source's `dates`, or give it as {TIME_EXAMPLE}",
         flagged("status_changed_at_unreadable"),
     ),
     Check(
         "updated_at: not a date and time",
-        f"give it as {TIME_EXAMPLE}, or nothing",
+        f"name its form in the source's `dates`, give it as {TIME_EXAMPLE}, or give nothing",
         flagged("updated_at_unreadable"),
     ),
     Check(

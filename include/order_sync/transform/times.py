@@ -18,11 +18,15 @@ _DATE = r"(?:19|[2-8][0-9]|9[0-8])[0-9]{2}-[0-9]{2}-[0-9]{2}"
 _DATE_AND_TIME = _DATE + r"(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]{1,9})?)?)?"
 _OFFSET = r"(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?)"
 
+# Non-breaking and thin blanks.
+_BLANKS = "[\u00a0\u2007\u2009\u202f]"
 # The end of a time, with what may stand before its offset; and the words for offsets that mean one alone.
 _TIME_END = r"(:[0-9]{2}(?:[.,][0-9]{1,9})?)"
 _UNUSUAL_OFFSET = (
     _TIME_END + r"(?:\s*[A-Za-z]{1,4}(?:[+-].*)?|\s+[+-].*|[+-][0-9](?::.*)?|[+-][0-9]{2}:[0-9]{2}:[0-9]{2})$"
 )
+# Programs of JavaScript and Java write the zone's name behind its offset: GMT+0200 (EET), +02:00[Europe/Kyiv].
+_NAMED_OFFSET = r"(\s*(?i:UTC|GMT)?[+-][0-9:]+|Z)\s*[(\[][^)\]]*[)\]]$"
 _ZONE_WORDS = {
     "+00:00": "Z|UTC|GMT|UT|WET",
     "+01:00": "CET|WEST",
@@ -108,9 +112,10 @@ def _plain_times(texts: pd.Series) -> pd.Series | None:
 
 def _with_plain_offsets(texts: pd.Series) -> pd.Series:
     """Return `12:00:00 +0300`, `12:00:00 GMT+3` and `12:00:00 MSK` with the offset +03:00 right behind the time."""
-    values = array_of(texts)
+    values = pc.replace_substring_regex(array_of(texts), _BLANKS, " ")
+    values = pc.replace_substring_regex(values, _TIME_END + _NAMED_OFFSET, r"\1\2")
     if not pc.any(pc.match_substring_regex(values, _UNUSUAL_OFFSET)).as_py():
-        return texts
+        return series_of(values, texts.index)
     values = pc.replace_substring_regex(values, _TIME_END + r"\s*(?i:UTC|GMT|UT)?\s*([+-])", r"\1\2")
     values = pc.replace_substring_regex(values, _TIME_END + r"([+-])([0-9]|[0-9]:[0-9]{2})$", r"\1\20\3")
     for offset, words in _ZONE_WORDS.items():

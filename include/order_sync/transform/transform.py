@@ -121,7 +121,8 @@ def transform(raw: pd.DataFrame, raw_items: pd.DataFrame | None, rules: Rules) -
     orders["source_hash"] = said.where(given.isna(), given.fillna("0").astype("int64"))
     latest = pd.Timestamp(rules.latest)
     orders["in_future"] = (orders["status_changed_at"] > latest) | (orders["updated_at"] > latest)
-    orders["scattered"] = alike & rules.joins_lines & orders.duplicated(["origin", "status", *TIES], keep=False)
+    may_be = alike & rules.joins_lines & orders["order_id"].notna()
+    orders["scattered"] = may_be & orders.duplicated(["origin", "status", *TIES], keep=False)
     unreadable = find_faults(orders, NO_ITEMS, UNREADABLE)
     superseded = nowhere = pd.Series(False, index=orders.index)
     # A row without a readable id or version is rejected: it supersedes no row, and no row supersedes it.

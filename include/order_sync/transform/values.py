@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from include.order_sync.columns.text import array_of, series_of, without_invisible
-from include.order_sync.model import ITEM_COLUMNS
+from include.order_sync.model import GUESTS, ITEM_COLUMNS
 from include.order_sync.transform.checks import NUMBER
 from include.order_sync.transform.contacts import emails, phones
 
@@ -51,7 +51,7 @@ class Values:
     decimal: Literal[",", "."] | None = None
     phone_country: str | None = None
     drop_bad_contact: bool = False
-    guests: tuple[str, ...] = ("0",)
+    guests: tuple[str, ...] = GUESTS
     customer_id_from: tuple[Literal["email", "phone"], ...] = ()
 
     def text(self, column: str, texts: pd.Series) -> pd.Series:
@@ -94,11 +94,18 @@ class Values:
             orders[column], orders[f"{column}_unreadable"] = self.money(orders[column])
         if "customer_id" in given:
             customers = orders["customer_id"]
-            orders["customer_id"] = customers.mask(customers.isin(self.guests))
+            orders["customer_id"] = customers.mask(self._are_guests(customers))
         for column in self.customer_id_from:
             stand_in = orders[column].mask(orders[f"{column}_unreadable"])
             stand_in = stand_in.str.lower() if column == "email" else stand_in
             orders["customer_id"] = orders["customer_id"].fillna(stand_in)
+
+    def _are_guests(self, customers: pd.Series) -> pd.Series[bool]:
+        """Return a mask of the ids that are no customer: a zero in any form counts as 0, words in any case."""
+        words = {word.lower() for word in self.guests}
+        plain = pc.replace_substring_regex(array_of(customers), r"^0+(?:[.,]0+)?$", "0")
+        are = pc.is_in(pc.utf8_lower(plain), value_set=pa.array(words, pa.large_string()))
+        return series_of(are, customers.index)
 
     def money(self, texts: pd.Series) -> tuple[pd.Series, pd.Series]:
         """Return amounts as digits with a point, and a mask of the texts that are none: they stay as they are."""

@@ -133,6 +133,20 @@ def test_lines_that_do_not_stand_together(tell: Any) -> None:
     assert told.listed == {line: ["order: its lines do not stand together in the file"] for line in (2, 4)}
 
 
+@pytest.mark.parametrize("bad", ["3,paid\n", '3,paid,"x\n', "3,\udcff\n"], ids=["ragged", "quote", "bytes"])
+def test_lines_after_one_that_can_not_be_read(tell: Any, bad: str) -> None:
+    """A line without an id, after a line that could not be read, is listed: it is no item of the order before."""
+    head = f"{FULL},sku,qty\n"
+    order = f"1001,paid,{TIMES},7,30.00,UAH,a@shop.example,,A1,1\n"
+    content = f"{head}{order}{bad}{',' * 9}B2,2\n{order.replace('1001', '1002')}"
+    told = tell(content.encode("utf-8", "surrogateescape"), "yespo", lines="continuation", item_columns=ITEM_COLUMNS)
+
+    assert {id_: len(payload["items"]) for id_, payload in told.payloads.items()} == {"1001": 1, "1002": 1}
+    assert sorted(told.listed) == [3, 4]
+    assert told.listed[4][0] == "order_id: missing"
+    assert "order: its lines do not stand together in the file" not in told.listed[4]
+
+
 def test_the_last_line(tell: Any) -> None:
     """With `lines: last` the last line of an order is its state, whatever its time."""
     content = f"{HEADER}\n1,delivered,2026-11-20 12:00:00\n1,paid,2026-11-20 11:00:00\n2,paid,2026-11-20 11:00:00\n"
@@ -179,14 +193,50 @@ def test_dates_and_their_offsets(tell: Any) -> None:
     assert told.listed == {5: ["status_changed_at: not a date and time"]}
 
 
+@pytest.mark.parametrize(
+    "id_",
+    [
+        *("1.23457E+17", "1,23457E+17", "1.23457e+017", "123.457E+15", "1.23457E17", "#1.23457E+17", "########"),
+        *("#REF!", "#N/A", "#ЗНАЧ!", "#DIV/0!", "NULL", "None", "nan", "undefined", "\\N", "-"),
+    ],
+)
+@pytest.mark.parametrize("strip_ids", [False, True])
+def test_what_is_no_id_any_more(tell: Any, id_: str, strip_ids: bool) -> None:
+    """An id that a spreadsheet or a program has lost is refused: many orders would become one that does not exist."""
+    content = f'{HEADER}\n"{id_}",paid,2026-11-20 10:00:00\n"{id_}",shipped,2026-11-20 11:00:00\n'
+    told = tell(content, strip_ids=strip_ids)
+
+    assert told.sent == {}
+    assert [reasons[0].partition(":")[0] for reasons in told.listed.values()] == ["order_id"] * 2
+
+
+@pytest.mark.parametrize("id_", ["1e5", "12E7", "7.5", "1.000", "A-1!", "NULL-7", "N/A-1", "#"])
+def test_what_is_an_id(tell: Any, id_: str) -> None:
+    """Ids that only look like numbers or words stay as they are."""
+    assert list(tell(f"{HEADER}\n{id_},paid,2026-11-20 10:00:00\n").sent) == [id_]
+
+
 def test_ids(tell: Any) -> None:
     """What shops and spreadsheets put around an id is taken off, so that its rows are one order."""
-    ids = ["#7", "7\u200b", '"=""7"""', "'7", "7.0", "1.23457E+17", "1e5"]
-    content = HEADER + "".join(f"\n{id_},paid,2026-11-20 10:0{at}:00" for at, id_ in enumerate(ids))
+    ids = [
+        "#7",
+        "7\u200b",
+        '"=""7"""',
+        "'7",
+        "7.0",
+        "1.23457E+17",
+        "1e5",
+        '="7"',
+        '"7,00"',
+        "№ 7",
+        "\u31647\ufe0f",
+        "＃7",
+    ]
+    content = HEADER + "".join(f"\n{id_},paid,2026-11-20 10:{at:02}:00" for at, id_ in enumerate(ids))
     told = tell(content, strip_ids=True)
 
     assert told.sent == {"7": "0", "1e5": "0"}
-    assert told.done.counts["superseded"] == 4
+    assert told.done.counts["superseded"] == 9
     assert told.listed == {7: ["order_id: its digits were lost by a spreadsheet"]}
 
 
@@ -229,3 +279,71 @@ def test_an_hour_that_comes_twice(tell: Any) -> None:
     told = tell(f"{HEADER}\n1,paid,2026-10-25 03:40:00\n1,delivered,2026-10-25 03:10:00\n", timezone="Europe/Kyiv")
 
     assert told.sent == {"1": "1"}
+
+
+OFFSETS = [
+    *("10:00:00 +0200", "10:00:00 +02:00", "10:00:00+0200", "10:00 +0200", "10:00:00\u00a0+0200", "10:00:00.5 +0200"),
+    *("10:00:00 GMT+0200 (EET)", "10:00:00+02:00[Europe/Kyiv]", "10:00:00 UTC+2", "10:00:00 EET", "08:00:00 Z"),
+]
+
+
+@pytest.mark.parametrize("time", OFFSETS)
+def test_what_may_stand_before_an_offset(tell: Any, time: str) -> None:
+    """An offset may stand behind a blank of any kind, with a name of its zone; every spelling is one moment."""
+    told = tell(f"{HEADER}\n1,paid,2026-11-20 {time}\n1,delivered,2026-11-20T07:59:59Z\n", timezone="Asia/Tokyo")
+
+    assert (told.sent, told.listed) == ({"1": "0"}, {})
+
+
+def test_three_lines_in_another_encoding(tell: Any) -> None:
+    """A drop in windows-1251 is read by its words; where none tells, the run is red and names encoding and cure."""
+    content = f"{HEADER}\n1,Новый,2026-11-20 10:00:00\n2,Новый,2026-11-20 10:05:00\n".encode("cp1251")
+    assert tell(content, statuses={"Новый": "created"}).sent == {"1": "0", "2": "0"}
+    told = tell(content)
+
+    assert told.sent == {}
+    (message,) = told.reader.unusable
+    assert "the first is 0xCD in line 2. " in message
+
+
+def test_lines_of_quoted_breaks_and_of_bare_returns(tell: Any) -> None:
+    """A row is named by its line in the file, behind quoted breaks, and where lines end in CR alone."""
+    content = f'{HEADER},comment\n1,paid,{TIMES[:19]},"a\nb\nc"\n2,unknown,{TIMES[:19]},x\n3,paid,yesterday,x\n'
+    for ends in ("\n", "\r\n", "\r"):
+        told = tell(content.replace("\n", ends))
+        assert (list(told.sent), sorted(told.listed)) == (["1"], [5, 6])
+
+
+def test_a_quote_that_swallows_rows(tell: Any) -> None:
+    """The rows that a stray quote would swallow are sent, and its own lines are listed."""
+    rows = ["1,paid,{t},x", '2,paid,{t},"begins', "3,shipped,{t},x", '4,paid,{t},"ends', "5,delivered,{t},x"]
+    told = tell("\n".join([f"{HEADER},comment", *rows]).replace("{t}", TIMES[:19]))
+
+    assert told.sent == {"1": "0", "3": "0", "5": "1"}
+    assert sorted(told.listed) == [3, 5]
+
+
+def test_e_mails_that_are_no_addresses(tell: Any) -> None:
+    """What people paste around or instead of an address is refused, and the rest of a file is sent."""
+    bad = [
+        "<d@shop.example>",
+        '"e@shop.example,"',
+        "mailto:f@shop.example",
+        "a..b@shop..example",
+        "a@shop",
+        "Ann <a@b.example>",
+    ]
+    good = ["A@Shop.example", "anna@почта.рф", "o'neil@shop.example", "a@shop.example\u200b"]
+    rows = [f"{number},paid,{TIMES},3,10.00,UAH,{email}," for number, email in enumerate([*bad, *good])]
+    told = tell("\n".join([FULL, *rows]), "yespo")
+
+    assert told.listed == {line: ["email: not an address"] for line in range(2, 2 + len(bad))}
+    assert [payload["email"] for payload in told.payloads.values()] == [*good[:3], "a@shop.example"]
+
+
+def test_a_header_in_another_case_and_a_footer(tell: Any) -> None:
+    """Names in any case with blanks around, delimiters at the ends of some rows, and a configured footer."""
+    content = "Order_ID, Status ,STATUS_CHANGED_AT\n1,paid,2026-11-20 10:00:00,\n2,paid,2026-11-20\nTotal,,\n"
+    told = tell(content, footers=["total"])
+
+    assert (told.sent, told.listed, told.reader.skipped) == ({"1": "0", "2": "0"}, {}, 1)

@@ -80,11 +80,13 @@ class Dress:
         header = ["order_id", "status", "status_changed_at", "Amount", "sku", "comment"]
         extra = [""] if self.trailing else []
         writer.writerow([name.upper() if self.upper else name for name in header])
-        for number, minutes, cents, comment, items in orders:
+        for number, minutes, cents, plain_comment, items in orders:
             at = NOON + timedelta(minutes=minutes)
             date = str(int(at.timestamp())) if self.date == "unix" else DATES[self.date].format(at)
             thousands = {",": ".", ".": ","}[self.decimal]
             amount = f"{cents // 100:,}.{cents % 100:02}".translate(str.maketrans({",": thousands, ".": self.decimal}))
+            # The writer quotes only its own line ends.
+            comment = plain_comment.replace("\n", self.line_end)
             row = [self.mark.format(number), "paid", date, f"{amount} UAH", "A0", comment, *extra]
             writer.writerow(row)
             for item in range(1, items if self.lines else 1):
