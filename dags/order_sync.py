@@ -1,14 +1,19 @@
-"""One DAG for each destination of the configuration: extract >> transform >> load.
+"""One DAG for each destination of the configuration: extract >> transform >> approve >> load.
 
 The DAG of a destination with mistakes stays, and its runs end red at once, with the mistakes as message.
 """
 
 from datetime import timedelta
 
-from airflow.sdk import DAG, CronDataIntervalTimetable, Param, get_parsing_context
+from airflow.sdk import DAG, CronDataIntervalTimetable, Param, TriggerRule, get_parsing_context
 from airflow.sdk.definitions.param import ParamsDict
-from order_sync_airflow.operators import ExtractOrdersOperator, LoadOrdersOperator, TransformOrdersOperator
-from order_sync_airflow.run_figures import TAG
+from order_sync_airflow.operators import (
+    ApproveOperator,
+    ExtractOrdersOperator,
+    LoadOrdersOperator,
+    TransformOrdersOperator,
+)
+from order_sync_airflow.run_figures import APPROVE, TAG
 
 from include.order_sync import tuning
 from include.order_sync.configuration.dag_entry import DagEntry
@@ -122,12 +127,15 @@ def build_dag(entry: DagEntry) -> DAG:
     ) as dag:
         extract = ExtractOrdersOperator(task_id="extract", destination=entry.name)
         transform = TransformOrdersOperator(task_id="transform", destination=entry.name, staged=extract.output)
-        LoadOrdersOperator(
+        approve = ApproveOperator(task_id=APPROVE, destination=entry.name)
+        send = LoadOrdersOperator(
             task_id="load",
             destination=entry.name,
             staged=transform.output,
             max_active_tis_per_dag=1,  # a backfill's runs and the hourly one must not send at once
+            trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS,  # transform skips `approve` where it is not needed
         )
+        transform >> approve >> send
     # Set last: otherwise each task gets a copy of its own, and Airflow checks every copy at every parse. A running task
     # takes them from its DAG.
     dag.params = ParamsDict(PARAMS)

@@ -2,9 +2,14 @@
 
 from datetime import timedelta
 
-from airflow.sdk import DAG, Param
-from order_sync_airflow.operators import LoadOrdersOperator, StageQuarantineOperator, TransformOrdersOperator
-from order_sync_airflow.run_figures import TAG
+from airflow.sdk import DAG, Param, TriggerRule
+from order_sync_airflow.operators import (
+    ApproveOperator,
+    LoadOrdersOperator,
+    StageQuarantineOperator,
+    TransformOrdersOperator,
+)
+from order_sync_airflow.run_figures import APPROVE, TAG
 
 from include.order_sync import tuning
 from include.order_sync.configuration.loading import load
@@ -64,5 +69,15 @@ if DESTINATIONS:
         },
     ):
         extract = StageQuarantineOperator(task_id="extract", destination=DESTINATION)
-        transform = TransformOrdersOperator(task_id="transform", destination=DESTINATION, staged=extract.output)
-        LoadOrdersOperator(task_id="load", destination=DESTINATION, staged=transform.output, retry_rejected=True)
+        transform = TransformOrdersOperator(
+            task_id="transform", destination=DESTINATION, staged=extract.output, retry_rejected=True
+        )
+        approve = ApproveOperator(task_id=APPROVE, destination=DESTINATION)
+        send = LoadOrdersOperator(
+            task_id="load",
+            destination=DESTINATION,
+            staged=transform.output,
+            retry_rejected=True,
+            trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS,
+        )
+        transform >> approve >> send

@@ -159,5 +159,5 @@ class Lane:
             return StageQuarantineOperator(**given) if redrives else ExtractOrdersOperator(**given)
         staged = self.store.xcoms[run.run_id, "extract", "return_value"]
         if name == "transform":
-            return TransformOrdersOperator(staged=staged, **given)
+            return TransformOrdersOperator(staged=staged, retry_rejected=redrives, **given)
         return LoadOrdersOperator(staged=staged, retry_rejected=redrives, **given)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # a task imports only the modules that it needs
 
     from include.order_sync.configuration.models import Destination
     from include.order_sync.configuration.source_models import Source
+    from include.order_sync.delivery.brake import Brake
     from include.order_sync.delivery.decision_table import SendOptions
     from include.order_sync.delivery.result import DeliveryResult
     from include.order_sync.ledger.encrypted_rows import RowEncryptor
@@ -206,6 +207,7 @@ def load(
     requests_a_second: float | None,
     result: DeliveryResult,
     is_stopping: Callable[[], bool],
+    brake: Brake | None = None,
 ) -> None:
     """Deliver the staged ready orders, for one try of a run.
 
@@ -220,6 +222,7 @@ def load(
         requests_a_second: the pace of its account; None for any pace.
         result: a new one; filled while the load runs, so that it is there after an error too.
         is_stopping: whether the load was asked to end: then it sends nothing more.
+        brake: how many notifications it may send; None for any number.
 
     Raises:
         TryAgainError: some orders were not sent, also because the load was asked to end, or are in doubt and may be
@@ -241,6 +244,7 @@ def load(
         destination.connections,
         Pace(destination.connection, requests_a_second) if requests_a_second else None,
         is_stopping,
+        brake,
     ).run(staging.ready_parts())
 
 

@@ -65,8 +65,12 @@ LOAD_S = 24 * 3600
 # Airflow ends a load by force only if it could not end well within this time: one request, statement and wait for the
 # lock take far less.
 LOAD_TASK_S = LOAD_S + 3600
+# A form for approval is written in seconds. It waits for a person's answer this long; then the run ends red, and the
+# next scheduled one asks anew. What was approved counts as long as a run may last.
+APPROVE_TASK_S = 600
+ANSWER_OF_A_PERSON_S = 24 * 3600
 # A run outlives an outage of a day and a week of sending at 100 orders a minute: a million orders.
-RUN_S = 8 * 24 * 3600
+RUN_S = APPROVAL_S = 8 * 24 * 3600
 
 # Time limits of PostgreSQL. The longest statement of the ledger takes some seconds, but for a load's wait for the lock,
 # which has a limit of its own, of ten minutes.

@@ -17,7 +17,9 @@ COUNTS_KEY = "counts"
 # What the run is to do, where it is not to deliver; and the first reason why it is red, or why orders are rejected.
 KIND_KEY = "kind"
 REASON_KEY = "reason"
-TASKS = ("extract", "transform", "load")
+# The task that waits for a person, if a run would send more notifications than usual.
+APPROVE = "approve"
+TASKS = ("extract", "transform", APPROVE, "load")
 ZERO = dict.fromkeys(("rows", "superseded", "skipped", "orders", *OUTCOMES, "not_for_provider", "requests"), 0)
 
 

@@ -47,8 +47,10 @@ def test_a_destinations_dag_is_as_designed(bag):
     for dag in (bag.dags[name] for name in SAMPLE):
         assert isinstance(dag.timetable, CronDataIntervalTimetable)
         assert (dag.catchup, dag.max_active_runs) == (False, 1)
-        assert dag.task_ids == ["extract", "transform", "load"]
-        assert dag.get_task("load").upstream_task_ids == {"transform"}
+        assert dag.task_ids == ["extract", "transform", "approve", "load"]
+        assert dag.get_task("load").upstream_task_ids == {"transform", "approve"}
+        assert dag.get_task("load").trigger_rule == "none_failed_min_one_success"
+        assert dag.get_task("approve").upstream_task_ids == {"transform"}
         assert dag.get_task("transform").upstream_task_ids == {"extract"}
         assert dag.get_task("load").max_active_tis_per_dag == 1
         assert set(dag.params) == {"from", "to", "order_ids", "mode", "resend", "trust"}
@@ -56,7 +58,7 @@ def test_a_destinations_dag_is_as_designed(bag):
         assert "status" in dag.doc_md
         for task in dag.tasks:
             assert isinstance(task.retry_policy, OrderSyncRetryPolicy)
-            assert (task.retries, task.retry_delay) == (30, timedelta(minutes=1))
+            assert (task.retries, task.retry_delay) == (0 if task.task_id == "approve" else 30, timedelta(minutes=1))
             assert task.max_retry_delay == timedelta(hours=1)
             assert task.retry_exponential_backoff
 
@@ -72,7 +74,10 @@ def test_every_task_and_run_has_a_time_limit(bag):
     for dag in bag.dags.values():
         assert dag.dagrun_timeout == timedelta(days=8)
         for task in dag.tasks:
-            assert task.execution_timeout == timedelta(hours=25 if task.task_id == "load" else 4)
+            hours = {"load": 25, "approve": 1 / 6}.get(task.task_id, 4)
+            assert task.execution_timeout == timedelta(hours=hours)
+            if task.task_id == "approve":
+                assert task.response_timeout == timedelta(days=1)
 
 
 def test_a_mistake_takes_no_dag_away_and_is_listed(configuration):
@@ -83,7 +88,7 @@ def test_a_mistake_takes_no_dag_away_and_is_listed(configuration):
     assert set(bag.dags) == SAMPLE | OWN
     for name, is_good in (("yespo", False), ("rees46", False), ("justclick", True)):
         dag = bag.dags[f"order_sync_{name}"]
-        assert dag.task_ids == ["extract", "transform", "load"]
+        assert dag.task_ids == ["extract", "transform", "approve", "load"]
         assert dag.schedule.expression == "0 * * * *"
         assert "order-sync" in dag.tags
         assert ("MISTAKES" not in dag.description) == is_good

@@ -40,6 +40,7 @@ PROVIDER = Provider(
     request=lambda *_: pytest.fail("the service's own is used"),
     read=lambda *_: pytest.fail("the service's own is used"),
     try_again=frozenset(),
+    notifies=frozenset({1, 2}),
     held_codes=frozenset({1, 2}),
     halve_refused=True,
 )

@@ -110,9 +110,11 @@ def _ask(demo: Demo, path: str) -> Any:
 
 
 def _configuration(folder: Path) -> Path:
-    """Write the demo's configuration with more destinations: one with a wrong secret, others whose tasks get stopped.
+    """Write the demo's configuration with more destinations.
 
-    The latter share an account with another destination, but not its ledger, and have no scheduled runs.
+    One has a wrong secret, others get their tasks stopped, and one may send three notifications.
+
+    All but the first share an account with another destination, but not its ledger, and have no scheduled runs.
     """
     yaml = YAML(typ="safe")
     configuration = yaml.load(ROOT / "include" / "config" / "order_sync.yaml")
@@ -121,6 +123,7 @@ def _configuration(folder: Path) -> Path:
     by_hand = {"schedule": "0 0 1 1 *", "start_date": datetime.now(UTC).date()}
     for name in ("rees46_killed", "yespo_killed", "yespo_stopped", "rees46_mistaken", "rees46_removed"):
         destinations[name] = destinations[name.partition("_")[0]] | by_hand
+    destinations["yespo_braked"] = destinations["yespo"] | by_hand | {"approve_above": 3}
     path = folder / "order_sync.yaml"
     yaml.dump(configuration, path)
     return path

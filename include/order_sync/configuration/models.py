@@ -87,6 +87,9 @@ class Destination(DagEntry):
     send_when: Literal["status", "content"] = Field(
         "status", description="status or content: what must differ from what the service has"
     )
+    approve_above: int = Field(
+        10_000, ge=0, description="a run with more notifications, with those of the last 24 hours, waits for approval"
+    )
     max_rejected: int = Field(1000, ge=0, description="a run with more rejected orders ends red")
     max_rejected_share: float = Field(0.5, ge=0, le=1, description="a run with a larger share rejected ends red")
     none_good_of: int = Field(3, ge=1, description="a run ends red if so many orders were rejected and none was good")

@@ -14,6 +14,7 @@ import requests
 
 from include.order_sync.delivery import http
 from include.order_sync.delivery.batching import Batch, LedgerWrites, batches_of, sizes_of
+from include.order_sync.delivery.brake import Brake
 from include.order_sync.delivery.decision_table import Action, SendOptions
 from include.order_sync.delivery.in_flight import InFlight
 from include.order_sync.delivery.pacing import Pace, wait_until
@@ -60,6 +61,7 @@ class Delivery:
         connections: how many requests may be in flight at once.
         pace: of the account; None where requests may leave at any pace.
         is_stopping: whether the load was asked to end: then nothing more is sent.
+        brake: how many notifications the load may send; None for any number.
     """
 
     provider: Provider
@@ -72,6 +74,7 @@ class Delivery:
     connections: int = 1
     pace: Pace | None = None
     is_stopping: Callable[[], bool] = never
+    brake: Brake | None = None
     _failures: dict[str, Failures] = field(default_factory=dict, init=False, repr=False)
     _refused_before: list[str] = field(default_factory=list, init=False, repr=False)
     _failed_now: Counter[str] = field(default_factory=Counter, init=False, repr=False)
@@ -88,7 +91,8 @@ class Delivery:
         Raises:
             TryAgainError: a batch was not taken, or is in doubt and may be repeated, or the load was asked to end;
                 later batches were not sent.
-            StopError: later batches were not sent, or all were sent and some orders are held.
+            StopError: later batches were not sent, also because of the brake; or all were sent and some orders are
+                held.
         """
         if self.provider.held_codes and self.ledger.ends_in_doubt():
             self.result.unanswered = UNANSWERED_BATCHES_IN_A_ROW - 1
@@ -198,6 +202,8 @@ class Delivery:
         size = self.provider.max_orders
         writes, refused = LedgerWrites(size), []
         for plan in plans:
+            if self.brake:
+                self.brake.count(plan.notifications)
             yield plan, []
             orders = self._without_failed(plan.to_send)
             if self._refused_before:

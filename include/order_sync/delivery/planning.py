@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 
 import numpy as np
@@ -17,6 +18,7 @@ from include.order_sync.delivery import stale
 from include.order_sync.delivery.batching import BATCH_COLUMNS
 from include.order_sync.delivery.decision_table import Action, Relation, SendOptions, decide, ranked, relations, repeats
 from include.order_sync.ledger import attempts
+from include.order_sync.ledger.approvals import OLD
 from include.order_sync.ledger.look_ahead import LookAheadSession
 from include.order_sync.model import VERSION
 from include.order_sync.prefetch import prefetch
@@ -37,11 +39,13 @@ class PartPlan:
         adopted: the last change of each order that counts as known to the service, likewise.
         held: orders that wait for a person, as `decisions` gives them.
         stale: orders that are not sent because of a version that was attempted; `stale` has the reason of stale.py.
+        notifications: how many of `to_send` count as notifications (brake.py).
         overruled: ids of orders that are sent though an older row than the attempted one: the run trusts the source.
         outcomes: how many of the other orders have each Action.
     """
 
     to_send: pd.DataFrame
+    notifications: int
     recheck: pd.Index
     newer: pd.DataFrame
     adopted: pd.DataFrame
@@ -148,6 +152,7 @@ class Planner:
         others = {str(name): n for name, n in actions[~send & ~held].value_counts().items()}
         return PartPlan(
             to_send=to_send.assign(attempt=self._lines(to_send))[BATCH_COLUMNS],
+            notifications=int(notifying(self.provider, to_send).sum()),
             recheck=unchanged.index[waits],
             newer=newer.assign(attempt=self._lines(newer.assign(payload_hash=newer["known_hash"]))),
             adopted=adopted.assign(attempt=self._lines(adopted)),
@@ -167,6 +172,17 @@ class Planner:
     @cached_property
     def _own(self) -> attempts.OwnBatches:
         return self.ledger.own_batches(before_a_clear=self.options.resend)
+
+
+def notifying(provider: Provider, orders: pd.DataFrame) -> pd.Series[bool]:
+    """Return a mask of the orders that count as notifications: by their code, or because the change is old.
+
+    Args:
+        provider: with the codes that notify.
+        orders: that are to be sent: `code`, `status_changed_at`.
+    """
+    codes = [str(code) for code in provider.notifies]
+    return orders["code"].isin(codes) | (orders["status_changed_at"] < datetime.now(UTC) - OLD)
 
 
 def _own_verdicts(part: pd.DataFrame, own: pd.DataFrame) -> pd.Series:

@@ -131,6 +131,8 @@ class Provider:
         try_again: the HTTP statuses that promise that nothing of the request was taken, so that it may be repeated.
             A 5xx that is not here leaves the orders in doubt.
         in_doubt: the HTTP statuses below 500 that leave the orders in doubt, such as a 409 for "is being processed".
+        notifies: the codes whose send can notify the customer: the brake counts these. Where no document says that a
+            code notifies nobody, it is one of them.
         held_codes: the codes whose sends in doubt wait for a person: none if a code only sets a state, all if each send
             can mail the customer, or some.
         halve_refused: a refused batch may be sent again in halves, to find the order that is refused. Otherwise its
@@ -153,16 +155,18 @@ class Provider:
     request: Callable[[Credentials, Sequence[str]], Request]
     read: Callable[[Answer, Sequence[str], Credentials], list[Verdict]]
     try_again: frozenset[int]
+    notifies: frozenset[Code]
     held_codes: frozenset[Code]
     in_doubt: frozenset[int] = frozenset()
     halve_refused: bool = False
     by_items: Mapping[str, Provider] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Refuse unknown held codes: sends in doubt of a misspelled code would be repeated."""
-        unknown = self.held_codes - set(self.codes)
-        if unknown:
-            raise ValueError(f"{self.title}: held_codes has {unknown}, and the codes are {self.codes}")
+        """Refuse unknown codes: a misspelled one would be repeated when in doubt, or pass the brake uncounted."""
+        for name in ("held_codes", "notifies"):
+            unknown = getattr(self, name) - set(self.codes)
+            if unknown:
+                raise ValueError(f"{self.title}: {name} has {unknown}, and the codes are {self.codes}")
 
     @property
     def codes(self) -> list[Code]:

@@ -191,5 +191,7 @@ PROVIDER = Provider(
     request=build_request,
     read=read_answer,
     try_again=TRY_AGAIN,
+    # Which of them start a letter is up to the account.
+    notifies=frozenset({PAID, SENT, CANCEL, RETURN}),
     held_codes=frozenset({PAID}),  # the others set a state; what a second `paid` does is documented nowhere
 )

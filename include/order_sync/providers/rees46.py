@@ -158,5 +158,7 @@ PROVIDER = Provider(
     request=build_request,
     read=read_answer,
     try_again=TRY_AGAIN,
+    # A new status starts the account's trigger chain; code 0 is what every new order has.
+    notifies=frozenset({PAID_AND_DELIVERED, CANCELLED}),
     held_codes=frozenset(),  # each code sets a state
 )

@@ -290,6 +290,7 @@ FULL = Provider(
     request=build_request,
     read=read_answer,
     try_again=TRY_AGAIN,
+    notifies=frozenset(STATUSES.values()),
     held_codes=frozenset(STATUSES.values()),  # each send raises an event that can mail the customer
     halve_refused=True,
 )

@@ -13,7 +13,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from include.order_sync import tuning
 from include.order_sync.configuration.source_models import SqlSource
 from include.order_sync.delivery.accounting import OUTCOMES, check_balance, check_thresholds
-from order_sync_airflow import log_tables, run_context, run_figures
+from order_sync_airflow import brake, log_tables, run_context, run_figures
 from order_sync_airflow.hooks import hook_for
 from order_sync_airflow.ledger_connection import REDRIVEN_KEY, deployment_cipher, ledger_transaction, open_ledger
 from order_sync_airflow.operators.base import DestinationOperator, storage_path
@@ -82,21 +82,7 @@ class LoadOrdersOperator(DestinationOperator):
         is_scheduled = run_context.run_request(context).by == "schedule"
 
         def options_of(ledger: LedgerSession) -> SendOptions:
-            reads_present = is_scheduled and window is not None and not ledger.has_read_later(window.end)
-            trust_source = run_context.trusts_source(context)
-            # Whoever adopts what a warehouse says now means also the second of two states with the very same times.
-            adopts_present = mode == "adopt" and isinstance(source, SqlSource)
-            return pipeline.send_options(
-                destination,
-                resend=bool(context["params"].get("resend")),
-                # A person who adopts knows more than the service's answer of then.
-                retry_rejected=self.retry_rejected or mode == "adopt",
-                reads_present=reads_present or trust_source or adopts_present,
-                adopt_before=run_context.pull_adopt_before(context),
-                adopt_but_at=run_context.pull_adopt_but_at(context),
-                shows_newest=reads_present and isinstance(source, SqlSource),
-                trust_source=trust_source,
-            )
+            return brake.send_options(context, destination, source, ledger, retry_rejected=self.retry_rejected)
 
         encryptor = RowEncryptor(staging, source.timezone, deployment_cipher())
         if mode == "plan":
@@ -132,6 +118,7 @@ class LoadOrdersOperator(DestinationOperator):
                         pace,
                         result,
                         self._must_stop,
+                        brake.of_load(context, destination, ledger),
                     )
                 finally:
                     outcomes = self._report(context, result, before["rejected"])

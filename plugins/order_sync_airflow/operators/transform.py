@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
+from airflow.sdk.bases.xcom import BaseXCom
 from airflow.sdk.exceptions import DownstreamTasksSkipped
 
 from include.order_sync import tuning
-from order_sync_airflow import log_tables, run_context, run_figures
+from order_sync_airflow import brake, log_tables, run_context, run_figures
 from order_sync_airflow.operators.base import DestinationOperator, storage_path
 
 if TYPE_CHECKING:
@@ -20,17 +21,20 @@ class TransformOrdersOperator(DestinationOperator):
 
     :param destination: its name in the configuration. (templated)
     :param staged: the folder that extract has returned. (templated)
+    :param retry_rejected: as of load.
 
     Returns the folder again. The XCom `counts` has superseded, orders, rejected and not_for_provider. Without orders
-    the window is finished here, and load is skipped.
+    the window is finished here, and load is skipped. Where nothing is to be approved, `approve` is skipped; else the
+    XCom `notifications` has what is.
     """
 
     time_limit_s = tuning.TRANSFORM_TASK_S
     template_fields: Sequence[str] = ("destination", "staged")
 
-    def __init__(self, *, staged: str | XComArg, **kwargs: Any) -> None:
+    def __init__(self, *, staged: str | XComArg, retry_rejected: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.staged = cast("str", staged)  # a template until it is rendered
+        self.retry_rejected = retry_rejected
 
     def execute(self, context: Context) -> str:
         """Transform part by part; a retry starts anew."""
@@ -52,7 +56,8 @@ class TransformOrdersOperator(DestinationOperator):
         from include.order_sync.staging.run_folder import Staging
         from include.order_sync.transform.transform import cures
 
-        done = transform(Staging(storage_path(self.staged)), source, destination)
+        staging = Staging(storage_path(self.staged))
+        done = transform(staging, source, destination)
         if done.reasons:
             run_figures.push_reason(context, log_tables.first_reason(done.reasons, done.unknown_words))
             self.log.warning(
@@ -80,4 +85,10 @@ class TransformOrdersOperator(DestinationOperator):
             )
         run_context.push_newest_read(context, done.newest_change)
         run_figures.push(context, **done.counts)
+        ready = done.counts["orders"] - done.counts["rejected"] - done.counts["not_for_provider"]
+        asked = brake.to_be_approved(context, destination, source, staging, ready, retry_rejected=self.retry_rejected)
+        context["ti"].xcom_push(brake.NOTIFICATIONS_KEY, asked)
+        if asked is None and run_figures.APPROVE in self.downstream_task_ids:
+            context["ti"].xcom_push(BaseXCom.XCOM_RETURN_KEY, self.staged)  # Airflow pushes no value beside the error
+            raise DownstreamTasksSkipped(tasks=[run_figures.APPROVE])  # type: ignore[no-untyped-call]
         return self.staged

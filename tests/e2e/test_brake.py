@@ -1,0 +1,52 @@
+"""A run with more notifications than its destination may send: it waits, and a person answers over Airflow's API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.e2e.runs import Run
+
+
+def waiting(backfilled) -> Run:
+    """Start a run of the braked destination, and wait until it asks."""
+    run = Run.start(backfilled.demo, "yespo_braked")
+    run.wait("to ask", lambda: run.states()["approve"] == "awaiting_input")
+    return run
+
+
+def answer(run: Run, option: str) -> dict[str, Any]:
+    """Answer the run's form as a person does in the UI; return the form."""
+    path = f"/api/v2/dags/{run.dag_id}/dagRuns/{run.run_id}/taskInstances/approve/-1/hitlDetails"
+    form: dict[str, Any] = run.demo.api.call("GET", path)
+    fields = {name: field["value"] for name, field in form["params"].items()}
+    run.demo.api.call("PATCH", path, json={"chosen_options": [option], "params_input": fields})
+    return form
+
+
+def test_a_refused_run_sends_nothing(backfilled, sandbox):
+    """The run ends red, no customer gets a mail, and the note says who has refused."""
+    before = sandbox("stats")["yespo"]
+    run = waiting(backfilled)
+    answer(run, "Reject")
+    assert run.end_state() == "failed"
+    assert run.states() == {
+        "extract": "success",
+        "transform": "success",
+        "approve": "failed",
+        "load": "upstream_failed",
+    }
+    assert "has refused to send. Nothing was sent." in run.get()["note"]
+    assert sandbox("stats")["yespo"] == before
+
+
+def test_an_approved_run_sends(backfilled, sandbox):
+    """The run waits without a request, and sends after the approval what the form has shown."""
+    before = sandbox("stats")["yespo"]
+    run = waiting(backfilled)
+    assert sandbox("stats")["yespo"] == before
+    form = answer(run, "Approve")
+    assert run.end_state() == "success"
+    asked = form["params"]["notifications"]["value"]
+    assert sandbox("stats")["yespo"]["mails"] - before["mails"] == asked
+    assert f"accepted {asked}" in run.get()["note"]
+    assert "@" not in form["body"]
