@@ -33,11 +33,11 @@ preview: $(INSTALLED) ## Try a source without sending: rows, statuses, faults, r
 status: $(INSTALLED) ## Show the state of each destination while `make run` is up: how far it has read, gaps, orders in doubt
 	@exec $(PYTHON) -m demo --status
 
-test: $(INSTALLED) ## Run every test; the end-to-end tests mostly wait, so the others run beside them
+test: $(INSTALLED) ## Run every test; most tests wait, so three processes run them, beside the end-to-end tests
 	@end_to_end=$$(mktemp)
 	trap 'kill $$! 2>/dev/null || true; rm -f "$$end_to_end"' EXIT
 	$(PYTHON) -m pytest tests/e2e > "$$end_to_end" 2>&1 &
-	$(PYTHON) -m pytest --ignore=tests/e2e --ignore=tests/distributed || others=$$?
+	$(PYTHON) -m pytest -n 3 --dist loadfile --ignore=tests/e2e --ignore=tests/distributed || others=$$?
 	wait $$! || ends=$$?
 	cat "$$end_to_end"
 	exit $$(( $${others:-0} || $${ends:-0} ))

@@ -126,7 +126,7 @@ def test_a_health_check_is_cheap(name):
     assert not re.search(r"\bairflow [a-z]|\bcelery ", check)
 
 
-@pytest.mark.parametrize("name", ONE_SHOTS)
+@pytest.mark.parametrize("name", sorted(ONE_SHOTS))
 def test_a_one_shot_ends(name):
     """It does not start again by itself."""
     assert SERVICES[name]["restart"] == "no"
