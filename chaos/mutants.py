@@ -29,7 +29,7 @@ from include.order_sync.ledger import schema
 from include.order_sync.providers import PROVIDERS
 
 ROOT = Path(__file__).resolve().parent.parent
-COPIED = ("include", "tests", "sandbox", "chaos", "demo", "dags", "pyproject.toml")
+COPIED = ("include", "tests", "sandbox", "chaos", "demo", "dags", "simulation", "pyproject.toml")
 LOGGED_END = 4000
 # What our modules and tests import, and mutants share.
 PRELOADED = (
