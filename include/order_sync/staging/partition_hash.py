@@ -44,6 +44,20 @@ def partition_hash(order_id: str) -> int:
     return _add_tail(zlib.crc32(id_bytes[:-_TAIL_BYTES]), _tail_number(id_bytes[-_TAIL_BYTES:])) - 2**31
 
 
+def hashes_of_longer_ids(text: str) -> list[tuple[int, int]]:
+    """Return ranges of hashes, first and last, which hold each id that is `text` with up to three bytes more.
+
+    An id's head, all bytes but the last three, decides its hash but for the lowest ten bits.
+    """
+    text_bytes = text.encode()
+    ranges = []
+    for more in range(_TAIL_BYTES + 1):
+        known = len(text_bytes) + more - _TAIL_BYTES
+        first = (zlib.crc32(text_bytes[: max(known, 0)]) >> _TAIL_BITS << _TAIL_BITS) - 2**31
+        ranges.append((first, first + (1 << _TAIL_BITS) - 1))
+    return sorted(set(ranges))
+
+
 def _numbers(number: Callable[[bytes], int], texts: pa.Array) -> np.ndarray:
     return np.fromiter(map(number, texts.to_pylist()), np.uint32, len(texts))
 

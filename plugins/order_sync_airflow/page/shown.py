@@ -1,0 +1,118 @@
+"""How the page writes times, ages, numbers and codes. Functions of the templates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from include.order_sync.configuration.models import Destination
+
+# Columns of runs_v1 that are outcomes of orders -> their words on the page, in the order of importance.
+OUTCOMES = {
+    "accepted": "accepted",
+    "rejected": "rejected",
+    "held": "held",
+    "unchanged": "unchanged",
+    "stale": "stale",
+    "not_for_provider": "not for this service",
+    "adopted": "adopted",
+    "not_sent": "not sent",
+}
+
+# Event of order_history_v1 -> its colour.
+TONES = {
+    "accepted": "good",
+    "decided to accept": "good",
+    "adopted": "quiet",
+    "unchanged": "quiet",
+    "left the quarantine": "quiet",
+    "waiting": "quiet",
+    "under way": "quiet",
+    "decided to resend": "quiet",
+    "rejected": "bad",
+    "quarantined": "bad",
+    "held": "warn",
+    "in doubt": "warn",
+    "not taken": "warn",
+}
+
+
+def moment(time: datetime | None) -> str:
+    """Return a time in UTC, to the minute."""
+    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M}" if time else ""
+
+
+def second(time: datetime | None) -> str:
+    """Return a time in UTC, to the second."""
+    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S}" if time else ""
+
+
+def span(length: timedelta | None) -> str:
+    """Return a length of time in its two greatest units."""
+    if length is None:
+        return ""
+    minutes = max(int(length.total_seconds() // 60), 0)
+    days, minutes = divmod(minutes, 24 * 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = [f"{count} {unit}" for count, unit in ((days, "d"), (hours, "h"), (minutes, "min")) if count]
+    return " ".join(parts[:2]) or "0 min"
+
+
+def ago(time: datetime | None) -> str:
+    """Return how long ago a time was."""
+    if time is None:
+        return "never"
+    past = datetime.now(UTC) - time
+    return "just now" if past < timedelta(minutes=1) else f"{span(past)} ago"
+
+
+def number(count: int | None) -> str:
+    """Return a number with thin spaces between its thousands."""
+    return "" if count is None else f"{count:,}".replace(",", "\u202f")
+
+
+def words(code: str | None, destination: Destination | None) -> str:
+    """Return the statuses of a service's code, as `created, paid or shipped`; empty if they are not known."""
+    if code is None or destination is None:
+        return ""
+    found = [status.replace("_", " ") for status, own in destination.codes.items() if str(own) == code]
+    return " or ".join(filter(None, [", ".join(found[:-1]), *found[-1:]]))
+
+
+def changes(events: Iterable[Mapping[str, Any]], destination: Destination | None) -> list[str]:
+    """Return for each event of an order at a destination its status, and the one before where the service had one.
+
+    Args:
+        events: of order_history_v1, in order.
+        destination: None if the configuration has it no more.
+    """
+    had, said = "", []
+    for event in events:
+        now = words(event["code"], destination)
+        said.append(f"{had} → {now}" if had and now and had != now else now)
+        if event["event"] in ("accepted", "unchanged", "adopted", "decided to accept"):
+            had = now
+    return said
+
+
+def freshness_of(row: Mapping[str, Any] | None, promise: timedelta | None, now: datetime) -> tuple[str, str]:
+    """Return how fresh a destination is, as a tone and a word.
+
+    It is late if the service lacks what the source has shown for longer than the promise, or if nobody has read the
+    source for so long.
+
+    Args:
+        row: of freshness_v1; None if no run was recorded.
+        promise: how far it may be behind; None without a promise.
+        now: the time.
+    """
+    if row is None or (row["read_up_to"] is None and row["accepted_at"] is None):
+        return "quiet", "no run yet"
+    behind = now - row["read_up_to"] if row["read_up_to"] else timedelta(0)
+    if row["newest_read"] and row["newest_accepted"]:
+        behind = max(behind, row["newest_read"] - row["newest_accepted"])
+    if promise is None:
+        return "quiet", ""
+    return ("bad", "late") if behind > promise else ("good", "fresh")

@@ -1,0 +1,142 @@
+// Runs before the page is drawn, for its colours; the rest waits for the document.
+"use strict";
+(() => {
+  const airflow = document.currentScript.dataset.airflow;
+
+  // Airflow's own choice of light or dark, which it keeps under this name; "system" or nothing leaves it to the browser.
+  try {
+    const theme = localStorage.getItem("theme");
+    if (theme === "light" || theme === "dark") document.documentElement.dataset.theme = theme;
+  } catch {
+    // Storage may be forbidden.
+  }
+
+  // In Airflow's frame a link to Airflow must open around it. The frame may not navigate its parent; the parent may.
+  const openAround = (event) => {
+    const link = event.target.closest("a.out");
+    if (!link || window.parent === window || event.ctrlKey || event.metaKey) return;
+    event.preventDefault();
+    const outer = window.parent.document.createElement("a");
+    outer.href = link.href;
+    outer.click();
+  };
+
+  const runs = `${airflow}/api/v2/dags/order_sync_redrive/dagRuns`;
+  const ENDED = ["success", "failed"];
+
+  const call = async (address, options) => {
+    const answer = await fetch(address, { credentials: "same-origin", ...options });
+    const body = await answer.json().catch(() => ({}));
+    if (answer.ok) return body;
+    const detail = typeof body.detail === "string" ? body.detail : JSON.stringify(body.detail ?? "");
+    throw new Error(`Airflow refuses (${answer.status}). ${detail}`);
+  };
+
+  const trigger = (conf) =>
+    call(runs, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ logical_date: null, conf: { ...conf, dry_run: false } }),
+    });
+
+  const tell = (text, tone, link) => {
+    const outcome = document.getElementById("outcome");
+    outcome.hidden = false;
+    outcome.className = `message ${tone}-edge`;
+    outcome.textContent = text;
+    if (link) outcome.append(" ", link);
+    outcome.scrollIntoView({ block: "nearest" });
+  };
+
+  const linkTo = (runId) => {
+    const link = document.createElement("a");
+    link.href = `${airflow}/order-sync/run/order_sync_redrive/${encodeURIComponent(runId)}`;
+    link.textContent = "What came of it";
+    return link;
+  };
+
+  const confirmed = (ask, wantsNote) =>
+    new Promise((resolve) => {
+      const dialog = document.getElementById("confirm");
+      const note = document.getElementById("note");
+      document.getElementById("ask").textContent = ask;
+      document.getElementById("note-label").hidden = !wantsNote;
+      note.required = wantsNote;
+      note.value = "";
+      dialog.returnValue = "no";
+      dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes" ? { note: note.value } : null), {
+        once: true,
+      });
+      dialog.showModal();
+    });
+
+  const chosen = () => [...document.querySelectorAll("input[name=entry]:checked")];
+
+  // What a button is about, as params of the redrive DAG; one run is of one destination.
+  const jobs = (button) => {
+    const decision = button.dataset.decision ? { decision: button.dataset.decision } : {};
+    if (!("selected" in button.dataset)) {
+      return [{ destination: button.dataset.destination, batch: Number(button.dataset.batch), ...decision }];
+    }
+    const byDestination = new Map();
+    for (const box of chosen()) {
+      const entries = byDestination.get(box.dataset.destination) ?? [];
+      byDestination.set(box.dataset.destination, [...entries, Number(box.value)]);
+    }
+    return [...byDestination].map(([destination, entries]) => ({ destination, entries, ...decision }));
+  };
+
+  const watch = async (runId) => {
+    for (;;) {
+      const { state } = await call(`${runs}/${encodeURIComponent(runId)}`);
+      if (ENDED.includes(state)) return state;
+      await new Promise((go) => setTimeout(go, 1000));
+    }
+  };
+
+  const act = async (button) => {
+    const wanted = jobs(button);
+    if (!wanted.length) return tell("Choose entries first.", "warn");
+    const answer = await confirmed(button.dataset.ask, button.dataset.decision === "dismiss");
+    if (!answer) return undefined;
+    const buttons = [...document.querySelectorAll("button.act")];
+    for (const each of buttons) each.disabled = true;
+    try {
+      for (const job of wanted) {
+        const { dag_run_id: runId } = await trigger(answer.note ? { ...job, note: answer.note } : job);
+        tell(`${job.destination}: the redrive is under way …`, "quiet", linkTo(runId));
+        const state = await watch(runId);
+        const [text, tone] = state === "success" ? ["done", "good"] : ["the redrive ended red: its log says why", "bad"];
+        tell(`${job.destination}: ${text}.`, tone, linkTo(runId));
+        if (state !== "success") return undefined;
+      }
+      for (const job of wanted) forget(job);
+    } catch (error) {
+      tell(error.message, "bad");
+    } finally {
+      for (const each of buttons) each.disabled = false;
+    }
+    return undefined;
+  };
+
+  // Take away what is done; a new load of the page shows the rest.
+  const forget = (job) => {
+    if (job.batch) document.querySelector(`[data-batch="${job.batch}"]`)?.closest("article").remove();
+    for (const box of chosen()) if (job.entries?.includes(Number(box.value))) box.closest("tr").remove();
+    count();
+  };
+
+  const count = () => {
+    const shown = document.getElementById("chosen");
+    if (shown) shown.textContent = chosen().length ? `${chosen().length} chosen` : "none chosen";
+  };
+
+  document.addEventListener("DOMContentLoaded", () => {
+    document.addEventListener("click", openAround);
+    document.addEventListener("click", (event) => {
+      const button = event.target.closest("button.act");
+      if (button) act(button);
+    });
+    document.addEventListener("change", count);
+  });
+})();

@@ -1,0 +1,296 @@
+"""The page Order Sync without a browser: what each view says, to whom, and that hostile texts stay texts."""
+
+import json
+import uuid
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from airflow.sdk import crypto
+from cryptography.fernet import Fernet
+from fastapi.testclient import TestClient
+from order_sync_airflow import page
+from order_sync_airflow.page import charts, reads, shown
+from order_sync_airflow.page.access import Access, access_of
+from order_sync_airflow.page.app import app
+
+from include.order_sync.configuration.loading import DEFAULT_FILE, load
+from include.order_sync.ledger import files, schema, windows
+from include.order_sync.ledger.encrypted_rows import QuarantineEntry
+from include.order_sync.ledger.opening import open_session
+from include.order_sync.ledger.run_records import RunRecord, record
+from include.order_sync.model import FileVersion, Window
+from tests.unit.ledger.test_order_history import sent, version
+
+KEY = Fernet.generate_key().decode()
+HOSTILE = "<script>alert(1)</script>"
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+RUN = "scheduled__2026-11-21T11:00:00+00:00"
+
+
+@pytest.fixture
+def name() -> str:
+    """A destination of one test."""
+    return f"yespo_{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture
+def access(name: str) -> Access:
+    """The rights of a person who may see one destination and redrive."""
+    sample = load(DEFAULT_FILE).destinations["yespo"]
+    return Access({name: sample.model_copy(update={"name": name})}, [], may_redrive=True)
+
+
+@pytest.fixture
+def client(ledger: sa.Engine, access: Access, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
+    """A browser of that person, without scripts."""
+    url = ledger.url
+    connection = {"conn_type": "postgres", "host": url.host, "port": url.port, "schema": url.database}
+    connection |= {"login": url.username, "password": url.password}
+    monkeypatch.setenv("AIRFLOW_CONN_ORDER_SYNC_LEDGER", json.dumps(connection))
+    monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", KEY)
+    crypto.get_fernet.cache_clear()
+    app.dependency_overrides[access_of] = lambda: access
+    yield TestClient(app, root_path="/prefix/order-sync", follow_redirects=False)
+    app.dependency_overrides.clear()
+    crypto.get_fernet.cache_clear()
+
+
+def seen_as(access: Access) -> None:
+    """Let the next requests have these rights."""
+    app.dependency_overrides[access_of] = lambda: access
+
+
+def entry(number: int, order_id: str | None, *reasons: str, said: str = "", origin: str = "query") -> QuarantineEntry:
+    """Return an entry for the quarantine whose row has an address."""
+    row = {"order_id": order_id or "", "email": "anna@shop.example", "line": "7"}
+    whole = json.dumps({"row": row, "items": None, "service_message": said}).encode()
+    token = Fernet(KEY).encrypt(whole)
+    return QuarantineEntry(order_id, number.to_bytes(2), list(reasons), token, origin, number, NOW)
+
+
+@pytest.fixture
+def filled(ledger: sa.Engine, name: str) -> int:
+    """A run with an accepted, a rejected and a held order, and a hostile id; return the held batch."""
+    key = f"order_sync_{name} {RUN} start read"
+    with open_session(ledger, "ledger", destination=name, run=key, try_number=1) as session:
+        session.conclude(sent(session, version(session, "INITIALIZED", order_id="A-1")), "answered")
+        session.conclude(sent(session, version(session, "DELIVERED", order_id="A-1")), "answered")
+        said = f"bad phone of anna@shop.example {HOSTILE}"
+        session.conclude(
+            sent(session, version(session, "CANCELLED", order_id="R-1")),
+            "answered",
+            rejected={"R-1": "the service says no"},
+            entries=[entry(1, "R-1", "the service says no", said=said)],
+        )
+        session.quarantine([entry(2, HOSTILE, "status: missing", origin=HOSTILE), entry(3, None, "order_id: missing")])
+        batch = sent(session, version(session, "DELIVERED", order_id="H-1", held=True))
+        session.conclude(batch, "in_doubt", reason="no answer came")
+        session.quarantine([entry(4, "H-1", reads.HELD_REASON)])
+    counts = {"rows": 6, "orders": 5, "superseded": 1, "accepted": 1, "rejected": 3, "held": 1, "requests": 4}
+    window = Window(NOW - timedelta(hours=1), NOW)
+    with schema.transaction(ledger, "ledger") as connection:
+        windows.begin(connection, name, window.start)
+        windows.finish(connection, name, window, key)
+        record(connection, RunRecord(name, key, 1, "", "schedule", counts, True, False, window, NOW))
+    return batch
+
+
+def test_each_view_says_what_happened(client: TestClient, name: str, filled: int):
+    """Overview, run and quarantine have the counts, reasons, the batch and its buttons; links have Airflow's prefix."""
+    overview = client.get("/").text
+    for text in (name, "Yespo", "2026-11-21 12:00", "the service says no", "1 order waits for your decision"):
+        assert text in overview
+    assert f'href="/prefix/dags/order_sync_{name}"' in overview
+    assert 'href="/prefix/order-sync/static/page.css"' in overview
+    quarantine = client.get("/quarantine").text
+    for text in (f'data-batch="{filled}"', "no answer came", "order_id: missing", "no id", "Dismiss the chosen"):
+        assert text in quarantine
+    assert quarantine.count('name="entry"') == 3  # not of the held one
+    run = client.get(f"/run/order_sync_{name}/{RUN}").text
+    for text in ("<strong>6</strong> rows read = 5 orders + 1 superseded", "2026-11-21 11:00 to 2026-11-21 12:00"):
+        assert text in run
+    assert f"/prefix/dags/order_sync_{name}/runs/scheduled__2026-11-21T11%3A00%3A00%2B00%3A00" in run
+    found = client.get("/run", params={"destination": name, "run": RUN})
+    assert found.headers["location"].startswith(f"/prefix/order-sync/run/order_sync_{name}/scheduled__2026")
+
+
+@pytest.mark.parametrize(
+    ("order_id", "texts"),
+    [
+        ("A-1", ["accepted", "created → delivered", "code DELIVERED", "batch"]),
+        ("R-1", ["rejected", "the service says no", "quarantined", "The service said"]),
+        ("H-1", ["held", "no answer came"]),
+        ("Z-9", ["Nothing was recorded", "never seen", "read up to 2026-11-21 12:00"]),
+    ],
+)
+def test_an_order_is_explained(client: TestClient, filled: int, order_id: str, texts: list[str]):
+    """An accepted, a rejected, a held and an unseen order each get their story."""
+    shown_page = client.get(f"/order/{order_id}").text
+    for text in texts:
+        assert text in shown_page
+
+
+def test_an_order_is_found_by_its_beginning(client: TestClient, filled: int, name: str):
+    """A beginning lists what begins so, of orders sent and rejected; a whole id leads to its order."""
+    assert client.get("/order", params={"q": " A-1 "}).text.count("created → delivered") == 1
+    assert 'href="/prefix/order-sync/order/A-1"' in client.get("/order", params={"q": "A-"}).text
+    assert 'href="/prefix/order-sync/order/R-1"' in client.get("/order", params={"q": "R"}).text
+    assert client.get("/order").headers["location"] == "/prefix/order-sync/"
+
+
+def test_hostile_texts_stay_texts(client: TestClient, filled: int):
+    """An id, a place and a service's word that hold a script are escaped everywhere, and the policy runs none."""
+    for address in (
+        "/quarantine",
+        f"/order/{HOSTILE}",
+        "/order/R-1",
+        f"/quarantine?order={HOSTILE}",
+        "/order?q=<script>",
+    ):
+        answer = client.get(address)
+        assert answer.status_code == 200
+        assert "<script>" not in answer.text
+        assert "&lt;script&gt;" in answer.text
+        policy = answer.headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        assert "frame-ancestors 'self'" in policy
+
+
+def test_who_may_not_redrive_sees_no_words_and_no_buttons(client: TestClient, access: Access, filled: int):
+    """The service's words and the row need the right to redrive, and even then personal data is masked."""
+    whole = client.get("/order/R-1").text
+    assert "bad phone of &lt;e-mail&gt;" in whole
+    assert "a***@shop.example" in whole
+    assert "anna@" not in whole
+    seen_as(replace(access, may_redrive=False))
+    for address in ("/order/R-1", "/quarantine", "/quarantine?format=json", "/order/R-1?format=json"):
+        less = client.get(address).text
+        assert "bad phone" not in less
+        assert "@shop.example" not in less
+        assert 'class="act' not in less
+
+
+def test_another_destination_is_not_shown(client: TestClient, access: Access, filled: int, name: str):
+    """Who may not read its DAG finds neither its orders nor its runs, files or name."""
+    seen_as(replace(access, destinations={f"{name}_other": access.destinations[name]}))
+    for address in ("/", "/quarantine", "/order/A-1", "/order?q=A-", f"/run/order_sync_{name}/{RUN}", "/files"):
+        text = client.get(address).text.replace(f"{name}_other", "")
+        for secret in (f">{name}<", 'good">accepted</span>', "no answer came", "rows read"):
+            assert secret not in text
+    for address in (f"/quarantine?destination={name}", f"/run?destination={name}&run={RUN}"):
+        assert client.get(address).status_code == 404
+    seen_as(replace(access, destinations={}))
+    assert "no destination that you may see" in client.get("/").text
+
+
+def test_filters_narrow_the_entries(client: TestClient, filled: int, name: str):
+    """A reason, an order and a destination choose entries."""
+    for query, orders in [
+        ({"reason": "status: missing"}, {HOSTILE}),
+        ({"order": "R-1"}, {"R-1"}),
+        ({"destination": name, "reason": "order_id: missing"}, {None}),
+        ({"reason": "no such"}, set()),
+    ]:
+        found = client.get("/quarantine", params={"format": "json", **query}).json()
+        assert {each["order_id"] for each in found["entries"]} == orders
+
+
+def test_files_and_their_lines(client: TestClient, ledger: sa.Engine, name: str):
+    """A file has its rows, and why which of them were not delivered; one that could not be used is listed apart."""
+    with open_session(ledger, "ledger", destination=name, run=f"d {RUN} s r", try_number=1) as session:
+        session.quarantine([entry(7, "C-1", "status: missing", origin=f"/drop/{name}.csv")])
+        session.quarantine([entry(9, "C-2", "status: missing", origin=f"/drop/{name}.csv (a.csv)")])
+    with schema.transaction(ledger, "ledger") as connection:
+        good = FileVersion(f"/drop/{name}.csv", "f", 9, NOW, "hash", 40, 2)
+        bad = FileVersion(f"/drop/{name}-bad.csv", "f", 9, NOW, "unusable 1")
+        files.take(connection, name, [good, bad], f"d {RUN} s r")
+    whole = client.get("/file", params={"path": f"/drop/{name}.csv", "format": "json"}).json()
+    assert [(each["rows"], each["skipped"]) for each in whole["versions"]] == [(40, 2)]
+    assert whole["reasons"] == [
+        {"destination": name, "reason": "status: missing", "rows": 2, "first_line": 7, "open": 2}
+    ]
+    unusable = client.get("/files", params={"unusable": 1, "format": "json"}).json()["files"]
+    assert [each["path"] for each in unusable] == [bad.path]
+    assert "could not be used" in client.get("/file", params={"path": bad.path}).text
+    assert "has taken this file" in client.get("/file", params={"path": "/nowhere"}).text
+    assert "1 file could not be used in 7 days" in client.get("/").text
+
+
+def test_a_ledger_that_is_down_is_said(client: TestClient, monkeypatch: pytest.MonkeyPatch):
+    """The page names the connection instead of failing."""
+    monkeypatch.setenv("AIRFLOW_CONN_ORDER_SYNC_LEDGER", "postgres://nobody:x@127.0.0.1:1/nothing")
+    answer = client.get("/")
+    assert answer.status_code == 503
+    assert "order_sync_ledger" in answer.text
+
+
+def test_nothing_writes(client: TestClient):
+    """Each route is GET, and a page's transaction can't write."""
+    methods = {method for route in app.routes for method in getattr(route, "methods", [])}
+    assert methods == {"GET"}
+    with reads.reading() as ledger, pytest.raises(sa.exc.InternalError, match="read-only"):
+        ledger.exec_driver_sql("delete from quarantine")
+
+
+def test_without_a_user_nothing_is_answered(client: TestClient, monkeypatch: pytest.MonkeyPatch):
+    """A program gets 401 on every route, also of the style; a person is sent to Airflow's login."""
+    app.dependency_overrides.clear()
+
+    class Manager:
+        def get_url_login(self, next_url: str) -> str:
+            return f"/auth/login?next={next_url}"
+
+    monkeypatch.setattr("order_sync_airflow.page.app.get_auth_manager", Manager)
+    for route in app.routes:
+        address = route.path.replace("{order_id:path}", "x").replace("{dag_id}/{run_id:path}", "x/y")
+        address = address.replace("{name}", "page.css")
+        assert client.get(address, params={"path": "x"}).status_code == 401
+    person = client.get("/quarantine", headers={"Accept": "text/html"})
+    assert person.headers["location"].startswith("/auth/login?next=http")
+
+
+def test_links_lead_into_airflows_frame(monkeypatch: pytest.MonkeyPatch):
+    """A task's link keeps the prefix under which Airflow is served."""
+    assert page.address_in_airflow("run/d/r+1") == "plugin/order-sync/order-sync/run/d/r%2B1"
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://a.example/air/")
+    assert page.address_in_airflow("x") == "plugin/order-sync/air/order-sync/x"
+
+
+@pytest.mark.parametrize(
+    ("row", "promise", "said"),
+    [
+        (None, 1, "no run yet"),
+        ({"read_up_to": 1, "newest_read": 2, "newest_accepted": 1}, 2, "fresh"),
+        ({"read_up_to": 3, "newest_read": 2, "newest_accepted": 1}, 2, "late"),
+        ({"read_up_to": 1, "newest_read": 1, "newest_accepted": 5}, 2, "late"),
+        ({"read_up_to": 1, "newest_read": 90, "newest_accepted": 90}, 2, "fresh"),  # a quiet shop
+        ({"read_up_to": 1, "newest_read": 1, "newest_accepted": 5}, None, ""),
+    ],
+)
+def test_a_destination_is_late_or_fresh(row: dict[str, Any] | None, promise: int | None, said: str):
+    """It is late if nobody has read its source, or if the service lacks what the source shows, for too long."""
+    times = row and {name: NOW - timedelta(hours=ago) for name, ago in row.items()}
+    times = times and {"accepted_at": NOW, **times}
+    assert shown.freshness_of(times, promise and timedelta(hours=promise), NOW)[1] == said
+
+
+def test_a_chart_shows_its_hours():
+    """Bars are as high as their counts, few orders are still seen, and a reader who sees nothing is told the sums."""
+    drawn = charts.hours_chart("a < b", NOW, {NOW: (100, 1), NOW - timedelta(hours=1): (50, 0)})
+    assert 'aria-label="a &lt; b: 150 accepted and 1 rejected in 48 hours, at most 101 in one"' in drawn
+    heights = [part.split('"')[9] for part in drawn.split("<rect ") if part.startswith('class="good"')]
+    assert [round(float(height)) for height in heights] == [27, 54]
+    assert drawn.count('class="bad"') == 1
+
+
+def test_lengths_are_told_in_two_units():
+    """A length has its two greatest units, and a time that has just been says so."""
+    assert shown.span(timedelta(days=1, hours=2, minutes=3)) == "1 d 2 h"
+    assert shown.span(timedelta(seconds=59)) == "0 min"
+    assert shown.ago(datetime.now(UTC)) == "just now"
+    assert shown.ago(None) == "never"
