@@ -35,6 +35,9 @@ NOT_PERMITTED = ""
 # How the content hash of a file begins that could not be used, before a hash of the configuration that it was read by.
 _UNUSABLE = "unusable "
 
+# Protocols of folders that exist without files.
+_FILE_SYSTEMS = ("", "file", "local")
+
 # When nothing matches: how many files are looked at for a near name, and how many are named.
 _LISTED_FOR_NAMES = 1000
 _NEAR_NAMES = 3
@@ -70,7 +73,7 @@ def files_of(folder: UPath, source: CsvSource, window: Window) -> list[DropFile]
     """Return the files that belong to the window, sorted by their time, then by name.
 
     Raises:
-        StopError: the folder does not exist.
+        StopError: the folder, or the bucket, does not exist.
     """
     return sorted((file for file in _files(folder, source) if window.start <= file.belongs_at < window.end), key=_age)
 
@@ -168,6 +171,9 @@ def _age(file: DropFile) -> tuple[datetime, str]:
 
 def _files(folder: UPath, source: CsvSource) -> Iterator[DropFile]:
     if not folder.is_dir():
+        # In an object storage a folder is the beginning of names: it goes with its last file.
+        if folder.protocol not in _FILE_SYSTEMS and folder.parents and folder.parents[-1].is_dir():
+            return
         raise StopError(
             f"Source {source.name!r}: there is no folder {folder}. Make it, or correct the source's `path`."
         )

@@ -417,3 +417,22 @@ def test_every_version_is_taken_once(
             assert sorted(map(str, drop.run(succeeds=action == "run"))) == sorted(expected)
             if action == "run":
                 fresh.clear()
+
+
+def test_a_drop_in_an_object_storage() -> None:
+    """A bucket's files are read, and when the last one has gone, so has its folder: that is no mistake."""
+    source = {"name": "drop", "type": "csv", "timezone": "UTC", "statuses": {"paid": "paid"}}
+    configured = CsvSource.model_validate({**source, "path": "memory://shop/drop/*/*.csv"})
+    file = UPath("memory://shop/drop/day/a.csv")
+    file.parent.mkdir(parents=True)
+    file.write_bytes(f"{HEADER}1,paid,2026-11-21\n".encode())
+    every_time = Window(datetime(1970, 1, 1, tzinfo=UTC), END)
+
+    def reader() -> CsvDropReader:
+        return CsvDropReader(UPath(configured.folder), configured, every_time, ())
+
+    assert [row["order_id"] for table in reader().tables() for row in table.to_pylist()] == ["1"]
+    file.fs.rm("/shop/drop", recursive=True)
+    empty = reader()
+    assert list(empty.tables()) == []
+    assert "0 files match memory://shop/drop" in empty.notice
