@@ -104,6 +104,11 @@ class _Source(Entry):
         return defaults
 
     @property
+    def supplied(self) -> set[str]:
+        """The canonical columns that the source need not have, because the configuration gives them."""
+        return {*self.defaults, *(["customer_id"] if self.customer_id_from else [])}
+
+    @property
     def joins_lines(self) -> bool:
         """Whether the lines of an order that stand together are joined."""
         return getattr(self, "lines", None) in ("items", "continuation")
@@ -269,6 +274,11 @@ class CsvSource(_Source):
         given = {"status"} if self.status_from else set()
         timed = self.status_time or any(rule.time for rule in self.status_from)
         return given | ({"status_changed_at"} if timed else set())
+
+    @property
+    def supplied(self) -> set[str]:
+        """Also those that rules or the file's own time give."""
+        return super().supplied | self.given_columns
 
     @property
     def column_names(self) -> list[str]:

@@ -5,7 +5,20 @@ In English, Russian, Ukrainian, German and Polish, and the most common ones in S
 
 from __future__ import annotations
 
+import re
+from itertools import pairwise
+
 from include.order_sync.model import OrderStatus
+from include.order_sync.sources.column_names import plain_name
+
+
+def plain(name: str) -> str:
+    """Return a name without what differs between shops: `orderId`, `Order_ID` and `order-id` are one."""
+    words = "".join(
+        f" {letter}" if before.islower() and letter.isupper() else letter for before, letter in pairwise(f" {name}")
+    )
+    return plain_name(re.sub(r"[\s_.:,()-]+", " ", words).strip())
+
 
 # Canonical column -> names, the surest first; compared by plain_name(), with _ and - as blanks.
 COLUMN_NAMES: dict[str, tuple[str, ...]] = {
@@ -96,6 +109,29 @@ COLUMN_NAMES: dict[str, tuple[str, ...]] = {
     "tracking_number": ("tracking number", "track number", "ttn", "ттн", "трек-номер", "номер ттн", "sendungsnummer"),
 }
 
+# Canonical item column -> names of columns and of keys in JSON, as above.
+ITEM_NAMES: dict[str, tuple[str, ...]] = {
+    "item_id": (
+        *("item id", "lineitem sku", "item sku", "sku", "product id", "product sku", "article", "item code", "id"),
+        *("артикул", "код товара", "артикул товара", "код товару", "artikelnummer", "artikel nr", "kod produktu"),
+    ),
+    "name": (
+        *("item name", "lineitem name", "product name", "product", "item", "title", "name", "товар", "наименование"),
+        *("название товара", "наименование товара", "номенклатура", "назва товару", "artikel", "produkt"),
+    ),
+    "quantity": (
+        *("lineitem quantity", "item quantity", "quantity", "qty", "количество", "кол во", "количество товара"),
+        *("кількість", "к сть", "menge", "anzahl", "ilość"),
+    ),
+    "cost": (
+        *("lineitem price", "item price", "unit price", "price", "cost", "цена", "цена товара", "ціна", "preis"),
+        *("einzelpreis", "cena"),
+    ),
+    "url": ("item url", "product url", "url", "link", "ссылка", "посилання"),
+    "image_url": ("image url", "product image", "image", "picture", "изображение", "картинка", "зображення"),
+    "category": ("category", "категория", "категорія", "kategorie", "kategoria"),
+}
+
 STATUS_WORDS: dict[OrderStatus, tuple[str, ...]] = {
     OrderStatus.CREATED: (
         *("new", "pending", "created", "open", "placed", "unfulfilled", "awaiting payment", "on hold", "accepted"),
@@ -157,6 +193,16 @@ STATUS_WORDS: dict[OrderStatus, tuple[str, ...]] = {
     ),
 }
 
+# Columns that have something in them where an order was cancelled.
+CANCELLED_AT = (
+    "cancelled at",
+    "canceled at",
+    "cancel date",
+    "дата отмены",
+    "отменён",
+    "дата скасування",
+    "storniert am",
+)
 # Words before the sums at the end of a file.
 FOOTERS = (
     "total",

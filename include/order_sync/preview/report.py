@@ -144,7 +144,7 @@ def _look(report: Report, staging: Staging, source: Source, destinations: Sequen
         outcome.missing = [
             " or ".join([need] if isinstance(need, str) else need)
             for need in destination.service.required
-            if not ({need} if isinstance(need, str) else set(need)) & {*report.columns, *_given(source)}
+            if not ({need} if isinstance(need, str) else set(need)) & {*report.columns, *source.supplied}
         ]
         outcome.codes = {
             str(status): None if code is None else str(code)
@@ -154,10 +154,6 @@ def _look(report: Report, staging: Staging, source: Source, destinations: Sequen
         }
         outcome.reasons = sorted(reasons[destination.name].values(), key=lambda reason: -reason.orders)
         report.outcomes.append(outcome)
-
-
-def _given(source: Source) -> set[str]:
-    return set(getattr(source, "defaults", ()))
 
 
 def _count(outcome: Outcome, reasons: dict[str, Reason], done: group.Transformed, destination: Destination) -> None:

@@ -38,7 +38,9 @@ def _table(*headings: str) -> Table:
 
 def _source(report: Report) -> RenderableType:
     lines: list[RenderableType] = [Text(line) for line in report.read]
-    lines.append(Text(f"{report.rows} rows read, {report.skipped} of them skipped (blank, header again, footer)"))
+    lines.append(
+        Text(f"{report.rows} rows read, {report.skipped} of them skipped (blank, header again, footer, joined)")
+    )
     if report.columns:
         lines.append(Text(f"columns: {', '.join(report.columns)}"))
     lines += [Text(f"! {note}", "yellow") for note in report.notes]
@@ -48,8 +50,8 @@ def _source(report: Report) -> RenderableType:
 def _words(report: Report) -> RenderableType:
     table = _table("word of the shop", "status", "rows")
     for word, status, rows in report.words:
-        found = Text(status) if status else Text("not in the map: add it to `statuses`", "red")
-        table.add_row(Text(word or "(none)"), found, str(rows))
+        unknown = "not in the map: add it to `statuses`" if word else "no order without one is sent"
+        table.add_row(Text(word or "(none)"), Text(status) if status else Text(unknown, "red"), str(rows))
     return table
 
 
@@ -73,7 +75,8 @@ def _outcome(report: Report, outcome: Outcome) -> RenderableType:
     ]
     if outcome.missing:
         said = (
-            f"The source lacks columns that {outcome.provider} needs: {'; '.join(outcome.missing)}. A run would stop."
+            f"The source lacks columns that {outcome.provider} needs: {'; '.join(outcome.missing)}. A run would stop: "
+            "name them in `columns`, or give them by `defaults` or `customer_id_from`."
         )
         parts.append(Text(said, "red"))
     for column, orders in outcome.left_out.items():

@@ -128,10 +128,14 @@ def _item_number(column: str, fault: str, pattern: str, cure: str) -> Check:
 
 
 ORDER_CHECKS = (
-    Check("customer_id: missing", "Yespo requires the shop's id of the customer", missing("customer_id")),
+    Check(
+        "customer_id: missing",
+        "Yespo requires the shop's id of the customer: give it, or the source `customer_id_from`",
+        missing("customer_id"),
+    ),
     Check("total_cost: missing", "Yespo requires the order's total", missing("total_cost")),
     _number("total_cost"),
-    Check("currency: missing", "give its ISO 4217 code, as UAH", missing("currency")),
+    Check("currency: missing", "give its ISO 4217 code, as UAH, or the source a default for it", missing("currency")),
     Check(
         "currency: not three capital letters",
         "give its ISO 4217 code, as UAH",

@@ -63,7 +63,7 @@ def find_columns(
     if faults:
         raise StopError(
             f"{where}: {'; '.join(dict.fromkeys(faults))}. {listed(names, shown)}. "
-            "Name them in the source's `columns`, or add them to the source."
+            "Name them in the source's `columns`, add them to the source, or give them by `defaults`."
         )
     return found
 

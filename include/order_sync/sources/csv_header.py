@@ -129,8 +129,7 @@ def read_layout(text: Text, source: CsvSource, required: Required, where: str) -
 def _with_columns(layout: Layout, source: CsvSource, required: Required, where: str, shown: Sequence[str]) -> Layout:
     """Return the layout with the columns that are read."""
     names = layout.names
-    given = {*source.defaults, *source.given_columns}
-    found = find_columns(names, source.columns, required, where, shown=shown, given=given)
+    found = find_columns(names, source.columns, required, where, shown=shown, given=source.supplied)
     faults: list[str] = []
     rules = [(rule.column, index_of(names, rule.column, faults)) for rule in source.status_from]
     faults += [missing("`status_from` takes a column", name, shown) for name, at in rules if at is None]

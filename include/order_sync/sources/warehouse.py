@@ -103,7 +103,7 @@ class WarehouseReader:
         for columns, chunk in self._read(connection, self._query):
             if found is None:
                 found = find_columns(
-                    columns.names, self.source.columns, self.required, where, given=self.source.defaults
+                    columns.names, self.source.columns, self.required, where, given=self.source.supplied
                 )
                 self._warn_of_days(columns, found, where)
             columns.refuse_bytes(found.values(), where)

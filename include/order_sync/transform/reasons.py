@@ -25,7 +25,7 @@ _NO_ID = (
     r"|N/A|n/a|Н/Д|[A-ZА-ЯІЇЄ]+(?:/0)?[!?])"  # noqa: RUF001
 )
 # A status word that may be a person's: an address, a number of theirs, or a sentence.
-_PERSONAL = re.compile(r"@|[0-9].*[0-9].*[0-9].*[0-9].*[0-9]|.{41}|(?:\S+\s+){4}\S", re.DOTALL)
+_PERSONAL = re.compile(r"@|[0-9].*[0-9].*[0-9].*[0-9].*[0-9]|.{41}|(?:[^\W_]+[\W_]+){5}[^\W_]", re.DOTALL)
 
 
 def readable_ids(ids: pd.Series) -> pd.Series[bool]:

@@ -1,5 +1,6 @@
 """`preview --guess` proposes a source for a file that nobody has described, and marks what it can't know."""
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from include.order_sync.errors import StopError
 from include.order_sync.preview.__main__ import main
 from include.order_sync.preview.guess import guess
 from include.order_sync.preview.guess_forms import are_ids, date_forms, decimal_sign
+from tests.unit.sources.test_containers import spreadsheet
 
 RUSSIAN = """\
 Выгрузка заказов
@@ -35,6 +37,23 @@ GERMAN = """\
 Bestellnummer\tBestellstatus\tGeändert am\tE-Mail-Adresse
 B-1\tVersandt\t2026-11-20 10:00:00\ta@shop.example
 B-2\tStorniert\t2026-11-20 11:00:00\tb@shop.example
+"""
+SHOPIFY_LINES = """\
+Name,Email,Financial Status,Fulfillment Status,Total,Created at,Quantity,Lineitem name,Lineitem price,Cancelled at
+#1001,anna@shop.example,paid,fulfilled,30.00,2026-11-20 10:00:00 +0200,1,Mug,10.00,
+#1001,anna@shop.example,,,,2026-11-20 10:00:00 +0200,2,"Plate, big",10.00,
+#1002,boris@shop.example,refunded,,10.00,2026-11-20 10:05:00 +0200,1,Mug,10.00,2026-11-20 12:00:00 +0200
+#1003,c@shop.example,paid,unfulfilled,10.00,2026-11-20 10:06:00 +0200,1,Mug,10.00,
+"""
+ONE_C = """\
+Отчет по заказам
+Организация: ООО "Ромашка"
+
+Номер;Дата изменения;Контрагент;Состояние;Номенклатура;Количество;Цена;Сумма
+ЗК-000123;20.11.2026 10:15:00;Иванов Иван;Оплачен;Кружка;1,000;1 234,50;1 234,50
+ЗК-000123;20.11.2026 10:15:00;Иванов Иван;Оплачен;Тарелка;2,000;100,00;200,00
+ЗК-000124;20.11.2026 11:00:00;Петров Пётр;Отгружен;Ложка;1,000;50,00;50,00
+;;;Итого;;4,000;;1 484,50
 """
 HEADERLESS = """\
 A-1,paid,2026-11-20T10:00:00Z,anna@shop.example,Petrenko
@@ -84,15 +103,85 @@ def test_a_russian_export(proposed: Any) -> None:
 
 
 def test_a_shopify_export(proposed: Any) -> None:
-    """Where several columns fit, one is proposed, and the others are named."""
+    """Several columns of statuses become rules, in which a word for a new order gives way to the others."""
     text, source = proposed(SHOPIFY)
 
-    assert source["columns"]["status"] == "Fulfillment Status"
-    assert "# ? or 'Financial Status'" in text
-    assert "# ? the order's own time" in text
-    assert source["statuses"] == {"fulfilled": "delivered", "unfulfilled": "created"}
+    assert source["status_from"] == [
+        {"column": "Fulfillment Status", "is": ["fulfilled"]},
+        {"column": "Financial Status"},
+    ]
+    assert "# ? the first rule that applies" in text
+    assert "status" not in source["columns"]
+    assert "# ? the order's own time; or leave it out, and say `status_time: file`" in text
+    assert {word: source["statuses"][word] for word in ("fulfilled", "paid")} == {
+        "fulfilled": "delivered",
+        "paid": "paid",
+    }
     assert "timezone: UTC  # all times have an offset" in text
     assert source["strip_ids"] is True
+
+
+def test_continuation_lines(proposed: Any) -> None:
+    """Lines without a status after an order's first one, columns of items, and a column of cancellations are found."""
+    text, source = proposed(SHOPIFY_LINES)
+
+    assert source["lines"] == "continuation"
+    assert "# the rows 1 and 2 are of one order" in text
+    items = {"name": "Lineitem name", "quantity": "Quantity", "cost": "Lineitem price"}
+    assert source["item_columns"] == items
+    assert source["status_from"][0] == {"column": "Cancelled at", "word": "cancelled"}
+    assert source["statuses"]["cancelled"] == "cancelled"
+
+
+def test_a_line_for_each_item(proposed: Any) -> None:
+    """Lines that repeat an order are told, and a price that is an item's is not the order's sum."""
+    text, source = proposed(ONE_C, "cp1251")
+
+    assert source["lines"] == "items"
+    assert source["item_columns"] == {"name": "Номенклатура", "quantity": "Количество", "cost": "Цена"}
+    assert "Иванов" not in text
+    lines = "1,paid,2026-11-20,A1,5.00\n1,paid,2026-11-20,B2,7.00\n"
+    _, source = proposed(f"order_id,status,updated_at,sku,price\n{lines}")
+    assert source["item_columns"] == {"item_id": "sku", "cost": "price"}
+    assert "total_cost" not in source["columns"]
+    assert "lines" not in proposed(SHOPIFY)[1]
+
+
+def test_items_in_json(proposed: Any) -> None:
+    """The keys of items in a JSON column are named; a column with another content is no such."""
+    items = '"[{""sku"": ""A1"", ""qty"": 1}]"'
+    _, source = proposed(f"order_id,status,updated_at,items\n1,paid,2026-11-20,{items}\n")
+    assert source["item_columns"] == {"item_id": "sku", "quantity": "qty"}
+    _, source = proposed("order_id,status,updated_at,products\n1,paid,2026-11-20,2 mugs\n")
+    assert "items" not in source["columns"]
+
+
+def test_a_file_without_times(proposed: Any) -> None:
+    """Without any column of times the file's own time is proposed, in doubt; without one of statuses a default."""
+    text, source = proposed("order_id,status\n1,paid\n")
+    assert source["status_time"] == "file"
+    assert "status_time: file  # ?" in text
+    text, _ = proposed("order_id,updated_at,email\n1,2026-11-20,a@b.example\n")
+    assert "# ? defaults: {status: new}" in text
+
+
+def test_a_customer_by_name(proposed: Any) -> None:
+    """A column that is called customer and has names is no column of ids."""
+    _, source = proposed("order_id,status,updated_at,Customer\n1,paid,2026-11-20,Ann Example\n")
+
+    assert "customer_id" not in (source.get("columns") or {})
+
+
+def test_packed_files(tmp_path: Path) -> None:
+    """A packed file and a spreadsheet are looked into."""
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(GERMAN.encode("utf-16")))
+    sheet = [["Order No", "Status", "Updated at"], [1001, "Shipped", 46346.4375]]
+    (tmp_path / "b.xlsx").write_bytes(spreadsheet(*sheet))
+
+    assert yaml.safe_load(guess(tmp_path / "a.csv.gz"))["drop"]["columns"]["order_id"] == "Bestellnummer"
+    text = guess(tmp_path / "b.xlsx")
+    assert yaml.safe_load(text)["drop"]["dates"] == ["excel"]
+    assert "encoding" not in text
 
 
 def test_day_and_month_are_not_guessed(proposed: Any) -> None:
@@ -163,6 +252,8 @@ def test_a_status_that_may_be_a_person_is_not_shown(proposed: Any) -> None:
     [
         pytest.param(RUSSIAN, "cp1251", [("timezone: UTC", "timezone: Europe/Moscow")], id="Russian"),
         pytest.param(SHOPIFY, "utf-8", [], id="Shopify"),
+        pytest.param(SHOPIFY_LINES, "utf-8", [], id="Shopify with lines"),
+        pytest.param(ONE_C, "cp1251", [("timezone: UTC", "timezone: Europe/Moscow")], id="1C"),
         pytest.param(AMERICAN, "utf-8", [("# ? dates: [d/m/y] or [m/d/y]", "dates: [m/d/y] #")], id="American"),
         pytest.param(GERMAN, "utf-16", [], id="German"),
         pytest.param(HEADERLESS, "utf-8", [], id="without a header"),
@@ -252,7 +343,8 @@ def test_ids() -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        pytest.param(b"PK\x03\x04", "unpack it", id="zip"),
+        pytest.param(b"PK\x03\x04", "is a damaged zip file", id="zip"),
+        pytest.param(b"<html>", "is a web page", id="a page"),
         pytest.param(b"\n\n", "is empty", id="empty"),
         pytest.param(b"just a text\nof lines\n", "is it CSV", id="no CSV"),
     ],

@@ -347,3 +347,17 @@ def test_a_header_in_another_case_and_a_footer(tell: Any) -> None:
     told = tell(content, footers=["total"])
 
     assert (told.sent, told.listed, told.reader.skipped) == ({"1": "0", "2": "0"}, {}, 1)
+
+
+def test_a_file_without_customers(tell: Any) -> None:
+    """Where e-mails stand in for the ids of customers, and a default for a currency, a file needs no column of them."""
+    head, time = "order_id,status,status_changed_at,created_at,total_cost,email", "2026-11-20 10:00:00"
+    told = tell(
+        f"{head}\n1,paid,{time},{time},10.00,Ann@shop.example\n",
+        "yespo",
+        customer_id_from=["email"],
+        defaults={"currency": "UAH"},
+    )
+
+    assert told.payloads["1"]["externalCustomerId"] == "ann@shop.example"
+    assert told.listed == {}
