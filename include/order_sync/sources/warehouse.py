@@ -70,17 +70,14 @@ class WarehouseReader:
         """
         where = f"Source {self.source.name!r}, connection {self.source.connection!r}"
         try:
-            connection = self.engine.connect()
+            with self.engine.connect() as connection:
+                prepare(connection, self.source.timezone, where)
+                # A caller that stops half way leaves no query open.
+                with closing(self._orders(connection)) as orders, closing(self._items(connection)) as items:
+                    yield orders, items
+        # Queries name their own errors. The end of the session fails too if the database has ended it meanwhile.
         except DBAPIError as error:
             raise unreachable(error.orig, where) from None
-        with connection:
-            try:
-                prepare(connection, self.source.timezone, where)
-            except DBAPIError as error:
-                raise unreachable(error.orig, where) from None
-            # A caller that stops half way leaves no query open.
-            with closing(self._orders(connection)) as orders, closing(self._items(connection)) as items:
-                yield orders, items
 
     @property
     def _by_copy(self) -> bool:

@@ -195,7 +195,7 @@ def test_columns_by_the_shops_names(warehouse: Warehouse) -> None:
         pytest.param(
             f"select {ORDER} {WINDOWED}",
             {"columns": {"order_id": "ordr_id"}},
-            "takes order_id from 'ordr_id', which is not there, did you mean 'order_id'?",
+            "takes order_id from 'ordr_id', which is not there (did you mean 'order_id'?)",
             id="configured",
         ),
     ],
@@ -456,6 +456,17 @@ def test_connection_lost_half_way(copied: Warehouse) -> None:
     """A run whose connection the server ends in the middle is tried again."""
     with pytest.raises(TryAgainError, match="connection 'my_warehouse'"):
         copied.rows(f"select {ORDER}, pg_terminate_backend(pg_backend_pid()) {WINDOWED}")
+
+
+def test_connection_lost_after_the_last_row(copied: Warehouse) -> None:
+    """So is a run whose connection the server ends before the reader has closed it."""
+    lost = pytest.raises(TryAgainError, match="connection 'my_warehouse': the database can't be reached")
+    with lost, copied.reader(f"select {ORDER} {WINDOWED}").open() as (orders, _):
+        list(orders)
+        copied.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity "
+            "where datname = current_database() and pid != pg_backend_pid()"
+        )
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "no-such-host.invalid"], ids=["port closed", "unknown host"])
