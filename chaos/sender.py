@@ -53,6 +53,7 @@ STATUSES = {
 REQUESTS_A_SECOND = 5.0
 # The sandbox is near and answers within a second. A sender waits 2 * CONNECT_S + ANSWER_S after a lost one.
 CONNECT_S, ANSWER_S = 1, 4
+UNNAMED_WAIT_S = 1  # its limits last no minute
 OUTCOMES = ("accepted", "rejected", "unchanged", "stale", "held", "not_sent")
 
 
@@ -187,7 +188,7 @@ def _on_term(task: str) -> None:
 
 def perform(world: World, run: Run, task: str, try_number: int) -> None:
     """Do one try of a task. Its process ends with the exit code TRY_AGAIN, STOPPED or 0."""
-    tuning.CONNECT_S, tuning.ANSWER_S = CONNECT_S, ANSWER_S
+    tuning.CONNECT_S, tuning.ANSWER_S, tuning.UNNAMED_WAIT_S = CONNECT_S, ANSWER_S, UNNAMED_WAIT_S
     try:
         signal.signal(signal.SIGTERM, lambda *_: _on_term(task))
         TASKS[task](world, run, try_number)

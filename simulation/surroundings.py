@@ -104,16 +104,16 @@ def settings(world: World, start: datetime) -> Iterator[None]:
     }
     connect(world, environment)
     before = {name: os.environ.get(name) for name in environment}
-    limits = tuning.CONNECT_S, tuning.ANSWER_S
+    limits = tuning.CONNECT_S, tuning.ANSWER_S, tuning.UNNAMED_WAIT_S
     os.environ.update(environment)
     crypto.get_fernet.cache_clear()
     # A killed task is tried again a simulated minute later: then its request has reached its limit.
-    tuning.CONNECT_S, tuning.ANSWER_S = 1, 4
+    tuning.CONNECT_S, tuning.ANSWER_S, tuning.UNNAMED_WAIT_S = 1, 4, 1
     try:
         with kept_engines():
             yield
     finally:
-        tuning.CONNECT_S, tuning.ANSWER_S = limits
+        tuning.CONNECT_S, tuning.ANSWER_S, tuning.UNNAMED_WAIT_S = limits
         for name, value in before.items():
             os.environ.pop(name, None)
             if value is not None:

@@ -9,7 +9,13 @@ class OrderSyncError(Exception):
 
 
 class StopError(OrderSyncError):
-    """A retry would fail in the same way: a person has to change a setting, a source or an account."""
+    """A retry would fail in the same way: a person has to change a setting, a source or an account.
+
+    Attributes:
+        is_failure: whether one of the request's orders may be the cause, instead of the account.
+    """
+
+    is_failure = False
 
 
 class TryAgainError(OrderSyncError):
@@ -22,10 +28,12 @@ class TryAgainError(OrderSyncError):
     Attributes:
         has_progress: whether orders were delivered before it: then the delays start anew.
         is_failure: whether the service has failed (a 5xx, or no answer): one of the request's orders may be the cause.
+        only_failing: whether only such orders are left, each of which failed alone in its request.
     """
 
     has_progress = False
     is_failure = False
+    only_failing = False
 
     def __init__(self, message: str, after_s: float | None = None) -> None:
         super().__init__(message)

@@ -16,7 +16,7 @@ import structlog
 from airflow.sdk import RetryAction
 
 from include.order_sync.errors import OrderSyncError
-from order_sync_airflow.retry import decide, message_of, try_since_clear
+from order_sync_airflow.retry import decide, is_scheduled, message_of, try_since_clear
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -69,10 +69,11 @@ def text(error: BaseException, context: Context, place: str) -> str:
 
 def _next_try(error: BaseException, context: Context) -> str:
     task = context["ti"]
-    decision = decide(error, try_since_clear(task.try_number, task.max_tries, context))
+    scheduled = is_scheduled(context)
+    decision = decide(error, try_since_clear(task.try_number, task.max_tries, context), scheduled=scheduled)
     if decision.action == RetryAction.RETRY and decision.retry_delay and task.try_number <= task.max_tries:
         return f"in {_in_words(decision.retry_delay)}, at {datetime.now(UTC) + decision.retry_delay:%H:%M:%S} UTC."
-    if context["dag_run"].run_type == "scheduled":
+    if scheduled:
         return "none. When this is mended, the next scheduled run takes up what this one has left."
     return "none. When this is mended, clear this task: no later run takes up what this one has left."
 

@@ -19,6 +19,9 @@ FIRST_DELAY_S = 60
 # The first delay where the service names one: it may say "in a second" all through an outage.
 FIRST_FLOOR_S = 2
 TRIES_OF_UNKNOWN_ERRORS = 3
+# A scheduled run of which only orders are left that failed alone ends after so many tries: it would hold up the next
+# one, which reads them again, beside others that tell whether the service is down.
+TRIES_OF_THE_LAST_ORDERS = 5
 
 
 def try_since_clear(try_number: int, max_tries: int, context: Context | None) -> int:
@@ -31,14 +34,28 @@ def try_since_clear(try_number: int, max_tries: int, context: Context | None) ->
     return try_number - max(before, 0)
 
 
-def decide(error: BaseException, try_number: int) -> RetryDecision:
-    """Return the decision after an error of this try, counted since the last clear."""
+def is_scheduled(context: Context | None) -> bool:
+    """Return whether a later scheduled run takes up what this run has left."""
+    run = (context or {}).get("dag_run")
+    return bool(run and run.run_type == "scheduled")
+
+
+def decide(error: BaseException, try_number: int, *, scheduled: bool) -> RetryDecision:
+    """Return the decision after an error.
+
+    Args:
+        error: of the try.
+        try_number: counted since the last clear.
+        scheduled: whether the run is a scheduled one.
+    """
     if isinstance(error, StopError):
         # Without a reason, which Airflow would log below the same message.
         return RetryDecision.fail()
     doublings = try_number - 1
     delay_s = _doubled(FIRST_DELAY_S, doublings)
     if isinstance(error, TryAgainError):
+        if error.only_failing and scheduled and try_number >= TRIES_OF_THE_LAST_ORDERS:
+            return RetryDecision.fail(reason="Only these orders are left, and the next scheduled run sends them again.")
         doublings = 0 if error.has_progress else doublings
         delay_s = _doubled(FIRST_DELAY_S, doublings)
         if error.after_s is not None:
@@ -74,7 +91,7 @@ class OrderSyncRetryPolicy(RetryPolicy):
         """Return the decision after `exception`, and push its message for the run's note."""
         if context:
             run_figures.push_reason(context, message_of(exception))
-        return decide(exception, try_since_clear(try_number, max_tries, context))
+        return decide(exception, try_since_clear(try_number, max_tries, context), scheduled=is_scheduled(context))
 
     def serialize(self) -> dict[str, Any]:
         """Return the policy's settings for the serialized DAG: it has none."""

@@ -56,6 +56,20 @@ def test_progress_starts_the_delays_anew(after_s, delay_s):
     assert OrderSyncRetryPolicy().evaluate(error, 20, 30).retry_delay == timedelta(seconds=delay_s)
 
 
+@pytest.mark.parametrize(
+    ("run_type", "only_failing", "ends_at"),
+    [("scheduled", True, 5), ("manual", True, None), ("scheduled", False, None)],
+)
+def test_the_last_orders_do_not_hold_up_the_next_run(run_type, only_failing, ends_at):
+    """A scheduled run that only has orders left which fail alone ends, and the next one takes them up."""
+    error = TryAgainError("HTTP 500")
+    error.only_failing = only_failing
+    context = {"dag_run": SimpleNamespace(run_type=run_type), "ti": SimpleNamespace(xcom_push=lambda *_: None)}
+    decisions = [OrderSyncRetryPolicy().evaluate(error, number, 30, context) for number in range(1, 31)]
+    ended = [number for number, each in enumerate(decisions, 1) if each.action == RetryAction.FAIL]
+    assert ended[:1] == ([ends_at] if ends_at else [])
+
+
 def test_an_unknown_error_ends_the_task_at_its_third_try():
     """The reason names the kind of error, and does not quote it."""
     error = ValueError("anna@shop.example")

@@ -125,12 +125,16 @@ def ready(provider: Provider, *raw: pd.DataFrame, codes: Mapping[OrderStatus, Co
 
 
 def encrypted(orders: pd.DataFrame, reasons: Sequence[str], _messages: Sequence[str]) -> list[QuarantineEntry]:
-    """Return quarantine entries that have no staged rows."""
+    """Return quarantine entries that have no staged rows; the time is that of the row or of its attempt."""
+    if "status_changed_at" in orders:
+        times = orders["status_changed_at"]
+    else:
+        times = pd.to_datetime(orders["attempt"].str.split("\t").str[3], utc=True)
     return [
         QuarantineEntry(
-            row.order_id, f"{row.order_id} {row.position}".encode(), [reason], b"encrypted", "test", row.position, None
+            row.order_id, f"{row.order_id} {row.position}".encode(), [reason], b"encrypted", "test", row.position, time
         )
-        for row, reason in zip(orders.itertuples(), reasons, strict=True)
+        for row, reason, time in zip(orders.itertuples(), reasons, times, strict=True)
     ]
 
 

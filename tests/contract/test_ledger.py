@@ -126,7 +126,9 @@ def test_the_next_try_goes_on_at_the_first_unsent_batch(provider, deliver, sandb
     """The next try goes on at the first unsent batch, also in smaller batches; the run counts each order once."""
     ids = [str(number) for number in range(1, 2 * provider.max_orders + 2)]
     part = ready(provider, orders(ids))
-    sandbox.fault({"provider": provider.name, "kind": "status", "status": 429, "every": 2}).raise_for_status()
+    sandbox.fault(
+        {"provider": provider.name, "kind": "status", "status": 429, "every": 2, "retry_after": 600}
+    ).raise_for_status()
     with pytest.raises(TryAgainError) as again:
         deliver(part)
     assert again.value.result.orders == {"accepted": provider.max_orders}
@@ -153,7 +155,9 @@ def test_answers_in_flight_are_recorded_when_a_request_fails(provider, deliver, 
     few = replace(provider, max_orders=1)
     part = ready(provider, orders([str(number) for number in range(1, 21)]))
     sandbox.fault({"provider": provider.name, "kind": "slow", "seconds": 0.1, "when": "after", "every": 2})
-    sandbox.fault({"provider": provider.name, "kind": "status", "status": 429, "every": 5}).raise_for_status()
+    sandbox.fault(
+        {"provider": provider.name, "kind": "status", "status": 429, "every": 5, "retry_after": 600}
+    ).raise_for_status()
     with pytest.raises(TryAgainError) as again:
         deliver(part, provider=few, connections=6)
     assert again.value.result.orders["accepted"] == len(taken(sandbox, provider))

@@ -9,7 +9,8 @@ from include.order_sync.errors import InDoubtError, StopError, TryAgainError
 from include.order_sync.ledger.quarantine import NOT_JUDGED_REASON
 from include.order_sync.providers import PROVIDERS
 from include.order_sync.providers.base import Answer, Credentials
-from tests.contract.conftest import orders, ready
+from tests.contract.conftest import orders, ready, statuses_by_rule
+from tests.contract.test_ledger import NOON, TEN
 from tests.contract.test_providers import taken
 
 rees46 = pytest.mark.parametrize("provider", [PROVIDERS["rees46"], PROVIDERS["personaclick"]], ids=lambda p: p.name)
@@ -53,34 +54,40 @@ def test_rees46_an_error_in_a_200_refuses_the_batch(provider, deliver, sandbox, 
 
 @rees46
 def test_rees46_a_refused_batch_does_not_take_the_others_with_it(provider, deliver, sandbox, ledger):
-    """The batches after a refused one are sent; the refused orders wait in the quarantine until a run delivers them."""
+    """The batches after a refused one are sent; the refused orders wait until a person triggers a redrive."""
     sandbox.fault({"provider": provider.name, "kind": "status", "status": 400, "next": 1}).raise_for_status()
     part, pairs = ready(provider, orders([str(number) for number in range(1, 6)])), replace(provider, max_orders=2)
-    with pytest.raises(StopError, match="2 orders are not sent") as stop:
-        deliver(part, provider=pairs)
-    assert stop.value.result.orders == {"accepted": 3, "not_sent": 2}
-    assert stop.value.result.complete
-    assert waiting(ledger, provider) == [(order_id, NOT_JUDGED_REASON) for order_id in sorted(part["order_id"][:2])]
-    assert deliver(part, provider=pairs, run="next").orders == {"accepted": 2, "unchanged": 3}
+    for requests in (3, 3):
+        with pytest.raises(StopError, match="2 orders are not sent") as stop:
+            deliver(part, provider=pairs)
+        assert stop.value.result.orders == {"accepted": 3, "not_sent": 2}
+        assert stop.value.result.complete
+        assert sandbox.admin("stats")[provider.name]["requests"] == requests
+    refused = [(order_id, NOT_JUDGED_REASON) for order_id in sorted(part["order_id"][:2])]
+    later = deliver(part, provider=pairs, run="next")
+    assert (later.requests, later.orders) == (0, {"not_sent": 2, "unchanged": 3})
+    assert waiting(ledger, provider) == refused
+    redriven = deliver(part[:2], provider=pairs, run="redrive", retry_rejected=True)
+    assert redriven.orders == {"accepted": 2}
     assert waiting(ledger, provider) == []
 
 
 @rees46
 def test_rees46_a_refused_batch_takes_no_new_orders_with_it(provider, deliver, sandbox, ledger):
-    """Orders that were refused before go last, in a batch of their own: the bad one is still among them."""
+    """Later changes of orders that were refused go last, in a batch of their own: the bad one is among them."""
+    created, delivered = statuses_by_rule(provider, held=False)[:2]
     poison = {"provider": provider.name, "kind": "status", "status": 400, "order_ids": ["2"]}
     sandbox.fault(poison).raise_for_status()
     with pytest.raises(StopError, match="3 orders are not sent"):
-        deliver(ready(provider, orders(["1", "2", "3"])))
+        deliver(ready(provider, orders(["1", "2", "3"], created, TEN)))
+    both = ready(provider, orders(["4", "1", "2", "3", "5"], delivered, NOON))
     with pytest.raises(StopError, match="3 orders are not sent") as stop:
-        deliver(ready(provider, orders(["1", "2", "3", "4", "5"])), run="next")
+        deliver(both, run="next")
     assert (stop.value.result.requests, stop.value.result.orders) == (2, {"accepted": 2, "not_sent": 3})
     assert set(taken(sandbox, provider)) == {"4", "5"}
     sandbox.request("DELETE", "/__admin/faults")
-    assert deliver(ready(provider, orders(["1", "2", "3", "4"])), run="mended").orders == {
-        "accepted": 3,
-        "unchanged": 1,
-    }
+    asked = deliver(both, run="asked", resend=True).orders
+    assert asked == {"accepted": 5}
     assert waiting(ledger, provider) == []
 
 

@@ -92,7 +92,9 @@ class Destination(DagEntry):
     )
     max_rejected: int = Field(1000, ge=0, description="a run with more rejected orders ends red")
     max_rejected_share: float = Field(0.5, ge=0, le=1, description="a run with a larger share rejected ends red")
-    none_good_of: int = Field(3, ge=1, description="a run ends red if so many orders were rejected and none was good")
+    none_good_of: int = Field(
+        3, ge=1, description="a run ends red if so many orders were rejected and none was accepted"
+    )
     connections: int = Field(1, ge=1, le=64, description="how many requests may be under way at once, from 1 to 64")
     in_doubt: Literal["resend"] | None = Field(
         None, description="resend, to repeat what is in doubt also where the provider's rule holds it"

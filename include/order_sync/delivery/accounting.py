@@ -37,10 +37,10 @@ def check_balance(counts: Mapping[str, int], accepted_in_ledger: int) -> None:
 def check_thresholds(counts: Mapping[str, int], destination: Destination) -> None:
     """Raise StopError if more orders were rejected than the destination allows, or if none was good.
 
-    The share is of the orders that were tried: unchanged ones would hide that the service takes nothing any more.
+    Only orders that were tried count: unchanged and stale ones would hide that the service takes nothing any more.
     """
     rejected, tried = counts["rejected"], counts["accepted"] + counts["rejected"]
-    good = counts["accepted"] + counts["adopted"] + counts["unchanged"] + counts["stale"]
+    good = counts["accepted"] + counts["adopted"]
     share = rejected / tried if tried else 0.0
     limits = []
     if rejected > destination.max_rejected:

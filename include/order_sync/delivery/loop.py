@@ -7,6 +7,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 
 import pandas as pd
@@ -16,22 +17,20 @@ from include.order_sync.delivery import http
 from include.order_sync.delivery.batching import Batch, LedgerWrites, batches_of, sizes_of
 from include.order_sync.delivery.brake import Brake
 from include.order_sync.delivery.decision_table import Action, SendOptions
+from include.order_sync.delivery.failing import FailingOrders, Turn
 from include.order_sync.delivery.in_flight import InFlight
 from include.order_sync.delivery.pacing import Pace, wait_until
 from include.order_sync.delivery.planning import PartPlan, Planner
 from include.order_sync.delivery.result import (
-    FAILURES_OF_AN_ORDER,
-    FIRST_PIECES,
     ORDERS_NAMED_IN_A_MESSAGE,
     UNANSWERED_BATCHES_IN_A_ROW,
     DeliveryResult,
     named,
     stop_at_the_end,
-    stop_if_down,
 )
 from include.order_sync.delivery.settlement import Encrypt, Settlement
-from include.order_sync.errors import InDoubtError, TryAgainError
-from include.order_sync.ledger.session import Failures, LedgerSession
+from include.order_sync.errors import InDoubtError, StopError, TryAgainError
+from include.order_sync.ledger.session import Kept, LedgerSession
 from include.order_sync.prefetch import prefetch
 from include.order_sync.providers.base import Credentials, Provider, Verdict
 
@@ -75,18 +74,12 @@ class Delivery:
     pace: Pace | None = None
     is_stopping: Callable[[], bool] = never
     brake: Brake | None = None
-    _failures: dict[str, Failures] = field(default_factory=dict, init=False, repr=False)
-    _refused_before: list[str] = field(default_factory=list, init=False, repr=False)
-    _failed_now: Counter[str] = field(default_factory=Counter, init=False, repr=False)
-    _apart: list[pd.DataFrame] = field(default_factory=list, init=False, repr=False)
-    _failed_again: list[pd.DataFrame] = field(default_factory=list, init=False, repr=False)
-    _not_given_up: list[TryAgainError] = field(default_factory=list, init=False, repr=False)
 
     def run(self, parts: Iterable[pd.DataFrame]) -> None:
         """Send what is to be sent.
 
         Args:
-            parts: READY_COLUMNS. They are read a second time if some orders must wait for an earlier change of theirs.
+            parts: READY_COLUMNS. They are read again for orders that go last, or must wait for an earlier change.
 
         Raises:
             TryAgainError: a batch was not taken, or is in doubt and may be repeated, or the load was asked to end;
@@ -96,19 +89,14 @@ class Delivery:
         """
         if self.provider.held_codes and self.ledger.ends_in_doubt():
             self.result.unanswered = UNANSWERED_BATCHES_IN_A_ROW - 1
-        if not self.provider.finds_refused_orders:
-            self._refused_before.extend(self.ledger.not_judged())
-        if self.ledger.sender.try_number > 1:
-            self._failures.update(self.ledger.failures())
-        recheck = self._deliver(self._planned(parts))
-        self._deliver_failed()
-        # These looked unchanged beside a change that was to be sent first. That change has its verdict now.
-        self.result.orders[Action.UNCHANGED] -= sum(map(len, recheck))
-        if any(map(len, recheck)):
-            planned = (part for part in parts if len(part))
-            again = (part.loc[rows] for part, rows in zip(planned, recheck, strict=True))
-            self._deliver(self._planned(again))
-            self._deliver_failed()
+        for turn in self._failing.turns(self.provider.max_orders):
+            self._deliver_turn(parts, turn)
+        self._stop_if_unsure()
+        try:
+            self._failing.raise_if_waiting()
+        except TryAgainError as error:
+            error.has_progress = self.result.delivered > 0
+            raise
         self.ledger.resolve_delivered()
         self.result.orders += Counter()  # drops outcomes that no order has
         self.result.complete = True
@@ -121,49 +109,40 @@ class Delivery:
             )
         stop_at_the_end(self.result, [order_id for order_id in held if held[order_id]], self.provider.title)
 
-    def _deliver_failed(self) -> None:
-        """Send the orders that were set apart, in ever smaller batches, until those that fail are alone.
+    def _stop_if_unsure(self) -> None:
+        """List the orders that are left if nobody can tell whether they are bad or the service is down, and raise.
+
+        Their window is not finished: the next scheduled run reads them again, beside others that tell.
 
         Raises:
-            TryAgainError: the service seems to be down, or an order failed alone and is not given up yet.
+            StopError: there are such orders.
         """
-        if not self._apart:
-            return
-        orders = pd.concat(self._apart, ignore_index=True)
-        self._apart.clear()
-        # An order's next change goes only after the verdict on the one before.
-        for _, changes in orders.groupby(orders.groupby("order_id").cumcount()):
-            self._failed_again.append(changes)
-            size = -(-self.provider.max_orders // FIRST_PIECES)
-            while self._failed_again:
-                pieces = [
-                    part.iloc[start : start + size]
-                    for part in self._failed_again
-                    for start in range(0, len(part), size)
-                ]
-                self._failed_again.clear()
-                self._deliver((None, self._write(piece, size)) for piece in pieces)
-                size = (size + 1) // 2
-            for error in self._not_given_up:
-                error.has_progress = self.result.delivered > 0
-                raise error
+        unsure = self._failing.unsure(has_answered=self.result.answered > 0 or self.ledger.own_accepted() > 0)
+        for batch, failure in unsure:
+            self._settlement.keep_failing(batch, failure, is_new=True)
+        if unsure:
+            _, failure = unsure[-1]
+            raise StopError(
+                f"{failure}. {len(unsure)} orders are not sent ({named(self.result.failing)}): each failed alone, and "
+                f"no other order was left, so either {self.provider.title} is down or it fails at these. They wait in "
+                "the quarantine. The next scheduled run sends them once more. If none follows, look at their rows, "
+                "then trigger a redrive (DAG order_sync_redrive)."
+            )
 
-    def _note_failure(self, batch: Batch, failure: TryAgainError) -> None:
-        """Set a failed batch apart once more, or give its only order up: it fails alone, and others are taken."""
-        stop_if_down(self.result, failure)
-        self._failed_now.update(batch.order_ids)
-        if len(batch) > 1:
-            self._failed_again.append(batch.orders)
-            return
-        known = self._failures[batch.order_ids[0]]
-        others_taken = known.others_taken or self.result.delivered > 0
-        if others_taken and known.times + self._failed_now[batch.order_ids[0]] >= FAILURES_OF_AN_ORDER:
-            self._settlement.keep_failing(batch, failure)
-        else:
-            self._not_given_up.append(failure)
+    def _deliver_turn(self, parts: Iterable[pd.DataFrame], turn: Turn) -> None:
+        """Send the orders of a turn."""
 
-    def _planned(self, parts: Iterable[pd.DataFrame]) -> Iterator[tuple[PartPlan | None, list[Batch]]]:
-        return self._written(Planner(self.provider, self.ledger.look_ahead, self.options).plans(parts))
+        def planned(some: Iterable[pd.DataFrame]) -> Iterator[tuple[PartPlan | None, list[Batch]]]:
+            planner = Planner(self.provider, self.ledger.look_ahead, self.options, self._not_sent)
+            return self._written(planner.plans(some), turn.max_orders)
+
+        recheck = self._deliver(planned(self._failing.chosen(parts, turn)))
+        # These looked unchanged beside a change that was to be sent first. That change has its verdict now.
+        self.result.orders[Action.UNCHANGED] -= sum(map(len, recheck))
+        if any(map(len, recheck)):
+            chosen = (part for part in self._failing.chosen(parts, turn) if len(part))
+            again = (part.loc[rows] for part, rows in zip(chosen, recheck, strict=True))
+            self._deliver(planned(again))
 
     def _deliver(self, batches_of_parts: Iterable[tuple[PartPlan | None, list[Batch]]]) -> list[pd.Index]:
         """Send batches; return the orders of each part that is not empty to plan again afterwards.
@@ -193,40 +172,17 @@ class Delivery:
                 raise
         return recheck
 
-    def _written(self, plans: Iterable[PartPlan]) -> Iterator[tuple[PartPlan | None, list[Batch]]]:
-        """Yield each part's plan, and the batches of each ledger write once they are recorded.
-
-        Orders of a batch that an earlier run saw refused go last, in batches of their own: the one that the service
-        refuses may be among them, and would take new ones with it.
-        """
-        size = self.provider.max_orders
-        writes, refused = LedgerWrites(size), []
+    def _written(self, plans: Iterable[PartPlan], max_orders: int) -> Iterator[tuple[PartPlan | None, list[Batch]]]:
+        """Yield each part's plan, and the batches of each ledger write once they are recorded."""
+        writes = LedgerWrites(max_orders)
         for plan in plans:
             if self.brake:
                 self.brake.count(plan.notifications)
             yield plan, []
-            orders = self._without_failed(plan.to_send)
-            if self._refused_before:
-                was_refused = orders["order_id"].isin(self._refused_before)
-                refused.append(orders[was_refused])
-                orders = orders[~was_refused]
-            for write in writes.add(orders):
-                yield None, self._write(write, size)
+            for write in writes.add(plan.to_send):
+                yield None, self._write(write, max_orders)
         for write in writes.rest():
-            yield None, self._write(write, size)
-        for orders in refused:
-            for write in writes.add(orders):
-                yield None, self._write(write, size)
-        for write in writes.rest():
-            yield None, self._write(write, size)
-
-    def _without_failed(self, orders: pd.DataFrame) -> pd.DataFrame:
-        """Return the orders that have not failed in an earlier try; set the others apart: they must not stop these."""
-        if not self._failures:
-            return orders
-        failed = orders["order_id"].isin(list(self._failures))
-        self._apart.append(orders[failed])
-        return orders[~failed]
+            yield None, self._write(write, max_orders)
 
     def _write(self, orders: pd.DataFrame, size: int) -> list[Batch]:
         """Record orders in batches of this size, none of which has begun; return the batches."""
@@ -237,6 +193,7 @@ class Delivery:
         self.ledger.record(plan.newer, "unchanged")
         self.ledger.record(plan.adopted, "adopted")
         self._settlement.hold(plan.held)
+        self._settlement.note_kept(plan.kept, self._kept)
         self._settlement.note_stale(plan.stale)
         if plan.overruled:
             log.warning(
@@ -281,6 +238,12 @@ class Delivery:
             orders = batch.orders
             halves.extendleft(self._write(orders[PROBE_ORDERS:], len(batch)))
             (batch,) = self._write(orders[:PROBE_ORDERS], PROBE_ORDERS)
+        if self._failing.has_waiting(batch):
+            self.ledger.conclude(batch.number, "not_taken", reason="an earlier change of one of its orders failed")
+            orders = self._failing.without_waiting(batch.orders)
+            if orders.empty:
+                return
+            (batch,) = self._write(orders, len(orders))
         # The wait for a connection may be long too, and a kill during it must leave no answer unrecorded.
         in_flight.send(batch, lambda: self._begin(batch), self.ledger.write_answers)
 
@@ -304,11 +267,15 @@ class Delivery:
         batch, answer = in_flight.take()
         try:
             size = self._settlement.settle(batch, answer)
-        except TryAgainError as error:
-            if not (error.is_failure and batch.order_ids[0] in self._failures):
+        except (TryAgainError, StopError) as failure:
+            if not failure.is_failure:
                 raise
-            self._note_failure(batch, error)
-            return []
+            self._failing.note(batch, failure)
+            if self._failing.gives_up(batch):
+                is_new = batch.order_ids[0] not in self._failing.given_up_before
+                self._settlement.keep_failing(batch, failure, is_new=is_new)
+                return []
+            size = self._failing.piece_size(batch, failure)
         return self._write(batch.orders, size)[::-1] if size else []
 
     def _settle_in_flight(self, in_flight: InFlight) -> None:
@@ -318,6 +285,29 @@ class Delivery:
                 self._settle(in_flight)
         with suppress(Exception):
             self.ledger.write_answers()
+
+    @cached_property
+    def _kept(self) -> dict[str, Kept]:
+        """The orders that are in the quarantine because of their service, when the try begins."""
+        return self.ledger.kept()
+
+    @cached_property
+    def _not_sent(self) -> dict[str, datetime]:
+        """The orders that this try does not send, each with the time of its newest change that was kept.
+
+        A run sends once what an earlier run has given up. What was refused with others waits for a person.
+        """
+        asked = self.options.retry_rejected or self.options.resend
+        return {
+            order_id: each.until
+            for order_id, each in self._kept.items()
+            if each.by_this_run or not (each.is_failing or asked)
+        }
+
+    @cached_property
+    def _failing(self) -> FailingOrders:
+        known = self.ledger.failures() if self.ledger.sender.try_number > 1 else {}
+        return FailingOrders.of(self.result, known, self._kept, redrive=self.options.retry_rejected)
 
     @cached_property
     def _settlement(self) -> Settlement:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 
@@ -38,6 +38,7 @@ class PartPlan:
             whose order is in the quarantine are: it may leave it.
         adopted: the last change of each order that counts as known to the service, likewise.
         held: orders that wait for a person, as `decisions` gives them.
+        kept: orders that are not sent because the service did not take them before, likewise.
         stale: orders that are not sent because of a version that was attempted; `stale` has the reason of stale.py.
         notifications: how many of `to_send` count as notifications (brake.py).
         overruled: ids of orders that are sent though an older row than the attempted one: the run trusts the source.
@@ -50,6 +51,7 @@ class PartPlan:
     newer: pd.DataFrame
     adopted: pd.DataFrame
     held: pd.DataFrame
+    kept: pd.DataFrame
     stale: pd.DataFrame
     overruled: list[str]
     outcomes: Counter[str]
@@ -63,11 +65,13 @@ class Planner:
         provider: whose in-doubt rule counts.
         ledger: whose states.
         options: of the destination and the run.
+        keep: order id -> the time of the newest change that is not sent, however the ledger stands.
     """
 
     provider: Provider
     ledger: LookAheadSession
     options: SendOptions
+    keep: Mapping[str, datetime] = field(default_factory=dict)
 
     def plans(self, parts: Iterable[pd.DataFrame]) -> Iterator[PartPlan]:
         """Yield the plan of each part that is not empty.
@@ -137,6 +141,8 @@ class Planner:
 
     def _plan(self, orders: pd.DataFrame, actions: pd.Series, accepted: int) -> PartPlan:
         send, held = actions == Action.SEND, actions == Action.HELD
+        kept = send & self._is_kept(orders)
+        send &= ~kept
         to_send = orders[send]
         adopted = orders[actions == Action.ADOPTED].drop_duplicates("order_id", keep="last")
         unchanged = orders[actions == Action.UNCHANGED]
@@ -149,7 +155,7 @@ class Planner:
         newer = unchanged[~waits & known]
         if newer["repeated"].any():
             newer = newer[~newer["repeated"] | newer["order_id"].isin(self._listed)]
-        others = {str(name): n for name, n in actions[~send & ~held].value_counts().items()}
+        others = {str(name): n for name, n in actions[~send & ~held & ~kept].value_counts().items()}
         return PartPlan(
             to_send=to_send.assign(attempt=self._lines(to_send))[BATCH_COLUMNS],
             notifications=int(notifying(self.provider, to_send).sum()),
@@ -157,10 +163,17 @@ class Planner:
             newer=newer.assign(attempt=self._lines(newer.assign(payload_hash=newer["known_hash"]))),
             adopted=adopted.assign(attempt=self._lines(adopted)),
             held=orders[held],
+            kept=orders[kept],
             stale=orders[actions == Action.STALE],
             overruled=orders.loc[send & orders["overruled"], "order_id"].tolist(),
             outcomes=Counter(others) + Counter({Action.UNCHANGED: accepted}),
         )
+
+    def _is_kept(self, orders: pd.DataFrame) -> pd.Series:
+        if not self.keep:
+            return pd.Series(False, index=orders.index)
+        until = pd.Series(list(self.keep.values()), list(self.keep), "datetime64[us, UTC]")
+        return orders["status_changed_at"] <= orders["order_id"].map(until)
 
     def _lines(self, orders: pd.DataFrame) -> pd.Series[str]:
         return attempts.lines(orders, self.ledger.sender.destination_id)

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 
+from include.order_sync import tuning
 from include.order_sync.delivery import stale
 from include.order_sync.delivery.decision_table import Action
 from include.order_sync.errors import StopError, TryAgainError
@@ -14,14 +15,6 @@ ORDERS_NAMED_IN_A_MESSAGE = 20
 UNANSWERED_BATCHES_IN_A_ROW = 3
 FRUITLESS_REQUESTS = 20
 REFUSED_BATCHES_IN_A_ROW = 3
-
-# Orders that failed before are sent last, a batch of them in so many pieces, and failed pieces in halves. An outage
-# ends that after FAILED_IN_A_ROW requests; many bad orders, after FAILED_IN_A_TRY.
-FIRST_PIECES = 8
-FAILED_IN_A_ROW = 8
-FAILED_IN_A_TRY = 100
-# An order is given up after so many failures, of which the last was alone in its request.
-FAILURES_OF_AN_ORDER = 3
 
 # A service that takes no more for now is waited for within the try: so long at most, and so often without an order that
 # it accepts in between. A longer Retry-After is a task retry.
@@ -46,11 +39,12 @@ class DeliveryResult:
         held: ids of orders whose send is in doubt and waits for a person.
         unanswered: how many batches in a row got no answer, with the last one of an earlier try.
         fruitless: how many requests were answered without one accepted order.
-        refused_batches: how many batches the service refused as a whole, so that their orders are not sent.
-        refused_in_a_row: how many of these came since the last accepted or judged order.
+        answered: how many requests of this try got an answer: the service is up.
+        not_judged: ids of orders that this run is the first not to send: the service refused their whole batch.
+        refused_in_a_row: how many batches it refused since the last accepted or judged order.
         refusal: the last refusal, fit for a log.
-        failing: ids of orders at which the service fails while it takes others, so that they are not sent.
-        failed: how many requests with orders that failed in earlier tries have failed again in this one.
+        failing: ids of orders that this run is the first to give up: the service fails at them and takes others.
+        failed: how many requests of this try have failed, where one of the orders may be the cause.
         failed_in_a_row: how many of these came since the last answer.
         not_before: the time, by time.monotonic(), before which the service takes no request.
         waits_in_a_row: how often the load has waited for that since the last accepted order.
@@ -66,7 +60,8 @@ class DeliveryResult:
     held: list[str] = field(default_factory=list)
     unanswered: int = 0
     fruitless: int = 0
-    refused_batches: int = 0
+    answered: int = 0
+    not_judged: list[str] = field(default_factory=list)
     refused_in_a_row: int = 0
     refusal: str = ""
     failing: list[str] = field(default_factory=list)
@@ -85,34 +80,22 @@ class DeliveryResult:
 def may_wait(result: DeliveryResult, error: TryAgainError) -> bool:
     """Return whether the load waits as long as the service asks, and sets `not_before`; otherwise the task retries.
 
-    It waits in a try that has delivered something, for a short time that the service names.
+    It waits in a try that has delivered something, for a short time: an account's limit must use up no retry.
 
     Args:
         result: of the load.
         error: the service's answer: it took nothing.
     """
-    if error.after_s is None or error.after_s > LONGEST_WAIT_S or error.is_failure or not result.delivered:
+    after_s = tuning.UNNAMED_WAIT_S if error.after_s is None else error.after_s
+    if after_s > LONGEST_WAIT_S or error.is_failure or not result.delivered:
         return False
     now = time.monotonic()
     if now >= result.not_before:  # requests that were in flight at once share one wait
         result.waits_in_a_row += 1
     if result.waits_in_a_row > WAITS_IN_A_ROW:
         return False
-    result.not_before = max(result.not_before, now + max(error.after_s, 1))
+    result.not_before = max(result.not_before, now + max(after_s, 1))
     return True
-
-
-def stop_if_down(result: DeliveryResult, failure: TryAgainError) -> None:
-    """Raise `failure`, the newest one, if the service seems to be down, or fails too often in this try.
-
-    Args:
-        result: of the load.
-        failure: of a request with orders that failed before.
-    """
-    result.failed += 1
-    result.failed_in_a_row += 1
-    if result.failed_in_a_row >= FAILED_IN_A_ROW or result.failed >= FAILED_IN_A_TRY:
-        raise failure
 
 
 def stop_if_unanswered(result: DeliveryResult, title: str, after_s: float | None) -> None:
@@ -182,19 +165,17 @@ def stop_at_the_end(result: DeliveryResult, held: list[str], title: str) -> None
             f"{len(held)} orders are held ({named(held)}): they were sent, no answer tells whether "
             f"{title} took them, and a second send could mail the customer again. Look them up there."
         )
-    if result.refused_batches:
-        refused = result.orders[NOT_SENT] - len(result.failing)
+    if result.not_judged:
+        refusal = result.refusal or f"{title} refused their whole batch"
         reasons.append(
-            f"{refused} orders are not sent: {result.refusal}, and named no order. They wait in the "
+            f"{len(result.not_judged)} orders are not sent: {refusal}, and named no order. They wait in the "
             "quarantine. Look at the account and at the rows, then trigger a redrive (DAG order_sync_redrive)."
         )
     if result.failing:
-        ids = ", ".join(result.failing[:ORDERS_NAMED_IN_A_MESSAGE])
-        more = ", ..." if len(result.failing) > ORDERS_NAMED_IN_A_MESSAGE else ""
         reasons.append(
-            f"{len(result.failing)} orders are not sent ({ids}{more}): {title} fails at each request with one of them, "
-            "and takes the others. They wait in the quarantine. Look at their rows, or ask the service's support; then "
-            "trigger a redrive (DAG order_sync_redrive)."
+            f"{len(result.failing)} orders are not sent ({named(result.failing)}): {title} fails at each request with "
+            "one of them, and takes the others. They wait in the quarantine. Look at their rows, or ask the service's "
+            "support; then trigger a redrive (DAG order_sync_redrive)."
         )
     if reasons:
         raise StopError(" ".join(reasons))

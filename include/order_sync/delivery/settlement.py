@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
@@ -20,10 +21,17 @@ from include.order_sync.delivery.result import (
     stop_if_fruitless,
     stop_if_unanswered,
 )
-from include.order_sync.errors import BatchRefusedError, BatchTooLargeError, InDoubtError, StopError, TryAgainError
+from include.order_sync.errors import (
+    BatchRefusedError,
+    BatchTooLargeError,
+    InDoubtError,
+    OrderSyncError,
+    StopError,
+    TryAgainError,
+)
 from include.order_sync.ledger.encrypted_rows import QuarantineEntry
 from include.order_sync.ledger.quarantine import FAILING_REASON, HELD_REASON, NOT_JUDGED_REASON, STALE_REASONS
-from include.order_sync.ledger.session import FAILED, LedgerSession
+from include.order_sync.ledger.session import FAILED, Kept, LedgerSession
 from include.order_sync.providers.base import Outcome, Provider, Verdict
 
 log = logging.getLogger(__name__)
@@ -58,6 +66,7 @@ class Settlement:
         try:
             verdicts = answer.result()
         except BatchRefusedError as refusal:
+            self._note_answer()
             is_judged = self.provider.finds_refused_orders or isinstance(refusal, BatchTooLargeError)
             if is_judged and len(batch) > 1:
                 self.ledger.conclude(batch.number, "not_taken", reason=str(refusal))
@@ -70,15 +79,14 @@ class Settlement:
             self._settle_doubt(batch, doubt)
             return 0
         except TryAgainError as error:
-            self.ledger.conclude(
-                batch.number, "not_taken", reason=f"{FAILED}{error}" if error.is_failure else str(error)
-            )
+            self.ledger.conclude(batch.number, "not_taken", reason=_reason(error))
             if not may_wait(self.result, error):
                 raise
-            log.info("%s. It asks to wait %.0f s; then the batch is sent again.", error, error.after_s)
+            wait_s = self.result.not_before - time.monotonic()
+            log.info("%s. The load waits %.0f s; then the batch is sent again.", error, wait_s)
             return len(batch)
         except StopError as error:
-            self.ledger.conclude(batch.number, "not_taken", reason=str(error))
+            self.ledger.conclude(batch.number, "not_taken", reason=_reason(error))
             raise
         self._record(batch, verdicts)
         return 0
@@ -95,12 +103,30 @@ class Settlement:
         self.result.held += orders["order_id"].tolist()
         self.result.orders[Action.HELD] += len(orders)
 
-    def keep_failing(self, batch: Batch, failure: TryAgainError) -> None:
+    def keep_failing(self, batch: Batch, failure: OrderSyncError, *, is_new: bool) -> None:
         """Keep the order of a batch of one, at which the service fails while it takes others, for a redrive."""
-        self.ledger.quarantine(self.encrypt(batch.orders, [FAILING_REASON], [""]))
+        self.ledger.quarantine(self.encrypt(batch.orders, [FAILING_REASON], [str(failure)]))
         self.result.orders[NOT_SENT] += 1
-        self.result.failing.append(batch.order_ids[0])
+        if is_new:
+            self.result.failing.append(batch.order_ids[0])
         log.error("%s. Order %s is not sent: it waits in the quarantine for a redrive.", failure, batch.order_ids[0])
+
+    def note_kept(self, orders: pd.DataFrame, kept: Mapping[str, Kept]) -> None:
+        """Count orders that are not sent because they are in the quarantine, and keep their rows as they are now.
+
+        Args:
+            orders: the columns of `hold`.
+            kept: what the ledger says of each.
+        """
+        if orders.empty:
+            return
+        of_each = [kept[order_id] for order_id in orders["order_id"]]
+        reasons = [FAILING_REASON if each.is_failing else NOT_JUDGED_REASON for each in of_each]
+        self.ledger.quarantine(self.encrypt(orders, reasons, [""] * len(orders)))
+        self.result.orders[NOT_SENT] += len(orders)
+        for order_id, each in zip(orders["order_id"], of_each, strict=True):
+            if each.by_this_run and each.is_new:
+                (self.result.failing if each.is_failing else self.result.not_judged).append(order_id)
 
     def note_stale(self, orders: pd.DataFrame) -> None:
         """Count stale orders by their reason, and keep the rows that the source has changed for a person.
@@ -139,14 +165,19 @@ class Settlement:
             self.encrypt(orders, [NOT_JUDGED_REASON] * len(orders), [refusal.service_message] * len(orders))
         )
         self.result.orders[NOT_SENT] += len(orders)
-        self.result.refused_batches += 1
+        self.result.not_judged += batch.order_ids
         self.result.refusal = str(refusal)
         self.result.refused_in_a_row += 1
         log.error("%s. Its %d orders are not sent: they wait in the quarantine for a redrive.", refusal, len(orders))
         stop_if_all_refused(self.result, self.provider.title)
 
+    def _note_answer(self) -> None:
+        self.result.answered += 1
+        self.result.failed_in_a_row = 0
+
     def _record(self, batch: Batch, verdicts: list[Verdict]) -> None:
-        self.result.unanswered = self.result.refused_in_a_row = self.result.failed_in_a_row = 0
+        self._note_answer()
+        self.result.unanswered = self.result.refused_in_a_row = 0
         refused = [verdict.outcome is Outcome.REJECTED for verdict in verdicts]
         if any(refused):
             self._reject(batch.number, batch.orders[refused], [v for v in verdicts if v.outcome is Outcome.REJECTED])
@@ -172,3 +203,8 @@ class Settlement:
         self.ledger.conclude(number, "answered", rejected=rejected, entries=entries)
         self.result.orders[Action.REJECTED] += len(orders)
         self.result.reasons.update(reasons)
+
+
+def _reason(error: TryAgainError | StopError) -> str:
+    """Return the ledger's reason for a batch that was not taken."""
+    return f"{FAILED}{error}" if error.is_failure else str(error)

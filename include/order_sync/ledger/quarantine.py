@@ -12,7 +12,7 @@ from include.order_sync.staging.partition_hash import partition_hash
 
 HELD_REASON = "held: sent, and no answer tells whether it was taken"
 NOT_JUDGED_REASON = "not sent: the service refused the whole batch and named no order"
-FAILING_REASON = "not sent: the service fails (a 5xx, or no answer) at each request with this order, and takes others"
+FAILING_REASON = "not sent: the service fails at each request with this order, and takes others"
 SET_BACK_REASON = "stale: the source has changed to a row that is older than the attempted one"
 UNDECIDED_REASON = "stale: another row of the very same times was attempted"
 # Only a person can say which state is right.

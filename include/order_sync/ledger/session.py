@@ -25,7 +25,7 @@ from include.order_sync.ledger.look_ahead import LookAheadSession
 log = logging.getLogger(__name__)
 
 
-# How the reason of a batch begins whose request failed (a 5xx, or no answer) and may be repeated.
+# How the reason of a batch begins whose request failed (a 5xx, no answer, a refusal) and may be repeated.
 FAILED = "failed: "
 
 
@@ -33,12 +33,30 @@ class Failures(NamedTuple):
     """The failed requests of a run that held an order.
 
     Args:
-        times: how many.
-        others_taken: whether the service has answered other requests of the run since the first of them.
+        tries: in how many tries of the run.
+        alone: whether the order was alone in one of them.
+        others_answered: whether the service has answered other requests of the run since the first of them.
     """
 
-    times: int
-    others_taken: bool
+    tries: int
+    alone: bool
+    others_answered: bool
+
+
+class Kept(NamedTuple):
+    """An order in the quarantine that the service did not take, and did not judge either.
+
+    Args:
+        is_failing: whether the service fails at each request with it; otherwise it has refused a whole batch.
+        until: the time of the newest change that was kept.
+        by_this_run: whether this run has kept it.
+        is_new: whether no run has kept it before that.
+    """
+
+    is_failing: bool
+    until: datetime
+    by_this_run: bool
+    is_new: bool
 
 
 @dataclass(frozen=True)
@@ -78,29 +96,38 @@ class LedgerSession:
         """Return the orders of this run's batches that failed in earlier tries, each with its failures."""
         query = """
             with own as (
-                select id, outcome, starts_with(reason, %(failed)s) as failed from batches
+                select id, try, orders, outcome, concluded_at, starts_with(reason, %(failed)s) as failed from batches
                 where destination_id = %(destination)s and run = %(run)s
             )
-            select a.order_id, count(*),
-                   coalesce(min(a.batch_id) < (select max(id) from own where outcome = 'answered'), false)
-            from attempts a
-            where a.destination_id = %(destination)s and a.batch_id in (select id from own where failed)
+            select a.order_id, count(distinct own.try), bool_or(own.orders = 1),
+                   coalesce(
+                       min(own.concluded_at) < (select max(concluded_at) from own where outcome = 'answered'), false)
+            from attempts a join own on own.id = a.batch_id and own.failed
+            where a.destination_id = %(destination)s
             group by 1
         """
         values = {"destination": self.sender.destination_id, "run": self.sender.run, "failed": FAILED}
         with self.transaction() as cursor:
-            found = cursor.execute(query, values).fetchall()
-        return {order_id: Failures(times, others_taken) for order_id, times, others_taken in found}
+            return {order_id: Failures(*found) for order_id, *found in cursor.execute(query, values)}
 
-    def not_judged(self) -> list[str]:
-        """Return the orders in the quarantine whose batch the service has refused without naming an order."""
+    def kept(self) -> dict[str, Kept]:
+        """Return the orders in the quarantine that were not sent because of their service."""
         query = """
-            select distinct order_id from quarantine
-            where destination = %s and resolved_at is null and order_id is not null and %s = any(reasons)
+            select order_id, bool_or(%(failing)s = any(reasons)), max(status_changed_at), bool_or(run = %(run)s),
+                   bool_and(times_seen = 1)
+            from quarantine
+            where destination = %(destination)s and resolved_at is null and reasons && %(reasons)s
+              and order_id is not null and status_changed_at is not null
+            group by 1
         """
+        values = {
+            "destination": self.sender.destination,
+            "run": self.sender.run,
+            "failing": quarantine.FAILING_REASON,
+            "reasons": [quarantine.FAILING_REASON, quarantine.NOT_JUDGED_REASON],
+        }
         with self.transaction() as cursor:
-            found = cursor.execute(query, (self.sender.destination, quarantine.NOT_JUDGED_REASON))
-            return [order_id for (order_id,) in found]
+            return {order_id: Kept(*found) for order_id, *found in cursor.execute(query, values)}
 
     def has_read_later(self, end: datetime) -> bool:
         """Return whether a finished window of the destination ends after this time, and is over."""

@@ -214,10 +214,15 @@ def refuse_unless_success(
             f"{title} redirects (HTTP {status}). A redirected POST loses its orders, so it is not followed: "
             "put the address it leads to into the connection's host."
         )
-    if status in (401, 403):
-        raise StopError(f"{said}. The connection's login or password is wrong, or the account may not do this.")
+    if status == 401:
+        raise StopError(f"{said}. The connection's login or password is wrong.")
     if status == 413:
         raise BatchTooLargeError(said, answer.service_message)
     if status in (400, 422):
         raise BatchRefusedError(said, answer.service_message)
-    raise StopError(f"{said}. Nothing was taken: look at the connection's host and at the account's features.")
+    refused = StopError(
+        f"{said}. Nothing was taken: look at the connection's host, login and password, and at the account's features."
+    )
+    # A firewall before the service may dislike the text of one order.
+    refused.is_failure = True
+    raise refused

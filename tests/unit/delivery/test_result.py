@@ -5,11 +5,10 @@ from collections import Counter
 
 import pytest
 
+from include.order_sync import tuning
 from include.order_sync.delivery import result as rules
 from include.order_sync.delivery.decision_table import Action
 from include.order_sync.delivery.result import (
-    FAILED_IN_A_ROW,
-    FAILED_IN_A_TRY,
     FRUITLESS_REQUESTS,
     LONGEST_WAIT_S,
     ORDERS_NAMED_IN_A_MESSAGE,
@@ -21,7 +20,6 @@ from include.order_sync.delivery.result import (
     named,
     stop_at_the_end,
     stop_if_all_refused,
-    stop_if_down,
     stop_if_fruitless,
     stop_if_unanswered,
 )
@@ -41,7 +39,7 @@ def failure(after_s: float) -> TryAgainError:
         (TryAgainError("busy", 60), 1, True),
         (TryAgainError("busy", LONGEST_WAIT_S), 1, True),
         (TryAgainError("busy", LONGEST_WAIT_S + 1), 1, False),
-        (TryAgainError("busy"), 1, False),
+        (TryAgainError("busy"), 1, True),
         (TryAgainError("busy", 60), 0, False),
         (failure(60), 1, False),
     ],
@@ -74,9 +72,11 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return now
 
 
-@pytest.mark.parametrize(("after_s", "seconds"), [(60, 60), (0, 1), (0.5, 1), (1.5, 1.5)])
+@pytest.mark.parametrize(
+    ("after_s", "seconds"), [(60, 60), (0, 1), (0.5, 1), (1.5, 1.5), (None, tuning.UNNAMED_WAIT_S)]
+)
 def test_a_wait_lasts_as_long_as_the_service_names_and_at_least_a_second(clock, after_s, seconds):
-    """A service that names no time at all gets a second."""
+    """A service that names no time gets a minute."""
     result = DeliveryResult(delivered=1)
     assert may_wait(result, TryAgainError("busy", after_s))
     assert result.not_before == 1000 + seconds
@@ -91,28 +91,6 @@ def test_requests_in_flight_at_once_share_the_longest_wait(clock):
     clock[0] = 1090  # the wait is just over
     assert may_wait(result, TryAgainError("busy", 5))
     assert (result.not_before, result.waits_in_a_row) == (1095, 2)
-
-
-def test_a_service_that_fails_with_every_known_order_is_down():
-    """So many failures in a row end the try with the newest one; an answer in between starts the row anew."""
-    result, newest = DeliveryResult(), TryAgainError("the newest")
-    for _ in range(FAILED_IN_A_ROW - 1):
-        stop_if_down(result, TryAgainError("earlier"))
-    with pytest.raises(TryAgainError, match="the newest"):
-        stop_if_down(result, newest)
-    assert (result.failed, result.failed_in_a_row) == (FAILED_IN_A_ROW, FAILED_IN_A_ROW)
-    result.failed_in_a_row = 0
-    stop_if_down(result, newest)
-
-
-def test_many_failing_orders_end_the_try():
-    """So many failures in a try end it, whatever was answered in between."""
-    result = DeliveryResult()
-    for _ in range(FAILED_IN_A_TRY - 1):
-        stop_if_down(result, TryAgainError("earlier"))
-        result.failed_in_a_row = 0
-    with pytest.raises(TryAgainError, match="the newest"):
-        stop_if_down(result, TryAgainError("the newest"))
 
 
 def test_a_service_that_gives_no_answer_three_times_in_a_row_is_down():
@@ -155,7 +133,7 @@ def test_the_end_of_a_load_names_all_that_a_person_must_do():
     """Held, refused and failing orders each have their sentence, with figures; nothing to do is no error."""
     stop_at_the_end(DeliveryResult(), [], "Mail")
     result = DeliveryResult(
-        refused_batches=1, refusal="HTTP 400", failing=["F"], orders=Counter({rules.NOT_SENT: 3, Action.HELD: 9})
+        not_judged=["N", "O"], refusal="HTTP 400", failing=["F"], orders=Counter({rules.NOT_SENT: 3, Action.HELD: 9})
     )
     with pytest.raises(StopError) as stop:
         stop_at_the_end(result, ["H1", "H2"], "Mail")

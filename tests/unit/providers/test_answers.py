@@ -80,7 +80,7 @@ def test_a_500_may_promise_that_nothing_was_taken():
 
 @pytest.mark.parametrize(
     ("status", "words"),
-    [(302, "redirects"), (401, "login or password"), (403, "login or password"), (404, "Nothing was taken")],
+    [(302, "redirects"), (401, "login or password"), (403, "login and password"), (404, "Nothing was taken")],
 )
 def test_a_refusal_says_what_to_look_at(status, words):
     """A redirect, a wrong key and a wrong address have a cure each."""
