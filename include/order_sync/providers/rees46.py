@@ -44,11 +44,13 @@ SPEAKS_OF_FAILURE = re.compile(
     r"error|\berr\b|exception|fail|false|null|invalid|wrong|denied|refuse|reject|disabled|blocked|expired|missing"
     r"|unknown|not |n't|cannot|unavailable|unauthori|forbidden|prohibit|suspend|abort|maintenance|construction|captcha"
     r"|limit|too many|busy|overload|time-?d? ?-?out|gateway|\bbad\b|\bdown\b|temporar|later|back (?:soon|in)|moment"
-    r"|sorry|(?:log|sign) ?in\b|welcome|it works|\b[45]\d\d\b"
+    r"|sorry|(?:log|sign) ?in\b|welcome|it works|\b[45]\d\d\b|inactive|restrict|unable|quota|exceed|throttl|payment"
+    r"|subscription|stopped|closed|redirect|\bko\b|\bnok\b"
     r'|"(?:success|ok|accepted)": "?(?:0|no)?"?(?=[,}])'
     # The platform's staff speak Russian; customers' servers and proxies, Ukrainian too.
     r"|ошибк|помилк|недоступ|невер|невірн|неправ|отказ|відмов|отклон|запрещ|заборон|заблок|отключ|вимкн|просроч|истек"
-    r"|технич|технічн|обслуж|обслугов|временн|тимчасов|позже|пізніше|скоро|повтор|лимит|ліміт|нет |(?:^| )не |войдите",
+    r"|технич|технічн|обслуж|обслугов|временн|тимчасов|позже|пізніше|скоро|повтор|лимит|ліміт|нет |(?:^| )не |войдите"
+    r"|неактив|закрыт|закрит|огранич|обмеж|превыш|перевищ|останов|зупин|оплат|сплат",
     re.IGNORECASE,
 )
 
@@ -75,7 +77,7 @@ def read_answer(answer: Answer, ids: Sequence[str], _credentials: Credentials, t
     No document fixes the body of a 2xx, so its form decides whether it is an answer or another server's page:
 
     - accepted: nothing, OK, or JSON with `status` success or ok;
-    - refused: JSON with `status` error, fail or failed, or with a key `error` or `errors`; also within a success;
+    - refused: JSON with `status` error, fail or failed, or with a key `error` or `errors`; both also within a success;
     - in doubt: HTML, a long text, bytes that are no text, JSON that ends too early or has another status, and
       whatever speaks of a failure, in the languages of its users;
     - accepted, with a warning: any other short text or JSON.
@@ -121,9 +123,10 @@ def _short_text(body: bytes) -> str | None:
 
 
 def _tells_errors(said: Any) -> bool:
-    """Return whether an `error` or `errors` that is not empty stands anywhere in an answer."""
+    """Return whether an `error` or `errors` that is not empty, or a `status` of a refusal, stands anywhere."""
     if isinstance(said, dict):
-        return bool(said.get("error") or said.get("errors")) or any(map(_tells_errors, said.values()))
+        is_refused = str(said.get("status", "")).lower() in REFUSALS
+        return bool(is_refused or said.get("error") or said.get("errors")) or any(map(_tells_errors, said.values()))
     return isinstance(said, list) and any(map(_tells_errors, said))
 
 
