@@ -174,8 +174,8 @@ DEFECTS = (
     Defect(
         "stale orders not counted",
         f"{DELIVERY}/planning.py",
-        "others = {str(name): n for name, n in actions[~send & ~held & ~kept].value_counts().items()}",
-        'others = {str(name): n for name, n in actions[~send & ~held & ~kept].value_counts().items() if name != "stale"}',
+        "others = {str(name): n for name, n in rest.value_counts().items()}",
+        'others = {str(name): n for name, n in rest.value_counts().items() if name != "stale"}',
         MACHINE,
         FAILED,
     ),

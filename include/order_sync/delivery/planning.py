@@ -155,7 +155,8 @@ class Planner:
         newer = unchanged[~waits & known]
         if newer["repeated"].any():
             newer = newer[~newer["repeated"] | newer["order_id"].isin(self._listed)]
-        others = {str(name): n for name, n in actions[~send & ~held & ~kept].value_counts().items()}
+        rest = actions[~(send | held | kept)]
+        others = {str(name): n for name, n in rest.value_counts().items()}
         return PartPlan(
             to_send=to_send.assign(attempt=self._lines(to_send))[BATCH_COLUMNS],
             notifications=int(notifying(self.provider, to_send).sum()),
