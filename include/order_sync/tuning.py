@@ -70,6 +70,8 @@ LOAD_TASK_S = LOAD_S + 3600
 # next scheduled one asks anew. What was approved counts as long as a run may last.
 APPROVE_TASK_S = 600
 ANSWER_OF_A_PERSON_S = 24 * 3600
+# The watch looks every ten minutes. Before it looks at the sources, it has told what the ledger says.
+WATCH_TASK_S = 1800
 # A run outlives an outage of a day and a week of sending at 100 orders a minute: a million orders.
 RUN_S = APPROVAL_S = 8 * 24 * 3600
 

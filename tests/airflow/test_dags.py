@@ -14,7 +14,7 @@ from include.order_sync.errors import StopError
 from include.order_sync.providers import PROVIDERS
 from tests.airflow.conftest import ROOT
 
-OWN = {"order_sync_redrive", "order_sync_maintenance"}
+OWN = {"order_sync_redrive", "order_sync_maintenance", "order_sync_watch"}
 # The sample configuration has one destination for each provider, of the same name.
 SAMPLE = {f"order_sync_{name}" for name in PROVIDERS}
 
@@ -72,9 +72,9 @@ def test_a_redrive_is_dry_by_default_and_has_a_limit(bag):
 def test_every_task_and_run_has_a_time_limit(bag):
     """Nothing can hang for ever; a load may outlast a day, and a run its load's tries through an outage of a day."""
     for dag in bag.dags.values():
-        assert dag.dagrun_timeout == timedelta(days=8)
+        assert dag.dagrun_timeout == (timedelta(hours=1) if dag.dag_id == "order_sync_watch" else timedelta(days=8))
         for task in dag.tasks:
-            hours = {"load": 25, "approve": 1 / 6}.get(task.task_id, 4)
+            hours = {"load": 25, "approve": 1 / 6, "watch": 0.5}.get(task.task_id, 4)
             assert task.execution_timeout == timedelta(hours=hours)
             if task.task_id == "approve":
                 assert task.response_timeout == timedelta(days=1)
@@ -195,6 +195,6 @@ def test_a_missing_configuration_is_said(configuration, tmp_path, monkeypatch):
     """Without its configuration the project has no DAGs, and an import error names the missing file."""
     monkeypatch.setenv("ORDER_SYNC_CONFIG", str(tmp_path / "none.yaml"))
     bag = DagBag(ROOT / "dags")
-    assert set(bag.dags) == {"order_sync_maintenance"}
+    assert set(bag.dags) == {"order_sync_maintenance", "order_sync_watch"}
     ((_, error),) = bag.import_errors.items()
     assert "none.yaml" in error

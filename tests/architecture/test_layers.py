@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parents[2] / "include" / "order_sync"
 
 # From the top down. A package or module may import only from the floors below its own.
 FLOORS = (
-    {"preview"},
+    {"preview", "watch"},
     {"pipeline"},
     {"delivery"},
     {"ledger"},

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from include.order_sync.configuration.loading import TOP_KEYS
-from include.order_sync.configuration.models import Destination, Retention
+from include.order_sync.configuration.models import Alarms, Destination, Retention
 from include.order_sync.configuration.source_models import CsvSource, SqlSource
 from tests.docs.pages import page, tables
 
@@ -18,6 +18,7 @@ PAGE = page("docs/configuration.md")
 # The headings whose tables together hold the keys of a model.
 SECTIONS: Mapping[tuple[str, ...], type[BaseModel]] = {
     ("retention",): Retention,
+    ("alarms",): Alarms,
     ("Every source", "type: sql"): SqlSource,
     ("Every source", "type: csv"): CsvSource,
     ("destinations.<name>",): Destination,

@@ -1,4 +1,4 @@
-"""What a DAG needs of a destination's entry: its name, schedule and first day, also if the rest has mistakes."""
+"""What a DAG needs of a destination's entry: name, schedule, first day and `live`, also if the rest has mistakes."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from yaml import YAMLError
 from include.order_sync.configuration import yaml12
 
 # Names of the project's own DAGs, which a destination must not take.
-RESERVED_NAMES = ("config", "redrive", "maintenance")
+RESERVED_NAMES = ("config", "redrive", "maintenance", "watch")
 
 # For an entry whose own ones can't be known.
-FALLBACKS = {"schedule": "0 * * * *", "start_date": "2026-01-01"}
+FALLBACKS = {"schedule": "0 * * * *", "start_date": "2026-01-01", "live": False}
 
 # A key below `destinations:` in a text that is no YAML.
 _KEY = re.compile(r"""(?P<indent>\s+)(?P<quote>["']?)(?P<name>\w+)(?P=quote)\s*:""")
@@ -35,6 +35,7 @@ class DagEntry(Entry):
 
     schedule: str = Field("0 * * * *", description="a cron expression; each run reads the interval that has ended")
     start_date: datetime = Field(description="the first day that may be run or backfilled, as 2026-01-01")
+    live: bool = Field(False, description="true, to send; until then each run of it only plans, whatever its params")
 
     @field_validator("name")
     @classmethod

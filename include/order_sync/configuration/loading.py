@@ -14,13 +14,13 @@ from yaml import YAMLError
 
 from include.order_sync.configuration import yaml12
 from include.order_sync.configuration.dag_entry import DagEntry, of_mistaken, salvaged
-from include.order_sync.configuration.models import Destination, Retention, requests_a_second
+from include.order_sync.configuration.models import Alarms, Destination, Retention, requests_a_second
 from include.order_sync.configuration.source_models import PROJECT, CsvSource, Source, SqlSource
 from include.order_sync.configuration.values import known_key
 from include.order_sync.errors import StopError
 
 DEFAULT_FILE = PROJECT / "include" / "config" / "order_sync.yaml"
-TOP_KEYS = ("staging", "retention", "pace", "sources", "destinations")
+TOP_KEYS = ("staging", "retention", "pace", "alarms", "sources", "destinations")
 
 # The cure of a value that can't be shown.
 UNTANGLE = "write it out: it contains itself by an alias (*name within &name), or nests far too deep"
@@ -53,6 +53,7 @@ class Configuration:
     staging: str = ""
     retention: Retention = field(default_factory=lambda: Retention.model_validate({}))
     pace: dict[str, float] = field(default_factory=dict)
+    alarms: Alarms = field(default_factory=lambda: Alarms.model_validate({}))
     sources: dict[str, Source] = field(default_factory=dict)
     destinations: dict[str, Destination] = field(default_factory=dict)
     mistaken: dict[str, DagEntry] = field(default_factory=dict)
@@ -129,19 +130,24 @@ class _Reader:
             configuration.staging = staging if "://" in staging else str(PROJECT / staging)
         elif not any(mistake.key == "staging" for mistake in configuration.mistakes):
             self._mistake("staging", staging, "give a folder that all workers see, for the parts of a run")
-        self._read_retention()
+        self.configuration.retention = self._section("retention", Retention) or self.configuration.retention
+        self.configuration.alarms = self._section("alarms", Alarms) or self.configuration.alarms
         self._read_sources()
         self._read_destinations()
         self._read_pace()
 
-    def _read_retention(self) -> None:
+    def _section(self, key: str, model: type[_Model]) -> _Model | None:
+        """Return a section of the file that has no names below it; None if it has mistakes."""
+        before = len(self.configuration.mistakes)
+        expanded = self._expanded(key, self.tree.get(key)) or {}
         try:
-            self.configuration.retention = Retention.model_validate(self.tree.get("retention") or {})
+            section = model.model_validate(expanded)
         except ValidationError as error:
             for fault in error.errors():
                 path = [str(step) for step in fault["loc"]]
-                value = _at(self.tree["retention"], path)
-                self._mistake(".".join(["retention", *path]), value, _cure(Retention, fault, path))
+                self._mistake(".".join([key, *path]), _at(self.tree[key], path), _cure(model, fault, path))
+            return None
+        return section if len(self.configuration.mistakes) == before else None
 
     def _read_sources(self) -> None:
         for name, body in self._entries("sources"):

@@ -29,6 +29,17 @@ class Retention(BaseModel):
     quarantine: int = Field(90, ge=1, description="days that resolved entries of the quarantine are kept")
 
 
+class Alarms(BaseModel):
+    """Who hears of what is wrong."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    email: list[str] = Field([], description="a list of addresses, as [ops@shop.example]")
+    email_connection: str = Field("smtp_default", description="the id of an Airflow connection of type smtp")
+    webhook: str | None = Field(None, description="the id of an Airflow connection with host and password")
+    digest_hour: int | None = Field(None, ge=0, le=23, description="the hour in UTC after which a digest is sent")
+
+
 # Slower than one request in 100 s is no pace but a mistake, such as a number of seconds put for a number of requests.
 SLOWEST_REQUESTS_A_SECOND = 0.01
 
@@ -54,7 +65,6 @@ class Destination(DagEntry):
     connection: str = Field(description="the id of an Airflow connection with host, login and password", min_length=1)
     source: str = Field(description="the name of a source")
     renamed_from: str | None = Field(None, description="the destination's old name, whose history it takes over")
-    live: bool = Field(False, description="true, to send; until then each run of it only plans, whatever its params")
     first_run: Literal["adopt", "send", "window"] = Field(
         None,
         description="adopt, send or window: what the first scheduled run does with earlier changes",
@@ -86,6 +96,11 @@ class Destination(DagEntry):
     )
     send_when: Literal["status", "content"] = Field(
         "status", description="status or content: what must differ from what the service has"
+    )
+    fresh_within: Duration = Field(
+        timedelta(hours=3),
+        description="how long after its change an order is accepted, as 90m, 3h or 1d",
+        validate_default=True,
     )
     approve_above: int = Field(
         10_000, ge=0, description="a run with more notifications, with those of the last 24 hours, waits for approval"
@@ -124,6 +139,17 @@ class Destination(DagEntry):
                 "`reconcile`"
             )
         return heal_at_most
+
+    @field_validator("fresh_within")
+    @classmethod
+    def _as_fresh_as_the_provider_asks(cls, fresh_within: timedelta, info: ValidationInfo) -> timedelta:
+        provider = PROVIDERS.get(info.data.get("provider", ""))
+        if provider and provider.fresh_within_at_most and fresh_within > provider.fresh_within_at_most:
+            hours = provider.fresh_within_at_most // timedelta(hours=1)
+            raise ValueError(f"{provider.title} asks for its orders within {hours} hours: give at most {hours}h")
+        if fresh_within < timedelta(minutes=10):
+            raise ValueError("the watch looks every ten minutes: give at least 10m")
+        return fresh_within
 
     @field_validator("not_older_than")
     @classmethod

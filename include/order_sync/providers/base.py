@@ -8,7 +8,7 @@ from __future__ import annotations
 import codecs
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Literal
@@ -135,6 +135,7 @@ class Provider:
             code notifies nobody, it is one of them.
         held_codes: the codes whose sends in doubt wait for a person: none if a code only sets a state, all if each send
             can mail the customer, or some.
+        fresh_within_at_most: how late an order may arrive by the service's documentation; None if nothing is said.
         halve_refused: a refused batch may be sent again in halves, to find the order that is refused. Otherwise its
             orders are not sent until a person triggers a redrive. A batch that is too large is halved in any case.
         by_items: a destination's choice of `items` -> the provider as it is then; empty if the service gets no items.
@@ -158,6 +159,7 @@ class Provider:
     notifies: frozenset[Code]
     held_codes: frozenset[Code]
     in_doubt: frozenset[int] = frozenset()
+    fresh_within_at_most: timedelta | None = None
     halve_refused: bool = False
     by_items: Mapping[str, Provider] = field(default_factory=dict)
 

@@ -15,6 +15,7 @@ import json
 import logging
 import re
 from collections.abc import Sequence
+from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -163,5 +164,7 @@ PROVIDER = Provider(
     try_again=TRY_AGAIN,
     # A new status starts the account's trigger chain; code 0 is what every new order has.
     notifies=frozenset({PAID_AND_DELIVERED, CANCELLED}),
+    # "At least every 24 hours", the same page says.
+    fresh_within_at_most=timedelta(hours=24),
     held_codes=frozenset(),  # each code sets a state
 )

@@ -1,4 +1,4 @@
-"""Operators: extract, transform, approve and load of every destination; redrive and maintenance.
+"""Operators: extract, transform, approve and load of every destination; redrive, maintenance and watch.
 
 They read Airflow's context and call the business in include/order_sync/; no operator knows a service.
 """
@@ -9,6 +9,7 @@ from order_sync_airflow.operators.load import LoadOrdersOperator
 from order_sync_airflow.operators.maintenance import RemoveOldOperator
 from order_sync_airflow.operators.redrive import StageQuarantineOperator
 from order_sync_airflow.operators.transform import TransformOrdersOperator
+from order_sync_airflow.operators.watch import WatchOperator
 
 __all__ = [
     "ApproveOperator",
@@ -17,4 +18,5 @@ __all__ = [
     "RemoveOldOperator",
     "StageQuarantineOperator",
     "TransformOrdersOperator",
+    "WatchOperator",
 ]

@@ -12,8 +12,8 @@ from airflow.sdk.definitions.param import ParamsDict
 from airflow.sdk.timezone import parse
 
 from include.order_sync import tuning
-from include.order_sync.errors import StopError
-from order_sync_airflow import run_context
+from include.order_sync.errors import StopError, TryAgainError
+from order_sync_airflow import alarms, run_context
 from order_sync_airflow.brake import APPROVAL_KEY, NOTIFICATIONS_KEY
 from order_sync_airflow.operators.base import DestinationOperator
 
@@ -54,11 +54,19 @@ class ApproveOperator(DestinationOperator, ApprovalOperator):
         asked = context["ti"].xcom_pull(task_ids="transform", key=NOTIFICATIONS_KEY)
         if not asked:
             raise StopError("Nothing is to be approved: clear the run from transform on.")
-        _, destination = self.read_configuration()
+        configuration, destination = self.read_configuration()
         self.subject = f"{destination.name}: send {asked['total']} notifications?"
         self.body = body(asked, destination.approve_above)
         self.params = _form(asked["total"], run_context.pull_window(context))
         self.log.warning("%s\n%s", self.subject, self.body)
+        subject = f"Order Sync: {destination.dag_id} waits for approval"
+        counted = (
+            f"{asked['total']} notifications, with {asked['recent']} of the last 24 hours; run {context['run_id']}"
+        )
+        try:
+            alarms.send(configuration.alarms, subject, [counted])
+        except TryAgainError as error:
+            self.log.error("%s", error)  # the form waits all the same
         super().execute(context)
         raise AssertionError("Airflow waits by an exception")
 

@@ -18,6 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from include.order_sync.errors import OrderSyncError
 from include.order_sync.ledger.run_records import COUNTS
+from order_sync_airflow.health import health
 from order_sync_airflow.page import PREFIX, charts, reads, service_words, shown
 from order_sync_airflow.page.access import REDRIVE, Access, access_of
 
@@ -122,7 +123,7 @@ def overview(request: Request, access: User) -> Response:
     cards = []
     for name, destination in access.destinations.items():
         own = [row for row in hours if row["destination"] == name]
-        promise = getattr(destination, "fresh_within", None)
+        promise = destination.fresh_within
         tone, word = shown.freshness_of(fresh.get(name), promise, now)
         cards.append(
             {
@@ -297,6 +298,10 @@ def file(request: Request, access: User, path: str) -> Response:
         versions = reads.files(ledger, access.names, path=path)
         reasons = reads.reasons_of_file(ledger, access.names, path)
     return _answer(request, "file.html", {"title": "File", "path": path, "versions": versions, "reasons": reasons})
+
+
+# Not a route of FastAPI, whose routes all depend on the user.
+app.add_route("/health", health)
 
 
 @app.get("/static/{name}")

@@ -1,5 +1,6 @@
 """The configuration file: its values, and every possible mistake in it."""
 
+import contextlib
 import io
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 from ruamel.yaml import YAML
 
 from include.order_sync.configuration import loading, models, source_models
@@ -585,8 +587,8 @@ def test_asking_for_a_bad_destination(load: Load) -> None:
         pytest.param("a: 1\n\tb: 2", "correct the YAML there", id="tab"),
         pytest.param("a: 2026-13-01", "correct the YAML there", id="no date"),
         pytest.param(GOOD + "  mails:\n    provider: yespo\n", "correct the YAML there", id="key twice"),
-        pytest.param("", "give the keys staging, retention, pace, sources, destinations", id="empty"),
-        pytest.param("- a\n- b", "give the keys staging, retention, pace, sources, destinations", id="list"),
+        pytest.param("", "give the keys staging, retention, pace, alarms, sources, destinations", id="empty"),
+        pytest.param("- a\n- b", "give the keys staging, retention, pace, alarms, sources, destinations", id="list"),
     ],
 )
 def test_no_configuration_at_all(load: Load, text: str, cure: str) -> None:
@@ -828,3 +830,35 @@ def test_one_history_is_taken_over_once(load: Load) -> None:
         f"destinations.{name}.renamed_from" for name in ("shop_1", "mails")
     ]
     assert read.destinations == {}
+
+
+@pytest.mark.parametrize(
+    ("fresh_within", "provider", "said"),
+    [
+        ("25h", "personaclick", "asks for its orders within 24 hours: give at most 24h"),
+        ("5m", "justclick", "give at least 10m"),
+        ("24h", "personaclick", None),
+        ("3d", "justclick", None),
+    ],
+)
+def test_fresh_within_is_what_the_provider_asks(fresh_within, provider, said):
+    """REES46 and PersonaClick ask for their orders within 24 hours, and the watch looks every ten minutes."""
+    sample = loading.load(loading.DEFAULT_FILE).destinations[provider].model_dump(exclude_unset=True) | {
+        "fresh_within": fresh_within
+    }
+    context = {sample["source"]: True}
+    with pytest.raises(ValidationError, match=said) if said else contextlib.nullcontext():
+        models.Destination.model_validate(sample, context=context)
+
+
+def test_a_mistake_in_alarms_is_said_with_its_key(tmp_path):
+    """An unknown key or hour is named, and takes no destination away."""
+    file = tmp_path / "order_sync.yaml"
+    file.write_text(
+        "alarms: {emial: [a@shop.example], digest_hour: 24}\n" + loading.DEFAULT_FILE.read_text("utf-8"), "utf-8"
+    )
+    configuration = loading.load(file)
+    mistakes = {mistake.key: mistake.cure for mistake in configuration.mistakes}
+    assert "did you mean 'email'" in mistakes["alarms.emial"]
+    assert "less than or equal to 23" in mistakes["alarms.digest_hour"]
+    assert {"personaclick", "justclick"} <= set(configuration.destinations)

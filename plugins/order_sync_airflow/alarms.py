@@ -1,0 +1,149 @@
+"""Alarms: the problems that are open, kept in an Airflow Variable, and the notifiers that tell people of them.
+
+A Variable and not the ledger, because a ledger that is down is a problem too.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import Variable
+
+from include.order_sync.errors import OrderSyncError, TryAgainError
+from order_sync_airflow.hooks.base import connection
+
+if TYPE_CHECKING:
+    from include.order_sync.configuration.models import Alarms
+    from include.order_sync.watch import Problem
+
+log = logging.getLogger(__name__)
+
+VARIABLE = "order_sync_alarms"
+DESCRIPTION = "Order Sync: what is wrong at present. Written by the DAG order_sync_watch."
+TIMEOUT_S = 30
+
+
+@dataclass
+class State:
+    """What was told.
+
+    Args:
+        looked_at: when the watch has looked last; None if never.
+        open: key of a problem -> its destination, kind and text, and since when.
+        digest: the day of the last digest.
+    """
+
+    looked_at: str | None = None
+    open: dict[str, dict[str, str]] = field(default_factory=dict)
+    digest: str | None = None
+
+
+def read_state(text: str | None) -> State:
+    """Return the state of a Variable's text."""
+    return State(**json.loads(text)) if text else State()
+
+
+def kept_state() -> State:
+    """Return the state that a task has kept."""
+    return read_state(Variable.get(VARIABLE, default=None))
+
+
+def keep_state(state: State) -> None:
+    """Keep the state for the next task."""
+    Variable.set(VARIABLE, json.dumps(state.__dict__), DESCRIPTION)
+
+
+def tell(alarms: Alarms, state: State, found: Sequence[Problem], judged: set[tuple[str, str]], now: datetime) -> None:
+    """Tell people of problems that are new and of those that are over, once each, and keep the state.
+
+    Args:
+        alarms: who hears of it.
+        state: as it was kept; it is brought up to date.
+        found: the problems.
+        judged: destinations and kinds that were looked at: of no others it is known that they are well again.
+        now: the present time.
+    """
+    by_key = {problem.key: problem for problem in found}
+    new = [problem for key, problem in by_key.items() if key not in state.open]
+    over = [key for key, old in state.open.items() if key not in by_key and (old["destination"], old["kind"]) in judged]
+    lines = [f"{problem.destination}, {problem.kind}: {problem.text}" for problem in new]
+    lines += [
+        f"{state.open[key]['destination']}, {state.open[key]['kind']}: well again, after it was wrong since "
+        f"{state.open[key]['since']}."
+        for key in over
+    ]
+    if lines:
+        names = sorted({problem.destination for problem in new} or {state.open[key]["destination"] for key in over})
+        send(alarms, f"Order Sync: {', '.join(names)} {'needs you' if new else 'well again'}", lines)
+    # Kept only once it is told: otherwise nobody would hear of it.
+    for key in over:
+        del state.open[key]
+    since = f"{now:%Y-%m-%d %H:%M} UTC"
+    state.open |= {
+        problem.key: {
+            "destination": problem.destination,
+            "kind": problem.kind,
+            "text": problem.text,
+            "since": state.open.get(problem.key, {}).get("since", since),
+        }
+        for problem in found
+    }
+    state.looked_at = now.isoformat()
+    keep_state(state)
+
+
+def send(alarms: Alarms, subject: str, lines: Sequence[str]) -> None:
+    """Send a message by each notifier of the configuration; without one it stands in the log alone.
+
+    Raises:
+        TryAgainError: a notifier has failed. The others have got the message.
+    """
+    log.warning("%s\n%s", subject, "\n".join(lines))
+    failed = []
+    for name, notify in (("email", _email), ("webhook", _webhook)):
+        if getattr(alarms, name):
+            try:
+                notify(alarms, subject, lines)
+            except Exception as error:
+                # Not its text: requests quotes the address, which holds the token.
+                said = str(error) if isinstance(error, OrderSyncError) else type(error).__name__
+                failed.append(f"`{name}` ({said})")
+    if failed:
+        raise TryAgainError(
+            f"Of `alarms` in the configuration failed: {', '.join(failed)}. Look at their connections. The message "
+            "stands in this log, and the next look sends it again."
+        )
+
+
+def _email(alarms: Alarms, subject: str, lines: Sequence[str]) -> None:
+    """Send a mail by Airflow's notifier. Not by calling it: Jinja would read our text as a template."""
+    from airflow.providers.smtp.notifications.smtp import SmtpNotifier
+
+    items = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
+    SmtpNotifier(
+        to=alarms.email,
+        subject=subject,
+        html_content=f"<ul>{items}</ul>",
+        smtp_conn_id=alarms.email_connection,
+        mime_subtype="alternative",
+    ).notify({})
+
+
+def _webhook(alarms: Alarms, subject: str, lines: Sequence[str]) -> None:
+    """Post the text as JSON, as the incoming webhooks of Slack and Mattermost take it."""
+    import requests
+
+    conn = connection(str(alarms.webhook))
+    host = conn.host or ""
+    address = host if "://" in host else f"https://{host}"
+    token = f"/{conn.password}" if conn.password else ""
+    body: dict[str, Any] = {"text": "\n".join([f"*{subject}*", *(f"- {line}" for line in lines)])}
+    answer = requests.post(f"{address.rstrip('/')}{token}", json=body, timeout=TIMEOUT_S, allow_redirects=False)
+    if not answer.ok or answer.is_redirect:
+        raise TryAgainError(f"HTTP {answer.status_code}")  # the address holds a secret, so it is not named

@@ -1,0 +1,144 @@
+"""Looks every few minutes whether all destinations are well, and raises an alarm if not."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from include.order_sync import tuning
+from include.order_sync.configuration.loading import load
+from include.order_sync.configuration.source_models import SqlSource
+from include.order_sync.errors import OrderSyncError
+from order_sync_airflow import alarms
+from order_sync_airflow.hooks.base import sql_engine
+from order_sync_airflow.ledger_connection import LEDGER_CONNECTION, ledger_engine, ledger_transaction
+from order_sync_airflow.operators.base import OrderSyncOperator, storage_path
+from order_sync_airflow.operators.extract import adopt_before
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from include.order_sync.configuration.loading import Configuration
+    from include.order_sync.configuration.models import Destination
+    from include.order_sync.configuration.source_models import Source
+    from include.order_sync.model import FileVersion, Window
+    from include.order_sync.sources.csv_drop import CsvDropReader
+    from include.order_sync.sources.warehouse import WarehouseReader
+    from include.order_sync.watch import Problem
+
+OF_LEDGER = ("late", "silent", "held", "quarantine", "files")
+OF_SOURCE = ("unread", "source")
+
+
+class WatchOperator(OrderSyncOperator):
+    """Tells people once of each problem, and once when it is over; and sends the daily digest."""
+
+    time_limit_s = tuning.WATCH_TASK_S
+
+    def execute(self, context: Context) -> None:  # noqa: ARG002  (Airflow's signature)
+        """Look at configuration and ledger first, and tell: a source may hang."""
+        from include.order_sync import watch
+
+        configuration = load()
+        state, now = alarms.kept_state(), datetime.now(UTC)
+        live = [destination for destination in configuration.destinations.values() if destination.live]
+        known = {(old["destination"], old["kind"]) for old in state.open.values()}
+        # A destination that is removed has no problem any more; one with mistakes can't be looked at.
+        gone = {
+            (name, kind)
+            for name, kind in known - _judged(live, OF_LEDGER + OF_SOURCE)
+            if kind == "mistake" or name not in configuration.mistaken
+        }
+        found = watch.of_configuration(configuration)
+        judged = gone - {("ledger", "down")}
+        overdue: list[tuple[Destination, Window]] = []
+        try:
+            with ledger_transaction() as ledger:
+                for destination in live:
+                    found += watch.of_ledger(ledger, destination, configuration.sources[destination.source], now)
+                    window = watch.overdue(ledger, destination, now)
+                    if window:
+                        overdue.append((destination, window))
+            judged |= _judged(live, OF_LEDGER) | {("ledger", "down")}
+        except OrderSyncError as error:
+            found.append(watch.Problem("ledger", "down", str(error)))
+            alarms.tell(configuration.alarms, state, found, judged, now)
+            return
+        alarms.tell(configuration.alarms, state, found, judged, now)
+        self._send_digest(configuration, state, live, now)
+        seen = [problem for each in overdue for problem in self._look_at_source(configuration, *each)]
+        alarms.tell(configuration.alarms, state, [*found, *seen], judged | _judged(live, OF_SOURCE), now)
+
+    def _look_at_source(self, configuration: Configuration, destination: Destination, window: Window) -> list[Problem]:
+        """Return the problem of a source that runs do not see rightly, or that can't be read."""
+        from include.order_sync import pipeline, watch
+        from include.order_sync.delivery.planning import Planner
+        from include.order_sync.ledger.opening import open_session
+        from include.order_sync.staging.run_folder import Staging
+
+        source = configuration.sources[destination.source]
+        self.log.info("%s: looking at %s from %s up to %s", destination.name, source.name, window.start, window.end)
+        options = pipeline.send_options(
+            destination,
+            reads_present=True,
+            adopt_before=adopt_before(destination, window.start, wholly=False, insists=False),
+        )
+        try:
+            with (
+                tempfile.TemporaryDirectory(prefix="order-sync-watch-") as folder,
+                open_session(
+                    ledger_engine(),
+                    LEDGER_CONNECTION,
+                    destination=destination.name,
+                    run="watch",
+                    try_number=1,
+                    read_only=True,
+                    renamed_from=destination.renamed_from,
+                ) as ledger,
+            ):
+                planner = Planner(destination.service, ledger.look_ahead, options)
+                staging = Staging(storage_path(f"file://{folder}"))
+                found = watch.unseen(_reader(source, destination, window), staging, source, destination, planner)
+        except OrderSyncError as error:
+            return [watch.Problem(destination.name, "source", f"Source {source.name} can't be looked at: {error}")]
+        return [found] if found else []
+
+    def _send_digest(
+        self, configuration: Configuration, state: alarms.State, live: Sequence[Destination], now: datetime
+    ) -> None:
+        from include.order_sync import watch
+
+        hour, today = configuration.alarms.digest_hour, f"{now:%Y-%m-%d}"
+        if hour is None or now.hour < hour or state.digest == today:
+            return
+        with ledger_transaction() as ledger:
+            lines = [watch.digest(ledger, destination, now) for destination in live]
+        alarms.send(configuration.alarms, f"Order Sync: {today}", lines)
+        state.digest = today
+        alarms.keep_state(state)
+
+
+def _judged(destinations: Sequence[Destination], kinds: Sequence[str]) -> set[tuple[str, str]]:
+    return {(destination.name, kind) for destination in destinations for kind in kinds}
+
+
+def _reader(source: Source, destination: Destination, window: Window) -> WarehouseReader | CsvDropReader:
+    if isinstance(source, SqlSource):
+        from include.order_sync.sources.warehouse import WarehouseReader
+
+        return WarehouseReader(sql_engine(source.connection), source, window, destination.service.required)
+    from include.order_sync.sources.csv_drop import CsvDropReader
+    from include.order_sync.sources.run_window import Healing
+
+    def taken(paths: Sequence[str]) -> list[FileVersion]:
+        from include.order_sync.ledger import files
+
+        with ledger_transaction() as ledger:
+            return files.taken(ledger, destination.name, paths)
+
+    folder = storage_path(source.folder, source.connection)
+    # Those that were not taken, of this time alone.
+    healing = Healing(window.start, window.start)
+    return CsvDropReader(folder, source, window, destination.service.required, taken, healing)

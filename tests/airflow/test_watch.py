@@ -1,0 +1,268 @@
+"""The watch with real notifiers: one alarm when something breaks, one note when it is well again."""
+
+import html
+import json
+import os
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email import message_from_bytes
+from email.message import Message
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from aiosmtpd.controller import Controller
+from airflow.models.variable import Variable
+from airflow.providers.standard.operators import hitl
+from airflow.sdk.exceptions import TaskAwaitingInput
+from fastapi.testclient import TestClient
+from order_sync_airflow import alarms, operators
+from order_sync_airflow.page.app import app
+
+from demo.processes import free_port
+from include.order_sync import watch
+from include.order_sync.errors import TryAgainError
+from include.order_sync.ledger import schema, windows
+from include.order_sync.model import Window
+from tests.airflow.test_operators import NOW, Shop, address, row, shop  # noqa: F401  (fixtures)
+
+HOUR = timedelta(hours=1)
+
+
+@dataclass
+class Inbox:
+    """What an SMTP server has received."""
+
+    messages: list[Message] = field(default_factory=list)
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: ARG002, N802  (aiosmtpd's)
+        """Keep a message."""
+        self.messages.append(message_from_bytes(envelope.content))
+        return "250 OK"
+
+    def new(self) -> list[tuple[str, str]]:
+        """Return subject and text of each message since the last call."""
+        found = [(str(each["Subject"]), _text(each)) for each in self.messages]
+        self.messages.clear()
+        return found
+
+
+def _text(message: Message) -> str:
+    parts = [part.get_payload(decode=True) for part in message.walk() if not part.is_multipart()]
+    return html.unescape("".join(part.decode() for part in parts if isinstance(part, bytes)))
+
+
+@pytest.fixture
+def inbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Inbox]:
+    """A real SMTP server behind the connection `smtp_default`."""
+    made = Inbox()
+    server = Controller(made, hostname="127.0.0.1", port=free_port())
+    server.start()
+    fields = {
+        "conn_type": "smtp",
+        "host": "127.0.0.1",
+        "port": server.port,
+        "extra": {"from_email": "airflow@shop.example", "disable_ssl": True, "disable_tls": True, "retry_limit": 1},
+    }
+    monkeypatch.setenv("AIRFLOW_CONN_SMTP_DEFAULT", json.dumps(fields))
+    yield made
+    server.stop()
+
+
+@pytest.fixture
+def watched(shop: Shop, inbox: Inbox) -> Shop:  # noqa: F811
+    """A live destination whose problems are mailed."""
+    shop.configure(top="alarms: {email: [ops@shop.example]}")
+    return shop
+
+
+def look() -> None:
+    """Run the task of the DAG once."""
+    operators.WatchOperator(task_id="watch").execute({})
+
+
+def read_up_to(ledger: sa.Engine, shop: Shop, time: datetime) -> None:  # noqa: F811
+    """Let scheduled runs have read the source up to a time."""
+    with schema.transaction(ledger, "order_sync_ledger") as connection:
+        windows.begin(connection, shop.name, NOW - 100 * HOUR)
+        windows.finish(connection, shop.name, Window(NOW - 100 * HOUR, time), "run")
+
+
+def test_one_alarm_and_one_note(watched, inbox, ledger):
+    """A destination that is not read is told once, however often the watch looks; so is its recovery."""
+    watched.drop()
+    look()
+    assert inbox.new() == []
+    read_up_to(ledger, watched, NOW - 5 * HOUR)
+    look()
+    look()
+    ((subject, text),) = inbox.new()
+    assert subject == f"Order Sync: {watched.name} needs you"
+    assert f"<li>{watched.name}, late: Its source is read up to" in text
+    read_up_to(ledger, watched, NOW)
+    look()
+    look()
+    ((subject, text),) = inbox.new()
+    assert subject == f"Order Sync: {watched.name} well again"
+    assert "well again, after it was wrong since" in text
+
+
+def test_a_ledger_that_is_down_alarms_and_hides_no_other_problem(watched, inbox, ledger, monkeypatch):
+    """What the ledger said before stays open; when it is up again, only that is over."""
+    watched.drop()
+    read_up_to(ledger, watched, NOW - 5 * HOUR)
+    look()
+    inbox.new()
+    up = os.environ["AIRFLOW_CONN_ORDER_SYNC_LEDGER"]
+    monkeypatch.setenv("AIRFLOW_CONN_ORDER_SYNC_LEDGER", json.dumps(json.loads(up) | {"port": 1}))
+    look()
+    look()
+    ((subject, text),) = inbox.new()
+    assert subject == "Order Sync: ledger needs you"
+    assert "can't be reached" in text
+    monkeypatch.setenv("AIRFLOW_CONN_ORDER_SYNC_LEDGER", up)
+    look()
+    ((subject, _),) = inbox.new()
+    assert subject == "Order Sync: ledger well again"
+    assert [each["kind"] for each in alarms.kept_state().open.values()] == ["late"]
+
+
+def test_orders_that_no_run_has_seen(watched, inbox, ledger):
+    """Runs end green and bring nothing, and the source has an order: that is told, without its personal data."""
+    read_up_to(ledger, watched, NOW)
+    watched.drop(row("1", "paid"), row("2", "unknown"))
+    (file,) = (watched.tmp / "drop").iterdir()
+    os.utime(file, ((NOW - 5 * HOUR).timestamp(),) * 2)
+    look()
+    ((_, text),) = inbox.new()
+    assert "unread: Source drop has 1 orders that changed more than 3 hours ago, and no run has read them." in text
+    assert "anna" not in text
+    file.unlink()
+    look()
+    assert inbox.new()[0][0] == f"Order Sync: {watched.name} well again"
+
+
+def test_a_source_that_can_not_be_looked_at(watched, inbox, ledger):
+    """A drop whose folder is away is a problem of its own."""
+    read_up_to(ledger, watched, NOW)
+    look()
+    ((_, text),) = inbox.new()
+    assert f"{watched.name}, source: Source drop can't be looked at" in text
+
+
+def test_a_destination_that_is_not_live_has_no_problem(watched, inbox, ledger):
+    """Whoever sets a destination up is not alarmed; one that was live is well again with that."""
+    watched.drop()
+    read_up_to(ledger, watched, NOW - 5 * HOUR)
+    look()
+    inbox.new()
+    watched.configure(top="alarms: {email: [ops@shop.example]}", live="false")
+    look()
+    assert inbox.new()[0][0] == f"Order Sync: {watched.name} well again"
+
+
+def test_an_alarm_that_can_not_be_sent_is_sent_later(watched, inbox, ledger, monkeypatch):
+    """A mail server that is down loses no alarm, and the error names the key and no secret."""
+    watched.drop()
+    read_up_to(ledger, watched, NOW - 5 * HOUR)
+    up = os.environ["AIRFLOW_CONN_SMTP_DEFAULT"]
+    monkeypatch.setenv("AIRFLOW_CONN_SMTP_DEFAULT", json.dumps(json.loads(up) | {"port": 1}))
+    with pytest.raises(TryAgainError, match=r"failed: `email` \(ConnectionRefusedError\)"):
+        look()
+    monkeypatch.setenv("AIRFLOW_CONN_SMTP_DEFAULT", up)
+    look()
+    assert len(inbox.new()) == 1
+
+
+def test_the_digest_comes_once_a_day(watched, inbox):
+    """It has a line for each live destination."""
+    watched.drop()
+    watched.configure(top="alarms: {email: [ops@shop.example], digest_hour: 0}")
+    look()
+    look()
+    ((subject, text),) = inbox.new()
+    assert subject == f"Order Sync: {datetime.now(UTC):%Y-%m-%d}"
+    assert f"{watched.name}: data up to never; accepted 0, rejected 0" in text
+
+
+class Hook(BaseHTTPRequestHandler):
+    """A webhook that keeps path and body of each request."""
+
+    requests: list[tuple[str, Any]] = []  # noqa: RUF012
+    status = 200
+
+    def do_POST(self) -> None:
+        """Keep a request."""
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.requests.append((self.path, json.loads(body)))
+        self.send_response(self.status)
+        self.end_headers()
+
+
+def test_a_webhook_gets_the_text(shop, monkeypatch):  # noqa: F811
+    """It is posted as Slack takes it; a refusal is an error that does not show the token."""
+    server = HTTPServer(("127.0.0.1", 0), Hook)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    fields = {"conn_type": "http", "host": f"http://127.0.0.1:{server.server_port}/services", "password": "a-token"}
+    monkeypatch.setenv("AIRFLOW_CONN_TEAM", json.dumps(fields))
+    shop.configure(top="alarms: {webhook: team}")
+    configuration = operators.watch.load()
+    try:
+        alarms.send(configuration.alarms, "Order Sync: yespo needs you", ["yespo, late: since noon"])
+        monkeypatch.setattr(Hook, "status", 404)
+        with pytest.raises(TryAgainError, match=r"`webhook` \(HTTP 404\)") as refused:
+            alarms.send(configuration.alarms, "again", [])
+    finally:
+        server.shutdown()
+        server.server_close()
+    with pytest.raises(TryAgainError, match=r"`webhook` \(ConnectionError\)") as away:
+        alarms.send(configuration.alarms, "away", [])
+    assert Hook.requests[0] == (
+        "/services/a-token",
+        {"text": "*Order Sync: yespo needs you*\n- yespo, late: since noon"},
+    )
+    assert "a-token" not in f"{refused.value}{away.value}"
+
+
+def test_a_run_that_waits_for_approval_is_told(watched, inbox, monkeypatch):
+    """Whoever gets the alarms hears of the form at once; without a mail server it waits all the same."""
+    monkeypatch.setattr(hitl, "upsert_hitl_detail", lambda **_: None)
+    asked = {"total": 20, "recent": 5, "changes": [], "ages": {}, "order_ids": ["1"]}
+    context = watched.context("run")
+    context["ti"].xcoms["transform", "notifications"] = asked
+    context["task_instance"] = type("Instance", (), {"id": "an id"})
+    for sent in (1, 0):
+        with pytest.raises(TaskAwaitingInput):
+            operators.ApproveOperator(task_id="approve", destination=watched.name).execute(context)
+        mails = inbox.new()
+        assert len(mails) == sent
+        if mails:
+            assert mails[0][0] == f"Order Sync: order_sync_{watched.name} waits for approval"
+        monkeypatch.setenv(
+            "AIRFLOW_CONN_SMTP_DEFAULT", json.dumps({"conn_type": "smtp", "host": "127.0.0.1", "port": 1})
+        )
+
+
+@pytest.mark.parametrize(
+    ("minutes", "problems", "status", "wrong"),
+    [
+        pytest.param(5, [], 200, {}, id="well"),
+        pytest.param(5, [watch.Problem("yespo", "late", "a text")], 503, {"yespo": ["late"]}, id="a problem"),
+        pytest.param(40, [], 503, {"watch": ["late"]}, id="the watch stands still"),
+        pytest.param(None, [], 503, {"watch": ["late"]}, id="the watch has never looked"),
+    ],
+)
+def test_health_needs_no_login_and_tells_names_alone(supervisor, monkeypatch, minutes, problems, status, wrong):
+    """An outside monitor sees 200 or 503, the destinations and the kinds of their problems."""
+    if minutes is not None:
+        now = datetime.now(UTC) - timedelta(minutes=minutes)
+        alarms.tell(operators.watch.load().alarms, alarms.State(), problems, set(), now)
+    monkeypatch.setattr(Variable, "get", lambda key, default_var: supervisor.variables.get(key, default_var))
+    answer = TestClient(app, root_path="/order-sync", follow_redirects=False).get("/health")
+    assert answer.status_code == status
+    assert answer.json()["wrong"] == wrong
+    assert answer.json()["ok"] == (status == 200)
+    assert "a text" not in answer.text
