@@ -18,6 +18,7 @@ WORKDIR /opt/airflow
 COPY dags dags
 COPY plugins plugins
 COPY include include
+COPY order_sync.dist-info order_sync.dist-info
 COPY sandbox sandbox
 COPY demo demo
 COPY deploy deploy

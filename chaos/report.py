@@ -10,7 +10,7 @@ import psycopg
 
 from chaos.sender import TASKS, Run, pull
 from chaos.world import World
-from include.order_sync.ledger.quarantine import FAILING_REASON
+from include.order_sync.ledger.reasons import FAILING_REASON
 
 HELD = """
     select d.name, o.order_id, o.code from orders_in_doubt o join destinations d on d.id = o.destination_id

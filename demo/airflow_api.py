@@ -125,7 +125,7 @@ def _backfill(dag_id: str, hours: list[datetime]) -> dict[str, Any]:
     }
 
 
-def service_connection(address: str, login: str, password: str) -> dict[str, str]:
+def service_connection(name: str, address: str, login: str, password: str) -> dict[str, str]:
     """Return the fields of a connection to one of the services; the sandbox has plain http."""
     extra = json.dumps({"allow_http": True})
-    return {"conn_type": "generic", "host": address, "login": login, "password": password, "extra": extra}
+    return {"conn_type": name, "host": address, "login": login, "password": password, "extra": extra}

@@ -118,6 +118,6 @@ def _connections(settings: Settings, postgres: Postgres) -> dict[str, str]:
     connections = {
         "order_sync_warehouse": database("shop"),
         "order_sync_ledger": database("ledger"),
-        **{name: service_connection(f"{sandbox}/{name}", *service.account) for name, service in SERVICES.items()},
+        **{name: service_connection(name, f"{sandbox}/{name}", *service.account) for name, service in SERVICES.items()},
     }
     return {f"AIRFLOW_CONN_{name.upper()}": json.dumps(value) for name, value in connections.items()}

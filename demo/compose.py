@@ -47,7 +47,9 @@ def main() -> int:
 def connections(shop_password: str) -> dict[str, dict[str, Any]]:
     """Return the fields of the demo's connections: to the sample shop, and to each service of the sandbox."""
     warehouse = {"conn_type": "postgres", "host": POSTGRES, "schema": SHOP, "login": SHOP, "password": shop_password}
-    services = {name: service_connection(f"{SANDBOX}/{name}", *service.account) for name, service in SERVICES.items()}
+    services = {
+        name: service_connection(name, f"{SANDBOX}/{name}", *service.account) for name, service in SERVICES.items()
+    }
     return {"order_sync_warehouse": warehouse, **services}
 
 

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 CONNECTIONS = """\
 # Airflow connections for all services: one a line, as JSON without line breaks, without quotes around it. For example:
-#AIRFLOW_CONN_YESPO={"conn_type": "generic", "host": "https://esputnik.com", "login": "shop", "password": "API_KEY"}
+#AIRFLOW_CONN_YESPO={"conn_type": "yespo", "host": "https://esputnik.com", "login": "shop", "password": "API_KEY"}
 # A value with $ or # belongs into Airflow's pages, a file or a secrets backend: docs/deploying.md#connections
 """
 

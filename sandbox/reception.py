@@ -59,6 +59,8 @@ class Reception:
         """Answer a request to a service; path is the part of the address after the service's prefix."""
         book = self._memory.books[service.name]
         number = book.count_request()
+        if other := service.other_call(request.method, path, request.headers):
+            return _response(other)
         if path != service.path:  # RFC 9110, 15.5.5
             return _response(_refuse(service, book, RefusalError(404, "no such address")))
         if request.method != "POST":  # RFC 9110, 15.5.6; each service documents its call as a POST

@@ -129,6 +129,10 @@ class Service(ABC):
         """Return the rejection of this order, or None to take it. By default every order that `read` gives is taken."""
         return None
 
+    def other_call(self, method: str, path: str, headers: Mapping[str, str]) -> Answer | None:
+        """Return the answer to a call that is not about orders, or None if the service has no such call."""
+        return None
+
     def doubted(self, reason: str) -> RefusalError:
         """Return how a strict sandbox refuses a request for a doubt: as the service refuses a wrong request."""
         return RefusalError(400, reason)

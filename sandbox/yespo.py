@@ -110,6 +110,15 @@ class Yespo(Service):
         doubt_repeated_ids(updates, doubt)
         return updates
 
+    def other_call(self, method: str, path: str, headers: Mapping[str, str]) -> Answer | None:
+        """Return the account's data, or that the key is wrong. No document shows the data, so they are left out."""
+        # https://docs.esputnik.com/reference/getting-started-with-your-api shows the call.
+        if (method, path) != ("GET", "/api/v1/account/info"):
+            return None
+        if self._knows(headers.get("authorization", "")):
+            return Answer(200, write_json({}))
+        return self.refusal(RefusalError(401, "the API key is missing or wrong"))
+
     def examine(self, update: Update) -> Rejection | None:
         """Return why the guide would list this order as failed: a required value is missing, or all identifiers are."""
         order = update.payload

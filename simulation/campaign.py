@@ -21,7 +21,7 @@ from order_sync_airflow.operators.maintenance import RemoveOldOperator
 from chaos.report import HELD, REJECTED, SENT_AGAIN
 from chaos.world import World
 from include.order_sync.ledger import schema, windows
-from include.order_sync.ledger.quarantine import FAILING_REASON
+from include.order_sync.ledger.reasons import FAILING_REASON
 from include.order_sync.providers import PROVIDERS
 from simulation import old_ledger
 from simulation.clock import Clock

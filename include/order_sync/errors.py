@@ -3,6 +3,10 @@
 No message may hold a secret or personal data: every message ends in a task log.
 """
 
+from __future__ import annotations
+
+from include.order_sync.reason import Reason
+
 
 class OrderSyncError(Exception):
     """The root of all errors below."""
@@ -11,11 +15,19 @@ class OrderSyncError(Exception):
 class StopError(OrderSyncError):
     """A retry would fail in the same way: a person has to change a setting, a source or an account.
 
+    Args:
+        reason: of stops.py; its code begins the message.
+        message: which setting, row or account, and what to do.
+
     Attributes:
         is_failure: whether one of the request's orders may be the cause, instead of the account.
     """
 
     is_failure = False
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(f"{reason.code}: {message}")
+        self.reason = reason
 
 
 class TryAgainError(OrderSyncError):

@@ -7,6 +7,8 @@ from enum import StrEnum
 # The columns that every source must give.
 IDENTITY_COLUMNS = ("order_id", "status", "status_changed_at")
 
+MONEY_COLUMNS = ("total_cost", "shipping", "discount", "taxes")
+
 TIME_COLUMNS = ("status_changed_at", "updated_at", "created_at")
 
 # The columns that a source may give; all are text until transform reads them.

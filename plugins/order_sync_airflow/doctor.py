@@ -1,7 +1,8 @@
-"""Looks at a deployment, and says what is wrong with it: `python -m order_sync_airflow.doctor`."""
+"""Looks at a deployment, and says what is wrong with it: `python -m order_sync_airflow.doctor [--accounts]`."""
 
 from __future__ import annotations
 
+import argparse
 import secrets
 import sys
 import time
@@ -96,6 +97,17 @@ def services() -> list[Finding]:
     return findings
 
 
+def accounts() -> list[Finding]:
+    """Try the account of each connection at its service, as `Test` in its form does; no order is sent."""
+    connections = {each.connection: each.provider for each in load().destinations.values()}
+    findings = []
+    for conn_id, provider in connections.items():
+        is_well, said = hook_for(provider, conn_id).test_connection()
+        found = said if is_well else "not usable"
+        findings.append(finding(f"account of {conn_id}", found, "known to its service", said, is_well=is_well))
+    return findings
+
+
 def workers(nonce: str) -> list[Finding]:
     """Ask every Celery worker for its keys and for the staging folder: what one writes, each must read."""
     if not uses_celery():
@@ -142,8 +154,8 @@ def workers(nonce: str) -> list[Finding]:
     return findings
 
 
-def examine() -> list[Finding]:
-    """Look at everything."""
+def examine(*, with_accounts: bool = False) -> list[Finding]:
+    """Look at everything; at the accounts only if a person asks for it, because that calls the services."""
     nonce = secrets.token_hex(16)
     grace = "can't be seen from inside; `stop_grace_period`, or Kubernetes' terminationGracePeriodSeconds"
     return [
@@ -152,14 +164,18 @@ def examine() -> list[Finding]:
         staging(nonce),
         *workers(nonce),
         *services(),
+        *(accounts() if with_accounts else []),
         Finding("a worker's grace period", grace, GRACE_WANTED),
     ]
 
 
 def main() -> int:
     """Print a table of what was found; return 1 if anything is wrong."""
+    parser = argparse.ArgumentParser(prog="python -m order_sync_airflow.doctor")
+    parser.add_argument("--accounts", action="store_true", help="try each account at its service too; no order is sent")
+    given = parser.parse_args()
     read_connections_of_airflow()
-    findings = examine()
+    findings = examine(with_accounts=given.accounts)
     rows = [["ok" if each.is_well else "WRONG", each.what, each.found, each.wanted, each.how] for each in findings]
     headers = ["", "what", "found", "wanted", "how"]
     print(tabulate(rows, headers, tablefmt="simple", maxcolwidths=[None, 32, 40, 36, 60]))  # noqa: T201

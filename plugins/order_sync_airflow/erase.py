@@ -10,6 +10,7 @@ import argparse
 import sys
 from collections.abc import Iterable
 
+from include.order_sync import stops
 from include.order_sync.configuration.loading import load
 from include.order_sync.errors import OrderSyncError, StopError
 from include.order_sync.ledger import erasure as quarantined
@@ -34,7 +35,9 @@ def erase(lines: Iterable[str], *, delete: bool) -> str:
     """
     person = staged.Person.of(lines)
     if not person.values:
-        raise StopError("Give at least one order id, customer id, e-mail address or phone number, one a line.")
+        raise StopError(
+            stops.COMMAND, "Give at least one order id, customer id, e-mail address or phone number, one a line."
+        )
     cipher = deployment_cipher()
     root = storage_path(load().staging)
     parts = staged.find(root, person, erase=delete) if root.exists() else staged.Found()

@@ -61,6 +61,7 @@ def text(error: BaseException, context: Context, place: str) -> str:
         [
             f"{task.task_id} failed, at try {task.try_number} of {task.max_tries + 1}.",
             f"What, and what to do: {message_of(error)}",
+            "Each code is explained in docs/reasons.md.",
             f"Where: {place}; run {context['run_id']}",
             f"Next try: {_next_try(error, context)}",
         ]

@@ -9,6 +9,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from tabulate import tabulate
 
+from include.order_sync import codes
 from include.order_sync.configuration.loading import load
 from include.order_sync.errors import OrderSyncError
 from include.order_sync.ledger import files, quarantine, reader_role, schema
@@ -124,7 +125,9 @@ def main() -> None:
     listing = commands.add_parser("quarantine", help="list open entries, with what the service said of each")
     listing.add_argument("destination", help="its name in the configuration")
     listing.add_argument("order_ids", nargs="*", metavar="order_id", help="only entries of these orders")
-    listing.add_argument("--reason", default="", help="only entries with this in a reason")
+    listing.add_argument(
+        "--reason", default="", help="only entries with this reason: a code, as OS-111, or a part of its text"
+    )
     listing.add_argument("--at-most", type=int, default=1000, help="the oldest first (default: %(default)s)")
     given = parser.parse_args()
     read_connections_of_airflow()
@@ -142,7 +145,7 @@ def main() -> None:
             table = order_tables(given.order_id.strip())
         else:
             wanted = quarantine.Filter(
-                reason=given.reason, order_ids=tuple(given.order_ids), held=None, at_most=given.at_most
+                reason=codes.pattern(given.reason), order_ids=tuple(given.order_ids), held=None, at_most=given.at_most
             )
             table = quarantine_table(given.destination, wanted)
         print(table)  # noqa: T201

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
+from include.order_sync import stops
 from include.order_sync.errors import StopError
 from order_sync_airflow.hooks.base import connection, sql_engine
 from order_sync_airflow.marks import VariableMark, explain
@@ -30,7 +31,10 @@ def ledger_engine() -> sa.Engine:
     """Return an engine of the ledger's connection; it is not connected yet."""
     conn = connection(LEDGER_CONNECTION)
     if conn.conn_type != "postgres":
-        raise StopError(f"Connection {LEDGER_CONNECTION!r} must be of type postgres, and is {conn.conn_type!r}.")
+        raise StopError(
+            stops.NOT_POSTGRESQL,
+            f"Connection {LEDGER_CONNECTION!r} must be of type postgres, and is {conn.conn_type!r}.",
+        )
     # Named, as psycopg gives bytes instead of text for a database in SQL_ASCII, which is refused with its cure.
     return sql_engine(LEDGER_CONNECTION, client_encoding="UTF8")
 
@@ -70,7 +74,9 @@ def open_ledger(
             with marks.marked(session, store, adopts=adopts):
                 yield session
         except marks.ForeignLedgerError as error:
-            raise StopError(explain(error.difference, destination, store.name, _lacks_since(destination))) from None
+            raise StopError(
+                stops.FOREIGN_LEDGER, explain(error.difference, destination, store.name, _lacks_since(destination))
+            ) from None
 
 
 def check_marks(context: Context, destination: Destination, *, adopts: bool) -> None:
@@ -127,7 +133,10 @@ def deployment_cipher() -> Cipher:
 
     cipher = get_fernet()
     if not cipher.is_encrypted:
-        raise StopError("Set Airflow's [core] fernet_key: rows in the quarantine are personal data, and encrypted.")
+        raise StopError(
+            stops.NO_FERNET_KEY,
+            "Set Airflow's [core] fernet_key: rows in the quarantine are personal data, and encrypted.",
+        )
     return cipher
 
 

@@ -20,12 +20,14 @@ WORDS_IN_NOTE = 5
 WORDS_IN_LOG = 50
 
 
-def reasons_table(reasons: Counter[str], first_rows: Mapping[str, str], cures: Mapping[str, str]) -> str:
-    """Return a table of the reasons for rejection: number of orders, first row, and cure."""
+def reasons_table(reasons: Counter[str], first_rows: Mapping[str, str]) -> str:
+    """Return a table of the reasons for rejection: code, number of orders, first row, and cure."""
     from tabulate import tabulate  # not at the top: DAG parsing imports this module
 
+    from include.order_sync.codes import coded, cure_of
+
     rows = [
-        (reason, orders, first_rows.get(reason, ""), cures.get(reason, "")) for reason, orders in reasons.most_common()
+        (coded(reason), orders, first_rows.get(reason, ""), cure_of(reason)) for reason, orders in reasons.most_common()
     ]
     return tabulate(rows, headers=["reason", "orders", "first row", "cure"], tablefmt="simple")
 
@@ -40,7 +42,9 @@ def first_reason(reasons: Counter[str], unknown_words: Counter[str] | None = Non
     ((reason, orders),) = reasons.most_common(1)
     words = _shown(unknown_words).most_common(WORDS_IN_NOTE) if unknown_words and "status map" in reason else []
     named = f" ({', '.join(f'{word} {count}' for word, count in words)})" if words else ""
-    return f"{orders} orders rejected: {reason}{named}."
+    from include.order_sync.codes import coded  # not at the top: DAG parsing imports this module
+
+    return f"{orders} orders rejected: {coded(reason)}{named}."
 
 
 def words_table(unknown: Counter[str], statuses: Mapping[str, str]) -> str:
@@ -70,10 +74,10 @@ def stale_table(result: DeliveryResult) -> str:
     """Return a table of the reasons why orders are stale: number of orders, the first ones, and cure."""
     from tabulate import tabulate  # not at the top: DAG parsing imports this module
 
-    from include.order_sync.delivery.stale import CURES
+    from include.order_sync.codes import coded, cure_of
 
     rows = [
-        (reason, orders, ", ".join(result.stale_orders[reason]), CURES[reason])
+        (coded(reason), orders, ", ".join(result.stale_orders[reason]), cure_of(reason))
         for reason, orders in result.stale.most_common()
     ]
     return tabulate(
@@ -97,11 +101,13 @@ def entries_table(entries: Iterable[Mapping[str, Any]], messages: Iterable[str |
     """
     from tabulate import tabulate  # not at the top: DAG parsing imports this module
 
+    from include.order_sync.codes import coded
+
     rows = [
         (
             entry["id"],
             entry["order_id"] or "-",
-            "; ".join(entry["reasons"]),
+            "; ".join(map(coded, entry["reasons"])),
             entry["origin"],
             entry["line"],
             f"{entry['last_seen_at']:%Y-%m-%d %H:%M}",
@@ -123,13 +129,15 @@ def history_table(events: Iterable[RowMapping], messages: Iterable[str | None]) 
     """
     from tabulate import tabulate  # not at the top: DAG parsing imports this module
 
+    from include.order_sync.codes import coded
+
     rows = [
         (
             _second(event["happened_at"]),
             event["event"],
             event["code"],
             _second(event["status_changed_at"]),
-            event["reason"],
+            coded(event["reason"]) if event["reason"] else event["reason"],
             event["place"],
             f"{event['run']}, try {event['try']}" if event["try"] else event["run"],
             event["batch_id"],

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import RetryDecision, RetryPolicy
 from airflow.sdk.exceptions import AirflowTaskTimeout
 
-from include.order_sync.errors import OrderSyncError, StopError, TryAgainError
+from include.order_sync import stops
+from include.order_sync.errors import BatchRefusedError, InDoubtError, OrderSyncError, StopError, TryAgainError
+from include.order_sync.reason import Reason
 from order_sync_airflow import run_figures
 
 if TYPE_CHECKING:
@@ -22,6 +24,14 @@ TRIES_OF_UNKNOWN_ERRORS = 3
 # A scheduled run of which only orders are left that failed alone ends after so many tries: it would hold up the next
 # one, which reads them again, beside others that tell whether the service is down.
 TRIES_OF_THE_LAST_ORDERS = 5
+
+# Errors that end a try and have no code of their own.
+KINDS: dict[type[BaseException], Reason] = {
+    TryAgainError: stops.TRY_AGAIN,
+    InDoubtError: stops.IN_DOUBT,
+    BatchRefusedError: stops.REFUSED_BATCH,
+    AirflowTaskTimeout: stops.TIME_LIMIT,
+}
 
 
 def try_since_clear(try_number: int, max_tries: int, context: Context | None) -> int:
@@ -67,11 +77,14 @@ def decide(error: BaseException, try_number: int, *, scheduled: bool) -> RetryDe
 
 def message_of(error: BaseException) -> str:
     """Return what a person may read of an error, in a log or a note: others than ours may quote a row."""
-    if isinstance(error, OrderSyncError):
+    code = next((reason.code for kind, reason in KINDS.items() if isinstance(error, kind)), stops.UNKNOWN_ERROR.code)
+    if isinstance(error, StopError):  # it begins with a code of its own
         return str(error)
+    if isinstance(error, OrderSyncError):
+        return f"{code}: {error}"
     if isinstance(error, AirflowTaskTimeout):
-        return "The task reached its time limit, so something hangs: look at the last lines of its log."
-    return f"An unknown error ({type(error).__name__}): see the traceback in the task's log, and report it."
+        return f"{code}: The task reached its time limit, so something hangs: look at the last lines of its log."
+    return f"{code}: An unknown error ({type(error).__name__}): see the traceback in the task's log, and report it."
 
 
 class OrderSyncRetryPolicy(RetryPolicy):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from airflow.sdk.timezone import parse
 
+from include.order_sync import stops
 from include.order_sync.configuration.values import known_key
 from include.order_sync.errors import StopError
 from include.order_sync.model import Window
@@ -59,7 +60,7 @@ def refuse_unknown_params(context: Context) -> None:
         try:
             known_key("param", name, known)
         except ValueError as error:
-            raise StopError(f"{error}. Nothing was read or sent: trigger it again.") from None
+            raise StopError(stops.UNKNOWN_PARAM, f"{error}. Nothing was read or sent: trigger it again.") from None
 
 
 def _order_ids(given: object) -> frozenset[str]:
@@ -67,7 +68,10 @@ def _order_ids(given: object) -> frozenset[str]:
     if not given:
         return frozenset()
     if not isinstance(given, list) or not all(isinstance(order_id, str) and order_id.strip() for order_id in given):
-        raise StopError(f'The param `order_ids` is {given!r}: give a list of texts that are not empty, as ["A-1"].')
+        raise StopError(
+            stops.WRONG_PARAM,
+            f'The param `order_ids` is {given!r}: give a list of texts that are not empty, as ["A-1"].',
+        )
     return frozenset(order_id.strip() for order_id in given)
 
 
@@ -147,7 +151,7 @@ def stop_if_left_out(context: Context, destination: Destination) -> None:
     """Raise StopError at the end of a run that has left older orders or files out; a plan only warns."""
     message = context["ti"].xcom_pull(task_ids="extract", key=LEFT_OUT_KEY)
     if message and mode(context, destination) != "plan":
-        raise StopError(message)
+        raise StopError(stops.LEFT_OUT, message)
 
 
 def param_time(context: Context, name: str) -> datetime | None:
@@ -158,7 +162,7 @@ def param_time(context: Context, name: str) -> datetime | None:
     try:
         time = parse(text, timezone=UTC)  # else Airflow's default time zone would count
     except ValueError:
-        raise StopError(f"The param `{name}` is {text!r}: give a time as {TIME_EXAMPLE}.") from None
+        raise StopError(stops.WRONG_PARAM, f"The param `{name}` is {text!r}: give a time as {TIME_EXAMPLE}.") from None
     return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 

@@ -137,6 +137,6 @@ def _test_connection() -> Finding:
         "[core] test_connection",
         found,
         "Disabled in production",
-        "Remove the setting once the connections work.",
+        "Remove the setting once the connections work: the doctor's --accounts tries them too.",
         is_well=found.lower() == "disabled",
     )

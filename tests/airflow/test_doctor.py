@@ -50,10 +50,10 @@ def well(ledger, tmp_path):
     return environment
 
 
-def examine(environment: dict[str, str]) -> tuple[int, list[str], str]:
+def examine(environment: dict[str, str], *arguments: str) -> tuple[int, list[str], str]:
     """Run the doctor; return its exit code, the things that are wrong, and all that it said."""
     ended = subprocess.run(
-        [sys.executable, "-m", "order_sync_airflow.doctor"],
+        [sys.executable, "-m", "order_sync_airflow.doctor", *arguments],
         env=environment,
         capture_output=True,
         text=True,
@@ -70,6 +70,7 @@ def test_nothing_is_wrong_with_a_good_deployment(well):
     for name in load(DEFAULT_FILE).destinations:
         assert f"connection of {name}" in said
     assert "the ledger's sessions" in said
+    assert "account of" not in said
     assert not any(secret in said for secret in (KEY, JWT, SECRET, "a secret"))
 
 
@@ -90,7 +91,11 @@ def test_nothing_is_wrong_with_a_good_deployment(well):
             '{"conn_type": "generic", "host": "http://esputnik.com", "login": "a", "password": "b"}',
             "connection of yespo",
         ),
-        ("AIRFLOW_CONN_YESPO", json.dumps(service_connection("http://esputnik.com", "a", "b")), "connection of yespo"),
+        (
+            "AIRFLOW_CONN_YESPO",
+            json.dumps(service_connection("yespo", "http://esputnik.com", "a", "b")),
+            "connection of yespo",
+        ),
     ],
 )
 def test_it_names_what_is_wrong(well, setting, value, wrong):
@@ -99,6 +104,16 @@ def test_it_names_what_is_wrong(well, setting, value, wrong):
     assert code == 1
     assert len(found) == 1
     assert found[0].startswith(wrong)
+
+
+def test_accounts_are_tried_on_request(well):
+    """Each account that its service does not know is named, with what the form's `Test` would say."""
+    nowhere = {"host": "http://127.0.0.1:1", "login": "a", "password": "b", "extra": '{"allow_http": true}'}
+    services = {f"AIRFLOW_CONN_{name.upper()}": json.dumps({"conn_type": name, **nowhere}) for name in SERVICES}
+    code, wrong, said = examine(well | services, "--accounts")
+    assert code == 1
+    assert {line for line in wrong if line.startswith("account")} == {f"account of {name}" for name in SERVICES}
+    assert "no connection" in said
 
 
 def test_the_ledgers_tables_must_be_of_this_release(well, ledger):

@@ -12,6 +12,7 @@ from airflow.sdk.log import logging_processors
 from order_sync_airflow.error_block import FAILED
 from order_sync_airflow.operators import LoadOrdersOperator, RemoveOldOperator
 
+from include.order_sync import stops
 from include.order_sync.errors import StopError, TryAgainError
 from tests.airflow.conftest import ROOT
 
@@ -53,10 +54,11 @@ def fail(log, error, operator=None, *, try_number=1, max_tries=30, run_type="sch
 
 def test_our_own_error_is_one_block_without_frames(log):
     """It says what happened, what to do, where, and that it does not try again."""
-    line = fail(log, StopError("Connection 'yespo' lacks a login. Add it."))
+    line = fail(log, StopError(stops.BAD_CONNECTION, "Connection 'yespo' lacks a login. Add it."))
     assert line["event"] == (
         "load failed, at try 1 of 31.\n"
-        "What, and what to do: Connection 'yespo' lacks a login. Add it.\n"
+        "What, and what to do: OS-617: Connection 'yespo' lacks a login. Add it.\n"
+        "Each code is explained in docs/reasons.md.\n"
         "Where: destination yespo (connection yespo), source warehouse (connection order_sync_warehouse), "
         "ledger (connection order_sync_ledger); run scheduled__1\n"
         "Next try: none. When this is mended, the next scheduled run takes up what this one has left."
@@ -67,7 +69,7 @@ def test_our_own_error_is_one_block_without_frames(log):
 @pytest.mark.parametrize("run_type", ["manual", "backfill"])
 def test_a_run_that_no_later_one_makes_up_for_is_to_be_cleared(log, run_type):
     """A manual run or a backfill says that nothing else reads its orders."""
-    said = fail(log, StopError("no"), run_type=run_type)["event"]
+    said = fail(log, StopError(stops.BAD_CONNECTION, "no"), run_type=run_type)["event"]
     assert said.endswith("When this is mended, clear this task: no later run takes up what this one has left.")
 
 
@@ -108,8 +110,8 @@ def test_an_unknown_error_keeps_its_traceback(log, error, name):
 
 def test_a_later_task_of_the_process_has_its_own_block(log):
     """Tasks that share a process, as in `airflow dags test`, tell each of its own place."""
-    fail(log, StopError("no"))
-    said = fail(log, StopError("no"), RemoveOldOperator(task_id="remove_old"))["event"]
+    fail(log, StopError(stops.BAD_CONNECTION, "no"))
+    said = fail(log, StopError(stops.BAD_CONNECTION, "no"), RemoveOldOperator(task_id="remove_old"))["event"]
     assert said.startswith("remove_old failed")
     assert "Where: the ledger (connection order_sync_ledger) and the folder of `staging`;" in said
 
@@ -119,4 +121,5 @@ def test_a_destination_with_mistakes_is_named_with_its_file(log, monkeypatch, tm
     sample = (ROOT / "include/config/order_sync.yaml").read_text("utf-8")
     (tmp_path / "order_sync.yaml").write_text(sample.replace("provider: yespo", "provider: yespoo"), "utf-8")
     monkeypatch.setenv("ORDER_SYNC_CONFIG", str(tmp_path / "order_sync.yaml"))
-    assert f"Where: destination yespo in {tmp_path / 'order_sync.yaml'};" in fail(log, StopError("no"))["event"]
+    said = fail(log, StopError(stops.BAD_CONNECTION, "no"))["event"]
+    assert f"Where: destination yespo in {tmp_path / 'order_sync.yaml'};" in said

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from order_sync_airflow import operators
 
 from include.order_sync.errors import StopError, TryAgainError
-from include.order_sync.ledger.quarantine import FAILING_REASON
+from include.order_sync.ledger.reasons import FAILING_REASON
 from tests.airflow.test_operators import Shop, Task, address, row, shop  # noqa: F401  (fixtures)
 
 

@@ -122,7 +122,7 @@ def shop(tmp_path, monkeypatch, postgres, postgres_server, address):
     server = {"conn_type": "postgres", "host": "127.0.0.1", "port": postgres_server.port}
     server |= {"login": postgres_server.username, "password": postgres_server.password}
     connections = {
-        "account": service_connection(f"{address}/justclick", login, secret),
+        "account": service_connection("justclick", f"{address}/justclick", login, secret),
         "warehouse": {**server, "schema": "postgres"},
         "order_sync_ledger": {**server, "schema": made.database},
     }

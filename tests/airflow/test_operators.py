@@ -204,7 +204,7 @@ def shop(tmp_path: Path, address: str, ledger: sa.Engine, monkeypatch: pytest.Mo
     url = ledger.url
     login, secret = SERVICES["yespo"].account
     connections = {
-        "yespo": service_connection(f"{address}/yespo", login, secret),
+        "yespo": service_connection("yespo", f"{address}/yespo", login, secret),
         "order_sync_ledger": {
             "conn_type": "postgres",
             "host": url.host,
@@ -616,7 +616,7 @@ def test_a_run_says_what_it_is_to_do(shop, live, params, kind):
     """The kind of a run, for its note, is what it really does, whatever its params."""
     shop.drop(row("1", "нове"))
     shop.run()
-    assert shop.xcoms["transform", "reason"] == "1 orders rejected: status: not in the status map (нове 1)."
+    assert shop.xcoms["transform", "reason"] == "1 orders rejected: OS-129 status: not in the status map (нове 1)."
     shop.configure(live=live)
     shop.run(**params)
     assert shop.xcoms["extract", "kind"] == kind
@@ -739,7 +739,7 @@ def test_a_dry_run_shows_what_the_service_said(shop, capsys):
     said = {"message": "the phone of anna@shop.example is too short"}
     shop.sandbox.fault({"provider": "yespo", "kind": "refuse_orders", "order_ids": ["1"], "next": 1} | said)
     shop.run()
-    assert shop.xcoms["load", "reason"] == "1 orders rejected: Yespo lists the order as failed."
+    assert shop.xcoms["load", "reason"] == "1 orders rejected: OS-299 Yespo lists the order as failed."
     capsys.readouterr()
     assert shop.run(redrive=True, dry_run=True) == {}
     shown = capsys.readouterr().out

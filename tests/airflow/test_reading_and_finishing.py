@@ -126,7 +126,7 @@ def sandbox(sandbox_address, monkeypatch):
     client = Client(sandbox_address)
     client.request("POST", "/__admin/reset")
     login, secret = SERVICES["justclick"].account
-    account = service_connection(f"{client.url}/justclick", login, secret)
+    account = service_connection("justclick", f"{client.url}/justclick", login, secret)
     monkeypatch.setenv("AIRFLOW_CONN_ACCOUNT", json.dumps(account))
     yield client
     client.session.close()

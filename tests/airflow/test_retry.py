@@ -9,6 +9,7 @@ from airflow.sdk import RetryAction
 from airflow.sdk.exceptions import AirflowTaskTimeout
 from order_sync_airflow.retry import OrderSyncRetryPolicy
 
+from include.order_sync import stops
 from include.order_sync.errors import BatchRefusedError, InDoubtError, StopError, TryAgainError
 from include.order_sync.ledger import schema
 
@@ -16,7 +17,7 @@ from include.order_sync.ledger import schema
 @pytest.mark.parametrize(
     ("error", "action", "delay"),
     [
-        (StopError("wrong key"), RetryAction.FAIL, None),
+        (StopError(stops.REFUSED_LOGIN, "wrong key"), RetryAction.FAIL, None),
         (TryAgainError("busy"), RetryAction.RETRY, timedelta(minutes=1)),
         (TryAgainError("busy", after_s=7), RetryAction.RETRY, timedelta(seconds=7)),
         (TryAgainError("busy", after_s=0), RetryAction.RETRY, timedelta(seconds=2)),
@@ -109,9 +110,9 @@ def test_the_reason_goes_into_the_runs_note():
     """The message of an error is pushed for the note, and an unknown error's own text is not."""
     pushed = []
     context = {"ti": SimpleNamespace(xcom_push=lambda key, value: pushed.append((key, value)))}
-    for error in (StopError("wrong key"), ValueError("anna@shop.example")):
+    for error in (StopError(stops.REFUSED_LOGIN, "wrong key"), ValueError("anna@shop.example")):
         OrderSyncRetryPolicy().evaluate(error, 1, 30, context)
-    assert pushed[0] == ("reason", "wrong key")
+    assert pushed[0] == ("reason", "OS-902: wrong key")
     assert "ValueError" in pushed[1][1]
     assert "anna" not in pushed[1][1]
 

@@ -13,13 +13,15 @@ PACKAGE = Path(__file__).parents[2] / "include" / "order_sync"
 FLOORS = (
     {"preview", "watch"},
     {"pipeline"},
+    {"codes"},
     {"delivery"},
     {"ledger"},
     {"sources"},
     {"configuration"},
     {"providers"},
     {"staging", "transform"},
-    {"columns", "model", "errors", "redact", "tuning", "prefetch"},
+    {"columns", "model", "errors", "redact", "tuning", "prefetch", "stops"},
+    {"reason"},
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 

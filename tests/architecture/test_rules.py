@@ -101,6 +101,7 @@ def test_the_plugin_loader_sees_one_file():
 # tests/e2e/ choose services, so this test does not search them.
 NAMED_IN = (
     "include/order_sync/providers/",
+    "plugins/order_sync_airflow/forms/",
     "plugins/order_sync_airflow/hooks/",
     "tests/contract/test_verdicts.py",
 )
@@ -134,6 +135,7 @@ def test_each_provider_has_its_own_places(name):
     """A registered provider has everything that docs/adding-a-service.md lists, under its own name."""
     assert PROVIDERS[name].name == name
     assert (ROOT / f"plugins/order_sync_airflow/hooks/{name}.py").is_file()
+    assert (ROOT / f"plugins/order_sync_airflow/forms/{name}.py").is_file()
     assert (ROOT / f"tests/contract/golden/{name}.json").is_file(), f"write it: make golden NAME={name}"
     assert name in SERVICES, f"sandbox/{name}.py is missing, or its line in sandbox/registry.py"
     sample = yaml.safe_load((ROOT / "include/config/order_sync.yaml").read_text("utf-8"))["destinations"]

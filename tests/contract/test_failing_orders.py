@@ -6,7 +6,7 @@ import pytest
 
 from include.order_sync.delivery.failing import FAILED_IN_A_ROW, PIECES, TRIES_OF_AN_ORDER, TRIES_UNTIL_UNSURE
 from include.order_sync.errors import StopError, TryAgainError
-from include.order_sync.ledger.quarantine import FAILING_REASON
+from include.order_sync.ledger.reasons import FAILING_REASON
 from tests.contract.conftest import (
     orders,
     ready,

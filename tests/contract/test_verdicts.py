@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from include.order_sync.errors import InDoubtError, StopError, TryAgainError
-from include.order_sync.ledger.quarantine import NOT_JUDGED_REASON
+from include.order_sync.ledger.reasons import NOT_JUDGED_REASON
 from include.order_sync.providers import PROVIDERS
 from include.order_sync.providers.base import Answer, Credentials
 from tests.contract.conftest import orders, ready, statuses_by_rule

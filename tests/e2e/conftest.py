@@ -58,9 +58,8 @@ def backfilled() -> Iterator[Backfilled]:
         settings = Settings(
             local=Path(folder), airflow_port=free_port(), sandbox_port=free_port(), shop_orders=240, shop_seed=7
         )
-        wrong = service_connection(
-            f"http://127.0.0.1:{settings.sandbox_port}/rees46", SERVICES["rees46"].account.login, "not-the-demo-secret"
-        )
+        address = f"http://127.0.0.1:{settings.sandbox_port}/rees46"
+        wrong = service_connection("rees46", address, SERVICES["rees46"].account.login, "not-the-demo-secret")
         demo = Demo(
             settings,
             {

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from yaml import YAMLError
 
+from include.order_sync import stops
 from include.order_sync.configuration import yaml12
 from include.order_sync.configuration.dag_entry import DagEntry, of_mistaken, salvaged
 from include.order_sync.configuration.models import Alarms, Destination, Retention, requests_a_second
@@ -66,7 +67,7 @@ class Configuration:
             own = f"destinations.{name}."
             ordered = sorted(self.mistakes, key=lambda mistake: not f"{mistake.key}.".startswith(own))
             mistakes = "".join(f"\n{mistake}" for mistake in ordered)
-            raise StopError(f"{self.file} has no good destination {name!r}.{mistakes}")
+            raise StopError(stops.NO_DESTINATION, f"{self.file} has no good destination {name!r}.{mistakes}")
         return self.destinations[name]
 
     def requests_a_second(self, destination: Destination) -> float | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from include.order_sync import stops
 from include.order_sync.errors import StopError
 
 if TYPE_CHECKING:
@@ -28,9 +29,10 @@ def check_balance(counts: Mapping[str, int], accepted_in_ledger: int) -> None:
     rows = counts["orders"] + counts["superseded"] + counts["skipped"]
     if (rows, orders, accepted_in_ledger) != (counts["rows"], counts["orders"], counts["accepted"]):
         raise StopError(
+            stops.SUMS_OFF,
             f"The sums are off: {counts['rows']} rows against {rows} accounted for, {counts['orders']} orders against "
             f"{orders}, {counts['accepted']} accepted against {accepted_in_ledger} in the ledger. Clear the run from "
-            "its extract task on; if it stays so, this is a fault of Order Sync."
+            "its extract task on; if it stays so, this is a fault of Order Sync.",
         )
 
 
@@ -51,6 +53,7 @@ def check_thresholds(counts: Mapping[str, int], destination: Destination) -> Non
         limits.append(f"none was good, and none_good_of is {destination.none_good_of}")
     if limits:
         raise StopError(
+            stops.TOO_MANY_REJECTED,
             f"{rejected} of {tried} orders that were tried are rejected ({'; '.join(limits)}). "
-            "All others are delivered, and the rejected ones are in the quarantine: the table above says why."
+            "All others are delivered, and the rejected ones are in the quarantine: the table above says why.",
         )

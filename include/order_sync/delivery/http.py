@@ -20,7 +20,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError, MaxRetryError
 
-from include.order_sync import tuning
+from include.order_sync import stops, tuning
 from include.order_sync.errors import InDoubtError, StopError, TryAgainError
 from include.order_sync.providers.base import Answer, Request
 from include.order_sync.redact import redact
@@ -129,7 +129,9 @@ def open_session(url: str) -> requests.Session:
     try:
         environment = session.merge_environment_settings(url, {}, None, None, None)
     except ValueError:
-        raise StopError(f"{url} is no address: correct the host and the port in the connection.") from None
+        raise StopError(
+            stops.NO_ADDRESS, f"{url} is no address: correct the host and the port in the connection."
+        ) from None
     session.proxies, session.verify = environment["proxies"], environment["verify"]
     # A ~/.netrc of the machine must not add an Authorization header of its own.
     session.trust_env = False
@@ -141,7 +143,7 @@ def open_session(url: str) -> requests.Session:
 
 
 def send(session: requests.Session, url: str, request: Request, leave: Callable[[], None]) -> Answer:
-    """POST `request` to the service at `url` (scheme, host, and a path in front of the request's own).
+    """Send `request` to the service at `url` (scheme, host, and a path in front of the request's own).
 
     Args:
         session: of `open_session`.
@@ -155,7 +157,7 @@ def send(session: requests.Session, url: str, request: Request, leave: Callable[
         TryAgainError: no connection was made, so nothing was sent.
         InDoubtError: the request left, and no complete answer came.
     """
-    where = f"POST {url}{request.path}"
+    where = f"{request.method} {url}{request.path}"
     left_at: float | None = None
 
     def note_and_leave() -> None:
@@ -165,7 +167,8 @@ def send(session: requests.Session, url: str, request: Request, leave: Callable[
 
     token = _leave.set(note_and_leave)
     try:
-        with session.post(
+        with session.request(
+            request.method,
             url + request.path,
             data=request.body,
             headers=request.headers,
@@ -181,7 +184,7 @@ def send(session: requests.Session, url: str, request: Request, leave: Callable[
         reason = cause.reason if isinstance(cause, MaxRetryError) else cause
         if left_at is None:
             if isinstance(error, (requests.exceptions.InvalidURL, UnicodeError)):
-                raise StopError(f"{url} is no address: correct the host in the connection.") from None
+                raise StopError(stops.NO_ADDRESS, f"{url} is no address: correct the host in the connection.") from None
             if not isinstance(error, (requests.exceptions.RequestException, HTTPError)):
                 raise
             raise TryAgainError(

@@ -13,6 +13,7 @@ from functools import cached_property
 import pandas as pd
 import requests
 
+from include.order_sync import stops
 from include.order_sync.delivery import http
 from include.order_sync.delivery.batching import Batch, LedgerWrites, batches_of, sizes_of
 from include.order_sync.delivery.brake import Brake
@@ -123,10 +124,11 @@ class Delivery:
         if unsure:
             _, failure = unsure[-1]
             raise StopError(
+                stops.FAILING_ORDERS,
                 f"{failure}. {len(unsure)} orders are not sent ({named(self.result.failing)}): each failed alone, and "
                 f"no other order was left, so either {self.provider.title} is down or it fails at these. They wait in "
                 "the quarantine. The next scheduled run sends them once more. If none follows, look at their rows, "
-                "then trigger a redrive (DAG order_sync_redrive)."
+                "then trigger a redrive (DAG order_sync_redrive).",
             )
 
     def _deliver_turn(self, parts: Iterable[pd.DataFrame], turn: Turn) -> None:

@@ -6,10 +6,11 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 
-from include.order_sync import tuning
-from include.order_sync.delivery import stale
+from include.order_sync import stops, tuning
 from include.order_sync.delivery.decision_table import Action
 from include.order_sync.errors import StopError, TryAgainError
+from include.order_sync.ledger.reasons import OLDER
+from include.order_sync.reason import Reason
 
 ORDERS_NAMED_IN_A_MESSAGE = 20
 UNANSWERED_BATCHES_IN_A_ROW = 3
@@ -74,7 +75,7 @@ class DeliveryResult:
     @property
     def stale_changed(self) -> int:
         """The number of stale orders whose row has changed in the source."""
-        return self.stale.total() - self.stale[stale.OLDER]
+        return self.stale.total() - self.stale[OLDER]
 
 
 def may_wait(result: DeliveryResult, error: TryAgainError) -> bool:
@@ -123,10 +124,11 @@ def stop_if_fruitless(result: DeliveryResult, title: str) -> None:
     """
     if result.fruitless >= FRUITLESS_REQUESTS and not result.orders[Action.ACCEPTED]:
         raise StopError(
+            stops.ACCEPTS_NOTHING,
             f"{title} accepted nothing, and rejected {result.orders[Action.REJECTED]} orders in this try ("
             f"{result.requests} requests of this run): {result.reasons.most_common(1)[0][0]}. "
             "The others were not sent. Look at the account. If it was the cause, trigger a redrive of those that are "
-            "rejected (DAG order_sync_redrive)."
+            "rejected (DAG order_sync_redrive).",
         )
 
 
@@ -139,9 +141,10 @@ def stop_if_all_refused(result: DeliveryResult, title: str) -> None:
     """
     if result.refused_in_a_row >= REFUSED_BATCHES_IN_A_ROW:
         raise StopError(
+            stops.REFUSES_ALL,
             f"{result.refusal}, {REFUSED_BATCHES_IN_A_ROW} times in a row. Nothing of these batches was taken, and the "
             f"others were not sent. Look at the account at {title}: is the feature switched on, are login and password "
-            "right? Then trigger a redrive of this destination (DAG order_sync_redrive) and the next run."
+            "right? Then trigger a redrive of this destination (DAG order_sync_redrive) and the next run.",
         )
 
 
@@ -159,23 +162,28 @@ def stop_at_the_end(result: DeliveryResult, held: list[str], title: str) -> None
         held: ids of the orders that this run is the first to hold.
         title: the service's.
     """
-    reasons = []
+    found: list[tuple[Reason, str]] = []
     if held:
-        reasons.append(
-            f"{len(held)} orders are held ({named(held)}): they were sent, no answer tells whether "
-            f"{title} took them, and a second send could mail the customer again. Look them up there."
+        said = (
+            f"{len(held)} orders are held ({named(held)}): they were sent, no answer tells whether {title} took them, "
+            "and a second send could mail the customer again. Look them up there, and trigger the DAG "
+            "order_sync_redrive with a `decision`."
         )
+        found.append((stops.NEWLY_HELD, said))
     if result.not_judged:
         refusal = result.refusal or f"{title} refused their whole batch"
-        reasons.append(
+        said = (
             f"{len(result.not_judged)} orders are not sent: {refusal}, and named no order. They wait in the "
             "quarantine. Look at the account and at the rows, then trigger a redrive (DAG order_sync_redrive)."
         )
+        found.append((stops.NOT_JUDGED_BATCHES, said))
     if result.failing:
-        reasons.append(
+        said = (
             f"{len(result.failing)} orders are not sent ({named(result.failing)}): {title} fails at each request with "
             "one of them, and takes the others. They wait in the quarantine. Look at their rows, or ask the service's "
             "support; then trigger a redrive (DAG order_sync_redrive)."
         )
-    if reasons:
-        raise StopError(" ".join(reasons))
+        found.append((stops.FAILING_ORDERS, said))
+    if found:
+        (first, message), *others = found
+        raise StopError(first, " ".join([message, *(f"{reason.code}: {said}" for reason, said in others)]))

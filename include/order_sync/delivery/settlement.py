@@ -30,7 +30,7 @@ from include.order_sync.errors import (
     TryAgainError,
 )
 from include.order_sync.ledger.encrypted_rows import QuarantineEntry
-from include.order_sync.ledger.quarantine import FAILING_REASON, HELD_REASON, NOT_JUDGED_REASON, STALE_REASONS
+from include.order_sync.ledger.reasons import FAILING_REASON, HELD_REASON, NOT_JUDGED_REASON, STALE_REASONS
 from include.order_sync.ledger.session import FAILED, Kept, LedgerSession
 from include.order_sync.providers.base import Outcome, Provider, Verdict
 

@@ -6,16 +6,8 @@ import numpy as np
 import pandas as pd
 
 from include.order_sync.delivery.decision_table import Relation, SendOptions, relations
-from include.order_sync.ledger.quarantine import SET_BACK_REASON, UNDECIDED_REASON
+from include.order_sync.ledger.reasons import OLDER, SET_BACK_REASON, UNDECIDED_REASON
 from include.order_sync.model import NO_TIME, VERSION
-
-# A stale order has this reason, or one of quarantine.STALE_REASONS: then its row waits there.
-OLDER = "older than the row that was attempted"
-CURES = {
-    OLDER: "none is needed: the newer one was attempted",
-    SET_BACK_REASON: "if the source is right, trigger a run with `trust: source`",
-    UNDECIDED_REASON: "the next scheduled run that reads it sends it; a run with `trust: source` does so now",
-}
 
 
 def reasons_of(

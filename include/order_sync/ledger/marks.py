@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from include.order_sync import stops
 from include.order_sync.errors import OrderSyncError, StopError
 
 if TYPE_CHECKING:  # session.py imports pandas, which extract does not need
@@ -50,7 +51,10 @@ class ForeignLedgerError(StopError):
     """
 
     def __init__(self, destination: str, difference: Difference) -> None:
-        super().__init__(f"The ledger and the mark of {destination!r} do not agree: {difference}. Nothing was sent.")
+        super().__init__(
+            stops.FOREIGN_LEDGER,
+            f"The ledger and the mark of {destination!r} do not agree: {difference}. Nothing was sent.",
+        )
         self.difference: Difference = difference
 
 

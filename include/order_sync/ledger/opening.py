@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 import sqlalchemy as sa
 
+from include.order_sync import stops
 from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.ledger import attempts, renaming, schema
 from include.order_sync.ledger.look_ahead import LookAheadSession
@@ -68,7 +69,10 @@ def _database_session(engine: sa.Engine, name: str) -> Iterator[psycopg.Connecti
             schema.check(connection, name)
         raw = connection.connection.driver_connection
         if not isinstance(raw, psycopg.Connection):
-            raise StopError(f"Connection {name!r} must be to a PostgreSQL database: the ledger needs its locks.")
+            raise StopError(
+                stops.NOT_POSTGRESQL,
+                f"Connection {name!r} must be to a PostgreSQL database: the ledger needs its locks.",
+            )
         try:
             with schema.guarded("The ledger's session is lost", "Nothing was sent."):
                 raw.autocommit = True  # every transaction is explicit
@@ -96,8 +100,9 @@ def _take_lock(connection: psycopg.Connection[Any], name: str, destination: str,
     row = connection.execute("select pg_backend_pid()").fetchone()
     if row is None or row[0] != connection.info.backend_pid:
         raise StopError(
+            stops.POOLER,
             f"Connection {name!r} goes through a pooler, which lends its database sessions to others: "
-            "the lock would be lost. Let it point at PostgreSQL itself."
+            "the lock would be lost. Let it point at PostgreSQL itself.",
         )
     try:
         with connection.transaction():

@@ -8,15 +8,8 @@ from datetime import datetime
 from typing import Any, Literal
 
 from include.order_sync.ledger.encrypted_rows import QuarantineEntry
+from include.order_sync.ledger.reasons import FAILING_REASON, HELD_REASON, NOT_JUDGED_REASON, STALE_REASONS
 from include.order_sync.staging.partition_hash import partition_hash
-
-HELD_REASON = "held: sent, and no answer tells whether it was taken"
-NOT_JUDGED_REASON = "not sent: the service refused the whole batch and named no order"
-FAILING_REASON = "not sent: the service fails at each request with this order, and takes others"
-SET_BACK_REASON = "stale: the source has changed to a row that is older than the attempted one"
-UNDECIDED_REASON = "stale: another row of the very same times was attempted"
-# Only a person can say which state is right.
-STALE_REASONS = (SET_BACK_REASON, UNDECIDED_REASON)
 
 # The state `s` of the order of an entry `q`.
 _STATE = """
@@ -33,7 +26,7 @@ class Filter:
     """Chooses open entries for a redrive; an empty field chooses all.
 
     Args:
-        reason: a part of a reason.
+        reason: a pattern of SQL's LIKE for one of an entry's reasons (codes.py makes it).
         seen_from, seen_to: the time at which the row was last seen.
         order_ids: of these orders.
         entries: with these numbers.
@@ -174,7 +167,7 @@ def find(cursor: Any, destination: str, wanted: Filter) -> list[dict[str, Any]]:
           and (%(held)s::boolean is null or %(held)s = coalesce(
               (s.verdict = 'held' or (%(decided)s and s.verdict = 'in_doubt')) and %(held_reason)s = any(q.reasons),
               false))
-          and (%(reason)s = '' or exists (select from unnest(q.reasons) r where position(%(reason)s in r) > 0))
+          and (%(reason)s = '' or exists (select from unnest(q.reasons) r where r like %(reason)s))
           and (%(seen_from)s::timestamptz is null or q.last_seen_at >= %(seen_from)s)
           and (%(seen_to)s::timestamptz is null or q.last_seen_at < %(seen_to)s)
           and (%(all_orders)s or q.order_id = any(%(order_ids)s))

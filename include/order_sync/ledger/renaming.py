@@ -6,6 +6,7 @@ from typing import Any
 
 import psycopg
 
+from include.order_sync import stops
 from include.order_sync.errors import StopError
 
 # Tables that know a destination by its name.
@@ -42,9 +43,10 @@ def refuse_old_name(connection: psycopg.Connection[Any], destination: str) -> No
     row = connection.execute(query, (destination,)).fetchone()
     if row:
         raise StopError(
+            stops.RENAMED,
             f"Destination {destination!r} was renamed to {row[0]!r}, which has its history. Nothing was sent. Bring "
             "the configuration of this machine up to date. A new destination needs a name that was never used. To "
-            f"rename back, give {destination!r} `renamed_from: {row[0]}`."
+            f"rename back, give {destination!r} `renamed_from: {row[0]}`.",
         )
 
 
@@ -62,14 +64,16 @@ def take_over(connection: psycopg.Connection[Any], destination: str, old: str) -
     if _has_history(connection, destination):
         if _has_history(connection, old):
             raise StopError(
+                stops.RENAMED,
                 f"Destination {destination!r} can't take over the history of {old!r} (`renamed_from`): it has run "
-                "already, and has its own. Nothing was sent. Remove `renamed_from`; then it goes on with its own."
+                "already, and has its own. Nothing was sent. Remove `renamed_from`; then it goes on with its own.",
             )
         return
     if not _has_history(connection, old):
         raise StopError(
+            stops.RENAMED,
             f"The ledger has no destination {old!r} (`renamed_from` of {destination!r}). Nothing was sent. Give the "
-            "old name as it was; or remove `renamed_from` if the destination is new to this ledger."
+            "old name as it was; or remove `renamed_from` if the destination is new to this ledger.",
         )
     names = {"new": destination, "old": old}
     with connection.transaction():

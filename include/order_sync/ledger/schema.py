@@ -10,7 +10,7 @@ import psycopg
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from include.order_sync import tuning
+from include.order_sync import stops, tuning
 from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.redact import database_message
 
@@ -71,8 +71,9 @@ def _refuse_other_encodings(connection: sa.Connection) -> None:
     encoding = connection.exec_driver_sql("show server_encoding").scalar()
     if encoding != "UTF8":
         raise StopError(
+            stops.ENCODING,
             f"The ledger's database has the encoding {encoding}, which can't hold every order id. Create it anew with "
-            "`create database ... encoding 'UTF8' template template0`, and run the upgrade there."
+            "`create database ... encoding 'UTF8' template template0`, and run the upgrade there.",
         )
 
 
@@ -130,7 +131,9 @@ def guarded(lost: str, then: str) -> Iterator[None]:
         error = raised.orig if isinstance(raised, DBAPIError) else raised
         said = database_message(error)
         if isinstance(error, psycopg.errors.InsufficientPrivilege):
-            raise StopError(f"The ledger's user lacks rights: {said}. Grant them. {then}") from None
+            raise StopError(
+                stops.LEDGER_RIGHTS, f"The ledger's user lacks rights: {said}. Grant them. {then}"
+            ) from None
         if not isinstance(error, (psycopg.OperationalError, psycopg.errors.ReadOnlySqlTransaction)):
             raise
         if _is_lost(error):

@@ -21,6 +21,7 @@ from include.order_sync import tuning
 from include.order_sync.ledger import attempts, pace, quarantine, schema
 from include.order_sync.ledger.encrypted_rows import QuarantineEntry
 from include.order_sync.ledger.look_ahead import LookAheadSession
+from include.order_sync.ledger.reasons import FAILING_REASON, HELD_REASON, NOT_JUDGED_REASON
 
 log = logging.getLogger(__name__)
 
@@ -123,8 +124,8 @@ class LedgerSession:
         values = {
             "destination": self.sender.destination,
             "run": self.sender.run,
-            "failing": quarantine.FAILING_REASON,
-            "reasons": [quarantine.FAILING_REASON, quarantine.NOT_JUDGED_REASON],
+            "failing": FAILING_REASON,
+            "reasons": [FAILING_REASON, NOT_JUDGED_REASON],
         }
         with self.transaction() as cursor:
             return {order_id: Kept(*found) for order_id, *found in cursor.execute(query, values)}
@@ -259,7 +260,7 @@ class LedgerSession:
             "run": self.sender.run,
             "destination": self.sender.destination,
             "destination_id": self.sender.destination_id,
-            "reason": quarantine.HELD_REASON,
+            "reason": HELD_REASON,
             "order_ids": list(order_ids),
         }
         with self.transaction() as cursor:

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from rich.console import Console
 
+from include.order_sync import stops
 from include.order_sync.configuration.loading import Configuration, load
 from include.order_sync.configuration.source_models import CsvSource, Source
 from include.order_sync.errors import OrderSyncError, StopError
@@ -41,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         source = _source(configuration, given.source)
         if given.file:
             if not isinstance(source, CsvSource):
-                raise StopError(f"Source {source.name!r} is a warehouse: --file is for CSV drops.")
+                raise StopError(stops.COMMAND, f"Source {source.name!r} is a warehouse: --file is for CSV drops.")
             source = source_of_file(source, given.file)
         destinations = [each for each in configuration.destinations.values() if each.source == source.name]
         report = preview(source, destinations, _window(given, source), show=given.show)
@@ -81,7 +82,7 @@ def _source(configuration: Configuration, name: str) -> Source:
     ]
     said = "".join(f"\n{mistake}" for mistake in own or configuration.mistakes)
     known = ", ".join(configuration.sources)
-    raise StopError(f"{configuration.file} has no good source {name!r}; it has {known or 'none'}.{said}")
+    raise StopError(stops.COMMAND, f"{configuration.file} has no good source {name!r}; it has {known or 'none'}.{said}")
 
 
 def _window(given: argparse.Namespace, source: Source) -> Window:
@@ -89,7 +90,7 @@ def _window(given: argparse.Namespace, source: Source) -> Window:
     start = _time(given.start, source.timezone) if given.start else default.start
     end = _time(given.end, source.timezone) if given.end else default.end
     if start >= end:
-        raise StopError(f"--from ({start.isoformat()}) must lie before --to ({end.isoformat()}).")
+        raise StopError(stops.COMMAND, f"--from ({start.isoformat()}) must lie before --to ({end.isoformat()}).")
     return Window(start, end)
 
 
@@ -102,7 +103,7 @@ def _time(text: str, timezone: str) -> datetime:
     try:
         time = datetime.fromisoformat(text)
     except ValueError:
-        raise StopError(f"{text!r} is no time: write it as 2026-11-20T10:00.") from None
+        raise StopError(stops.COMMAND, f"{text!r} is no time: write it as 2026-11-20T10:00.") from None
     return time if time.tzinfo else time.replace(tzinfo=ZoneInfo(timezone))
 
 

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import sqlalchemy as sa
 
-from include.order_sync import tuning
+from include.order_sync import stops, tuning
 from include.order_sync.errors import StopError
 
 # Drivers of MySQL, the best first: module -> SQLAlchemy's name.
@@ -31,16 +31,19 @@ def engine_of(connection: str) -> sa.Engine:
     written = os.environ.get(variable)
     if not written:
         raise StopError(
+            stops.NO_CONNECTION,
             f"The preview knows no connection {connection!r}: set the environment variable {variable}, for example to "
             "postgres://reader:PASSWORD@host/database. Airflow shows one that it has stored by "
-            f"`airflow connections export --format env -`."
+            f"`airflow connections export --format env -`.",
         )
     try:
         fields = json.loads(written) if written.lstrip().startswith("{") else _of_uri(written)
         options: dict[str, Any] = {"hide_parameters": True}
         url = _url(fields, options)
     except (ValueError, KeyError, TypeError):
-        raise StopError(f"{variable} is no connection: write it as a URI or as JSON, as Airflow reads it.") from None
+        raise StopError(
+            stops.NO_CONNECTION, f"{variable} is no connection: write it as a URI or as JSON, as Airflow reads it."
+        ) from None
     return sa.create_engine(url, **options)
 
 
@@ -74,8 +77,9 @@ def _url(fields: dict[str, Any], options: dict[str, Any]) -> sa.URL:
         options["connect_args"] = {"charset": extra.get("charset", "utf8mb4")}
     else:
         raise StopError(
+            stops.NO_CONNECTION,
             f"The preview reads PostgreSQL, MySQL and SQLite, and this connection's type is {kind}: look at the plan "
-            "of a run instead (docs/going-live.md)."
+            "of a run instead (docs/going-live.md).",
         )
     port = fields.get("port")
     return sa.URL.create(
@@ -95,4 +99,7 @@ def _mysql_driver() -> str:
                 return name
         except ModuleNotFoundError:  # of the package around it
             continue
-    raise StopError("No driver of MySQL is installed: `pip install apache-airflow-providers-mysql`, or pymysql.")
+    raise StopError(
+        stops.NO_CONNECTION,
+        "No driver of MySQL is installed: `pip install apache-airflow-providers-mysql`, or pymysql.",
+    )

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from include.order_sync import stops
 from include.order_sync.errors import StopError
 from include.order_sync.model import IDENTITY_COLUMNS, TIME_COLUMNS
 from include.order_sync.preview.guess_forms import are_decorated, are_ids, date_forms, decimal_sign, have_offsets
@@ -32,7 +33,7 @@ def guess(file: Path) -> str:
     try:
         sample = read_sample(file)
     except OSError as error:
-        raise StopError(f"{file} can't be read: {error.strerror}.") from None
+        raise StopError(stops.SMALL_FILE, f"{file} can't be read: {error.strerror}.") from None
     columns, unsure = _columns(sample)
     items = _items_of(sample, columns)
     lines = [

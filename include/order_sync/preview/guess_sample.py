@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from include.order_sync import stops
 from include.order_sync.errors import StopError
 from include.order_sync.model import IDENTITY_COLUMNS
 from include.order_sync.preview.guess_words import COLUMN_NAMES, STATUS_WORDS, plain
@@ -58,18 +59,20 @@ def read_sample(file: Path) -> Sample:
             name, content = next(texts_of(opened, file.stat().st_size, ","))
             start = _read(content)
         except UnreadableError as error:
-            raise StopError(f"{file} {error}.") from None
+            raise StopError(stops.SMALL_FILE, f"{file} {error}.") from None
     text = open_text(io.BytesIO(start), "utf-8" if name == "spreadsheet" else None, words)
     is_sure, encoding, decoded = True, text.encoding, text.sample.decode("utf-8", "replace")
     if "\ufffd" in decoded[:-1]:
         encoding, is_sure = likely_encoding(start), False
         if not encoding:
-            raise StopError(f"{file} is no text in any encoding that Order Sync knows: save it as CSV in UTF-8.")
+            raise StopError(
+                stops.SMALL_FILE, f"{file} is no text in any encoding that Order Sync knows: save it as CSV in UTF-8."
+            )
         decoded = start.decode(encoding, "replace")
     lines = decoded.splitlines(keepends=True)
     lines = lines[:-1] if len(start) == SAMPLE_BYTES else lines
     if not any(line.strip() for line in lines):
-        raise StopError(f"{file} is empty.")
+        raise StopError(stops.SMALL_FILE, f"{file} is empty.")
     readings = [(delimiter, list(csv.reader(lines[:_ROWS], delimiter=delimiter))) for delimiter in DELIMITERS.values()]
     delimiter, rows, at = max(
         ((delimiter, rows, at) for delimiter, rows in readings for at in range(min(len(rows), _HEADER_WITHIN))),
@@ -78,7 +81,7 @@ def read_sample(file: Path) -> Sample:
     names = [name.strip() for name in rows[at]]
     further = [row for row in rows[at + 1 :] if any(field.strip() for field in row)]
     if len(names) < len(IDENTITY_COLUMNS) - 1:
-        raise StopError(f"{file} has {len(names)} columns by any of , ; tab |: is it CSV?")
+        raise StopError(stops.SMALL_FILE, f"{file} has {len(names)} columns by any of , ; tab |: is it CSV?")
     if known_names(names) < 2 and names_to_show(names, {}, further) is None:
         return Sample(encoding, is_sure, delimiter, 0, None, [row for row in rows if any(row)])
     return Sample(encoding, is_sure, delimiter, at, names, further)

@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl
 import pandas as pd
 from upath import UPath
 
-from include.order_sync import pipeline
+from include.order_sync import codes, pipeline
 from include.order_sync.configuration.models import Destination
 from include.order_sync.configuration.source_models import CsvSource, Source, SqlSource
 from include.order_sync.model import ORDER_COLUMNS, Window
@@ -130,7 +130,7 @@ def _look(report: Report, staging: Staging, source: Source, destinations: Sequen
             report.orders += [_shown(order, show=show) for _, order in first.iterrows()]
         for destination in destinations:
             done = group.transform(raw, raw_items, rules[destination.name])
-            _count(outcomes[destination.name], reasons[destination.name], done, destination)
+            _count(outcomes[destination.name], reasons[destination.name], done)
             if outcomes[destination.name].request is None and len(done.ready):
                 position = done.ready["position"].iloc[0]
                 order = orders[orders["position"] == position].iloc[0]
@@ -156,7 +156,7 @@ def _look(report: Report, staging: Staging, source: Source, destinations: Sequen
         report.outcomes.append(outcome)
 
 
-def _count(outcome: Outcome, reasons: dict[str, Reason], done: group.Transformed, destination: Destination) -> None:
+def _count(outcome: Outcome, reasons: dict[str, Reason], done: group.Transformed) -> None:
     counts = {
         "used": len(done.ready),
         **{name: done.counts[name] for name in ("superseded", "rejected", "not_for_provider")},
@@ -165,9 +165,8 @@ def _count(outcome: Outcome, reasons: dict[str, Reason], done: group.Transformed
         name: outcome.counts.get(name, 0) + count for name, count in counts.items()
     }
     outcome.left_out.update(done.left_out)
-    cures = group.cures(destination.service.checks)
     for text, orders in done.reasons.items():
-        reason = reasons.setdefault(text, Reason(text, cure=cures.get(text, "")))
+        reason = reasons.setdefault(text, Reason(codes.coded(text), cure=codes.cure_of(text)))
         reason.orders += orders
         listed = done.rejected["reasons"].map(lambda given, text=text: any(str(one).startswith(text) for one in given))
         rows = done.rejected[listed].head(LINES_SHOWN - len(reason.rows))

@@ -13,8 +13,10 @@ from email.utils import parsedate_to_datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Literal
 
+from include.order_sync import stops
 from include.order_sync.errors import BatchRefusedError, BatchTooLargeError, InDoubtError, StopError, TryAgainError
 from include.order_sync.model import Code, OrderStatus
+from include.order_sync.reason import Reason
 from include.order_sync.transform.checks import Check
 
 if TYPE_CHECKING:  # providers are imported while DAG files are parsed, and pandas is slow to import
@@ -40,11 +42,12 @@ class Credentials:
 
 @dataclass(frozen=True)
 class Request:
-    """A POST. Body and headers may hold credentials and personal data, so they are never shown."""
+    """A request, usually a POST. Body and headers may hold credentials and personal data, so they are never shown."""
 
     path: str
     body: bytes = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
+    method: str = "POST"
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,19 @@ ACCEPTED = Verdict(Outcome.ACCEPTED)
 
 
 @dataclass(frozen=True)
+class Trial:
+    """A request that changes nothing and mails nobody, and shows whether an account's login and key are right.
+
+    Args:
+        request: credentials -> the request.
+        read: the answer and the credentials -> what they have shown. Raises the errors of `Provider.read`.
+    """
+
+    request: Callable[[Credentials], Request]
+    read: Callable[[Answer, Credentials], str]
+
+
+@dataclass(frozen=True)
 class Provider:
     """A service's adapter: facts first, then the functions that make requests of orders and verdicts of answers.
 
@@ -130,6 +146,8 @@ class Provider:
             Raises StopError, TryAgainError, InDoubtError or BatchRefusedError for the request as a whole.
         try_again: the HTTP statuses that promise that nothing of the request was taken, so that it may be repeated.
             A 5xx that is not here leaves the orders in doubt.
+        trial: None if no document has such a request: then only the address can be tried.
+        rejections: the reasons that a verdict of `read` can have.
         in_doubt: the HTTP statuses below 500 that leave the orders in doubt, such as a 409 for "is being processed".
         notifies: the codes whose send can notify the customer: the brake counts these. Where no document says that a
             code notifies nobody, it is one of them.
@@ -158,6 +176,8 @@ class Provider:
     try_again: frozenset[int]
     notifies: frozenset[Code]
     held_codes: frozenset[Code]
+    trial: Trial | None = None
+    rejections: tuple[Reason, ...] = ()
     in_doubt: frozenset[int] = frozenset()
     fresh_within_at_most: timedelta | None = None
     halve_refused: bool = False
@@ -213,17 +233,19 @@ def refuse_unless_success(
         raise InDoubtError(said, after_s=answer.retry_after_s)
     if 300 <= status < 400:
         raise StopError(
+            stops.REDIRECT,
             f"{title} redirects (HTTP {status}). A redirected POST loses its orders, so it is not followed: "
-            "put the address it leads to into the connection's host."
+            "put the address it leads to into the connection's host.",
         )
     if status == 401:
-        raise StopError(f"{said}. The connection's login or password is wrong.")
+        raise StopError(stops.REFUSED_LOGIN, f"{said}. The connection's login or password is wrong.")
     if status == 413:
         raise BatchTooLargeError(said, answer.service_message)
     if status in (400, 422):
         raise BatchRefusedError(said, answer.service_message)
     refused = StopError(
-        f"{said}. Nothing was taken: look at the connection's host, login and password, and at the account's features."
+        stops.REFUSED_CALL,
+        f"{said}. Nothing was taken: look at the connection's host, login and password, and at the account's features.",
     )
     # A firewall before the service may dislike the text of one order.
     refused.is_failure = True

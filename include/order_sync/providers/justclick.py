@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_plus
 
+from include.order_sync import stops
 from include.order_sync.errors import InDoubtError, StopError, TryAgainError
 from include.order_sync.model import OrderStatus
 from include.order_sync.providers.base import (
@@ -27,9 +28,11 @@ from include.order_sync.providers.base import (
     Outcome,
     Provider,
     Request,
+    Trial,
     Verdict,
     refuse_unless_success,
 )
+from include.order_sync.reason import Reason
 from include.order_sync.transform.checks import Check, missing, no_match
 
 if TYPE_CHECKING:
@@ -52,24 +55,37 @@ CONNECTION_CODES = {
     "7": "the account is disabled",
 }
 LIMIT_EXHAUSTED = "8"
+
+
+def _rejection(code: str, answered: str, meaning: str, cure: str) -> Reason:
+    return Reason(code, f"{TITLE} error_code {answered}: {meaning}", cure)
+
+
+_NUMBER = "compare the order's `bill_id` with JustClick's own number of it"
+_STATUS = "look at the order in JustClick: it can't go from its status there to this one"
 ORDER_CODES = {
-    "3": "wrong data",
-    "200": "no such order",
-    "302": "no such order",
-    "201": "wrong status",
-    "303": "wrong status",
-    "202": "error while paying",
-    "203": "the order number is empty",
+    "3": _rejection("OS-311", "3", "wrong data", "JustClick's message in the quarantine says which"),
+    "200": _rejection("OS-312", "200", "no such order", _NUMBER),
+    "302": _rejection("OS-313", "302", "no such order", _NUMBER),
+    "201": _rejection("OS-314", "201", "wrong status", _STATUS),
+    "303": _rejection("OS-315", "303", "wrong status", _STATUS),
+    "202": _rejection("OS-316", "202", "error while paying", "look at the order's payment in JustClick"),
+    "203": _rejection("OS-317", "203", "the order number is empty", _NUMBER),
 }
+UNLISTED = _rejection(
+    "OS-318", "*", "a code that the documentation does not list", "ask JustClick's support, with the code"
+)
 
 CHECKS = (
-    Check("bill_id: missing", "give JustClick's own number of the order", missing("bill_id")),
+    Check("OS-301", "bill_id: missing", "give JustClick's own number of the order", missing("bill_id")),
     Check(
+        "OS-302",
         "bill_id: not a number",
         "give JustClick's own number of the order, as 100000",
         no_match("bill_id", "[0-9]+"),
     ),
     Check(
+        "OS-303",
         "tracking_number: missing",
         "JustClick requires it of an order that was sent",
         lambda orders, _items: orders["tracking_number"].isna() & orders["code"].eq(SENT),
@@ -150,7 +166,7 @@ def read_answer(answer: Answer, ids: Sequence[str], credentials: Credentials) ->
     if not is_signed:
         refuse_unless_success(TITLE, answer, TRY_AGAIN)
     if code in CONNECTION_CODES:
-        raise StopError(f"{TITLE} answered error_code {code}: {CONNECTION_CODES[code]}")
+        raise StopError(stops.REFUSED_LOGIN, f"{TITLE} answered error_code {code}: {CONNECTION_CODES[code]}")
     if not is_signed:
         raise InDoubtError(f"{TITLE} answered error_code {shown} with a wrong or missing hash: not believed")
     if code == LIMIT_EXHAUSTED:
@@ -160,8 +176,19 @@ def read_answer(answer: Answer, ids: Sequence[str], credentials: Credentials) ->
         )
     if code == DONE:
         return [ACCEPTED] * len(ids)
-    meaning = ORDER_CODES.get(code, "a code that the documentation does not list")
-    return [Verdict(Outcome.REJECTED, f"{TITLE} error_code {shown}: {meaning}", _php_text(text))] * len(ids)
+    reason = ORDER_CODES.get(code, UNLISTED).reason.replace("*", shown)
+    return [Verdict(Outcome.REJECTED, reason, _php_text(text))] * len(ids)
+
+
+def build_trial(credentials: Credentials) -> Request:
+    """Return a signed request about a bill that can't exist, so that it changes nothing."""
+    return build_request(credentials, [json.dumps({"bill_id": "0", "status": CANCEL})])
+
+
+def read_trial(answer: Answer, credentials: Credentials) -> str:
+    """Return that login and key are right: only then is the answer about the bill signed with the key."""
+    read_answer(answer, ["0"], credentials)
+    return f"{TITLE} knows the login, and signs its answer with the key. Nothing was changed."
 
 
 def _is_signed(code: Any, text: Any, signature: Any, key: str) -> bool:
@@ -187,6 +214,8 @@ PROVIDER = Provider(
     required=("bill_id",),
     reads=frozenset({"bill_id", "tracking_number"}),
     checks=CHECKS,
+    trial=Trial(build_trial, read_trial),
+    rejections=(*ORDER_CODES.values(), UNLISTED),
     build=build,
     request=build_request,
     read=read_answer,

@@ -29,9 +29,11 @@ from include.order_sync.providers.base import (
     Outcome,
     Provider,
     Request,
+    Trial,
     Verdict,
     refuse_unless_success,
 )
+from include.order_sync.reason import Reason
 from include.order_sync.transform.checks import (
     CURRENCY,
     NUMBER,
@@ -96,29 +98,36 @@ ITEM_TEXT = {
 }
 
 
-def _name_too_long(column: str) -> Check:
+def _name_too_long(code: str, column: str) -> Check:
     return Check(
+        code,
         f"{column}: longer than {MAX_NAME_CHARACTERS} characters",
         "shorten it in the source: Yespo takes contact names of 40 characters",
         lambda orders, _items: orders[column].str.len().gt(MAX_NAME_CHARACTERS),
     )
 
 
-def _number(column: str) -> Check:
-    return Check(f"{column}: not a number", "give it as digits with a decimal point, 1234.50", no_match(column, NUMBER))
-
-
-def _item(column: str, otherwise: str = "or give the destination `items: lenient`, or `items: none`") -> Check:
+def _number(code: str, column: str) -> Check:
     return Check(
+        code, f"{column}: not a number", "give it as digits with a decimal point, 1234.50", no_match(column, NUMBER)
+    )
+
+
+def _item(
+    code: str, column: str, otherwise: str = "or give the destination `items: lenient`, or `items: none`"
+) -> Check:
+    return Check(
+        code,
         f"items: {column} missing",
         f"Yespo's guide requires it of each item; {otherwise}",
         lambda orders, items: orders["position"].isin(items.loc[items[column].isna(), "position"]),
     )
 
 
-def _item_number(column: str, fault: str, pattern: str, cure: str) -> Check:
+def _item_number(code: str, column: str, fault: str, pattern: str, cure: str) -> Check:
     # A missing one fails too: it is no number.
     return Check(
+        code,
         f"items: {column} {fault}",
         cure,
         lambda orders, items: orders["position"].isin(
@@ -129,49 +138,62 @@ def _item_number(column: str, fault: str, pattern: str, cure: str) -> Check:
 
 ORDER_CHECKS = (
     Check(
+        "OS-201",
         "customer_id: missing",
         "Yespo requires the shop's id of the customer: give it, or the source `customer_id_from`",
         missing("customer_id"),
     ),
-    Check("total_cost: missing", "Yespo requires the order's total", missing("total_cost")),
-    _number("total_cost"),
-    Check("currency: missing", "give its ISO 4217 code, as UAH, or the source a default for it", missing("currency")),
+    Check("OS-202", "total_cost: missing", "Yespo requires the order's total", missing("total_cost")),
+    _number("OS-203", "total_cost"),
     Check(
+        "OS-204",
+        "currency: missing",
+        "give its ISO 4217 code, as UAH, or the source a default for it",
+        missing("currency"),
+    ),
+    Check(
+        "OS-205",
         "currency: not three capital letters",
         "give its ISO 4217 code, as UAH",
         no_match("currency", CURRENCY),
     ),
     Check(
+        "OS-206",
         "created_at: missing",
         "Yespo requires the order's date",
         lambda orders, _items: orders["created_at"].isna() & ~orders["created_at_unreadable"],
     ),
     Check(
+        "OS-207",
         "created_at: not a date and time",
         f"give it as {TIME_EXAMPLE}",
         flagged("created_at_unreadable"),
     ),
     Check(
+        "OS-208",
         "contact: neither email nor phone",
         "Yespo can match no contact without one of them",
         lambda orders, _items: orders["email"].isna() & orders["phone"].isna(),
     ),
     Check(
+        "OS-209",
         "email: not an address",
         "correct or empty it in the source",
         flagged("email_unreadable"),
     ),
     Check(
+        "OS-210",
         "phone: no telephone number",
         "give it with its country code, as 380942583691, or give the source `phone_country`",
         flagged("phone_unreadable"),
     ),
-    _name_too_long("first_name"),
-    _name_too_long("last_name"),
-    _number("shipping"),
-    _number("discount"),
-    _number("taxes"),
+    _name_too_long("OS-211", "first_name"),
+    _name_too_long("OS-212", "last_name"),
+    _number("OS-213", "shipping"),
+    _number("OS-214", "discount"),
+    _number("OS-215", "taxes"),
     Check(
+        "OS-216",
         "additional_info: not a JSON object",
         'give it as {"key": "value"}, or nothing',
         flagged("additional_info_unreadable"),
@@ -179,20 +201,28 @@ ORDER_CHECKS = (
 )
 LENIENT_ITEM_CHECKS = (
     Check(
+        "OS-217",
         "items: not a JSON array of objects",
         'give it as [{"id": ...}, ...], or nothing',
         flagged("items_unreadable"),
     ),
-    _item("item_id", "or give the destination `items: none`"),
-    _item_number("quantity", "not a whole number", WHOLE_NUMBER, "give whole pieces: 1, 2, 3"),
+    _item("OS-218", "item_id", "or give the destination `items: none`"),
+    _item_number("OS-219", "quantity", "not a whole number", WHOLE_NUMBER, "give whole pieces: 1, 2, 3"),
 )
 ITEM_CHECKS = (
     *LENIENT_ITEM_CHECKS[:2],
-    _item("name"),
+    _item("OS-220", "name"),
     *LENIENT_ITEM_CHECKS[2:],
-    _item_number("cost", "not a number", NUMBER, "give the price of a piece as digits with a point, 1234.50"),
-    _item("url"),
-    _item("image_url"),
+    _item_number("OS-221", "cost", "not a number", NUMBER, "give the price of a piece as digits with a point, 1234.50"),
+    _item("OS-222", "url"),
+    _item("OS-223", "image_url"),
+)
+
+
+FAILED = Reason(
+    "OS-299",
+    f"{TITLE} lists the order as failed",
+    "the service's message says why: `make ledger ARGS='quarantine DESTINATION'` shows it",
 )
 
 
@@ -222,9 +252,27 @@ def build_without_items(orders: pd.DataFrame, items: pd.DataFrame) -> pd.Series[
 
 def build_request(credentials: Credentials, payloads: Sequence[str]) -> Request:
     """Return the request for 1 to 1000 payloads of `build`."""
-    key = base64.b64encode(f"{credentials.login}:{credentials.secret}".encode()).decode()
-    headers = {"Content-Type": "application/json; charset=utf-8", "Authorization": f"Basic {key}"}
+    headers = {"Content-Type": "application/json; charset=utf-8", **_authorization(credentials)}
     return Request("/api/v1/orders", f'{{"orders":[{",".join(payloads)}]}}'.encode(), headers)
+
+
+def _authorization(credentials: Credentials) -> dict[str, str]:
+    key = base64.b64encode(f"{credentials.login}:{credentials.secret}".encode()).decode()
+    return {"Authorization": f"Basic {key}"}
+
+
+def build_trial(credentials: Credentials) -> Request:
+    """Return a request for the account's own data.
+
+    https://docs.esputnik.com/reference/getting-started-with-your-api has it as the example of a call.
+    """
+    return Request("/api/v1/account/info", b"", _authorization(credentials), method="GET")
+
+
+def read_trial(answer: Answer, _credentials: Credentials) -> str:
+    """Return that the key is right: without it the answer is no 2xx. No document shows its body."""
+    refuse_unless_success(TITLE, answer, TRY_AGAIN)
+    return f"{TITLE} knows the API key. Nothing was sent."
 
 
 def read_answer(answer: Answer, ids: Sequence[str], _credentials: Credentials) -> list[Verdict]:
@@ -252,8 +300,7 @@ def read_answer(answer: Answer, ids: Sequence[str], _credentials: Credentials) -
     unknown = failed.keys() - set(ids)
     if unknown:
         raise InDoubtError(f"{TITLE} names {len(unknown)} failed orders that were not in the request")
-    reason = f"{TITLE} lists the order as failed"
-    return [Verdict(Outcome.REJECTED, reason, failed[id_]) if id_ in failed else ACCEPTED for id_ in ids]
+    return [Verdict(Outcome.REJECTED, FAILED.reason, failed[id_]) if id_ in failed else ACCEPTED for id_ in ids]
 
 
 def _is_duplicate(answer: Answer) -> bool:
@@ -290,6 +337,8 @@ FULL = Provider(
     required=("customer_id", "total_cost", "currency", "created_at", ("email", "phone")),
     reads=frozenset({*TEXT.values(), *NUMBERS.values(), "additional_info", "items"}),
     checks=(*ORDER_CHECKS, *ITEM_CHECKS),
+    rejections=(FAILED,),
+    trial=Trial(build_trial, read_trial),
     build=build,
     request=build_request,
     read=read_answer,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from include.order_sync import stops
 from include.order_sync.errors import StopError
 
 # In the first column, instead of a row that is too long. Random, so that no database holds it.
@@ -38,8 +39,9 @@ class Columns:
         names = sorted(self.names[number] for number in self.binary & set(used))
         if names:
             raise StopError(
+                stops.BYTES,
                 f"{where}: column {', '.join(map(repr, names))} is bytes, not text: cast it in the query, "
-                "for example to hexadecimal digits."
+                "for example to hexadecimal digits.",
             )
 
 

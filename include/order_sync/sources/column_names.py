@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 
+from include.order_sync import stops
 from include.order_sync.errors import StopError
 from include.order_sync.model import IDENTITY_COLUMNS, ORDER_COLUMNS
 
@@ -62,8 +63,9 @@ def find_columns(
             faults.append(f"no column {' or '.join(wanted)}{_hint(wanted, shown)}")
     if faults:
         raise StopError(
+            stops.COLUMNS,
             f"{where}: {'; '.join(dict.fromkeys(faults))}. {listed(names, shown)}. "
-            "Name them in the source's `columns`, add them to the source, or give them by `defaults`."
+            "Name them in the source's `columns`, add them to the source, or give them by `defaults`.",
         )
     return found
 

@@ -15,6 +15,7 @@ from typing import BinaryIO, cast
 import pyarrow as pa
 from upath import UPath
 
+from include.order_sync import stops
 from include.order_sync.configuration.source_models import CsvSource
 from include.order_sync.errors import StopError
 from include.order_sync.model import FileVersion, Window
@@ -126,7 +127,7 @@ class CsvDropReader:
         if not files:
             self.notice = nothing_matches(self.folder, self.source)
         if lacks_columns and len(self.unusable) == len(files):
-            raise StopError(" ".join(self.unusable))
+            raise StopError(stops.FILES_UNUSABLE, " ".join(self.unusable))
 
     def _refuse(self, file: DropFile, message: str) -> None:
         """Note a file that could not be used, so that it is listed once, until it or the configuration changes."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from include.order_sync import tuning
+from include.order_sync import stops, tuning
 from include.order_sync.errors import StopError
 from include.order_sync.sources.column_names import (
     Required,
@@ -111,8 +111,9 @@ def read_layout(text: Text, source: CsvSource, required: Required, where: str) -
         for line in range(first + 1, min(len(lines), first + _PREAMBLE_LINES)):
             if any(known_names(next(csv.reader([lines[line]], delimiter=each), [])) >= 2 for each in choices):
                 raise StopError(
+                    stops.NO_HEADER,
                     f"{where}: line {first + 1} is no header, and line {line + 1} looks like one: set "
-                    f"`skip_lines: {line}` in the source."
+                    f"`skip_lines: {line}` in the source.",
                 )
     names = _as_wide_as_rows(names, rows[1:])
     if not is_utf8(text.sample) and any("\ufffd" in name for name in names):
@@ -120,8 +121,9 @@ def read_layout(text: Text, source: CsvSource, required: Required, where: str) -
     shown = names_to_show(names, source.columns, rows[1:])
     if shown is None:
         raise StopError(
+            stops.NO_HEADER,
             f"{where}: the first line looks like data, not like a header ({len(names)} fields). Write the columns' "
-            "names into the first line, or say `header: none` and give `columns` their numbers."
+            "names into the first line, or say `header: none` and give `columns` their numbers.",
         )
     return _with_columns(Layout(delimiter, names, {}, first + header_lines, first), source, required, where, shown)
 
@@ -135,7 +137,7 @@ def _with_columns(layout: Layout, source: CsvSource, required: Required, where: 
     faults += [missing("`status_from` takes a column", name, shown) for name, at in rules if at is None]
     if faults:
         said = f"{where}: {'; '.join(dict.fromkeys(faults))}. {listed(names, shown)}"
-        raise StopError(f"{said}. Correct the source's `status_from`.")
+        raise StopError(stops.COLUMNS, f"{said}. Correct the source's `status_from`.")
     items = _item_columns(names, source, found, where, shown)
     return replace(layout, found=found, items=items, rules=tuple(at for _, at in rules if at is not None))
 
@@ -149,9 +151,10 @@ def _item_columns(
     if source.lines is None:
         if any(at is not None for at in places.values()) and "items" not in found:
             raise StopError(
+                stops.COLUMNS,
                 f"{where}: `item_columns` names columns of the file, so it has a line for each item, and the source "
                 "does not say how: add `lines: items` if each line repeats the order's columns, or "
-                "`lines: continuation` if only the first has them."
+                "`lines: continuation` if only the first has them.",
             )
         return {}
     for name, at in places.items():
@@ -159,7 +162,7 @@ def _item_columns(
             faults.append(missing("`item_columns` takes a column", name, shown))
     if faults:
         said = f"{where}: {'; '.join(faults)}. {listed(names, shown)}"
-        raise StopError(f"{said}. Correct the source's `item_columns`.")
+        raise StopError(stops.COLUMNS, f"{said}. Correct the source's `item_columns`.")
     return {name: at for name, at in places.items() if at is not None}
 
 

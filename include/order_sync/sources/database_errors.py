@@ -9,6 +9,7 @@ import psycopg
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
+from include.order_sync import stops
 from include.order_sync.configuration.query_files import read_query
 from include.order_sync.errors import OrderSyncError, StopError, TryAgainError
 from include.order_sync.redact import database_message
@@ -31,7 +32,7 @@ def unreachable(error: BaseException | None, where: str) -> OrderSyncError:
     at = f"{where}: the database can't be reached: {said}"
     refusals = ("authentication failed", "does not exist", "Access denied", "Unknown database")
     if any(refusal in said for refusal in refusals):
-        return StopError(f"{at}. Correct the connection's login, password or database.")
+        return StopError(stops.NO_LOGIN, f"{at}. Correct the connection's login, password or database.")
     return TryAgainError(f"{at}. If this goes on, look at the connection's host and port.")
 
 
@@ -66,7 +67,7 @@ def failure(
             f"encoding in the query, for example convert_from(convert(convert_to({column or 'x'}, 'SQL_ASCII'), "
             "'WIN1251', 'UTF8'), 'UTF8')"
         )
-    return StopError(f"Source {source!r}: a query failed{at}: {said}. Correct {file.name}.")
+    return StopError(stops.QUERY_FAILED, f"Source {source!r}: a query failed{at}: {said}. Correct {file.name}.")
 
 
 def sql_state(error: BaseException | None) -> str:

@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 
 from upath import UPath
 
-from include.order_sync import tuning
+from include.order_sync import stops, tuning
 from include.order_sync.configuration.csv_values import PATH_TIMES
 from include.order_sync.configuration.source_models import CsvSource
 from include.order_sync.errors import StopError
@@ -175,7 +175,8 @@ def _files(folder: UPath, source: CsvSource) -> Iterator[DropFile]:
         if folder.protocol not in _FILE_SYSTEMS and folder.parents and folder.parents[-1].is_dir():
             return
         raise StopError(
-            f"Source {source.name!r}: there is no folder {folder}. Make it, or correct the source's `path`."
+            stops.NO_FOLDER,
+            f"Source {source.name!r}: there is no folder {folder}. Make it, or correct the source's `path`.",
         )
     latest = datetime.now(UTC) + source.ahead
     real_folder = folder.resolve()

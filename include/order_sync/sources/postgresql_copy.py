@@ -18,7 +18,7 @@ from psycopg.pq import ExecStatus
 from psycopg.pq.abc import PGconn
 from psycopg.waiting import Wait
 
-from include.order_sync import tuning
+from include.order_sync import stops, tuning
 from include.order_sync.errors import StopError
 from include.order_sync.sources.answer import TOO_LONG_MARK, Columns
 
@@ -78,14 +78,18 @@ def read_by_copy(
                     read += len(table)
                     yield columns, table
                 if sent not in (None, read):
-                    raise StopError(f"PostgreSQL sent {sent} rows and {read} were read: a fault of Order Sync.")
+                    raise StopError(
+                        stops.OWN_FAULT, f"PostgreSQL sent {sent} rows and {read} were read: a fault of Order Sync."
+                    )
 
 
 def _table(block: bytes, options: dict[str, Any], where: str) -> pa.Table:
     try:
         return pa_csv.read_csv(pa.BufferReader(block), **options)
     except pa.ArrowInvalid:  # its message may quote the row
-        raise StopError(f"{where}: rows that PostgreSQL sent can't be read: a fault of Order Sync.") from None
+        raise StopError(
+            stops.OWN_FAULT, f"{where}: rows that PostgreSQL sent can't be read: a fault of Order Sync."
+        ) from None
 
 
 def with_plain_offsets(times: pa.ChunkedArray) -> pa.ChunkedArray:

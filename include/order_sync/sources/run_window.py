@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
+from include.order_sync import stops
 from include.order_sync.errors import StopError
 from include.order_sync.model import Window
 
@@ -126,22 +127,26 @@ def run_window(request: RunRequest, healing: HealingRule, *, has_ids_query: bool
         if has_ids_query:
             return narrowed
         raise StopError(
+            stops.NO_IDS_QUERY,
             "The source has no `by_ids_query`, so orders can't be read by their ids alone: trigger the run again with "
-            "the params `from` and `to` of a time in which they changed, or give the source such a query."
+            "the params `from` and `to` of a time in which they changed, or give the source such a query.",
         )
     if request.interval is None:
         raise StopError(
+            stops.NO_WINDOW,
             "This run has no data interval, so nothing says which orders to read: trigger it again with the "
-            "params `from` and `to`, or with a logical date."
+            "params `from` and `to`, or with a logical date.",
         )
     return healing.run_window(request.interval)
 
 
 def _from_to(request: RunRequest) -> Window:
     if request.by != "person":
-        raise StopError("The params `from` and `to` are for manual runs: this one reads its own data interval.")
+        raise StopError(
+            stops.WRONG_PARAM, "The params `from` and `to` are for manual runs: this one reads its own data interval."
+        )
     if request.start is None or request.end is None:
-        raise StopError("Give both params, `from` and `to`, or neither.")
+        raise StopError(stops.WRONG_PARAM, "Give both params, `from` and `to`, or neither.")
     if request.start >= request.end:
-        raise StopError(f"The param `from` ({request.start}) must lie before `to` ({request.end}).")
+        raise StopError(stops.WRONG_PARAM, f"The param `from` ({request.start}) must lie before `to` ({request.end}).")
     return Window(request.start, request.end)

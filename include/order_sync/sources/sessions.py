@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from include.order_sync import tuning
+from include.order_sync import stops, tuning
 from include.order_sync.errors import StopError
 
 log = logging.getLogger(__name__)
@@ -60,8 +60,9 @@ def _prepare_mysql(connection: sa.Connection, where: str) -> None:
     encoding = connection.exec_driver_sql("select @@character_set_results").scalar_one()
     if encoding != "utf8mb4":
         raise StopError(
+            stops.CHARACTER_SET,
             f"{where}: the connection's character set is {encoding}, which replaces letters that it does not have: "
-            'set "charset": "utf8mb4" in the connection\'s extra.'
+            'set "charset": "utf8mb4" in the connection\'s extra.',
         )
     # A TIMESTAMP is converted to the session's zone. Named zones need tables that many servers have not loaded.
     connection.exec_driver_sql("set session time_zone = '+00:00'")

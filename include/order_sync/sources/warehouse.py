@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from include.order_sync import tuning
+from include.order_sync import stops, tuning
 from include.order_sync.configuration.query_files import read_query, statement_text
 from include.order_sync.configuration.source_models import SqlSource
 from include.order_sync.errors import StopError, TryAgainError
@@ -135,16 +135,18 @@ class WarehouseReader:
             missing = [name for name in ("order_id", *self.source.item_columns.values()) if name not in names]
             if missing:
                 raise StopError(
+                    stops.COLUMNS,
                     f"{where}: no column {', '.join(missing)}; it has {', '.join(names)}. "
-                    "Change the query, or the source's `item_columns`."
+                    "Change the query, or the source's `item_columns`.",
                 )
             found = {column: names.index(name) for column, name in wanted.items() if name in names}
             columns.refuse_bytes(found.values(), where)
             if pc.any(too_long(chunk)).as_py():
                 # Its order would be sent without it.
                 raise StopError(
+                    stops.ROW_TOO_LARGE,
                     f"Source {self.source.name!r}: {self._items_query.name} gives a row of more than "
-                    f"{tuning.WAREHOUSE_ROW_MAX_BYTES} bytes. Leave the column that is so large out of it."
+                    f"{tuning.WAREHOUSE_ROW_MAX_BYTES} bytes. Leave the column that is so large out of it.",
                 )
             forms = RawForms.of(self.source)
             yield pa.table({column: forms.apply(column, chunk.column(number)) for column, number in found.items()})
@@ -180,7 +182,7 @@ class WarehouseReader:
         try:
             return statement_text(read_query(file), self.engine.dialect.name)
         except ValueError as error:
-            raise StopError(f"{self._where(file)}: {error}.") from None
+            raise StopError(stops.QUERY_FAILED, f"{self._where(file)}: {error}.") from None
 
     def _bound(self, file: Path, query: str) -> dict[str, Any]:
         """Return the values of the query's parameters; StopError if it takes others, or not those that it must."""
@@ -191,13 +193,15 @@ class WarehouseReader:
         used = sa.text(query).compile().params.keys()
         if used - bound.keys():
             raise StopError(
+                stops.QUERY_WINDOW,
                 f"Source {self.source.name!r}: {file.name} takes :{', :'.join(sorted(used - bound.keys()))}, but is "
-                f"given :{' and :'.join(bound)} alone. A colon that is none of these is written \\:."
+                f"given :{' and :'.join(bound)} alone. A colon that is none of these is written \\:.",
             )
         if bound.keys() - used:
             raise StopError(
+                stops.QUERY_WINDOW,
                 f"Source {self.source.name!r}: {file.name} does not use :{' and :'.join(sorted(bound.keys() - used))}, "
-                "so it would read other orders than those of its run. A comment does not count."
+                "so it would read other orders than those of its run. A comment does not count.",
             )
         return bound
 

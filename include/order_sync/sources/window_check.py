@@ -14,7 +14,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from include.order_sync import tuning
+from include.order_sync import stops, tuning
 from include.order_sync.configuration.source_models import WindowType
 from include.order_sync.errors import StopError
 from include.order_sync.sources.sessions import mysql_limit
@@ -101,8 +101,9 @@ def check_window(
             if not fits and is_any(_ANY):
                 cure = "convert them in the query, by a function of the database"
             raise StopError(
+                stops.WINDOW_TYPE,
                 f"{where}: it compares the window as `{said}` with values that are no such thing, so it would give no "
-                f"orders, or those of other hours: {cure}."
+                f"orders, or those of other hours: {cure}.",
             )
         if said is not WindowType.DATE and all(isinstance(value, str) for value in bound.values()):
             return _as_written([mark for mark in "T " if is_any(f"^{_DAY}{mark}")], bound, where)
@@ -113,8 +114,9 @@ def _as_written(separators: list[str], bound: dict[str, str], where: str) -> dic
     """Return texts with the separator that the column has between date and time."""
     if len(separators) > 1:
         raise StopError(
+            stops.WINDOW_TYPE,
             f"{where}: some times are written 2026-11-20T10:00 and others 2026-11-20 10:00, which can't be compared "
-            "with one window: write them alike in the query, for example by replace(x, 'T', ' ')."
+            "with one window: write them alike in the query, for example by replace(x, 'T', ' ').",
         )
     day = len("2026-11-20")
     return {name: value[:day] + separators[0] + value[day + 1 :] for name, value in bound.items()}

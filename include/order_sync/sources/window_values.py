@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from include.order_sync import stops
 from include.order_sync.configuration.source_models import WindowType
 from include.order_sync.errors import StopError
 from include.order_sync.model import Window
@@ -29,13 +30,15 @@ def window_values(window: Window, window_type: WindowType | None, timezone: str,
     """
     if window_type is None and dialect != "postgresql":
         raise StopError(
+            stops.WINDOW_TYPE,
             f"{dialect} does not tell what the query compares with the window: say it in the source's `window_type`, "
-            f"one of {', '.join(WindowType)}."
+            f"one of {', '.join(WindowType)}.",
         )
     if window_type in (None, WindowType.ZONED) and dialect == "sqlite":
         raise StopError(
+            stops.WINDOW_TYPE,
             "SQLite has no times with a zone: the source's `window_type` must be another one, as "
-            f"`{WindowType.LOCAL}` for 2026-11-20 10:00:00 or `{WindowType.ISO_UTC}` for 2026-11-20T10:00:00Z."
+            f"`{WindowType.LOCAL}` for 2026-11-20 10:00:00 or `{WindowType.ISO_UTC}` for 2026-11-20T10:00:00Z.",
         )
     zone = ZoneInfo(timezone)
     render = _renderer(window_type or WindowType.ZONED, dialect)

@@ -31,7 +31,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from upath import UPath
 
-from include.order_sync import tuning
+from include.order_sync import stops, tuning
 from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.model import ORIGIN_COLUMNS, FileVersion
 from include.order_sync.staging import partitions
@@ -104,7 +104,8 @@ class Staging:
                 ) from None
             if error.errno in (errno.EACCES, errno.EPERM) and str(error.filename).startswith(self.folder.path):
                 raise StopError(
-                    f"{at} Give the worker's user the right, or let `staging` name another folder."
+                    stops.STAGING_RIGHTS,
+                    f"{at} Give the worker's user the right, or let `staging` name another folder.",
                 ) from None
             raise
 
@@ -270,8 +271,9 @@ class Staging:
         paths = self._paths(name, "*.arrow")
         if not paths:
             raise StopError(
+                stops.STAGED_GONE,
                 f"The staged parts {self.folder} are gone (a run that succeeded deletes them), or another release's. "
-                "Clear the run from its extract task on, to read the source again."
+                "Clear the run from its extract task on, to read the source again.",
             )
         return paths
 

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from include.order_sync.reason import Reason
+
 if TYPE_CHECKING:  # DAG parsing imports this module, and pandas is slow to import
     import pandas as pd
 
@@ -22,18 +24,14 @@ TIME_EXAMPLE = "2026-11-21 13:45:00+02:00"
 
 
 @dataclass(frozen=True)
-class Check:
-    """One fault that an order can have.
+class Check(Reason):
+    """One fault that an order can have; its `reason` is column and fault.
 
     Args:
-        reason: column and fault; it holds no value of the order.
-        cure: tells the user what to do.
         fails: canonical orders and their items -> mask of the orders with the fault. Items carry the `position` of
             their order's row.
     """
 
-    reason: str
-    cure: str
     fails: Callable[[pd.DataFrame, pd.DataFrame], pd.Series[bool]]
 
 

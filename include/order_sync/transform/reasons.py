@@ -1,7 +1,4 @@
-"""The reasons for which an order is rejected, whichever provider it is for; and the search for every fault.
-
-Reasons of one provider are in `CHECKS` of its module, and reasons of rows that can't be read in row_problems.py.
-"""
+"""The search for every fault of an order, and the lists of reasons that come of it."""
 
 from __future__ import annotations
 
@@ -11,19 +8,9 @@ from collections.abc import Iterable
 import pandas as pd
 
 from include.order_sync.columns.text import array_of, may_hold
-from include.order_sync.transform.checks import TIME_EXAMPLE, Check, flagged, matches, missing
-from include.order_sync.transform.values import MONEY_COLUMNS
+from include.order_sync.transform.checks import Check
+from include.order_sync.transform.order_checks import MAX_ID_CHARACTERS, UNKNOWN_STATUS
 
-MAX_ID_CHARACTERS = 255
-UNKNOWN_STATUS = "status: not in the status map"
-
-# A spreadsheet shows a long number so, and keeps 15 of its digits; or signs alone, if its column is narrow.
-_LOST_DIGITS = r"#?[0-9]{1,3}(?:(?:[.,][0-9]+)?[Ee]\+|[.,][0-9]+[Ee])[0-9]+|##+"
-# What programs write where there is nothing, or where a formula failed.
-_NO_ID = (
-    r"#?(?:[Nn][Uu][Ll][Ll]|[Nn][Oo][Nn][Ee]|[Nn][Aa][Nn]|[Nn][Ii][Ll]|[Uu]ndefined|UNDEFINED|\[object Object\]|\\N|-+"
-    r"|N/A|n/a|Н/Д|[A-ZА-ЯІЇЄ]+(?:/0)?[!?])"  # noqa: RUF001
-)
 # A status word that may be a person's: an address, a number of theirs, or a sentence.
 _PERSONAL = re.compile(r"@|[0-9].*[0-9].*[0-9].*[0-9].*[0-9]|.{41}|(?:[^\W_]+[\W_]+){5}[^\W_]", re.DOTALL)
 
@@ -34,77 +21,6 @@ def readable_ids(ids: pd.Series) -> pd.Series[bool]:
     if may_hold(array_of(ids), b"\x7f"):
         readable &= ~ids.str.contains(r"[\x00-\x1f\x7f]", na=False)
     return readable
-
-
-# Faults for every provider. A row with an UNREADABLE fault has no readable id or version: nobody can say which order it
-# belongs to, or whether it is newer than another row.
-UNREADABLE = (
-    Check("order_id: missing", "give the order's own number", missing("order_id")),
-    Check(
-        f"order_id: longer than {MAX_ID_CHARACTERS} characters, or with unprintable ones",
-        "correct the order's number in the source",
-        lambda orders, _items: orders["order_id"].notna() & ~readable_ids(orders["order_id"]),
-    ),
-    Check(
-        "order_id: its digits were lost by a spreadsheet",
-        "export the orders anew with the id as text: 1.23457E+17 stands for many numbers",
-        matches("order_id", _LOST_DIGITS),
-    ),
-    Check(
-        "order_id: a word for nothing, or an error of a formula",
-        "give the order's own number: correct the column, or the program that writes it",
-        matches("order_id", _NO_ID),
-    ),
-    Check(
-        "order: its lines do not stand together in the file",
-        "sort the export by the order's number: lines that are apart can't be joined",
-        flagged("scattered"),
-    ),
-    Check(
-        "status_changed_at: missing",
-        f"give the time of the status, as {TIME_EXAMPLE}",
-        lambda orders, _items: orders["status_changed_at"].isna() & ~orders["status_changed_at_unreadable"],
-    ),
-    Check(
-        "status_changed_at: not a date and time",
-        f"name its form in the source's `dates`, or give it as {TIME_EXAMPLE}",
-        flagged("status_changed_at_unreadable"),
-    ),
-    Check(
-        "updated_at: not a date and time",
-        f"name its form in the source's `dates`, give it as {TIME_EXAMPLE}, or give nothing",
-        flagged("updated_at_unreadable"),
-    ),
-    Check(
-        "status_changed_at: in the future",
-        "correct the time, or the source's `timezone`: taken as it is, it would keep all later changes back",
-        flagged("in_future"),
-    ),
-)
-STATUS = (
-    *[
-        Check(
-            f"{column}: its digits were lost by a spreadsheet",
-            "export the orders anew with this number as text",
-            matches(column, _LOST_DIGITS),
-        )
-        for column in ("customer_id", "bill_id", "tracking_number")
-    ],
-    *[
-        Check(
-            f"{column}: not an amount in the source's form",
-            "give it with the source's `decimal` sign, or correct `decimal`",
-            flagged(f"{column}_unreadable"),
-        )
-        for column in MONEY_COLUMNS
-    ],
-    Check("status: missing", "give the shop's word for the status", missing("status")),
-    Check(
-        UNKNOWN_STATUS,
-        "add the shop's word to the source's `statuses`",
-        lambda orders, _items: orders["status"].notna() & orders["order_status"].isna(),
-    ),
-)
 
 
 def with_words(reasons: pd.Series, words: pd.Series) -> pd.Series:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from include.order_sync.reason import Reason
+
 BAD_BYTES = "row: bytes that are no text in the file's encoding"
 BAD_QUOTE = "row: a quote that is not closed, or closes in mid-field"
 TOO_LONG = "row: too long to be read"
@@ -9,12 +11,17 @@ WRONG_WIDTH = "row: not as many fields as the header"
 MISSING_COLUMN = "file: a column that is needed is missing"
 UNREADABLE_FILE = "file: not readable to its end"
 
-# Reason -> cure.
-CURES = {
-    BAD_BYTES: "write the file in UTF-8, or name its encoding in the source's `encoding`",
-    BAD_QUOTE: 'double each quote within a quoted field ("5"" pipe"), and close it before the delimiter',
-    TOO_LONG: "shorten the row in the source",
-    WRONG_WIDTH: "quote fields that hold the delimiter, and give each row all fields",
-    MISSING_COLUMN: "name the file's columns in the source's `columns`: the log has the details",
-    UNREADABLE_FILE: "the log names the fault; the file is read again when it or the configuration has changed",
-}
+ROWS = (
+    Reason("OS-101", BAD_BYTES, "write the file in UTF-8, or name its encoding in the source's `encoding`"),
+    Reason(
+        "OS-102", BAD_QUOTE, 'double each quote within a quoted field ("5"" pipe"), and close it before the delimiter'
+    ),
+    Reason("OS-103", TOO_LONG, "shorten the row in the source"),
+    Reason("OS-104", WRONG_WIDTH, "quote fields that hold the delimiter, and give each row all fields"),
+    Reason("OS-105", MISSING_COLUMN, "name the file's columns in the source's `columns`: the log has the details"),
+    Reason(
+        "OS-106",
+        UNREADABLE_FILE,
+        "the log names the fault; the file is read again when it or the configuration has changed",
+    ),
+)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -15,17 +15,9 @@ from include.order_sync.columns.text import array_of, series_of
 from include.order_sync.model import NO_TIME, READY_COLUMNS, TIES, VERSION, Code, OrderStatus
 from include.order_sync.transform.canonical import NO_ITEMS, canonical_orders, json_items, query_items
 from include.order_sync.transform.checks import Check
-from include.order_sync.transform.reasons import (
-    STATUS,
-    UNKNOWN_STATUS,
-    UNREADABLE,
-    any_of,
-    find_faults,
-    reasons_of,
-    with_words,
-)
+from include.order_sync.transform.order_checks import STATUS, UNKNOWN_STATUS, UNREADABLE
+from include.order_sync.transform.reasons import any_of, find_faults, reasons_of, with_words
 from include.order_sync.transform.repeated_hour import with_offsets
-from include.order_sync.transform.row_problems import CURES
 from include.order_sync.transform.source_hash import item_hashes, source_hashes
 from include.order_sync.transform.values import CONTACT_COLUMNS, PLAIN, Values, plain_word
 
@@ -206,15 +198,6 @@ def read_orders(raw: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     orders = canonical_orders(raw, rules.timezone, rules.now, rules.forms)
     orders["order_status"], orders["code"] = _status_and_code(orders["status"], rules)
     return orders
-
-
-def cures(checks: Iterable[Check]) -> dict[str, str]:
-    """Return the cure of each reason that transform can reject an order for, also as a row that could not be read.
-
-    Args:
-        checks: the provider's own.
-    """
-    return CURES | {check.reason: check.cure for check in (*UNREADABLE, *STATUS, *checks)}
 
 
 def _status_and_code(status_labels: pd.Series, rules: Rules) -> tuple[pd.Series, pd.Series]:

@@ -13,12 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from include.order_sync.columns.text import array_of, series_of, without_invisible
-from include.order_sync.model import GUESTS, ITEM_COLUMNS
+from include.order_sync.model import GUESTS, ITEM_COLUMNS, MONEY_COLUMNS
 from include.order_sync.transform.checks import NUMBER
 from include.order_sync.transform.contacts import emails, phones
 
 CONTACT_COLUMNS = ("email", "phone")
-MONEY_COLUMNS = ("total_cost", "shipping", "discount", "taxes")
 # In these a person's own signs stay: joiners belong to some scripts and to emoji.
 _FREE_TEXT = frozenset(
     ("first_name", "last_name", "delivery_address", "status_description", "additional_info", "items", "restore_url")

@@ -6,6 +6,7 @@ import logging
 import os
 import re
 from functools import cached_property
+from types import ModuleType
 from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import urlsplit
 
@@ -13,8 +14,9 @@ from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowException, AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 
-from include.order_sync import tuning
-from include.order_sync.errors import StopError
+from include.order_sync import stops, tuning
+from include.order_sync.errors import OrderSyncError, StopError
+from include.order_sync.providers import PROVIDERS
 from include.order_sync.providers.base import Credentials
 
 if TYPE_CHECKING:
@@ -39,8 +41,9 @@ def connection(conn_id: str) -> Connection:
         return BaseHook.get_connection(conn_id)
     except AirflowNotFoundException:
         raise StopError(
+            stops.NO_CONNECTION,
             f"There is no Airflow connection {conn_id!r}: add it under Admin > Connections, "
-            f"or set the environment variable AIRFLOW_CONN_{conn_id.upper()}."
+            f"or set the environment variable AIRFLOW_CONN_{conn_id.upper()}.",
         ) from None
 
 
@@ -67,8 +70,9 @@ def sql_engine(conn_id: str, **connect_args: str) -> Engine:
         engine: Engine = hook.get_sqlalchemy_engine(engine_kwargs=options)
     except (AttributeError, AirflowException):
         raise StopError(
+            stops.NO_CONNECTION,
             f"Connection {conn_id!r} is of no type that this Airflow can query: set the type of its SQL database, "
-            "as postgres, and install that database's Airflow provider."
+            "as postgres, and install that database's Airflow provider.",
         ) from None
     return engine
 
@@ -83,8 +87,8 @@ class ServiceHook(BaseHook):
     conn_name_attr = "conn_id"
     conn_type: ClassVar[str]
     hook_name: ClassVar[str]
-    # The service's own names for login and password, and an example of its host.
-    meanings: ClassVar[dict[str, str]]
+    # The module of order_sync_airflow.forms, which has the service's own words for address, login and password.
+    form: ClassVar[ModuleType]
 
     def __init__(self, conn_id: str) -> None:
         super().__init__()
@@ -98,14 +102,30 @@ class ServiceHook(BaseHook):
 
         return open_session(self.credentials.url)
 
+    def test_connection(self) -> tuple[bool, str]:
+        """Try the account without sending an order, for `Test` in the connection's form: whether it is well, and why.
+
+        The name and what it returns are Airflow's.
+        """
+        from include.order_sync.delivery.trial import try_account
+
+        try:
+            return True, try_account(PROVIDERS[self.conn_type], self.credentials)
+        except OrderSyncError as error:
+            return False, str(error)
+
     @cached_property
     def credentials(self) -> Credentials:
         """The account's address, login and secret; the secret is masked in all logs from here on."""
         conn = connection(self.conn_id)
         given = {"host": conn.host, "login": conn.login, "password": conn.password}
-        empty = [f"{key} ({self.meanings[key]})" for key, value in given.items() if not value]
+        words = {"host": self.form.ADDRESS, "login": self.form.LOGIN, "password": self.form.SECRET}
+        empty = [f"{key} ({words[key]})" for key, value in given.items() if not value]
         if empty:
-            raise StopError(f"Connection {self.conn_id!r} ({self.hook_name}) lacks {', '.join(empty)}: fill it in.")
+            raise StopError(
+                stops.BAD_CONNECTION,
+                f"Connection {self.conn_id!r} ({self.hook_name}) lacks {', '.join(empty)}: fill it in.",
+            )
         mask_secret(conn.password)
         return Credentials(self._url(conn, given["host"] or ""), given["login"] or "", given["password"] or "")
 
@@ -124,14 +144,18 @@ class ServiceHook(BaseHook):
             or url.fragment
             or re.search(r"\s|\.\.|^\.", url.hostname)
         ):
-            raise StopError(f"Connection {self.conn_id!r}: its host must be an address, as {self.meanings['host']}.")
+            raise StopError(
+                stops.BAD_CONNECTION,
+                f"Connection {self.conn_id!r}: its host must be an address, as {self.form.ADDRESS}.",
+            )
         if url.scheme == "http":
             # In an address of a connection each extra is a text.
             if str(conn.extra_dejson.get("allow_http")).lower() != "true":
                 raise StopError(
+                    stops.BAD_CONNECTION,
                     f"Connection {self.conn_id!r}: its host asks for plain http, so others could read its secret and "
                     "all orders on the way. Let it say https. If all of the way is your own, add "
-                    '{"allow_http": true} to its extra.'
+                    '{"allow_http": true} to its extra.',
                 )
             log.warning("Connection %r sends its secret over plain http, as its extra allows.", self.conn_id)
         name = f"[{url.hostname}]" if ":" in url.hostname else url.hostname

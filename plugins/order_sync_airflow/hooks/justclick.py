@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+from order_sync_airflow.forms import justclick
 from order_sync_airflow.hooks.base import ServiceHook
 
 
@@ -9,10 +10,6 @@ class JustClickHook(ServiceHook):
     """Turns a connection into JustClick's credentials."""
 
     conn_type = "justclick"
-    hook_name = "JustClick"
+    hook_name = justclick.TITLE
     default_conn_name = "justclick"
-    meanings: ClassVar = {
-        "host": "https://USERNAME.justclick.ru",
-        "login": "the account's login",
-        "password": "the API key",
-    }
+    form: ClassVar = justclick

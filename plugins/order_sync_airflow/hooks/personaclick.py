@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+from order_sync_airflow.forms import personaclick
 from order_sync_airflow.hooks.base import ServiceHook
 
 
@@ -9,6 +10,6 @@ class PersonaClickHook(ServiceHook):
     """Turns a connection into PersonaClick's credentials."""
 
     conn_type = "personaclick"
-    hook_name = "PersonaClick"
+    hook_name = personaclick.TITLE
     default_conn_name = "personaclick"
-    meanings: ClassVar = {"host": "https://api.personaclick.com", "login": "shop_id", "password": "shop_secret"}
+    form: ClassVar = personaclick

@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+from order_sync_airflow.forms import rees46
 from order_sync_airflow.hooks.base import ServiceHook
 
 
@@ -9,6 +10,6 @@ class Rees46Hook(ServiceHook):
     """Turns a connection into REES46's credentials."""
 
     conn_type = "rees46"
-    hook_name = "REES46"
+    hook_name = rees46.TITLE
     default_conn_name = "rees46"
-    meanings: ClassVar = {"host": "https://api.rees46.ru", "login": "shop_id", "password": "shop_secret"}
+    form: ClassVar = rees46

@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+from order_sync_airflow.forms import yespo
 from order_sync_airflow.hooks.base import ServiceHook
 
 
@@ -9,6 +10,6 @@ class YespoHook(ServiceHook):
     """Turns a connection into Yespo's credentials."""
 
     conn_type = "yespo"
-    hook_name = "Yespo"
+    hook_name = yespo.TITLE
     default_conn_name = "yespo"
-    meanings: ClassVar = {"host": "https://esputnik.com", "login": "any user name", "password": "the API key"}
+    form: ClassVar = yespo

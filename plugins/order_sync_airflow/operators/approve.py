@@ -11,7 +11,7 @@ from airflow.sdk import Param
 from airflow.sdk.definitions.param import ParamsDict
 from airflow.sdk.timezone import parse
 
-from include.order_sync import tuning
+from include.order_sync import stops, tuning
 from include.order_sync.errors import StopError, TryAgainError
 from order_sync_airflow import alarms, run_context
 from order_sync_airflow.brake import APPROVAL_KEY, NOTIFICATIONS_KEY
@@ -53,7 +53,7 @@ class ApproveOperator(DestinationOperator, ApprovalOperator):
         """Ask; Airflow resumes the task with the answer."""
         asked = context["ti"].xcom_pull(task_ids="transform", key=NOTIFICATIONS_KEY)
         if not asked:
-            raise StopError("Nothing is to be approved: clear the run from transform on.")
+            raise StopError(stops.NOT_APPROVED, "Nothing is to be approved: clear the run from transform on.")
         configuration, destination = self.read_configuration()
         self.subject = f"{destination.name}: send {asked['total']} notifications?"
         self.body = body(asked, destination.approve_above)
@@ -75,7 +75,9 @@ class ApproveOperator(DestinationOperator, ApprovalOperator):
         try:
             answer = super().execute_complete(context, event)
         except HITLRejectException:
-            raise StopError(f"{_who(event)} has refused to send. Nothing was sent. {AGAIN}") from None
+            raise StopError(
+                stops.NOT_APPROVED, f"{_who(event)} has refused to send. Nothing was sent. {AGAIN}"
+            ) from None
         given: Mapping[str, Any] = answer["params_input"]
         asked = context["ti"].xcom_pull(task_ids="transform", key=NOTIFICATIONS_KEY)
         window = run_context.pull_window(context)
@@ -94,7 +96,10 @@ class ApproveOperator(DestinationOperator, ApprovalOperator):
     def process_trigger_event_error(self, event: dict[str, Any]) -> NoReturn:
         """Raise StopError: Airflow calls it when nobody has answered in time."""
         hours = tuning.ANSWER_OF_A_PERSON_S // 3600
-        raise StopError(f"Nobody has answered within {hours} hours ({event['error_type']}). Nothing was sent. {AGAIN}")
+        raise StopError(
+            stops.NOT_APPROVED,
+            f"Nobody has answered within {hours} hours ({event['error_type']}). Nothing was sent. {AGAIN}",
+        )
 
 
 def body(asked: Mapping[str, Any], approve_above: int) -> str:

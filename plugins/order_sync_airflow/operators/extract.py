@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from include.order_sync import tuning
+from include.order_sync import stops, tuning
 from include.order_sync.configuration.source_models import CsvSource, SqlSource
 from include.order_sync.errors import StopError
 from include.order_sync.model import Window
@@ -93,7 +93,7 @@ class ExtractOrdersOperator(DestinationOperator):
         if done.not_found:
             said = not_found_message(done.not_found, source.name)
             if done.not_found == run.order_ids:
-                raise StopError(said)
+                raise StopError(stops.ORDERS_NOT_FOUND, said)
             self.log.warning("%s", said)
         message = left_out_message(destination, run.healing, reader)
         if message:
@@ -159,7 +159,10 @@ class ExtractOrdersOperator(DestinationOperator):
         from include.order_sync.sources.csv_drop import CsvDropReader
 
         if run.window is None:
-            raise StopError(f"Source {source.name!r} is a CSV drop, whose orders can't be read by their ids alone.")
+            raise StopError(
+                stops.NO_IDS_QUERY,
+                f"Source {source.name!r} is a CSV drop, whose orders can't be read by their ids alone.",
+            )
         folder = storage_path(source.folder, source.connection)
         return CsvDropReader(folder, source, run.window, required, self._taken, run.healing)
 
@@ -260,8 +263,9 @@ def _refuse_trust_in_the_past(request: RunRequest, run: RunWindow) -> None:
     up_to_now = request.end is not None and request.end >= datetime.now(UTC)
     if request.by != "person" or not (by_ids or up_to_now):
         raise StopError(
+            stops.TRUST_IN_THE_PAST,
             "The param `trust: source` is for manual runs that read the present, because older states would be sent "
-            "over newer ones: give `from` and a `to` in the future, or `order_ids` alone."
+            "over newer ones: give `from` and a `to` in the future, or `order_ids` alone.",
         )
 
 

@@ -204,7 +204,7 @@ class LoadOrdersOperator(DestinationOperator):
             self.log.warning(
                 "%s rejects; the rows are in the quarantine\n%s",
                 self.destination,
-                log_tables.reasons_table(result.reasons, {}, {}),
+                log_tables.reasons_table(result.reasons, {}),
             )
         if result.stale:
             level = logging.WARNING if result.stale_changed else logging.INFO

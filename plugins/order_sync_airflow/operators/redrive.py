@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from include.order_sync import tuning
+from include.order_sync import stops, tuning
 from include.order_sync.errors import StopError
 from include.order_sync.redact import redact
 from order_sync_airflow import log_tables, run_context, run_figures
@@ -99,10 +99,13 @@ class StageQuarantineOperator(DestinationOperator):
 
         params = context["params"]
         if not params["order_ids"] and params["batch"] is None:
-            raise StopError("Say which held orders the decision is about: give the param `order_ids`, or `batch`.")
+            raise StopError(
+                stops.NO_CHOICE, "Say which held orders the decision is about: give the param `order_ids`, or `batch`."
+            )
         if params["reason"] or params["from"] or params["to"] or params["entries"]:
             raise StopError(
-                "A decision is about `order_ids` or a `batch`: leave `reason`, `from`, `to` and `entries` empty."
+                stops.NO_CHOICE,
+                "A decision is about `order_ids` or a `batch`: leave `reason`, `from`, `to` and `entries` empty.",
             )
         who = _who(context)
         with ledger.transaction() as cursor:
@@ -116,7 +119,9 @@ class StageQuarantineOperator(DestinationOperator):
             )
         left = with_rows - set(decided)
         if not decided and not left:
-            raise StopError("No order of these is held: nothing was decided. `make status` counts those that are.")
+            raise StopError(
+                stops.NONE_HELD, "No order of these is held: nothing was decided. `make status` counts those that are."
+            )
         run_figures.push_kind(context, f"REDRIVE, decided to {decision} {len(decided)} held orders")
         self.log.info("%s says %s of %d held orders: %s", who, decision, len(decided), ", ".join(decided[:20]))
         if left:
@@ -130,11 +135,12 @@ class StageQuarantineOperator(DestinationOperator):
         params = context["params"]
         if params["batch"] is not None or not any(params[name] for name in ("entries", "reason", "order_ids")):
             raise StopError(
-                "Say which entries are dismissed: give the param `entries`, `reason` or `order_ids`, and no `batch`."
+                stops.NO_CHOICE,
+                "Say which entries are dismissed: give the param `entries`, `reason` or `order_ids`, and no `batch`.",
             )
         note = (params["note"] or "").strip()
         if not note:
-            raise StopError("Say in the param `note` why these entries are dismissed.")
+            raise StopError(stops.NO_CHOICE, "Say in the param `note` why these entries are dismissed.")
         if not dry_run:
             with ledger.transaction() as cursor:
                 closed = quarantine.dismiss(cursor, ids, _who(context), note)
@@ -147,12 +153,13 @@ def _who(context: Context) -> str:
 
 
 def _filter(context: Context) -> Filter:
+    from include.order_sync.codes import pattern
     from include.order_sync.ledger.quarantine import Filter
 
     params = context["params"]
     about_held = params["decision"] in ("resend", "accept")
     return Filter(
-        reason=params["reason"] or "",
+        reason=pattern(params["reason"] or ""),
         seen_from=run_context.param_time(context, "from"),
         seen_to=run_context.param_time(context, "to"),
         order_ids=tuple(params["order_ids"] or ()),

@@ -54,7 +54,6 @@ class TransformOrdersOperator(DestinationOperator):
         # Imported late: pandas takes longer to import than a whole hour without rows.
         from include.order_sync.pipeline import transform
         from include.order_sync.staging.run_folder import Staging
-        from include.order_sync.transform.transform import cures
 
         staging = Staging(storage_path(self.staged))
         done = transform(staging, source, destination)
@@ -65,7 +64,7 @@ class TransformOrdersOperator(DestinationOperator):
                 done.counts["rejected"],
                 done.counts["orders"],
                 self.staged,
-                log_tables.reasons_table(done.reasons, done.first_rows, cures(destination.service.checks)),
+                log_tables.reasons_table(done.reasons, done.first_rows),
             )
         if done.unknown_words:
             self.log.warning(

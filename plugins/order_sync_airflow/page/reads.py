@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from include.order_sync.ledger import schema
 from include.order_sync.ledger.order_history import history, ids_beginning_with
-from include.order_sync.ledger.quarantine import HELD_REASON
+from include.order_sync.ledger.reasons import HELD_REASON
 from include.order_sync.ledger.run_records import COUNTS
 from include.order_sync.staging.partition_hash import partition_hash
 from order_sync_airflow.ledger_connection import LEDGER_CONNECTION, ledger_engine

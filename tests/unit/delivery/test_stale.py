@@ -5,7 +5,7 @@ import pytest
 
 from include.order_sync.delivery.decision_table import SendOptions, relations
 from include.order_sync.delivery.stale import OLDER, as_newest, reasons_of
-from include.order_sync.ledger.quarantine import SET_BACK_REASON, UNDECIDED_REASON
+from include.order_sync.ledger.reasons import SET_BACK_REASON, UNDECIDED_REASON
 from include.order_sync.model import NO_TIME
 
 TEN, ELEVEN = (pd.Timestamp(f"2026-11-21T{hour}:00Z") for hour in (10, 11))

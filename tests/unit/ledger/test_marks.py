@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import pytest
 import sqlalchemy as sa
 
+from include.order_sync import stops
 from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.ledger.marks import ACCEPT, ForeignLedgerError, marked
 from include.order_sync.ledger.opening import open_session
@@ -115,7 +116,7 @@ def test_a_store_that_is_down_at_the_end_does_not_hide_the_loads_own_error(
     def fail() -> None:
         with destination.load():
             destination.store.is_down = True
-            raise StopError("its own")
+            raise StopError(stops.SUMS_OFF, "its own")
 
     with pytest.raises(StopError, match="its own"):
         fail()

@@ -114,8 +114,8 @@ def test_reasons(report: Any) -> None:
     reasons = {reason["reason"]: (reason["orders"], reason["rows"]) for reason in mails["reasons"]}
 
     assert reasons == {
-        "status: not in the status map": (1, ["orders.csv:5"]),
-        "status_changed_at: not a date and time": (1, ["orders.csv:6"]),
+        "OS-129 status: not in the status map": (1, ["orders.csv:5"]),
+        "OS-116 status_changed_at: not a date and time": (1, ["orders.csv:6"]),
     }
     assert all(reason["cure"] for reason in mails["reasons"])
 

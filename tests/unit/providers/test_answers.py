@@ -237,7 +237,7 @@ def signed(code: object, text: str = "", key: str = "key") -> Answer:
 @pytest.mark.parametrize("code", [*justclick.ORDER_CODES, 3, 999])
 def test_justclick_a_code_about_the_order_rejects_it(code):
     """The reason has the code and its meaning, if the documentation has one."""
-    meaning = justclick.ORDER_CODES.get(str(code), "a code that the documentation does not list")
+    meaning = justclick.ORDER_CODES.get(str(code), justclick.UNLISTED).reason.partition(": ")[2]
     reason = f"JustClick error_code {code}: {meaning}"
     assert justclick.read_answer(signed(code), ["1"], ACCOUNT) == [Verdict(Outcome.REJECTED, reason)]
 

@@ -205,7 +205,7 @@ def test_columns_that_are_wrong(warehouse: Warehouse, query: str, source: dict[s
     with pytest.raises(StopError) as stop:
         warehouse.rows(query, **source)
 
-    assert str(stop.value).startswith("Source 'shop', orders.sql: ")
+    assert str(stop.value).startswith("OS-701: Source 'shop', orders.sql: ")
     assert fault in str(stop.value)
     assert "It has 'order_id'" in str(stop.value)
 

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from upath import UPath
 
-from include.order_sync import tuning
+from include.order_sync import stops, tuning
 from include.order_sync.configuration.source_models import CsvSource
 from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.model import ORDER_COLUMNS, Window
@@ -364,7 +364,7 @@ def test_source_that_fails(staging: Staging) -> None:
 
     def failing() -> Iterator[pa.Table]:
         yield from many(60_000)
-        raise StopError("the source's own words")
+        raise StopError(stops.QUERY_FAILED, "the source's own words")
 
     with pytest.raises(StopError, match="the source's own words"):
         staging.stage_raw(failing(), [])

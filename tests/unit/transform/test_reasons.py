@@ -7,10 +7,10 @@ from include.order_sync.transform.reasons import any_of, find_faults, reasons_of
 
 ORDERS = pd.DataFrame({"a": ["1", None, "x"], "b": [None, None, "y"]}, index=[5, 3, 9], dtype="str")
 CHECKS = (
-    Check("a: missing", "", missing("a")),
-    Check("b: missing", "", missing("b")),
-    Check("a: not a number", "", no_match("a", r"\d+")),
-    Check("a: too long", "", lambda orders, _items: orders["a"].str.len().gt(1)),
+    Check("OS-1", "a: missing", "", missing("a")),
+    Check("OS-2", "b: missing", "", missing("b")),
+    Check("OS-3", "a: not a number", "", no_match("a", r"\d+")),
+    Check("OS-4", "a: too long", "", lambda orders, _items: orders["a"].str.len().gt(1)),
 )
 
 

@@ -1,0 +1,114 @@
+"""What can be wrong with an order, whichever provider it is for.
+
+Reasons of one provider are in `CHECKS` of its module, and reasons of rows that can't be read in row_problems.py. The
+form of a redrive lists all of them, so this module must not import pandas.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from include.order_sync.model import MONEY_COLUMNS
+from include.order_sync.transform.checks import TIME_EXAMPLE, Check, flagged, matches, missing
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MAX_ID_CHARACTERS = 255
+UNKNOWN_STATUS = "status: not in the status map"
+
+# A spreadsheet shows a long number so, and keeps 15 of its digits; or signs alone, if its column is narrow.
+_LOST_DIGITS = r"#?[0-9]{1,3}(?:(?:[.,][0-9]+)?[Ee]\+|[.,][0-9]+[Ee])[0-9]+|##+"
+# What programs write where there is nothing, or where a formula failed.
+_NO_ID = (
+    r"#?(?:[Nn][Uu][Ll][Ll]|[Nn][Oo][Nn][Ee]|[Nn][Aa][Nn]|[Nn][Ii][Ll]|[Uu]ndefined|UNDEFINED|\[object Object\]|\\N|-+"
+    r"|N/A|n/a|Н/Д|[A-ZА-ЯІЇЄ]+(?:/0)?[!?])"  # noqa: RUF001
+)
+
+
+def _unreadable_id(orders: pd.DataFrame, _items: Any) -> pd.Series[bool]:
+    from include.order_sync.transform.reasons import readable_ids  # not at the top: it brings pandas
+
+    return orders["order_id"].notna() & ~readable_ids(orders["order_id"])
+
+
+# Faults for every provider. A row with an UNREADABLE fault has no readable id or version: nobody can say which order it
+# belongs to, or whether it is newer than another row.
+UNREADABLE = (
+    Check("OS-111", "order_id: missing", "give the order's own number", missing("order_id")),
+    Check(
+        "OS-112",
+        f"order_id: longer than {MAX_ID_CHARACTERS} characters, or with unprintable ones",
+        "correct the order's number in the source",
+        _unreadable_id,
+    ),
+    Check(
+        "OS-113",
+        "order_id: its digits were lost by a spreadsheet",
+        "export the orders anew with the id as text: 1.23457E+17 stands for many numbers",
+        matches("order_id", _LOST_DIGITS),
+    ),
+    Check(
+        "OS-119",
+        "order_id: a word for nothing, or an error of a formula",
+        "give the order's own number: correct the column, or the program that writes it",
+        matches("order_id", _NO_ID),
+    ),
+    Check(
+        "OS-114",
+        "order: its lines do not stand together in the file",
+        "sort the export by the order's number: lines that are apart can't be joined",
+        flagged("scattered"),
+    ),
+    Check(
+        "OS-115",
+        "status_changed_at: missing",
+        f"give the time of the status, as {TIME_EXAMPLE}",
+        lambda orders, _items: orders["status_changed_at"].isna() & ~orders["status_changed_at_unreadable"],
+    ),
+    Check(
+        "OS-116",
+        "status_changed_at: not a date and time",
+        f"name its form in the source's `dates`, or give it as {TIME_EXAMPLE}",
+        flagged("status_changed_at_unreadable"),
+    ),
+    Check(
+        "OS-117",
+        "updated_at: not a date and time",
+        f"name its form in the source's `dates`, give it as {TIME_EXAMPLE}, or give nothing",
+        flagged("updated_at_unreadable"),
+    ),
+    Check(
+        "OS-118",
+        "status_changed_at: in the future",
+        "correct the time, or the source's `timezone`: taken as it is, it would keep all later changes back",
+        flagged("in_future"),
+    ),
+)
+STATUS = (
+    *[
+        Check(
+            code,
+            f"{column}: its digits were lost by a spreadsheet",
+            "export the orders anew with this number as text",
+            matches(column, _LOST_DIGITS),
+        )
+        for code, column in (("OS-121", "customer_id"), ("OS-122", "bill_id"), ("OS-123", "tracking_number"))
+    ],
+    *[
+        Check(
+            code,
+            f"{column}: not an amount in the source's form",
+            "give it with the source's `decimal` sign, or correct `decimal`",
+            flagged(f"{column}_unreadable"),
+        )
+        for code, column in zip(("OS-124", "OS-125", "OS-126", "OS-127"), MONEY_COLUMNS, strict=True)
+    ],
+    Check("OS-128", "status: missing", "give the shop's word for the status", missing("status")),
+    Check(
+        "OS-129",
+        UNKNOWN_STATUS,
+        "add the shop's word to the source's `statuses`",
+        lambda orders, _items: orders["status"].notna() & orders["order_status"].isna(),
+    ),
+)

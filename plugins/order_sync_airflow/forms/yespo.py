@@ -1,0 +1,7 @@
+"""The form of a connection to Yespo."""
+
+TITLE = "Yespo"
+HOOK = "YespoHook"
+ADDRESS = "https://esputnik.com"
+LOGIN, LOGIN_HELP = "any user name", "any word: Yespo looks at the key alone"
+SECRET, SECRET_HELP = "the API key", "from Settings > API of the account"
