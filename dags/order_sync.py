@@ -13,6 +13,7 @@ from order_sync_airflow.operators import (
     LoadOrdersOperator,
     TransformOrdersOperator,
 )
+from order_sync_airflow.run_context import TIME_PATTERN
 from order_sync_airflow.run_figures import APPROVE, TAG
 
 from include.order_sync import tuning
@@ -25,23 +26,26 @@ PARAMS = {
         None,
         type=["null", "string"],
         format="date-time",
+        pattern=TIME_PATTERN,
         title="From",
-        description="Manual runs only: read the orders changed from this time on, in one run. Goes with `to`.",
+        description="Manual runs only: read the orders changed from this time on, in one run. Goes with `to`. A time "
+        "without a zone is UTC.",
     ),
     "to": Param(
         None,
         type=["null", "string"],
         format="date-time",
+        pattern=TIME_PATTERN,
         title="To",
-        description="Manual runs only: read the orders changed before this time.",
+        description="Manual runs only: read the orders changed before this time, which lies after `from`.",
     ),
     "order_ids": Param(
         None,
         type=["null", "array"],
-        items={"type": "string"},
+        items={"type": "string", "pattern": r"\S"},
         title="Order ids",
         description="Send only these orders, one a line: of the window, or without `from` and `to` of any time, if the "
-        "source has a query by ids.",
+        "source has a query by ids. Of a CSV drop give `from` and `to` too.",
     ),
     "mode": Param(
         "deliver",
@@ -86,6 +90,16 @@ Sends {"the newest state of each order" if destination.sends == "newest" else "e
 
 A run reads its data interval and the hours before it that earlier runs have left. To read any other time, trigger it
 with `from` and `to`; to repair days, use a backfill.
+
+**Which form?** *Trigger* (one run) takes the params of its form; another name, or times that do not fit, end the run
+red before anything is read. *Backfill* (a run for each past hour) takes dates, and its runs read their own hours:
+
+- Params count only with *Override parameters on existing runs* on: otherwise Airflow drops what the form shows, also
+  for new runs. `from` and `to` stop each run of a backfill.
+- *To date* is the last hour that is run, not the end of the time.
+- Hours that have runs already are left out, unless *Reprocess behavior* says *All runs* or *Missing and errored runs*.
+- The runs wait while this DAG is paused, and a second backfill is refused while one is going on.
+- A backfill of a source of present states repeats the orders whose *last* change lies in those hours.
 [{service.title}'s documentation]({service.documentation})
 """
 

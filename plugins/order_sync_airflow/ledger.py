@@ -101,7 +101,8 @@ def file_tables(path: str) -> str:
     tables = [tabulate(rows, headers=headers, tablefmt="simple", disable_numparse=True)]
     if rejected:
         headers = ["destination", "reason", "rejections", "first line", "still open"]
-        tables.append(tabulate(rejected, headers=headers, tablefmt="simple", disable_numparse=True))
+        shown = [each._replace(reason=codes.coded(each.reason)) for each in rejected]
+        tables.append(tabulate(shown, headers=headers, tablefmt="simple", disable_numparse=True))
     return "\n\n".join(tables)
 
 

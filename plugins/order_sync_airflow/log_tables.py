@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -92,12 +92,15 @@ def plan_table(orders: pd.DataFrame) -> str:
     return tabulate(orders.fillna("-").to_numpy().tolist(), headers=orders.columns.tolist(), disable_numparse=True)
 
 
-def entries_table(entries: Iterable[Mapping[str, Any]], messages: Iterable[str | None]) -> str:
+def entries_table(
+    entries: Sequence[Mapping[str, Any]], messages: Sequence[str | None], now: Sequence[str] | None = None
+) -> str:
     """Return a table of quarantine entries: numbers, orders, reasons, files and lines, but no content of rows.
 
     Args:
         entries: as quarantine.find() gives them.
         messages: what the service said of each, fit for the place where the table is shown; None where no key opens it.
+        now: what would become of each today; None to leave it out.
     """
     from tabulate import tabulate  # not at the top: DAG parsing imports this module
 
@@ -106,17 +109,20 @@ def entries_table(entries: Iterable[Mapping[str, Any]], messages: Iterable[str |
     rows = [
         (
             entry["id"],
+            entry["batch"] or "",
             entry["order_id"] or "-",
             "; ".join(map(coded, entry["reasons"])),
             entry["origin"],
             entry["line"],
             f"{entry['last_seen_at']:%Y-%m-%d %H:%M}",
             entry["times_seen"],
+            *(() if now is None else (would_be,)),
             "(no key opens it)" if message is None else message,
         )
-        for entry, message in zip(entries, messages, strict=True)
+        for entry, message, would_be in zip(entries, messages, now or [""] * len(entries), strict=True)
     ]
-    headers = ["entry", "order", "reasons", "origin", "line", "last seen (UTC)", "runs", "the service said"]
+    headers = ["entry", "held batch", "order", "reasons", "origin", "line", "last seen (UTC)", "runs"]
+    headers += [*(() if now is None else ("now",)), "the service said"]
     return tabulate(rows, headers=headers, tablefmt="simple", disable_numparse=True)
 
 

@@ -27,6 +27,11 @@ STARTED_BY: dict[str, Literal["person", "backfill"]] = {
     "backfill": "backfill",
 }
 
+# Of a param that is a time, or is empty: Airflow checks it when a person triggers a run.
+TIME_PATTERN = (
+    "^([0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?(Z|[+-][0-9]{2}:?[0-9]{2})?)?)?$"
+)
+
 WINDOW_KEY = "window"
 LEFT_OUT_KEY = "left_out"
 ADOPT_BEFORE_KEY = "adopt_before"

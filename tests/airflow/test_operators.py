@@ -1069,3 +1069,66 @@ def test_a_run_that_cannot_be_recorded_is_no_red_run(shop, ledger, monkeypatch):
     shop.drop(row("1", "paid"))
     assert shop.run()["accepted"] == 1
     assert shop.taken() == {"1": ["IN_PROGRESS"]}
+
+
+def logged(capsys: pytest.CaptureFixture[str]) -> str:
+    """Return what was logged, with single blanks."""
+    return " ".join(capsys.readouterr().out.split())
+
+
+def test_a_dry_run_says_what_would_become_of_each_entry(shop, entries, capsys):
+    """A row that today's map knows would pass; one that has another fault too, or still has its own, would not."""
+    shop.drop(row("1", "hurra"), row("2", "hurra", email=""), row("3", "hossa"))
+    with pytest.raises(StopError):  # none of three is good
+        shop.run()
+    shop.configure(more=", hurra: delivered")
+    before = shop.staged()
+    capsys.readouterr()
+    shop.run(redrive=True, dry_run=True)
+    listed = {line.split()[1]: line for line in capsys.readouterr().out.splitlines() if "drop/" in line}
+    assert "would pass now" in listed["1"]
+    assert "still rejected: OS-208 contact: neither email nor phone" in listed["2"]
+    assert "still rejected: OS-129 status: not in the status map (hossa)" in listed["3"]
+    assert shop.taken() == {}
+    assert entries("resolved_at") == [(None,)] * 3
+    assert shop.staged() == before  # no row stays
+
+
+def test_orders_and_entries_that_are_not_there_are_named(shop, capsys):
+    """Each id and number of a redrive's params without an entry is named; the others are redriven."""
+    shop.drop(row("1", "hurra"))
+    shop.run()
+    shop.configure(more=", hurra: delivered")
+    capsys.readouterr()
+    assert shop.run(redrive=True, order_ids=["1", "A-7", "A-8"])["accepted"] == 1
+    assert "They are: A-7, A-8" in logged(capsys)
+    shop.run(redrive=True, entries=[999999])
+    assert "They are: 999999" in logged(capsys)
+
+
+def test_a_decision_names_orders_that_are_not_held(held, capsys):
+    """It counts for those that are held, which it takes by a list of batches or of ids."""
+    held.run(redrive=True, dry_run=True, decision="resend")
+    listed = [line.split() for line in capsys.readouterr().out.splitlines() if "OS-501" in line]
+    batches = sorted({int(line[1]) for line in listed})
+    assert len(listed) == 2
+    assert held.run(redrive=True, decision="resend", order_ids=["1", "A-7"], user="olena")["accepted"] == 1
+    assert "They are: A-7" in logged(capsys)
+    assert held.run(redrive=True, decision="accept", batch=[*batches, 999999], user="olena") == {}
+    assert held.xcoms["extract", "kind"] == "REDRIVE, decided to accept 1 held orders"
+
+
+def test_a_redrive_refuses_times_that_do_not_fit(shop):
+    """`to` must lie after `from`."""
+    with pytest.raises(StopError, match=r"OS-602.*must lie before `to`"):
+        shop.run(redrive=True, **{"from": "2026-01-02T00:00:00", "to": "2026-01-01T22:00:00-02:00"})
+
+
+@pytest.mark.parametrize("reason", ["OS-129", "OS-129 status: not in the status map", "not in the status"])
+def test_a_redrive_takes_a_reason_by_its_code(shop, reason):
+    """A code chooses the rows that are kept with its text, also with the shop's word behind it."""
+    shop.drop(row("1", "hurra"), row("2", "paid", email=""), row("3", "paid"))
+    shop.run()
+    shop.configure(more=", hurra: delivered")
+    assert shop.run(redrive=True, reason=reason) == {"rows": 1, "orders": 1, "accepted": 1, "requests": 1}
+    assert set(shop.taken()) == {"1", "3"}

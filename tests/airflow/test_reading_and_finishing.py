@@ -266,10 +266,18 @@ def test_order_ids_that_are_not_found_are_said(warehouse, drop, capsys):
     assert "1 orders of the param `order_ids` not in what was read: 'no such order'." in capsys.readouterr().out
 
 
-def test_ids_without_a_query_or_a_window_are_refused(drop):
-    """A drop can't give orders by their ids without a window."""
-    with pytest.raises(StopError, match="by_ids_query"):
-        drop.run(0, "manual", order_ids=["7"])
+def test_ids_alone_of_a_drop_are_refused_with_a_cure(drop):
+    """The message names the file in which an order was seen and the params that read it; and they do."""
+    drop.put("a.csv", "1")
+    assert drop.counts(0)["accepted"] == 1
+    with pytest.raises(StopError, match=r"OS-604.*'A-7': in no file") as stop:
+        drop.run(0, "manual", order_ids=["1", "A-7"])
+    assert f"'1': {drop.folder / 'drop' / 'a.csv'}" in str(stop.value)
+    times = dict(re.findall("`(from|to)` ([^ ]+[0-9])", str(stop.value)))
+    given = {"from_": times["from"], "to": times["to"], "order_ids": ["1"]}
+    assert drop.counts(0, "manual", **given)["unchanged"] == 1
+    with pytest.raises(StopError, match="put a file with them into the drop"):
+        drop.run(0, "manual", order_ids=["A-7"])
 
 
 def test_a_gap_is_open_until_it_is_read(warehouse):
@@ -619,8 +627,8 @@ def test_what_came_of_a_file_can_be_asked(drop):
     assert taken.split()[3:6] == ["5", "1", "2"]
     listed = {line[len(drop.destination) :].strip() for line in second.splitlines()[2:]}
     assert {" ".join(line.split()) for line in listed} == {
-        "row: not as many fields as the header 1 6 1",
-        "status: not in the status map (lost) 1 4 1",
+        "OS-104 row: not as many fields as the header 1 6 1",
+        "OS-129 status: not in the status map (lost) 1 4 1",
     }
     assert "No destination has taken" in ledger_command.file_tables("/none.csv")
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 
 from include.order_sync.model import FileVersion
+from include.order_sync.staging.partition_hash import partition_hash
 
 
 def taken(connection: sa.Connection, destination: str, paths: Sequence[str]) -> list[FileVersion]:
@@ -48,6 +49,21 @@ def take(connection: sa.Connection, destination: str, versions: Iterable[FileVer
             on conflict do nothing
         """
         connection.execute(sa.text(insert), rows)
+
+
+def of_order(connection: sa.Connection, destination: str, order_id: str) -> list[tuple[str, datetime]]:
+    """Return path and modified time of the newest files of the runs in which something happened to an order.
+
+    The register knows the files of a run, and not the orders of a file: one of these has the order.
+    """
+    query = """
+        select distinct f.path, f.modified_at
+        from order_history_v1 h join files_v1 f on f.destination = h.destination and f.run = h.run
+        where h.destination = :destination and h.order_id = :order_id and h.partition_hash = :partition_hash
+        order by f.modified_at desc limit 3
+    """
+    values = {"destination": destination, "order_id": order_id, "partition_hash": partition_hash(order_id)}
+    return [(row.path, row.modified_at.astimezone(UTC)) for row in connection.execute(sa.text(query), values)]
 
 
 class FileOutcome(NamedTuple):

@@ -30,7 +30,7 @@ class Filter:
         seen_from, seen_to: the time at which the row was last seen.
         order_ids: of these orders.
         entries: with these numbers.
-        batch: in doubt since this batch.
+        batches: in doubt since one of these batches.
         held: only held orders, or only all others; None for both.
         decided: with `held`, also orders that a person has decided to resend and that were not sent since.
         at_most: number of entries, the oldest first.
@@ -41,7 +41,7 @@ class Filter:
     seen_to: datetime | None = None
     order_ids: tuple[str, ...] = ()
     entries: tuple[int, ...] = ()
-    batch: int | None = None
+    batches: tuple[int, ...] = ()
     held: bool | None = False
     decided: bool = False
     at_most: int = 1000
@@ -157,11 +157,13 @@ def dismiss(cursor: Any, ids: Sequence[int], dismissed_by: str, note: str) -> in
 def find(cursor: Any, destination: str, wanted: Filter) -> list[dict[str, Any]]:
     """Return open entries, the oldest first.
 
-    Each has id, order_id, reasons, encrypted_row, origin, line, last_seen_at and times_seen.
+    Each has id, order_id, reasons, encrypted_row, origin, line, last_seen_at and times_seen; and `batch`, the request
+    since which its order is held or decided.
     """
     rows = cursor.execute(
         f"""
-        select q.id, q.order_id, q.reasons, q.encrypted_row, q.origin, q.line, q.last_seen_at, q.times_seen
+        select q.id, q.order_id, q.reasons, q.encrypted_row, q.origin, q.line, q.last_seen_at, q.times_seen,
+            case when s.verdict in ('held', 'in_doubt') and %(held_reason)s = any(q.reasons) then s.batch_id end
         from quarantine q {_STATE}
         where q.destination = %(destination)s and q.resolved_at is null
           and (%(held)s::boolean is null or %(held)s = coalesce(
@@ -172,7 +174,7 @@ def find(cursor: Any, destination: str, wanted: Filter) -> list[dict[str, Any]]:
           and (%(seen_to)s::timestamptz is null or q.last_seen_at < %(seen_to)s)
           and (%(all_orders)s or q.order_id = any(%(order_ids)s))
           and (%(all_entries)s or q.id = any(%(entries)s))
-          and (%(batch)s::bigint is null or s.batch_id = %(batch)s)
+          and (%(all_batches)s or s.batch_id = any(%(batches)s))
         order by q.id limit %(at_most)s
         """,  # noqa: S608
         {
@@ -187,11 +189,12 @@ def find(cursor: Any, destination: str, wanted: Filter) -> list[dict[str, Any]]:
             "order_ids": list(wanted.order_ids),
             "all_entries": not wanted.entries,
             "entries": list(wanted.entries),
-            "batch": wanted.batch,
+            "all_batches": not wanted.batches,
+            "batches": list(wanted.batches),
             "at_most": wanted.at_most,
         },
     ).fetchall()
-    names = ("id", "order_id", "reasons", "encrypted_row", "origin", "line", "last_seen_at", "times_seen")
+    names = ("id", "order_id", "reasons", "encrypted_row", "origin", "line", "last_seen_at", "times_seen", "batch")
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 
@@ -202,7 +205,7 @@ def decide(
     decided_by: str,
     *,
     order_ids: Sequence[str] = (),
-    batch: int | None = None,
+    batches: Sequence[int] = (),
 ) -> list[str]:
     """Record a person's decision on held orders; return the ids of the orders that were held.
 
@@ -216,7 +219,7 @@ def decide(
         decision: of the person.
         decided_by: the person's user name.
         order_ids: of these orders; empty for all.
-        batch: in doubt since this batch.
+        batches: in doubt since one of these; empty for all.
     """
     rows = cursor.execute(
         """
@@ -226,7 +229,7 @@ def decide(
             from orders_in_doubt
             where destination_id = (select id from destinations where name = %(destination)s) and held
               and (%(all_orders)s or order_id = any(%(order_ids)s))
-              and (%(batch)s::bigint is null or batch_id = %(batch)s)
+              and (%(all_batches)s or batch_id = any(%(batches)s))
             returning order_id
         ), closed as (
             update quarantine q set resolved_at = now(), resolution = 'accepted by ' || %(who)s
@@ -241,7 +244,8 @@ def decide(
             "destination": destination,
             "all_orders": not order_ids,
             "order_ids": list(order_ids),
-            "batch": batch,
+            "all_batches": not batches,
+            "batches": list(batches),
             "who": decided_by,
             "held_reason": HELD_REASON,
         },

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -60,9 +60,10 @@ class ExtractOrdersOperator(DestinationOperator):
             )
         if mode != "plan":
             check_marks(context, destination, adopts=mode == "adopt")
-        run, began, has_begun = self._run_window(
-            run_context.run_request(context), destination, source, plan_only=mode == "plan"
-        )
+        request = run_context.run_request(context)
+        if isinstance(source, CsvSource) and request.by == "person" and request.order_ids and request.start is None:
+            self._refuse_ids_alone(destination, source, request.order_ids)
+        run, began, has_begun = self._run_window(request, destination, source, plan_only=mode == "plan")
         params = context["params"]
         trusts_source = run_context.trusts_source(context)
         if trusts_source:
@@ -159,12 +160,19 @@ class ExtractOrdersOperator(DestinationOperator):
         from include.order_sync.sources.csv_drop import CsvDropReader
 
         if run.window is None:
-            raise StopError(
-                stops.NO_IDS_QUERY,
-                f"Source {source.name!r} is a CSV drop, whose orders can't be read by their ids alone.",
-            )
+            raise AssertionError("a drop has no query by ids")
         folder = storage_path(source.folder, source.connection)
         return CsvDropReader(folder, source, run.window, required, self._taken, run.healing)
+
+    def _refuse_ids_alone(self, destination: Destination, source: CsvSource, order_ids: frozenset[str]) -> None:
+        """Raise StopError with the files in which the ledger has seen the orders, and the params that read them."""
+        from include.order_sync.ledger import files
+
+        named = sorted(order_ids)[:ORDERS_NAMED]
+        with ledger_transaction() as ledger:
+            found = {each: files.of_order(ledger, history_name(destination), each) for each in named}
+        times = [time for seen in found.values() for _, time in seen]
+        raise StopError(stops.NO_IDS_QUERY, ids_of_a_drop_message(source, found, times, len(order_ids) - len(named)))
 
     def _taken(self, paths: Sequence[str]) -> list[FileVersion]:
         """Return the versions of these files that the destination has taken."""
@@ -218,6 +226,35 @@ def not_found_message(order_ids: frozenset[str], source: str) -> str:
     return (
         f"Source {source!r} has {len(order_ids)} orders of the param `order_ids` not in what was read: {named}{more}. "
         "Give one id a line, written as in the source; with `from` and `to` only orders that changed then are read."
+    )
+
+
+def ids_of_a_drop_message(
+    source: CsvSource, found: Mapping[str, Sequence[tuple[str, datetime]]], times: Sequence[datetime], more: int
+) -> str:
+    """Return why a drop can't be read by ids alone, where each order was seen, and the params that read it again.
+
+    Args:
+        source: the drop.
+        found: order id -> path and modified time of the files that may have it.
+        times: when these files were modified.
+        more: how many ids are not named.
+    """
+    cure = "put a file with them into the drop"
+    if times and not source.path_time:
+        # One microsecond more: a window does not contain its end.
+        end = max(times) + timedelta(microseconds=1)
+        cure = f"trigger it again with these `order_ids`, `from` {min(times).isoformat()} and `to` {end.isoformat()}"
+    elif times:
+        cure = "trigger it again with these `order_ids`, and `from` and `to` around the times in the files' names"
+    seen = [
+        f"{each!r}: " + (" or ".join(path for path, _ in files) if files else "in no file that was taken and sent it")
+        for each, files in found.items()
+    ]
+    named = "; ".join(seen) + (f"; and {more} more" if more else "")
+    return (
+        f"Source {source.name!r} is a CSV drop, whose orders can't be read by their ids alone. To send them again, "
+        f"{cure}. {named}."
     )
 
 

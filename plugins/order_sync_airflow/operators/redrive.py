@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from include.order_sync import stops, tuning
@@ -15,8 +15,11 @@ from order_sync_airflow.operators.base import DestinationOperator, read_folder
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from include.order_sync.configuration.models import Destination
+    from include.order_sync.configuration.source_models import Source
     from include.order_sync.ledger.quarantine import Filter
     from include.order_sync.ledger.session import LedgerSession
+    from include.order_sync.staging.run_folder import Staging
 
 # A decision covers all orders that it names.
 ALL_OF_A_DECISION = 1_000_000
@@ -45,6 +48,7 @@ class StageQuarantineOperator(DestinationOperator):
         configuration, destination = self.read_configuration()
         run_context.refuse_unknown_params(context)
         params = context["params"]
+        source = configuration.sources[destination.source]
         staging = Staging(read_folder(configuration.staging, context, run_context.push_read_at(context)))
         dry_run = params["dry_run"] or not destination.live
         decision = params["decision"]
@@ -57,7 +61,11 @@ class StageQuarantineOperator(DestinationOperator):
                 found = quarantine.find(cursor, ledger.sender.destination, _filter(context))
             tokens = [entry["encrypted_row"] for entry in found]
             messages = [said and redact(said) for said in service_messages(tokens, deployment_cipher())]
-            self.log.info("%d entries\n%s", len(found), log_tables.entries_table(found, messages))
+            now = would_be(found, source, destination, staging) if dry_run else None
+            self.log.info("%d entries\n%s", len(found), log_tables.entries_table(found, messages, now))
+            if dry_run or decision not in ("resend", "accept"):  # else the decision says which were held
+                self._warn_of_missing("orders", params["order_ids"], {entry["order_id"] for entry in found})
+            self._warn_of_missing("entries", params["entries"], {entry["id"] for entry in found})
             if params["decision"] == "dismiss":
                 self._dismiss(context, ledger, [entry["id"] for entry in found], dry_run=dry_run)
                 found = []
@@ -89,6 +97,18 @@ class StageQuarantineOperator(DestinationOperator):
         run_figures.push(context, rows=rows)
         return str(staging.folder)
 
+    def _warn_of_missing(self, what: str, wanted: Collection[Any] | None, found: Collection[Any]) -> None:
+        """Name each order or entry of the params that is not among those found."""
+        missing = [str(each) for each in wanted or () if each not in found]
+        if missing:
+            self.log.warning(
+                "%d %s of the params are not among these: none is open for them, or another param leaves it out. "
+                "`... order_sync_airflow.ledger order ORDER_ID` shows what became of an order. They are: %s",
+                len(missing),
+                what,
+                ", ".join(missing),
+            )
+
     def _decide(self, context: Context, ledger: LedgerSession, decision: Any, with_rows: set[str]) -> set[str]:
         """Record the decision, and return the ids of its orders.
 
@@ -98,7 +118,7 @@ class StageQuarantineOperator(DestinationOperator):
         from include.order_sync.ledger import quarantine
 
         params = context["params"]
-        if not params["order_ids"] and params["batch"] is None:
+        if not params["order_ids"] and not params["batch"]:
             raise StopError(
                 stops.NO_CHOICE, "Say which held orders the decision is about: give the param `order_ids`, or `batch`."
             )
@@ -115,7 +135,7 @@ class StageQuarantineOperator(DestinationOperator):
                 decision,
                 who,
                 order_ids=params["order_ids"] or (),
-                batch=params["batch"],
+                batches=_batches(params),
             )
         left = with_rows - set(decided)
         if not decided and not left:
@@ -124,6 +144,7 @@ class StageQuarantineOperator(DestinationOperator):
             )
         run_figures.push_kind(context, f"REDRIVE, decided to {decision} {len(decided)} held orders")
         self.log.info("%s says %s of %d held orders: %s", who, decision, len(decided), ", ".join(decided[:20]))
+        self._warn_of_missing("held orders", params["order_ids"], left | set(decided))
         if left:
             self.log.info("%d were decided before, and not sent since: %s", len(left), ", ".join(sorted(left)[:20]))
         return set(decided)
@@ -133,7 +154,7 @@ class StageQuarantineOperator(DestinationOperator):
         from include.order_sync.ledger import quarantine
 
         params = context["params"]
-        if params["batch"] is not None or not any(params[name] for name in ("entries", "reason", "order_ids")):
+        if params["batch"] or not any(params[name] for name in ("entries", "reason", "order_ids")):
             raise StopError(
                 stops.NO_CHOICE,
                 "Say which entries are dismissed: give the param `entries`, `reason` or `order_ids`, and no `batch`.",
@@ -148,6 +169,47 @@ class StageQuarantineOperator(DestinationOperator):
             self.log.info("%s dismissed %d entries: %s", _who(context), closed, note)
 
 
+def would_be(
+    found: Sequence[Mapping[str, Any]], source: Source, destination: Destination, staging: Staging
+) -> list[str]:
+    """Return for each entry whether today's configuration would let its row pass, or why it would not.
+
+    Args:
+        found: as quarantine.find() gives them.
+        source: of the rows.
+        destination: of the orders.
+        staging: of the run; the rows stay there only meanwhile.
+    """
+    from include.order_sync.codes import coded
+    from include.order_sync.ledger.encrypted_rows import decrypt_rows
+    from include.order_sync.pipeline import transform
+
+    orders, items, closed = decrypt_rows([entry["encrypted_row"] for entry in found], deployment_cipher())
+    said: dict[int, str] = {}
+    if not orders.num_rows:
+        return [""] * len(found)
+    staging.stage_raw([orders], [items] if items is not None else [])
+    try:
+        counts = transform(staging, source, destination).counts
+        if counts["orders"] > counts["rejected"] + counts["not_for_provider"]:
+            for ready in staging.ready_parts():
+                said |= dict.fromkeys(ready["position"], "would pass now")
+        for rejected in staging.rejected_parts():
+            for position, reasons in zip(rejected["position"], rejected["reasons"], strict=True):
+                said[position] = f"still rejected: {'; '.join(map(coded, reasons))}"
+    finally:
+        staging.clear()
+    opened = iter(range(len(found)))
+    other = "not sent: another row of its order is newer, or its status is not for this provider"
+    return ["" if index in closed else said.get(next(opened), other) for index in range(len(found))]
+
+
+def _batches(params: Mapping[str, Any]) -> tuple[int, ...]:
+    """Return the param `batch`, which is one number or a list."""
+    given = params["batch"]
+    return tuple(given) if isinstance(given, list) else () if given is None else (given,)
+
+
 def _who(context: Context) -> str:
     return context["dag_run"].triggering_user_name or "unknown"
 
@@ -157,14 +219,17 @@ def _filter(context: Context) -> Filter:
     from include.order_sync.ledger.quarantine import Filter
 
     params = context["params"]
+    seen_from, seen_to = run_context.param_time(context, "from"), run_context.param_time(context, "to")
+    if seen_from and seen_to and seen_from >= seen_to:
+        raise StopError(stops.WRONG_PARAM, f"The param `from` ({seen_from}) must lie before `to` ({seen_to}).")
     about_held = params["decision"] in ("resend", "accept")
     return Filter(
         reason=pattern(params["reason"] or ""),
-        seen_from=run_context.param_time(context, "from"),
-        seen_to=run_context.param_time(context, "to"),
+        seen_from=seen_from,
+        seen_to=seen_to,
         order_ids=tuple(params["order_ids"] or ()),
         entries=tuple(params["entries"] or ()),
-        batch=params["batch"],
+        batches=_batches(params),
         held=about_held,
         decided=params["decision"] == "resend",
         at_most=ALL_OF_A_DECISION if about_held else params["at_most"],
