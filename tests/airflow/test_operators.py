@@ -11,17 +11,18 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from airflow.sdk import crypto
+from airflow.sdk import Asset, crypto
 from airflow.sdk._shared.secrets_masker import _secrets_masker
 from airflow.sdk.exceptions import AirflowSkipException, AirflowTaskTimeout, DownstreamTasksSkipped
 from cryptography.fernet import Fernet
-from order_sync_airflow import operators, run_figures
+from order_sync_airflow import metrics, operators, progress, run_figures
 
 from demo.airflow_api import service_connection
 from include.order_sync import tuning
@@ -1132,3 +1133,41 @@ def test_a_redrive_takes_a_reason_by_its_code(shop, reason):
     shop.configure(more=", hurra: delivered")
     assert shop.run(redrive=True, reason=reason) == {"rows": 1, "orders": 1, "accepted": 1, "requests": 1}
     assert set(shop.taken()) == {"1", "3"}
+
+
+def test_a_run_is_told_to_the_metrics(shop, monkeypatch):
+    """Each try tells what it has added, and how the destination stands."""
+    told: list[tuple[str, float]] = []
+    for kind in ("incr", "gauge"):
+        monkeypatch.setattr(metrics.stats, kind, lambda name, value, **_: told.append((name, value)))
+    shop.drop(row("1", "paid"), row("2", "hurra"), row("3", "paid"))
+    shop.run()
+    assert {name: value for name, value in told if name != "order_sync.request_seconds"} == {
+        "order_sync.accepted": 2,
+        "order_sync.rejected": 1,
+        "order_sync.held": 0,
+        "order_sync.newest_accepted": datetime(2026, 11, 1, 10, tzinfo=UTC).timestamp(),
+    }
+    assert 0 < dict(told)["order_sync.request_seconds"] < 60
+
+
+@pytest.mark.parametrize(("params", "kind"), [({}, ""), ({"mode": "plan"}, "PLAN")])
+def test_the_event_of_an_asset_has_counts_and_kind(shop, monkeypatch, params, kind):
+    """Airflow makes an event if the load succeeds: whoever is scheduled by it sees what was done."""
+    asset, event = Asset(f"order-sync://{shop.name}"), SimpleNamespace(extra={})
+    monkeypatch.setattr(operators, "LoadOrdersOperator", partial(operators.LoadOrdersOperator, outlets=[asset]))
+    make = shop.context
+    monkeypatch.setattr(shop, "context", lambda *given: make(*given) | {"outlet_events": {asset: event}})
+    shop.drop(row("1", "paid"))
+    shop.run(**params)
+    assert event.extra["kind"] == kind
+    assert event.extra["accepted"] == (0 if kind else 1)
+
+
+def test_a_load_shows_its_progress(shop, monkeypatch, capsys):
+    """A long load logs how many of its orders are done."""
+    monkeypatch.setattr(progress, "EVERY_S", 0.05)
+    shop.sandbox.fault({"provider": "yespo", "kind": "slow", "seconds": 0.5, "when": "before", "next": 1})
+    shop.drop(row("1", "paid"), row("2", "hurra"))
+    shop.run()
+    assert "0 of 1 orders (0%)" in capsys.readouterr().out

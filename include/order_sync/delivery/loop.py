@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -267,6 +268,9 @@ class Delivery:
         # The wait may be long, and a kill during it would leave these answers in doubt.
         self.ledger.write_answers()
         batch, answer = in_flight.take()
+        while self._answered_in_s:
+            self.result.answers += 1
+            self.result.answering_s += self._answered_in_s.popleft()
         try:
             size = self._settlement.settle(batch, answer)
         except (TryAgainError, StopError) as failure:
@@ -312,13 +316,29 @@ class Delivery:
         return FailingOrders.of(self.result, known, self._kept, redrive=self.options.retry_rejected)
 
     @cached_property
+    def _answered_in_s(self) -> deque[float]:
+        """Seconds of the requests that have ended since the last one was settled; their threads append them."""
+        return deque()
+
+    @cached_property
     def _settlement(self) -> Settlement:
         return Settlement(self.provider, self.ledger, self.encrypt, self.result)
 
     def _ask(self, batch: Batch, leave: Callable[[], None]) -> list[Verdict]:
         """Ask the service, in a thread of its own; nothing is recorded here."""
         request = self.provider.request(self.credentials, batch.payloads)
-        answer = http.send(self.session, self.credentials.url, request, leave)
+        left_at: float | None = None
+
+        def leave_now() -> None:
+            nonlocal left_at
+            leave()
+            left_at = time.monotonic()
+
+        try:
+            answer = http.send(self.session, self.credentials.url, request, leave_now)
+        finally:
+            if left_at is not None:
+                self._answered_in_s.append(time.monotonic() - left_at)
         title = self.provider.title
         try:
             verdicts = self.provider.read(answer, batch.order_ids, self.credentials)

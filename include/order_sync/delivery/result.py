@@ -49,6 +49,8 @@ class DeliveryResult:
         failed_in_a_row: how many of these came since the last answer.
         not_before: the time, by time.monotonic(), before which the service takes no request.
         waits_in_a_row: how often the load has waited for that since the last accepted order.
+        answers: how many requests of this try have ended.
+        answering_s: the seconds between their leaving and their end.
         complete: whether every order has its verdict, is held, or waits for a redrive.
     """
 
@@ -70,7 +72,14 @@ class DeliveryResult:
     failed_in_a_row: int = 0
     not_before: float = 0.0
     waits_in_a_row: int = 0
+    answers: int = 0
+    answering_s: float = 0.0
     complete: bool = False
+
+    @property
+    def request_s(self) -> float | None:
+        """The seconds that a request of this try took on average; None without any."""
+        return self.answering_s / self.answers if self.answers else None
 
     @property
     def stale_changed(self) -> int:

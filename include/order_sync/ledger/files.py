@@ -9,7 +9,6 @@ from typing import NamedTuple
 import sqlalchemy as sa
 
 from include.order_sync.model import FileVersion
-from include.order_sync.staging.partition_hash import partition_hash
 
 
 def taken(connection: sa.Connection, destination: str, paths: Sequence[str]) -> list[FileVersion]:
@@ -56,6 +55,8 @@ def of_order(connection: sa.Connection, destination: str, order_id: str) -> list
 
     The register knows the files of a run, and not the orders of a file: one of these has the order.
     """
+    from include.order_sync.staging.partition_hash import partition_hash  # not at the top: it brings pyarrow
+
     query = """
         select distinct f.path, f.modified_at
         from order_history_v1 h join files_v1 f on f.destination = h.destination and f.run = h.run

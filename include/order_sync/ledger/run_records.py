@@ -98,7 +98,22 @@ class RunRecord:
     newest_read: datetime | None = None
 
 
-def record(connection: sa.Connection, done: RunRecord) -> None:
+@dataclass(frozen=True)
+class Recorded:
+    """What a try has added, and how its destination stands now.
+
+    Args:
+        counts: COUNTS of this try alone.
+        held: how many orders of the destination are held; None of a plan.
+        newest_accepted: the newest change that the service accepted in this try; None without any.
+    """
+
+    counts: Mapping[str, int]
+    held: int | None
+    newest_accepted: datetime | None
+
+
+def record(connection: sa.Connection, done: RunRecord) -> Recorded:
     """Record a try of a run, and how far its destination is now. Call it once a try, at its end.
 
     Args:
@@ -108,6 +123,7 @@ def record(connection: sa.Connection, done: RunRecord) -> None:
     key = {"destination": done.destination, "run": done.run, "try": done.try_number}
     delays, newest_accepted, accepted_at = _sent(connection, key)
     earlier = dict(zip(COUNTS, connection.execute(sa.text(_EARLIER), key).one(), strict=True))
+    added = {name: done.counts.get(name, 0) - int(earlier[name]) for name in COUNTS}
     values = {
         **key,
         "kind": done.kind,
@@ -117,11 +133,11 @@ def record(connection: sa.Connection, done: RunRecord) -> None:
         "is_complete": done.is_complete,
         "is_plan": done.is_plan,
         "delays": delays,
-        **{name: done.counts.get(name, 0) - int(earlier[name]) for name in COUNTS},
+        **added,
     }
     connection.execute(sa.text(_INSERT), values)
     if done.is_plan:
-        return
+        return Recorded(added, None, None)
     now = status(connection, done.destination)
     gap = now.gaps[0] if now.gaps else None
     values = {
@@ -136,6 +152,7 @@ def record(connection: sa.Connection, done: RunRecord) -> None:
         "accepted_at": accepted_at,
     }
     connection.execute(sa.text(_FRESHEN), values)
+    return Recorded(added, now.held_orders, newest_accepted)
 
 
 def _sent(connection: sa.Connection, key: Mapping[str, object]) -> tuple[list[int], datetime | None, datetime | None]:

@@ -15,7 +15,7 @@ from airflow.sdk.log import mask_secret
 from include.order_sync.configuration.loading import load
 from include.order_sync.configuration.source_models import CsvSource
 from include.order_sync.errors import OrderSyncError, TryAgainError
-from order_sync_airflow import error_block, run_context, run_figures
+from order_sync_airflow import error_block, metrics, run_context, run_figures
 from order_sync_airflow.ledger_connection import LEDGER_CONNECTION, driver_connection, ledger_transaction
 from order_sync_airflow.retry import OrderSyncRetryPolicy
 
@@ -153,10 +153,11 @@ class DestinationOperator(OrderSyncOperator):
         window: Window | None,
         *,
         is_complete: bool = True,
+        request_s: float | None = None,
     ) -> None:
         """Record what this try has done, for the page and the read model. That it can't be is no reason to end red.
 
-        `counts` are of the run so far; `window` is the one that it has read.
+        `counts` are of the run so far; `window` is the one that it has read; `request_s` is how long a request took.
         """
         from include.order_sync.ledger.run_records import RunRecord, record
 
@@ -174,6 +175,8 @@ class DestinationOperator(OrderSyncOperator):
         )
         try:
             with ledger_transaction() as ledger:
-                record(ledger, done)
+                recorded = record(ledger, done)
         except OrderSyncError as error:
             self.log.warning("What this run has done is not on the page Order Sync: %s", error)
+            return
+        metrics.emit(destination.name, recorded, request_s)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
@@ -13,7 +13,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from include.order_sync import tuning
 from include.order_sync.configuration.source_models import SqlSource
 from include.order_sync.delivery.accounting import OUTCOMES, check_balance, check_thresholds
-from order_sync_airflow import brake, log_tables, run_context, run_figures
+from order_sync_airflow import brake, log_tables, progress, run_context, run_figures
 from order_sync_airflow.hooks import hook_for
 from order_sync_airflow.ledger_connection import REDRIVEN_KEY, deployment_cipher, ledger_transaction, open_ledger
 from order_sync_airflow.operators.base import DestinationOperator, storage_path
@@ -106,20 +106,22 @@ class LoadOrdersOperator(DestinationOperator):
             with hook.get_conn() as session:
                 account, pace = hook.credentials, configuration.requests_a_second(destination)
                 result = DeliveryResult()
+                total = before["orders"] - before["rejected"] - before["not_for_provider"]
                 try:
-                    pipeline.load(
-                        staging,
-                        destination,
-                        account,
-                        session,
-                        ledger,
-                        encryptor,
-                        options,
-                        pace,
-                        result,
-                        self._must_stop,
-                        brake.of_load(context, destination, ledger),
-                    )
+                    with progress.shown(self.log, total, lambda: sum([*result.orders.values()])):
+                        pipeline.load(
+                            staging,
+                            destination,
+                            account,
+                            session,
+                            ledger,
+                            encryptor,
+                            options,
+                            pace,
+                            result,
+                            self._must_stop,
+                            brake.of_load(context, destination, ledger),
+                        )
                 finally:
                     outcomes = self._report(context, result, before["rejected"])
                     if result.complete:
@@ -131,7 +133,14 @@ class LoadOrdersOperator(DestinationOperator):
                             run_figures.push(context, **outcomes, late=late.missed)
                             late_by = late.longest
                         self.finish_window(context, source, self.staged, window, late_by)
-                    self.record_run(context, destination, before | outcomes, window, is_complete=result.complete)
+                    self.record_run(
+                        context,
+                        destination,
+                        before | outcomes,
+                        window,
+                        is_complete=result.complete,
+                        request_s=result.request_s,
+                    )
             redriven = context["ti"].xcom_pull(task_ids="extract", key=REDRIVEN_KEY)
             if redriven:
                 with ledger.transaction() as cursor:
@@ -174,6 +183,7 @@ class LoadOrdersOperator(DestinationOperator):
             )
         planned = {name: before.get(name, 0) + outcomes.get(name, 0) for name in OUTCOMES}
         run_figures.push(context, **planned)
+        self._tell_assets(context, planned)
         return planned
 
     def _lateness(self, destination: Destination, source: Source, window: Window, sender: Sender) -> Lateness:
@@ -214,7 +224,13 @@ class LoadOrdersOperator(DestinationOperator):
         outcomes["rejected"] += rejected_before
         outcomes["requests"], outcomes["stale_changed"] = result.requests, result.stale_changed
         run_figures.push(context, **outcomes)
+        self._tell_assets(context, outcomes)
         return outcomes
+
+    def _tell_assets(self, context: Context, counts: Mapping[str, int]) -> None:
+        """Give the event of each asset, which Airflow makes if the task succeeds, the counts and the kind of run."""
+        for asset in self.outlets:
+            context["outlet_events"][asset].extra = {**counts, "kind": run_figures.pull_kind(context)}
 
 
 def delete_parts(context: Context) -> None:
