@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
+from include.order_sync import stops
 from include.order_sync.delivery.failing import (
     FAILED_IN_A_ROW,
     FAILED_IN_A_TRY,
@@ -35,7 +36,7 @@ def sent(*ids: str) -> Sent:
 
 def failure(kind=TryAgainError, **more) -> TryAgainError:
     """Return an error that an order may have caused."""
-    error = kind("HTTP 500", **more)
+    error = StopError(stops.REFUSED_CALL, "HTTP 403") if kind is StopError else kind("HTTP 500", **more)
     error.is_failure = True
     return error
 
