@@ -471,8 +471,8 @@ DEFECTS = (
     Defect(
         "a redrive that sends by default",
         "dags/order_sync_redrive.py",
-        '"dry_run": Param(True,',
-        '"dry_run": Param(False,',
+        '"dry_run": Param(\n        True,',
+        '"dry_run": Param(\n        False,',
         "tests/airflow/test_dags.py::test_a_redrive_is_dry_by_default_and_has_a_limit",
         FAILED,
     ),
