@@ -3,5 +3,5 @@
 TITLE = "JustClick"
 HOOK = "JustClickHook"
 ADDRESS = "https://USERNAME.justclick.ru"
-LOGIN, LOGIN_HELP = "the account's login", "the name in the address, USERNAME"
-SECRET, SECRET_HELP = "the API key", "from the account's API settings"
+LOGIN, LOGIN_HELP = "Login", "the name in the address, USERNAME"
+SECRET, SECRET_HELP = "API key", "from the account's API settings"

@@ -3,5 +3,5 @@
 TITLE = "Yespo"
 HOOK = "YespoHook"
 ADDRESS = "https://esputnik.com"
-LOGIN, LOGIN_HELP = "any user name", "any word: Yespo looks at the key alone"
-SECRET, SECRET_HELP = "the API key", "from Settings > API of the account"
+LOGIN, LOGIN_HELP = "User name", "any word: Yespo looks at the key alone"
+SECRET, SECRET_HELP = "API key", "from Settings > API of the account"
