@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import sqlalchemy as sa
@@ -186,6 +187,18 @@ def test_another_destination_is_not_shown(client: TestClient, access: Access, fi
         assert client.get(address).status_code == 404
     seen_as(replace(access, destinations={}))
     assert "no destination that you may see" in client.get("/").text
+
+
+def test_a_reason_has_its_code_and_the_code_its_explanation(client: TestClient, filled: int, name: str):
+    """Each view of reasons shows the code as a link; a text that is not known has none."""
+    cure = "give the shop&#39;s word for the status"
+    link = f'<a class="code" href="/prefix/order-sync/reasons#OS-128" title="{cure}">OS-128</a>'
+    for address in ("/quarantine", "/", f"/run/order_sync_{name}/{RUN}", f"/order/{quote(HOSTILE, safe='')}"):
+        assert link in client.get(address).text, address
+    assert "</a> the service says no" not in client.get("/order/R-1").text
+    explained = client.get("/reasons").text
+    for text in ('<tr id="OS-128">', "status: missing", "JustClick error_code …", '<tr id="OS-601">'):
+        assert text in explained
 
 
 def test_filters_narrow_the_entries(client: TestClient, filled: int, name: str):

@@ -16,8 +16,10 @@ from fastapi.encoders import jsonable_encoder
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from include.order_sync import codes
 from include.order_sync.errors import OrderSyncError
 from include.order_sync.ledger.run_records import COUNTS
+from include.order_sync.stops import STOPS
 from order_sync_airflow.health import health
 from order_sync_airflow.page import PREFIX, charts, reads, service_words, shown
 from order_sync_airflow.page.access import REDRIVE, Access, access_of
@@ -52,6 +54,7 @@ templates.filters |= {
     "span": shown.span,
     "ago": shown.ago,
     "number": shown.number,
+    "code": shown.code,
 }
 templates.globals |= {
     "OUTCOMES": shown.OUTCOMES,
@@ -298,6 +301,12 @@ def file(request: Request, access: User, path: str) -> Response:
         versions = reads.files(ledger, access.names, path=path)
         reasons = reads.reasons_of_file(ledger, access.names, path)
     return _answer(request, "file.html", {"title": "File", "path": path, "versions": versions, "reasons": reasons})
+
+
+@app.get("/reasons")
+def reasons(request: Request) -> Response:
+    """Explain each code."""
+    return _answer(request, "reasons.html", {"title": "Reasons", "reasons": [*codes.rejections(), *STOPS]})
 
 
 # Not a route of FastAPI, whose routes all depend on the user.

@@ -6,6 +6,10 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from markupsafe import Markup
+
+from include.order_sync import codes
+
 if TYPE_CHECKING:
     from include.order_sync.configuration.models import Destination
 
@@ -116,3 +120,17 @@ def freshness_of(row: Mapping[str, Any] | None, promise: timedelta | None, now: 
     if promise is None:
         return "quiet", ""
     return ("bad", "late") if behind > promise else ("good", "fresh")
+
+
+def code(text: str | None, root: str) -> Markup:
+    """Return the code of a kept reason with a blank behind it, as a link to its explanation; nothing without a code.
+
+    Args:
+        text: as the ledger keeps it, or with a code at its beginning, as that of a stop.
+        root: of the page.
+    """
+    reason = codes.reason_of(text) if text else None
+    if reason is None:
+        return Markup()
+    link = Markup('<a class="code" href="{}/reasons#{}" title="{}">{}</a> ')
+    return link.format(root, reason.code, reason.cure, reason.code)
