@@ -35,6 +35,7 @@ class Size:
         in_ledger: other orders that the ledger holds.
         bills: for JustClick, some with two changes.
         bulky: for Yespo, with 6 KB of items in a JSON column each.
+        entries: in the quarantine, for the page.
     """
 
     orders: int
@@ -44,12 +45,22 @@ class Size:
     in_ledger: int
     bills: int
     bulky: int
+    entries: int
 
 
 WHOLE = Size(
-    orders=1_000_000, many=5_000_000, yespo=200_000, run=10_000, in_ledger=10_000_000, bills=5000, bulky=20_000
+    orders=1_000_000,
+    many=5_000_000,
+    yespo=200_000,
+    run=10_000,
+    in_ledger=10_000_000,
+    bills=5000,
+    bulky=20_000,
+    entries=1_000_000,
 )
-SHORT = Size(orders=20_000, many=100_000, yespo=4000, run=1000, in_ledger=200_000, bills=500, bulky=2000)
+SHORT = Size(
+    orders=20_000, many=100_000, yespo=4000, run=1000, in_ledger=200_000, bills=500, bulky=2000, entries=20_000
+)
 
 
 def rees46(world: World, size: Size, runs: int) -> Figures:
@@ -201,6 +212,15 @@ def schedule(_world: World, _size: Size, _runs: int) -> Figures:
     return {**figures, "quiet": figures["quiet_ratio"], "backfill": figures["backfill_ratio"]}
 
 
+def page(world: World, size: Size, _runs: int) -> Figures:
+    """Measure the views of the page on a full ledger."""
+    with world.new_shop() as shop:
+        shop.fill_for_page(size.in_ledger, size.entries)
+        ran = world.run("the page", [sys.executable, "-m", "benchmarks.page"], {"DSN": shop.dsn})
+    seconds = {f"page_{view}_s": taken for view, taken in ran.figures.items()}
+    return {**seconds, "page": 1000 * max(seconds.values())}
+
+
 Measure = Callable[[World, Size, int], Figures]
 GROUPS: dict[str, Measure] = {
     "rees46": rees46,
@@ -213,6 +233,7 @@ GROUPS: dict[str, Measure] = {
     "csv": csv,
     "parsing": parse,
     "scheduler": schedule,
+    "page": page,
 }
 
 

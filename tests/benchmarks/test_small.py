@@ -13,7 +13,7 @@ import pytest
 import requests
 import sqlalchemy as sa
 
-from benchmarks import csv_drop
+from benchmarks import csv_drop, page
 from benchmarks.shop import Shop
 from demo.processes import Processes, free_port, wait_for
 from include.order_sync.staging.partition_hash import partition_hash
@@ -154,3 +154,22 @@ def test_the_drop_is_read_whole(shop, tmp_path):
     assert file.read_text().splitlines()[0].split(",") == columns
     for reader in ("ours", "pandas"):
         assert figures_of("benchmarks.csv_drop", reader, DROP=str(tmp_path))["orders"] == ORDERS
+
+
+def test_the_page_shows_the_full_ledger(shop):
+    """Each view of the page is asked for on a ledger that has what it looks for."""
+    shop.fill_for_page(ORDERS, ORDERS)
+    assert set(figures_of("benchmarks.page", DSN=shop.dsn)) == set(page.VIEWS)
+    with shop.engine.connect() as connection:
+        counted = {
+            view: connection.exec_driver_sql(f"select count(*) from {view}").scalar()
+            for view in ("order_state_v1", "held_v1", "rejections_v1", "runs_v1", "files_v1", "freshness_v1")
+        }
+    assert counted == {
+        "order_state_v1": ORDERS + 1000,
+        "held_v1": 1000,
+        "rejections_v1": ORDERS,
+        "runs_v1": 4 * (365 * 24 + 1),
+        "files_v1": ORDERS // 50,
+        "freshness_v1": 4,
+    }
