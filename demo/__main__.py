@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from demo import report
+from demo import lively, report
 from demo.airflow_api import UI_USER
 from demo.backfill import destinations
 from demo.settings import DemoError, Settings
@@ -57,7 +57,9 @@ def _run(demo: Demo, *, once: bool) -> int:
         print(f"\n{report.as_table(figures)}\n")
         seconds = time.monotonic() - started
         if not once:
-            print(f"Airflow: {demo.url}  user {UI_USER}, password {demo.password}\nCtrl-C stops everything")
+            print(lively.hold_a_batch(demo))
+            print(f"The page Order Sync: {demo.url}/plugin/order-sync  user {UI_USER}, password {demo.password}")
+            print(f"Airflow: {demo.url}\nCtrl-C stops everything")
             _stay_up(demo)
     finally:
         for number in STOP_SIGNALS:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Collection, Mapping
+from typing import Any
 
 import requests
 
@@ -83,6 +84,12 @@ class Demo(SixHours):
             self._processes.stop_leftovers()
         finally:
             self.postgres.stop()
+
+    def ask_sandbox(self, method: str, path: str, **arguments: Any) -> Any:
+        """Call an admin page of the sandbox, such as `stats`; return the JSON of its answer."""
+        answer = self._local_http.request(method, f"{self.sandbox_url}/__admin/{path}", timeout=30, **arguments)
+        answer.raise_for_status()
+        return answer.json()
 
     def show_status(self) -> int:
         """Print the state of each destination of a running demo; return the exit code."""

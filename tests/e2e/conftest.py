@@ -15,7 +15,7 @@ import pytest
 import requests
 from ruamel.yaml import YAML
 
-from demo.airflow_api import service_connection
+from demo.airflow_api import UI_USER, service_connection
 from demo.backfill import destinations
 from demo.processes import free_port
 from demo.report import Figures
@@ -24,6 +24,7 @@ from demo.story import Demo
 from sandbox.registry import SERVICES
 
 MINUTES_OF_A_BACKFILL = 4
+ROLES = ("viewer", "user", "op")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -65,6 +66,7 @@ def backfilled() -> Iterator[Backfilled]:
             {
                 "ORDER_SYNC_CONFIG": str(_configuration(settings.local)),
                 "AIRFLOW_CONN_REES46_WRONG": json.dumps(wrong),
+                **_users(settings),
             },
         )
         demo.lock()
@@ -108,6 +110,17 @@ def _ask(demo: Demo, path: str) -> Any:
     return json.loads(answer.text, parse_float=Decimal)
 
 
+def _users(settings: Settings) -> dict[str, str]:
+    """Return the settings of a user for each role of Airflow's simple auth manager; password and name are the role."""
+    path = settings.local / "passwords.json"
+    path.write_text(json.dumps({role: role for role in ROLES} | {UI_USER: settings.secret("ui")}))
+    users = ",".join(f"{role}:{role}" for role in (*ROLES, UI_USER))
+    return {
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": users,
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(path),
+    }
+
+
 def _configuration(folder: Path) -> Path:
     """Write the demo's configuration with more destinations.
 
@@ -120,7 +133,7 @@ def _configuration(folder: Path) -> Path:
     destinations = configuration["destinations"]
     destinations["wrong_secret"] = {**destinations["rees46"], "connection": "rees46_wrong"}
     by_hand = {"schedule": "0 0 1 1 *", "start_date": datetime.now(UTC).date()}
-    for name in ("rees46_killed", "yespo_killed", "yespo_stopped", "rees46_mistaken", "rees46_removed"):
+    for name in ("rees46_killed", "yespo_killed", "yespo_stopped", "rees46_mistaken", "rees46_removed", "yespo_paged"):
         destinations[name] = destinations[name.partition("_")[0]] | by_hand
     destinations["yespo_braked"] = destinations["yespo"] | by_hand | {"approve_above": 3}
     path = folder / "order_sync.yaml"

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 FOLDER = Path(__file__).parent
 DAYS_SHOWN = 14
-IDS_FOUND = 30
+IDS_FOUND = 200
 
 # Airflow shows the page in a frame of its own. Nothing comes from anywhere else.
 SECURITY_HEADERS = {
@@ -204,6 +204,7 @@ def _order(request: Request, access: Access, order_id: str) -> Response:
         "order_id": order_id,
         "found": bool(events),
         "others": others,
+        "ids_found": IDS_FOUND,
         "parts_of_order": sorted(parts, key=lambda part: not part["events"]),
         "may_redrive": access.may_redrive,
     }

@@ -1,0 +1,216 @@
+"""The page Order Sync in a real browser and a real Airflow: each view, each role, and the buttons to their end."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+import requests
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from demo import lively
+from demo.airflow_api import UI_USER
+from tests.e2e.conftest import ROLES, Backfilled
+from tests.e2e.runs import Run
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+# A redrive is a run of Airflow, which may wait behind others.
+BUTTON_MS = 240_000
+DESTINATION = "yespo_paged"
+REJECTED, HELD, NEVER = "007", "msk-2", "nobody-has-it"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium."""
+    if CHROMIUM is None:
+        pytest.fail("These tests need a browser: apt-get install --no-install-recommends chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page_as(browser: Browser, backfilled: Backfilled) -> Iterator[Callable[..., Page]]:
+    """Return a function that opens a page of Airflow as a user; no page may have an error in its console."""
+    contexts, errors = [], []
+
+    def open_as(user: str, *, refused: bool = False, **options: Any) -> Page:
+        demo = backfilled.demo
+        password = demo.password if user == UI_USER else user
+        answer = requests.post(
+            f"{demo.url}/auth/token", json={"username": user, "password": password}, timeout=30
+        ).json()
+        context = browser.new_context(base_url=demo.url, **options)
+        contexts.append(context)
+        context.add_cookies([{"name": "_token", "value": answer["access_token"], "url": demo.url}])
+        page = context.new_page()
+        if not refused:  # the browser notes each refusal
+            page.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        return page
+
+    yield open_as
+    for context in contexts:
+        context.close()
+    assert errors == []
+
+
+@pytest.fixture(scope="module")
+def some_of_each(backfilled: Backfilled) -> str:
+    """A destination that has rejected an order and holds another one; return the held batch's run."""
+    demo = backfilled.demo
+    faults = f"{demo.sandbox_url}/__admin/faults"
+    fault = {"provider": "yespo", "next": 1}
+    requests.post(
+        faults, json={**fault, "kind": "refuse_orders", "order_ids": [REJECTED]}, timeout=30
+    ).raise_for_status()
+    assert Run.start(demo, DESTINATION, order_ids=[REJECTED]).end_state() == "success"
+    requests.post(faults, json={**fault, "kind": "close"}, timeout=30).raise_for_status()
+    run = Run.start(demo, DESTINATION, order_ids=[HELD])
+    assert run.end_state() == "failed"
+    requests.delete(faults, timeout=30).raise_for_status()
+    return run.run_id
+
+
+def views(backfilled: Backfilled, run_id: str) -> dict[str, str]:
+    """Return the address of each view, by a text that it shows."""
+    drop = next(iter(backfilled.demo.settings.drop.rglob("*.csv")))
+    return {
+        "By day": "/order-sync/",
+        "1 held order": "/order-sync/quarantine",
+        "Taken last": "/order-sync/files",
+        "still open": f"/order-sync/file?path={quote(str(drop))}",
+        "the service said": f"/order-sync/order/{REJECTED}",
+        "never seen": f"/order-sync/order/{NEVER}",
+        "rows read": f"/order-sync/run/order_sync_{DESTINATION}/{quote(run_id)}",
+    }
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"color_scheme": "dark"}, {"viewport": {"width": 390, "height": 844}}],
+    ids=["light", "dark", "narrow"],
+)
+def test_each_view_is_readable(page_as, backfilled, some_of_each, options):
+    """Each view shows its content, has no serious finding of axe, and is no wider than its window."""
+    page = page_as(UI_USER, **options)
+    for text, address in views(backfilled, some_of_each).items():
+        page.goto(address)
+        expect(page.get_by_text(text).first).to_be_visible()
+        found = Axe().run(page).response["violations"]
+        serious = [
+            (each["id"], each["nodes"][0]["html"]) for each in found if each["impact"] in ("serious", "critical")
+        ]
+        assert serious == [], address
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), address
+        background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert (background == "rgb(15, 17, 21)") is (options.get("color_scheme") == "dark")
+
+
+def test_an_order_is_found_by_keyboard(page_as, some_of_each):
+    """The search answers for an accepted, a rejected, a held and an unseen order, and lists ids by their beginning."""
+    page = page_as("viewer")
+    page.goto("/order-sync/")
+    for order_id, state in (("1e5", "accepted"), (REJECTED, "rejected"), (HELD, "held"), (NEVER, "never seen")):
+        page.get_by_label("Order id", exact=True).fill(order_id)
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", name=f"Order {order_id}")).to_be_visible()
+        expect(page.locator(".pill", has_text=state).first).to_be_visible()
+    page.get_by_label("Order id", exact=True).fill("msk")
+    page.keyboard.press("Enter")
+    page.get_by_role("link", name=HELD).click()
+    expect(page.get_by_role("heading", name=f"Order {HELD}")).to_be_visible()
+
+
+@pytest.mark.parametrize("role", [*ROLES, UI_USER])
+def test_each_role_sees_what_it_may(page_as, some_of_each, role):
+    """In Airflow's own frame each role sees the overview; buttons and the service's words need the right to redrive."""
+    page = page_as(role)
+    page.goto("/plugin/order-sync")
+    frame = page.frame_locator("iframe")
+    expect(frame.get_by_role("heading", name="Overview")).to_be_visible(timeout=30_000)
+    frame.get_by_role("link", name="Quarantine", exact=True).click()
+    expect(frame.get_by_text("1 held order").first).to_be_visible()
+    may = role != "viewer"
+    assert (frame.get_by_role("button", name="accept").count() > 0) is may
+    page.goto(f"/order-sync/order/{REJECTED}")
+    assert ("The service said" in page.content()) is may
+
+
+def test_links_leave_the_frame(page_as, backfilled, some_of_each):
+    """A link to a run opens in Airflow itself, not in its frame; a task's button leads to the run's page."""
+    page = page_as(UI_USER)
+    page.goto(f"/plugin/order-sync/order-sync/run/order_sync_{DESTINATION}/{quote(some_of_each)}")
+    page.frame_locator("iframe").get_by_role("link", name="Open it in Airflow").click()
+    page.wait_for_url(f"**/dags/order_sync_{DESTINATION}/runs/**")
+    assert page.locator("iframe").count() == 0
+    link = f"/api/v2/dags/order_sync_{DESTINATION}/dagRuns/{some_of_each}/taskInstances/load/links"
+    address = backfilled.demo.api.call("GET", link)["extra_links"]["Order Sync"]
+    page.goto(f"/{address}")
+    expect(page.frame_locator("iframe").get_by_text("rows read")).to_be_visible(timeout=30_000)
+
+
+def test_nobody_is_sent_to_the_login(browser, backfilled):
+    """Without a login a person gets Airflow's login page, and a program a 401."""
+    context = browser.new_context(base_url=backfilled.demo.url)
+    page = context.new_page()
+    page.goto("/order-sync/quarantine")
+    assert "/auth/login" in page.url
+    context.close()
+    assert requests.get(f"{backfilled.demo.url}/order-sync/static/page.css", timeout=30).status_code == 401
+
+
+def test_buttons_decide_and_redrive(page_as, backfilled, sandbox, some_of_each):
+    """A held batch is accepted and a rejected order redriven, each to its end; the service then has the order."""
+    page = page_as(UI_USER)
+    page.goto(f"/order-sync/quarantine?destination={DESTINATION}")
+    before = sandbox("stats")["yespo"]["requests"]
+    batch = page.get_by_role("article").filter(has=page.get_by_role("link", name=HELD))
+    batch.get_by_role("button", name="accept").click()
+    page.get_by_role("button", name="Do it").click()
+    expect(page.get_by_role("status")).to_have_text(f"{DESTINATION}: done. What came of it", timeout=BUTTON_MS)
+    expect(batch).to_have_count(0)
+    assert sandbox("stats")["yespo"]["requests"] == before
+    page.goto(f"/order-sync/order/{HELD}")
+    expect(page.get_by_text("decided to accept").first).to_be_visible()
+    expect(page.get_by_text(f"by {UI_USER}", exact=True)).to_be_visible()
+
+    page.goto(f"/order-sync/quarantine?destination={DESTINATION}&order={REJECTED}")
+    page.get_by_role("checkbox").check()
+    expect(page.get_by_text("1 chosen")).to_be_visible()
+    page.get_by_role("button", name="Redrive the chosen").click()
+    page.get_by_role("button", name="Do it").click()
+    expect(page.get_by_role("status")).to_have_text(f"{DESTINATION}: done. What came of it", timeout=BUTTON_MS)
+    page.get_by_role("link", name="What came of it").click()
+    expect(page.get_by_text("REDRIVE").first).to_be_visible()
+    assert sandbox("stats")["yespo"]["requests"] == before + 1
+    page.goto(f"/order-sync/order/{REJECTED}")
+    section = page.locator("section", has=page.get_by_role("heading", name=DESTINATION))
+    expect(section.locator(".head .pill")).to_have_text("left the quarantine")
+
+
+def test_a_refusal_of_airflow_is_shown(page_as, some_of_each):
+    """What Airflow's API refuses is told on the page, and nothing is done."""
+    page = page_as(UI_USER, refused=True)
+    page.goto("/order-sync/quarantine")
+    page.route("**/dagRuns", lambda route: route.fulfill(status=403, json={"detail": "Forbidden"}))
+    page.get_by_role("checkbox").first.check()
+    page.get_by_role("button", name="Dismiss the chosen").click()
+    page.get_by_label("Note").fill("a test order")
+    page.get_by_role("button", name="Do it").click()
+    expect(page.get_by_role("status")).to_have_text("Airflow refuses (403). Forbidden")
+
+
+def test_the_demo_holds_a_batch_on_purpose(page_as, backfilled):
+    """`make run` leaves a batch for its user to decide, and says so."""
+    message = lively.hold_a_batch(backfilled.demo)
+    assert message.startswith(f"{lively.HELD_ORDERS} orders of ")
+    page = page_as(UI_USER)
+    page.goto("/order-sync/")
+    expect(page.get_by_role("link", name=f"{lively.HELD_ORDERS} orders wait for your decision")).to_be_visible()
