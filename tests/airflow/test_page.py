@@ -183,6 +183,7 @@ def test_another_destination_is_not_shown(client: TestClient, access: Access, fi
         text = client.get(address).text.replace(f"{name}_other", "")
         for secret in (f">{name}<", 'good">accepted</span>', "no answer came", "rows read"):
             assert secret not in text
+    assert "Nothing was recorded about this order" in client.get("/order/A-1").text
     for address in (f"/quarantine?destination={name}", f"/run?destination={name}&run={RUN}"):
         assert client.get(address).status_code == 404
     seen_as(replace(access, destinations={}))

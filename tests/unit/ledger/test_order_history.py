@@ -7,14 +7,16 @@ from pathlib import Path
 import pandas as pd
 import sqlalchemy as sa
 from cryptography.fernet import Fernet
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from include.order_sync.ledger import attempts, quarantine, schema
 from include.order_sync.ledger.encrypted_rows import QuarantineEntry
 from include.order_sync.ledger.opening import open_session
-from include.order_sync.ledger.order_history import history
+from include.order_sync.ledger.order_history import history, ids_beginning_with
 from include.order_sync.ledger.session import LedgerSession
 from include.order_sync.model import NO_TIME
-from include.order_sync.staging.partition_hash import partition_hash
+from include.order_sync.staging.partition_hash import hashes_of_longer_ids, partition_hash
 
 PAGE = Path(__file__).parents[3] / "docs" / "read-model.md"
 ORDER = "A-1042"
@@ -101,3 +103,26 @@ def test_all_that_happened_is_told_in_order(ledger: sa.Engine):
     events_told = next(part for part in section.split("\n\n") if part.startswith("| event |"))
     told = re.findall(r"^\| ([\w, ]+) \|", events_told, re.MULTILINE)[1:]
     assert {event["event"] for event in found} | {"decided to accept"} == {e for cell in told for e in cell.split(", ")}
+
+
+@given(st.text(st.characters(codec="utf-8"), min_size=1), st.text(st.characters(codec="utf-8"), max_size=3))
+def test_the_ranges_hold_each_longer_id(text: str, more: str):
+    """The hash of an id lies in a range of its beginning, if the rest has at most three bytes."""
+    assume(len(more.encode()) <= 3)
+    longer = partition_hash(text + more)
+    assert any(first <= longer <= last for first, last in hashes_of_longer_ids(text))
+
+
+def test_ids_are_found_by_their_beginning(ledger: sa.Engine):
+    """Ids of the text and up to three characters more are found, of orders sent and of orders only rejected."""
+    name = uuid.uuid4().hex
+    with open_session(ledger, "ledger", destination=name, run="dag run-1 start read", try_number=1) as session:
+        for order_id in ("ORDER-7", "ORDER-70", "ORDER-701", "ORDER-7012", "ORDER-70123", "ORDER-8"):
+            session.conclude(sent(session, version(session, "NEW", order_id=order_id)), "answered")
+        row = Fernet(Fernet.generate_key()).encrypt(b"{}")
+        session.quarantine([QuarantineEntry("ORDER-7-R", b"1", ["no"], row, "orders.csv", 7, NOON)])
+    with schema.transaction(ledger, "ledger") as connection:
+        found = ids_beginning_with(connection, "ORDER-7", [name], 10)
+        assert ids_beginning_with(connection, "ORDER-7", [name], 2) == found[:2]
+        assert ids_beginning_with(connection, "ORDER-7", ["another"], 10) == []
+    assert found == ["ORDER-7", "ORDER-7-R", "ORDER-70", "ORDER-701", "ORDER-7012"]
