@@ -75,7 +75,8 @@ def of_ledger(connection: sa.Connection, destination: Destination, source: Sourc
         source: of its orders.
         now: the present time.
     """
-    read_up_to = status(connection, destination.name).read_up_to
+    # One whose first run has not ended well is late too, once it is overdue.
+    read_up_to = status(connection, destination.name).read_up_to or windows.began(connection, destination.name)
     is_read = read_up_to is None or read_up_to >= now - destination.fresh_within
     found = []
     if not is_read:

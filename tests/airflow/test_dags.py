@@ -80,6 +80,13 @@ def test_every_task_and_run_has_a_time_limit(bag):
                 assert task.response_timeout == timedelta(days=1)
 
 
+def test_an_unknown_error_ends_every_task_soon(bag):
+    """No task of any DAG is tried for hours because of an error that nobody knows: the third try is the last."""
+    for task in (task for dag in bag.dags.values() for task in dag.tasks):
+        assert task.retry_policy.evaluate(ZeroDivisionError(), 2, 30).action == RetryAction.RETRY
+        assert task.retry_policy.evaluate(ZeroDivisionError(), 3, 30).action == RetryAction.FAIL
+
+
 def test_a_mistake_takes_no_dag_away_and_is_listed(configuration):
     """Destinations with mistakes keep DAGs of the same tasks; Airflow's import errors show all mistakes with cures."""
     sample = (ROOT / "include/config/order_sync.yaml").read_text("utf-8")

@@ -140,6 +140,7 @@ def test_orders_that_no_run_has_seen(watched, inbox, ledger):
     ((_, text),) = inbox.new()
     assert "unread: Source drop has 1 orders that changed more than 3 hours ago, and no run has read them." in text
     assert "anna" not in text
+    assert [path for path in (watched.tmp / "staging").rglob("*") if path.is_file()] == []
     file.unlink()
     look()
     assert inbox.new()[0][0] == f"Order Sync: {watched.name} well again"

@@ -89,6 +89,15 @@ def test_a_paused_dag_is_late(connection, destination):
     assert f"Is {destination.dag_id} paused" in problems["late"]
 
 
+def test_a_first_run_that_fails_is_late(connection, destination):
+    """A destination that has begun and read nothing is late once it is overdue."""
+    windows.begin(connection, destination.name, NOW - 2 * HOUR)
+    assert found(connection, destination) == {}
+    connection.execute(sa.text("delete from first_windows where destination = :name"), {"name": destination.name})
+    windows.begin(connection, destination.name, NOW - 4 * HOUR)
+    assert list(found(connection, destination)) == ["late"]
+
+
 def test_a_source_is_silent_against_its_own_rhythm(connection, destination):
     """Hourly orders, one accident of a day, and none for four hours; two hours are no silence yet."""
     hourly = [number * HOUR for number in range(30, 60)]

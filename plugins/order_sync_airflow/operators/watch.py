@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -85,24 +84,27 @@ class WatchOperator(OrderSyncOperator):
             reads_present=True,
             adopt_before=adopt_before(destination, window.start, wholly=False, insists=False),
         )
+        # Among the folders of runs: what a kill leaves there is found by retention, and by erasing a person.
+        folder = storage_path(configuration.staging) / "order_sync_watch" / destination.name
+        session = open_session(
+            ledger_engine(),
+            LEDGER_CONNECTION,
+            destination=destination.name,
+            run="watch",
+            try_number=1,
+            read_only=True,
+            renamed_from=destination.renamed_from,
+        )
         try:
-            with (
-                tempfile.TemporaryDirectory(prefix="order-sync-watch-") as folder,
-                open_session(
-                    ledger_engine(),
-                    LEDGER_CONNECTION,
-                    destination=destination.name,
-                    run="watch",
-                    try_number=1,
-                    read_only=True,
-                    renamed_from=destination.renamed_from,
-                ) as ledger,
-            ):
+            with session as ledger:
                 planner = Planner(destination.service, ledger.look_ahead, options)
-                staging = Staging(storage_path(f"file://{folder}"))
-                found = watch.unseen(_reader(source, destination, window), staging, source, destination, planner)
+                reader = _reader(source, destination, window)
+                found = watch.unseen(reader, Staging(folder), source, destination, planner)
         except OrderSyncError as error:
             return [watch.Problem(destination.name, "source", f"Source {source.name} can't be looked at: {error}")]
+        finally:
+            if folder.exists():
+                folder.fs.rm(folder.path, recursive=True)
         return [found] if found else []
 
     def _send_digest(

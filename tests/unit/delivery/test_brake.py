@@ -1,0 +1,66 @@
+"""Which orders count as notifications, before they are sent and in the ledger."""
+
+import uuid
+from datetime import UTC, datetime, timedelta
+
+import pandas as pd
+import pytest
+import sqlalchemy as sa
+
+from include.order_sync.delivery.planning import notifying
+from include.order_sync.ledger import approvals, attempts
+from include.order_sync.ledger.opening import open_session
+from include.order_sync.providers import PROVIDERS
+from tests.unit.ledger.test_order_history import sent, version
+
+NOW = datetime.now(UTC)
+
+
+@pytest.mark.parametrize(
+    ("provider", "codes"),
+    [
+        ("rees46", {"1", "2"}),
+        ("personaclick", {"1", "2"}),
+        ("yespo", {"INITIALIZED", "IN_PROGRESS", "DELIVERED", "CANCELLED", "ABANDONED_SHOPPING_CART"}),
+        ("justclick", {"paid", "sent", "cancel", "return"}),
+    ],
+)
+def test_codes_that_notify(provider, codes):
+    """Every code counts that no document says is harmless; of REES46 all but that of a new order."""
+    known = [str(code) for code in PROVIDERS[provider].codes]
+    orders = pd.DataFrame({"code": known, "status_changed_at": pd.Timestamp(NOW)})
+    assert set(orders["code"][notifying(PROVIDERS[provider], orders)]) == codes
+
+
+@pytest.mark.parametrize(("days", "counts"), [(6, False), (8, True)])
+def test_an_old_change_counts_with_any_code(days, counts):
+    """A customer does not expect what is older than seven days."""
+    orders = pd.DataFrame({"code": ["0"], "status_changed_at": [pd.Timestamp(NOW - timedelta(days=days))]})
+    assert notifying(PROVIDERS["rees46"], orders).tolist() == [counts]
+
+
+@pytest.mark.parametrize(
+    ("code", "age", "outcome", "counted"),
+    [
+        pytest.param("1", 1, "answered", 1, id="accepted"),
+        pytest.param("1", 1, "rejected", 0, id="rejected"),
+        pytest.param("1", 1, "in_doubt", 1, id="in doubt"),
+        pytest.param("1", 1, "not_taken", 0, id="not taken"),
+        pytest.param("0", 1, "answered", 0, id="a code that notifies nobody"),
+        pytest.param("0", 8, "answered", 1, id="the same of an old change"),
+    ],
+)
+def test_what_was_sent_is_counted_alike(ledger: sa.Engine, code, age, outcome, counted):
+    """The ledger's count of the last 24 hours has the same rule, and leaves out what nobody can have got."""
+    name = uuid.uuid4().hex
+    with open_session(ledger, "ledger", destination=name, run="dag run a b", try_number=1) as session:
+        order = version(session, code).assign(status_changed_at=pd.Timestamp(NOW - timedelta(days=age)))
+        order["attempt"] = attempts.lines(order, session.sender.destination_id)
+        rejected = {"A-1042": "no"} if outcome == "rejected" else None
+        session.conclude(sent(session, order), "answered" if rejected else outcome, rejected=rejected)
+        with session.transaction() as cursor:
+            number = approvals.destination_id(cursor, name)
+            assert approvals.recent(cursor, number, PROVIDERS["rees46"].notifies) == counted
+            earlier = "update batches set begun_at = begun_at - interval '25 hours' where destination_id = %s"
+            cursor.execute(earlier, (number,))
+            assert approvals.recent(cursor, number, PROVIDERS["rees46"].notifies) == 0
