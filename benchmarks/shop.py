@@ -93,22 +93,22 @@ class Shop:
         """
         with self.engine.connect() as connection:
             number = connection.scalar(sa.text("select 'bench_orders'::regclass::oid"))
-        self._fill_attempts(f"bench_rees46_{number}", first, orders)
+        self._fill_attempts("ledger_fill", destination=f"bench_rees46_{number}", first=first, count=orders)
         self.calm()
 
     def fill_for_page(self, orders: int, entries: int) -> None:
         """Fill the ledger with orders of one destination, entries of the quarantine, and a year of runs of others."""
-        self._fill_attempts("page_0", 1, orders)
+        self._fill_attempts("page_attempts_fill", orders=orders)
         self._execute("page_fill", entries=entries)
         self.calm()
 
-    def _fill_attempts(self, destination: str, first: int, orders: int) -> None:
+    def _fill_attempts(self, script: str, **values: Any) -> None:
         with self.engine.connect() as connection:
             key = connection.scalar(
                 sa.text("select pg_get_constraintdef(oid) from pg_constraint where conname = 'attempts_pkey'")
             )
         self._sql("alter table attempts drop constraint attempts_pkey")
-        self._execute("ledger_fill", destination=destination, first=first, count=orders)
+        self._execute(script, **values)
         self._sql(f"alter table attempts add constraint attempts_pkey {key}")
 
     def empty_ledger(self) -> None:

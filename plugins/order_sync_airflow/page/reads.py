@@ -37,7 +37,8 @@ def reading() -> Iterator[sa.Connection]:
     try:
         with schema.transaction(engine, LEDGER_CONNECTION) as ledger:
             ledger.exec_driver_sql(f"set transaction read only; set local statement_timeout = '{STATEMENT_S}s'")
-            ledger.exec_driver_sql("set local timezone = 'UTC'")
+            # Compiling a query takes longer than these queries.
+            ledger.exec_driver_sql("set local timezone = 'UTC'; set local jit = off")
             yield ledger
     finally:
         engine.dispose()

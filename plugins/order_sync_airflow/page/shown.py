@@ -105,7 +105,7 @@ def freshness_of(row: Mapping[str, Any] | None, promise: timedelta | None, now: 
     """Return how fresh a destination is, as a tone and a word.
 
     It is late if the service lacks what the source has shown for longer than the promise, or if nobody has read the
-    source for so long.
+    source for so long. Before the first scheduled run the source is known up to its newest change alone.
 
     Args:
         row: of freshness_v1; None if no run was recorded.
@@ -114,7 +114,8 @@ def freshness_of(row: Mapping[str, Any] | None, promise: timedelta | None, now: 
     """
     if row is None or (row["read_up_to"] is None and row["accepted_at"] is None):
         return "quiet", "no run yet"
-    behind = now - row["read_up_to"] if row["read_up_to"] else timedelta(0)
+    read_up_to = row["read_up_to"] or row["newest_read"]
+    behind = now - read_up_to if read_up_to else timedelta(0)
     if row["newest_read"] and row["newest_accepted"]:
         behind = max(behind, row["newest_read"] - row["newest_accepted"])
     if promise is None:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 
-from include.order_sync.ledger import attempts, schema, windows
+from include.order_sync.ledger import attempts, run_records, schema, windows
 from include.order_sync.ledger.opening import open_session
 from include.order_sync.ledger.run_records import DELAY_LIMITS_MIN, RunRecord, record
 from include.order_sync.ledger.session import LedgerSession
@@ -114,6 +114,21 @@ def test_freshness_follows_the_runs(ledger: sa.Engine, name: str, now: datetime)
     (after,) = rows(ledger, "select * from freshness_v1", name)
     assert after["read_at"] >= now
     assert (after["newest_read"], after["newest_accepted"]) == (newest, now - timedelta(minutes=3))
+
+
+def test_of_a_large_try_the_last_orders_are_measured(ledger, name, now, monkeypatch):
+    """Whole batches from the end, and always the last one."""
+    for number, (at_most, minutes) in enumerate([(3, 15), (2, 2), (1, 2)]):
+        monkeypatch.setattr(run_records, "MEASURED_ORDERS", at_most)
+        each, run = f"{name} {number}", f"dag run-{number} a b"
+        with open_session(ledger, "ledger", destination=each, run=run, try_number=1) as session:
+            sent(session, now, {"A-1": 200})
+            sent(session, now, {"A-2": 14})
+            sent(session, now, {"A-3": 1.5, "A-4": 1.5})
+        with schema.transaction(ledger, "ledger") as connection:
+            record(connection, try_of(each, now, run, 1))
+        (found,) = rows(ledger, "select most_within from freshness_v1", each)
+        assert found["most_within"] == timedelta(minutes=minutes)
 
 
 def test_backfills_and_plans_say_nothing_of_freshness(ledger: sa.Engine, name: str, now: datetime):
