@@ -30,7 +30,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for number in STOP_SIGNALS:
         signal.signal(number, _interrupt)
     try:
-        demo = Demo(Settings.from_environment(os.environ))
+        settings = Settings.from_environment(os.environ)
+        # Where nobody looks at the page nothing is made wrong on purpose.
+        lively_too = {} if options.once else {"ORDER_SYNC_CONFIG": str(lively.configuration(settings.local))}
+        demo = Demo(settings, lively_too)
         if options.status:
             return demo.show_status()
         demo.lock()

@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
+import yaml
+
 from demo.airflow_api import ENDED
 from demo.backfill import READY_TIMEOUT_S, destinations
 from demo.processes import wait_for
 from demo.sample import WAREHOUSE_IDS
+from demo.settings import ROOT
 from demo.story import Demo
 from sandbox.registry import SERVICES
 
 HELD_ORDERS = 3
+# Shorter than the time between two runs, so that it is broken for most of each hour.
+TOO_SHORT = "15m"
+
+
+def configuration(folder: Path) -> Path:
+    """Write the sample's configuration with one promise of freshness that can't be kept; return its path."""
+    whole: dict[str, Any] = yaml.safe_load((ROOT / "include" / "config" / "order_sync.yaml").read_text("utf-8"))
+    *_, last = whole["destinations"].values()
+    last["fresh_within"] = TOO_SHORT
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "order_sync.yaml"
+    path.write_text(yaml.safe_dump(whole, allow_unicode=True, sort_keys=False), "utf-8")
+    return path
 
 
 def hold_a_batch(demo: Demo) -> str:
