@@ -39,6 +39,7 @@ class Order:
     retry_rejected: bool = False
     reads_present: bool = False
     adopt_before: pd.Timestamp | None = None
+    adopt_but_at: pd.Timestamp | None = None
 
     @property
     def is_repeated(self) -> bool:
@@ -54,6 +55,7 @@ class Order:
             retry_rejected=self.retry_rejected,
             reads_present=self.reads_present,
             adopt_before=self.adopt_before,
+            adopt_but_at=self.adopt_but_at,
         )
 
 
@@ -144,7 +146,7 @@ def test_every_row_has_an_example():
 def expected(order: Order) -> Action:
     """Apply the rules a second time, as a person would explain them."""
     action = _expected(order)
-    is_old = order.adopt_before is not None and TIMES[1] < order.adopt_before
+    is_old = order.adopt_before is not None and TIMES[1] < order.adopt_before and TIMES[1] != order.adopt_but_at
     return Action.ADOPTED if is_old and action is Action.SEND else action
 
 
@@ -202,6 +204,7 @@ any_orders = st.builds(
         retry_rejected=st.booleans(),
         reads_present=st.booleans(),
         adopt_before=st.sampled_from([None, TIMES[1], TIMES[2]]),
+        adopt_but_at=st.sampled_from([None, TIMES[0], TIMES[1]]),
     ),
 )
 def test_every_combination_has_one_action(orders, options):
@@ -215,6 +218,7 @@ def test_every_combination_has_one_action(orders, options):
             retry_rejected=options.retry_rejected,
             reads_present=options.reads_present,
             adopt_before=options.adopt_before,
+            adopt_but_at=options.adopt_but_at,
         )
         for order in orders
     ]
