@@ -93,6 +93,7 @@ GROUPS = {
         (
             f"{UNIT}/providers",
             f"{CONTRACT}/test_items.py",
+            f"{CONTRACT}/test_verdicts.py",
             *(
                 f"{CONTRACT}/test_providers.py::{test}"
                 for test in (
