@@ -114,8 +114,9 @@ def test_a_day_is_reconciled_once_a_window_of_it_reaches_back(
         windows.begin(connection, destination, hours(-100, 0).start)
         for window in finished:
             windows.finish(connection, destination, window, "run")
-        for hour in (0, 13, 23):
-            time = hours(hour, 48).start.astimezone(ZoneInfo("Europe/Kyiv"))
+        for hour in (0, 13, 24):
+            at = max(hours(hour, 48).start - timedelta(microseconds=1), MIDNIGHT)
+            time = at.astimezone(ZoneInfo("Europe/Kyiv"))
             assert windows.is_reconciled(connection, destination, time, timedelta(days=1)) == is_reconciled
 
 
@@ -129,6 +130,28 @@ def test_a_day_is_reconciled_if_all_since_the_beginning_was_read(ledger: sa.Engi
         late = Window(hours(-24, 0).start, MIDNIGHT - timedelta(seconds=2) + timedelta(hours=1))
         windows.finish(connection, other, Window(late.start + timedelta(hours=1), late.end), "run")
         assert windows.is_reconciled(connection, other, hours(1, 2).start, timedelta(days=1))
+
+
+@pytest.mark.parametrize(
+    ("finished", "is_read"),
+    [
+        pytest.param([], False, id="none"),
+        pytest.param([hours(0, 4), hours(6, 8)], False, id="others"),
+        pytest.param([hours(0, 5)], True, id="up to it"),
+        pytest.param([hours(5, 6)], True, id="from it on"),
+        pytest.param([hours(0, 8)], True, id="over it"),
+    ],
+)
+def test_what_a_new_destination_begins_with_is_read(ledger: sa.Engine, finished: list[Window], is_read: bool) -> None:
+    """The beginning is read once a window reaches it, and only of the destination that has begun there."""
+    destination, other = str(uuid.uuid4()), str(uuid.uuid4())
+    with schema.transaction(ledger, "order_sync_ledger") as connection:
+        windows.begin(connection, destination, hours(5, 6).start)
+        windows.begin(connection, other, hours(20, 21).start)
+        for window in finished:
+            windows.finish(connection, destination, window, "run")
+        assert windows.is_first_read(connection, destination) is is_read
+        assert windows.is_first_read(connection, other) is False
 
 
 def test_destinations_know_nothing_of_each_other(ledger: sa.Engine) -> None:
