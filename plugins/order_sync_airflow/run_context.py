@@ -165,10 +165,9 @@ def param_time(context: Context, name: str) -> datetime | None:
     if not text:
         return None
     try:
-        time = parse(text, timezone=UTC)  # else Airflow's default time zone would count
+        return parse(text, timezone=UTC)  # else Airflow's default time zone would count
     except ValueError:
         raise StopError(stops.WRONG_PARAM, f"The param `{name}` is {text!r}: give a time as {TIME_EXAMPLE}.") from None
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def push_read_at(context: Context) -> datetime:

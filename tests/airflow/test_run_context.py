@@ -102,9 +102,10 @@ def test_order_ids_that_are_no_list_of_texts_are_said(given):
 
 
 class TaskInstance:
-    """A task instance of extract whose pushed values another task can pull."""
+    """A task instance whose pushed values another task can pull by its task's id."""
 
-    def __init__(self) -> None:
+    def __init__(self, task_id: str = "extract") -> None:
+        self.task_id = task_id
         self.pushed: dict[str, object] = {}
 
     def xcom_push(self, key: str, value: object) -> None:
@@ -113,8 +114,8 @@ class TaskInstance:
         self.pushed[key] = value
 
     def xcom_pull(self, *, task_ids: str, key: str) -> object:
-        """Return a value that extract has pushed; None without one."""
-        assert task_ids == "extract"
+        """Return a value that the task has pushed; None without one."""
+        assert task_ids == self.task_id
         return self.pushed.get(key)
 
 
@@ -139,6 +140,22 @@ def test_a_run_delivers_only_to_a_destination_that_is_live(params, destination, 
     assert (run_context.mode(given, destination), run_context.kind(given, destination)) == (mode, kind)
 
 
+@pytest.mark.parametrize(
+    ("params", "destination", "is_plan"),
+    [
+        ({}, LIVE, False),
+        ({"mode": "adopt"}, LIVE, False),
+        ({"dry_run": False}, LIVE, False),
+        ({"mode": "plan"}, LIVE, True),
+        ({"dry_run": True}, LIVE, True),
+        ({}, NOT_LIVE, True),
+    ],
+)
+def test_a_plan_and_a_dry_run_send_nothing(params, destination, is_plan):
+    """So does any run of a destination that is not live."""
+    assert run_context.is_plan(context(**params), destination) is is_plan
+
+
 @pytest.mark.parametrize(("params", "trusts"), [({}, False), ({"trust": "ledger"}, False), ({"trust": "source"}, True)])
 def test_only_a_person_makes_a_run_trust_the_source(params, trusts):
     """Without the param the ledger keeps older rows back."""
@@ -152,6 +169,15 @@ def test_the_time_of_adoption_is_handed_on(time):
     assert run_context.pull_adopt_before(given) is None
     run_context.push_adopt_before(given, time)
     assert run_context.pull_adopt_before(given) == time
+
+
+@pytest.mark.parametrize("time", [TEN, None])
+def test_the_newest_change_is_handed_on(time):
+    """Load pulls the time that transform has pushed; a redrive has none."""
+    given = {"ti": TaskInstance("transform")}
+    assert run_context.pull_newest_read(given) is None
+    run_context.push_newest_read(given, time)
+    assert run_context.pull_newest_read(given) == time
 
 
 def test_the_things_that_are_handed_on_do_not_mix():
