@@ -78,6 +78,8 @@ def environment(settings: Settings, postgres: Postgres, extra: Mapping[str, str]
             "AIRFLOW__LOGGING__COLORED_CONSOLE_LOG": "False",
             "ORDER_SYNC_STAGING": str(settings.local / "staging"),
             "ORDER_SYNC_DROP": str(settings.drop),
+            # A demo sends six hours at once, of as many orders as one asks for, and mails nobody.
+            "ORDER_SYNC_APPROVE_ABOVE": "10000000",
             **_connections(settings, postgres),
             **extra,
         }
