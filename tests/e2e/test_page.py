@@ -113,6 +113,15 @@ def test_each_view_is_readable(page_as, backfilled, some_of_each, options):
         assert (background == "rgb(15, 17, 21)") is (options.get("color_scheme") == "dark")
 
 
+def test_airflows_own_choice_of_colours_wins(page_as, some_of_each):
+    """Who has chosen dark in Airflow gets dark, though the browser prefers light."""
+    page = page_as("viewer", color_scheme="light")
+    page.goto("/order-sync/")
+    page.evaluate("localStorage.setItem('theme', 'dark')")
+    page.reload()
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(15, 17, 21)"
+
+
 def test_an_order_is_found_by_keyboard(page_as, some_of_each):
     """The search answers for an accepted, a rejected, a held and an unseen order, and lists ids by their beginning."""
     page = page_as("viewer")
