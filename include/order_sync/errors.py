@@ -40,11 +40,13 @@ class TryAgainError(OrderSyncError):
     Attributes:
         has_progress: whether orders were delivered before it: then the delays start anew.
         is_failure: whether the service has failed (a 5xx, or no answer): one of the request's orders may be the cause.
+        is_limit: whether the service takes no more for now, because of the account's limit.
         only_failing: whether only such orders are left, each of which failed alone in its request.
     """
 
     has_progress = False
     is_failure = False
+    is_limit = False
     only_failing = False
 
     def __init__(self, message: str, after_s: float | None = None) -> None:

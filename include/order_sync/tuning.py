@@ -54,7 +54,7 @@ CONNECT_S = 10
 # The whole answer, from the end of the request to its last byte: a service may need long for a thousand orders. A load
 # also waits for CONNECT_S and ANSWER_S after a lost one (ledger/session.py).
 ANSWER_S = 120
-# How long a load waits for a service that takes no more for now and names no time: many limits are of a minute.
+# How long a load waits after a 429 without Retry-After: many limits are of a minute.
 UNNAMED_WAIT_S = 60
 
 # Time limits of tasks and runs. Three million orders are extracted or transformed in minutes; hours mean that a

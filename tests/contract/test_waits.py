@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import sqlalchemy as sa
 
+from include.order_sync import tuning
 from include.order_sync.errors import TryAgainError
 from tests.contract.conftest import orders, ready
 from tests.contract.test_providers import taken
@@ -30,6 +31,16 @@ def test_a_short_retry_after_is_waited_for(provider, deliver, sandbox, ledger, c
     """
     with ledger.connect() as connection:
         assert connection.execute(sa.text(query), {"name": deliver.destination}).scalar_one() == 0
+
+
+def test_a_429_without_a_time_is_waited_for(provider, deliver, sandbox, monkeypatch):
+    """A limit uses up no retry, whether the service names a time or not."""
+    monkeypatch.setattr(tuning, "UNNAMED_WAIT_S", 1)
+    busy = {"provider": provider.name, "kind": "status", "status": 429, "every": 3}
+    sandbox.fault(busy).raise_for_status()
+    ids = [str(number) for number in range(1, 5)]
+    delivered = deliver(ready(provider, orders(ids)), provider=replace(provider, max_orders=1))
+    assert (delivered.requests, delivered.orders) == (5, {"accepted": 4})
 
 
 def test_a_stop_ends_the_wait(provider, deliver, sandbox):

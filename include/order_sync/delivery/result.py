@@ -96,8 +96,8 @@ def may_wait(result: DeliveryResult, error: TryAgainError) -> bool:
         result: of the load.
         error: the service's answer: it took nothing.
     """
-    after_s = tuning.UNNAMED_WAIT_S if error.after_s is None else error.after_s
-    if after_s > LONGEST_WAIT_S or error.is_failure or not result.delivered:
+    after_s = tuning.UNNAMED_WAIT_S if error.after_s is None and error.is_limit else error.after_s
+    if after_s is None or after_s > LONGEST_WAIT_S or error.is_failure or not result.delivered:
         return False
     now = time.monotonic()
     if now >= result.not_before:  # requests that were in flight at once share one wait

@@ -226,6 +226,7 @@ def refuse_unless_success(
     said = f"{title} answered HTTP {status}"
     if status in try_again or status == 408:  # 408: the service has not received the whole request
         error = TryAgainError(said, after_s=answer.retry_after_s)
+        error.is_limit = status == 429
         error.is_failure = status >= 500
         raise error
     # Below 200 it is no answer yet, as 101.

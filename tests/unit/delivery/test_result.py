@@ -5,7 +5,6 @@ from collections import Counter
 
 import pytest
 
-from include.order_sync import tuning
 from include.order_sync.delivery import result as rules
 from include.order_sync.delivery.decision_table import Action
 from include.order_sync.delivery.result import (
@@ -34,17 +33,35 @@ def failure(after_s: float) -> TryAgainError:
     return error
 
 
+def limit() -> TryAgainError:
+    """Return the error of a 429 without Retry-After."""
+    error = TryAgainError("busy")
+    error.is_limit = True
+    return error
+
+
 @pytest.mark.parametrize(
     ("error", "delivered", "waits"),
     [
         (TryAgainError("busy", 60), 1, True),
         (TryAgainError("busy", LONGEST_WAIT_S), 1, True),
         (TryAgainError("busy", LONGEST_WAIT_S + 1), 1, False),
-        (TryAgainError("busy"), 1, True),
+        (TryAgainError("no connection"), 1, False),
+        (limit(), 1, True),
+        (limit(), 0, False),
         (TryAgainError("busy", 60), 0, False),
         (failure(60), 1, False),
     ],
-    ids=["a minute", "the longest", "too long", "no time named", "no progress", "a 5xx"],
+    ids=[
+        "a minute",
+        "the longest",
+        "too long",
+        "no time named",
+        "a limit",
+        "a limit, no progress",
+        "no progress",
+        "a 5xx",
+    ],
 )
 def test_a_load_waits_for_a_short_time_that_the_service_names(error, delivered, waits):
     """A load that has delivered something waits within its try; everything else is a task retry."""
@@ -73,14 +90,19 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return now
 
 
-@pytest.mark.parametrize(
-    ("after_s", "seconds"), [(60, 60), (0, 1), (0.5, 1), (1.5, 1.5), (None, tuning.UNNAMED_WAIT_S)]
-)
+@pytest.mark.parametrize(("after_s", "seconds"), [(60, 60), (0, 1), (0.5, 1), (1.5, 1.5)])
 def test_a_wait_lasts_as_long_as_the_service_names_and_at_least_a_second(clock, after_s, seconds):
-    """A service that names no time gets a minute."""
+    """A service that names no time at all gets a second."""
     result = DeliveryResult(delivered=1)
     assert may_wait(result, TryAgainError("busy", after_s))
     assert result.not_before == 1000 + seconds
+
+
+def test_a_limit_without_a_time_is_waited_for_a_minute(clock):
+    """Many limits are of a minute."""
+    result = DeliveryResult(delivered=1)
+    assert may_wait(result, limit())
+    assert result.not_before == 1060
 
 
 def test_requests_in_flight_at_once_share_the_longest_wait(clock):

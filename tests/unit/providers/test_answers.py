@@ -60,7 +60,7 @@ def test_each_status_has_one_meaning(status, error):
     if error in (TryAgainError, InDoubtError):
         assert raised.value.after_s == 7
     if error is TryAgainError:
-        assert raised.value.is_failure is (status == 503)
+        assert (raised.value.is_failure, raised.value.is_limit) == (status == 503, status == 429)
     if isinstance(raised.value, BatchRefusedError):
         assert raised.value.service_message == "no"
 
