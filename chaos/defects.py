@@ -337,7 +337,7 @@ DEFECTS = (
                 "max_rejected_share",
                 "    if tried >= SHARE_COUNTS_FROM and share > destination.max_rejected_share:\n",
             ),
-            ("none_good_of", "    if rejected >= destination.none_good_of and not good:\n"),
+            ("none_good_of", '    if counts["newly_rejected"] >= destination.none_good_of and not good:\n'),
         )
     ),
     # What a service's silence means.

@@ -394,6 +394,20 @@ def test_each_threshold_makes_a_run_red(shop, setting, rows, limit):
     assert len(shop.taken()) == sum(",paid," in line for line in rows)
 
 
+def test_rejected_orders_are_good_for_one_red_run(shop):
+    """A run with nothing good is red for newly rejected orders, whatever is unchanged; not for known ones."""
+    shop.drop(row("9", "paid"))
+    shop.run()
+    bad = [row(str(number), "paid", email="no-address") for number in range(1, 4)]
+    shop.drop(row("9", "paid"), *bad)
+    with pytest.raises(StopError, match="none_good_of"):
+        shop.run()
+    shop.drop(row("9", "paid"), *bad)
+    assert shop.run()["rejected"] == 3
+    with pytest.raises(StopError, match="none_good_of"):
+        shop.run(redrive=True)
+
+
 def test_a_changed_map_resends_nothing_that_a_newer_file_repeats(shop):
     """A full export gives each order a newer version; after a changed map only the orders that changed are sent."""
     shop.drop(row("1", "paid"), row("2", "paid"))
@@ -487,8 +501,7 @@ def test_rejected_rows_are_written_in_bulk_once_a_run(shop, entries, ledger, mon
             connection.exec_driver_sql("drop function count_statement cascade; drop table statements")
     assert counted == 3
     assert entries("times_seen") == [(1,)] * 7
-    with pytest.raises(StopError, match="none_good_of"):  # the good one is unchanged now
-        shop.run(run_id="once")
+    shop.run(run_id="once")  # nothing is good in it, and nothing newly rejected
     assert entries("times_seen") == [(2,)] * 7
 
 

@@ -39,7 +39,12 @@ def check_balance(counts: Mapping[str, int], accepted_in_ledger: int) -> None:
 def check_thresholds(counts: Mapping[str, int], destination: Destination) -> None:
     """Raise StopError if more orders were rejected than the destination allows, or if none was good.
 
-    Only orders that were tried count: unchanged and stale ones would hide that the service takes nothing any more.
+    Only orders that were tried count: unchanged and stale ones would hide that the service takes nothing any more. For
+    `none_good_of` these are the newly rejected ones: the known ones must not make each hour without a change red.
+
+    Args:
+        counts: each outcome, and `newly_rejected`.
+        destination: with its limits.
     """
     rejected, tried = counts["rejected"], counts["accepted"] + counts["rejected"]
     good = counts["accepted"] + counts["adopted"]
@@ -49,7 +54,7 @@ def check_thresholds(counts: Mapping[str, int], destination: Destination) -> Non
         limits.append(f"max_rejected is {destination.max_rejected}")
     if tried >= SHARE_COUNTS_FROM and share > destination.max_rejected_share:
         limits.append(f"max_rejected_share is {destination.max_rejected_share}")
-    if rejected >= destination.none_good_of and not good:
+    if counts["newly_rejected"] >= destination.none_good_of and not good:
         limits.append(f"none was good, and none_good_of is {destination.none_good_of}")
     if limits:
         raise StopError(

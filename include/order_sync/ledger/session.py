@@ -130,6 +130,17 @@ class LedgerSession:
         with self.transaction() as cursor:
             return {order_id: Kept(*found) for order_id, *found in cursor.execute(query, values)}
 
+    def newly_rejected(self) -> int:
+        """Return how many rejected rows this run is the first to list. A dismissed one is not listed again."""
+        query = """
+            select count(*) from quarantine
+            where destination = %s and run = %s and times_seen = 1 and not reasons && %s
+        """
+        others = [quarantine.HELD_REASON, quarantine.NOT_JUDGED_REASON, quarantine.FAILING_REASON]
+        with self.transaction() as cursor:
+            values = (self.sender.destination, self.sender.run, [*others, *quarantine.STALE_REASONS])
+            return int(cursor.execute(query, values).fetchone()[0])
+
     def has_read_later(self, end: datetime) -> bool:
         """Return whether a finished window of the destination ends after this time, and is over."""
         query = """

@@ -100,7 +100,7 @@ class LoadOrdersOperator(DestinationOperator):
             if before["orders"] == before["rejected"] + before["not_for_provider"]:
                 self.finish_window(context, source, self.staged, window)
                 self.record_run(context, destination, before, window)
-                check_thresholds(before, destination)
+                check_thresholds(self._with_newly_rejected(before, ledger), destination)
                 run_context.stop_if_left_out(context, destination)
                 raise AirflowSkipException("No orders to send in this window.")
             with hook.get_conn() as session:
@@ -145,8 +145,14 @@ class LoadOrdersOperator(DestinationOperator):
             if redriven:
                 with ledger.transaction() as cursor:
                     resolve_redriven(cursor, ledger.sender.run, redriven)
-        check_thresholds(before | outcomes, destination)
+            counts = self._with_newly_rejected(before | outcomes, ledger)
+        check_thresholds(counts, destination)
         run_context.stop_if_left_out(context, destination)
+
+    def _with_newly_rejected(self, counts: dict[str, int], ledger: LedgerSession) -> dict[str, int]:
+        """Return the counts with `newly_rejected`: in a redrive, which is to cure them, all that were rejected."""
+        newly = counts["rejected"] if self.retry_rejected or not counts["rejected"] else ledger.newly_rejected()
+        return counts | {"newly_rejected": newly}
 
     def on_kill(self) -> None:
         """Let the requests in flight get their answers, and send nothing more.

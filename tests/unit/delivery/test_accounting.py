@@ -46,7 +46,7 @@ def counts(orders: int, rejected: int, **others: int) -> dict[str, int]:
     """Return the counts of a run whose other orders were accepted, unless `others` says more."""
     figures = dict.fromkeys(("accepted", "adopted", "unchanged", "stale"), 0) | others
     figures["accepted"] = orders - rejected - sum(number for name, number in others.items() if name != "accepted")
-    return {"orders": orders, "rejected": rejected, **figures}
+    return {"orders": orders, "rejected": rejected, "newly_rejected": rejected, **figures}
 
 
 LIMITS = SimpleNamespace(max_rejected=100, max_rejected_share=0.5, none_good_of=3)
@@ -73,6 +73,7 @@ LIMITS = SimpleNamespace(max_rejected=100, max_rejected_share=0.5, none_good_of=
             for known in ("unchanged", "stale")
         ),
         pytest.param(counts(30, 0, unchanged=30), None, id="none was tried"),
+        pytest.param(counts(9, 3, unchanged=6) | {"newly_rejected": 2}, None, id="three, one listed before"),
     ],
 )
 def test_thresholds(figures, limit):
