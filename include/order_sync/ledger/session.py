@@ -21,7 +21,7 @@ from include.order_sync import tuning
 from include.order_sync.ledger import attempts, pace, quarantine, schema
 from include.order_sync.ledger.encrypted_rows import QuarantineEntry
 from include.order_sync.ledger.look_ahead import LookAheadSession
-from include.order_sync.ledger.reasons import FAILING_REASON, HELD_REASON, NOT_JUDGED_REASON
+from include.order_sync.ledger.reasons import FAILING_REASON, HELD_REASON, NOT_JUDGED_REASON, STALE_REASONS
 
 log = logging.getLogger(__name__)
 
@@ -136,9 +136,9 @@ class LedgerSession:
             select count(*) from quarantine
             where destination = %s and run = %s and times_seen = 1 and not reasons && %s
         """
-        others = [quarantine.HELD_REASON, quarantine.NOT_JUDGED_REASON, quarantine.FAILING_REASON]
+        others = [HELD_REASON, NOT_JUDGED_REASON, FAILING_REASON, *STALE_REASONS]
         with self.transaction() as cursor:
-            values = (self.sender.destination, self.sender.run, [*others, *quarantine.STALE_REASONS])
+            values = (self.sender.destination, self.sender.run, others)
             return int(cursor.execute(query, values).fetchone()[0])
 
     def has_read_later(self, end: datetime) -> bool:
