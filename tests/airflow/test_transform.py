@@ -14,7 +14,7 @@ def test_a_window_of_blank_rows_alone_skips_load(tmp_path):
     figures = run_figures.ZERO | {"rows": 1, "skipped": 1}
     pushed = {"counts": figures, "window": None, "read_at": "now"}
     ti = Mock(task_id="transform", **{"xcom_pull.side_effect": lambda key, **_: pushed.get(key)})
-    dag_run = SimpleNamespace(dag_id="dag", run_id="run", start_date=datetime.now(UTC))
+    dag_run = SimpleNamespace(dag_id="dag", run_id="run", run_type="scheduled", start_date=datetime.now(UTC))
     with DAG("dag", schedule=None):
         transform = TransformOrdersOperator(task_id="transform", destination="rees46", staged=str(tmp_path / "run"))
         transform >> BaseOperator(task_id="load")
