@@ -51,9 +51,9 @@ def read_by_cursor(
                 row, length = [TOO_LONG_MARK, *[None] * (len(row) - 1)], 0
             table.append(row)
             size += length
-        if size > tuning.FETCH_BYTES or len(table) >= tuning.FETCH_ROWS:
-            yield columns, _table_of(table)
-            table, size = [], 0
+            if size > tuning.FETCH_BYTES or len(table) >= tuning.FETCH_ROWS:
+                yield columns, _table_of(table)
+                table, size = [], 0
     if table:
         yield columns, _table_of(table)
 

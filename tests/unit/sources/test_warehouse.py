@@ -333,7 +333,7 @@ def test_tables_are_bounded_by_bytes(warehouse: Warehouse, monkeypatch: pytest.M
         sizes = [(table.num_rows, table.nbytes) for table in orders]
 
     assert sum(rows for rows, _ in sizes) == 300
-    assert max(size for _, size in sizes) < 100_000 + (tuning.FETCH_ROWS_AT_A_TIME + 1) * 20_200
+    assert max(size for _, size in sizes) < 100_000 + 2 * 20_200
 
 
 def test_a_row_that_is_not_read_is_noticed(copied: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
