@@ -56,11 +56,11 @@ def read_sample(file: Path) -> Sample:
     words = [word for given in (*COLUMN_NAMES.values(), *STATUS_WORDS.values()) for word in given]
     with file.open("rb") as opened:
         try:
-            name, content = next(texts_of(opened, file.stat().st_size, ","))
+            _, content = next(texts_of(opened, file.stat().st_size, ","))
             start = _read(content)
         except UnreadableError as error:
             raise StopError(stops.SMALL_FILE, f"{file} {error}.") from None
-    text = open_text(io.BytesIO(start), "utf-8" if name == "spreadsheet" else None, words)
+    text = open_text(io.BytesIO(start), None, words)
     is_sure, encoding, decoded = True, text.encoding, text.sample.decode("utf-8", "replace")
     if "\ufffd" in decoded[:-1]:
         encoding, is_sure = likely_encoding(start), False

@@ -2,11 +2,13 @@
 
 import json
 import os
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 from upath import UPath
 
@@ -16,6 +18,7 @@ from include.order_sync.configuration.source_models import CsvSource
 from include.order_sync.errors import StopError
 from include.order_sync.model import Window
 from include.order_sync.sources.csv_drop import CsvDropReader
+from include.order_sync.sources.csv_lines import LineMerger
 from include.order_sync.staging.run_folder import READY, Staging
 
 WINDOW = Window(datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC))
@@ -70,7 +73,7 @@ def tell(tmp_path: Path) -> Any:
 SHOPIFY = """Name,Email,Financial Status,Fulfillment Status,Total,Created at,Cancelled at,Qty,Title,Sku
 #1001,a@shop.example,paid,fulfilled,30.00,2026-11-20 10:00:00 +0200,,1,Mug,A1
 #1001,a@shop.example,,,,2026-11-20 10:00:00 +0200,,2,Plate,B2
-#1002,b@shop.example,paid,,10.00,2026-11-20 10:05:00 +0200,,1,Mug,A1
+#1002,b@shop.example,Paid,,10.00,2026-11-20 10:05:00 +0200,,1,Mug,A1
 #1003,c@shop.example,refunded,,10.00,2026-11-20 10:06:00 +0200,2026-11-20 11:00:00 +0200,1,Mug,A1
 ,,,,,,,3,Spoon,C3
 """
@@ -147,6 +150,22 @@ def test_lines_after_one_that_can_not_be_read(tell: Any, bad: str) -> None:
     assert "order: its lines do not stand together in the file" not in told.listed[4]
 
 
+def test_a_line_that_can_not_be_read_at_the_end_of_a_block() -> None:
+    """The order before it is whole, though the next lines come in another block."""
+    merger = LineMerger("continuation", {"order_id": "0", "status": "1"}, {"sku": 2})
+
+    def add(line: int, *row: str, unread: Sequence[int] = ()) -> None:
+        merger.add(pa.table({str(at): [text] for at, text in enumerate(row)}), pa.array([line]), unread)
+
+    add(2, "1", "paid", "A1", unread=[3])
+    add(4, "", "", "B2")
+    add(5, "", "", "C3")
+    table, lines = merger.rows(ended=True)
+
+    assert lines.to_pylist() == [2, 4]
+    assert table["items"].to_pylist() == ['[{"sku": "A1"}]', '[{"sku": "B2"}, {"sku": "C3"}]']
+
+
 def test_the_last_line(tell: Any) -> None:
     """With `lines: last` the last line of an order is its state, whatever its time."""
     content = f"{HEADER}\n1,delivered,2026-11-20 12:00:00\n1,paid,2026-11-20 11:00:00\n2,paid,2026-11-20 11:00:00\n"
@@ -213,7 +232,8 @@ def test_what_is_no_id_any_more(tell: Any, id_: str, strip_ids: bool) -> None:
 @pytest.mark.parametrize("id_", ["1e5", "12E7", "7.5", "1.000", "A-1!", "NULL-7", "N/A-1", "#"])
 def test_what_is_an_id(tell: Any, id_: str) -> None:
     """Ids that only look like numbers or words stay as they are."""
-    assert list(tell(f"{HEADER}\n{id_},paid,2026-11-20 10:00:00\n").sent) == [id_]
+    for strip_ids in (False, id_ != "#"):
+        assert list(tell(f"{HEADER}\n{id_},paid,2026-11-20 10:00:00\n", strip_ids=strip_ids).sent) == [id_]
 
 
 def test_ids(tell: Any) -> None:

@@ -712,6 +712,13 @@ def test_utf16_that_is_configured_and_not_there(drop: Drop) -> None:
     assert ids(drop.rows(encoding="utf-16")) == ["1"]
 
 
+def test_control_characters_tell_an_encoding(drop: Drop) -> None:
+    """Windows-1250 and ISO 8859-2 have the same letters in a word, and another text of the file tells which it is."""
+    drop.put("a.csv", (HEADER + "1,Wysłane,x,Śliwa\n").encode("cp1250"))
+
+    assert [row["email"] for row in drop.rows(statuses={"Wysłane": "shipped"})] == ["Śliwa"]
+
+
 def test_an_encoding_is_not_guessed(drop: Drop) -> None:
     """Where two encodings give other words of the file, it is read as UTF-8, and its bad rows are listed."""
     drop.put("a.csv", (HEADER + "1,payé,x,Ł\n2,payé,x,Š\n3,paid,x,y\n").encode("cp1250"))
