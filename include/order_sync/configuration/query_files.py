@@ -24,6 +24,8 @@ _MYSQL = re.compile(
 _RULES = {"mysql": _MYSQL, "mariadb": _MYSQL}
 # PostgreSQL and SQL Server nest comments; SQLite and Oracle end them at the first */.
 _NESTED = ("postgresql", "mssql")
+# PostgreSQL's cast of a parameter. SQLAlchemy would take its colons for a sign that it is none.
+_CAST_PARAMETER = re.compile(r"(?<![:\w$\\]):(\w+)::")
 _PARAMETER = re.compile(r"(?<![:\w$\\]):(\w+)(?![:\w$])")
 
 # At the end of a query.
@@ -64,6 +66,7 @@ def statement_text(text: str, dialect: str) -> str:
             parts[at] = True, code + part[len(code) :].replace(";", "")
             if code:
                 break
+    parts = [(is_code, _CAST_PARAMETER.sub(r":\1\\:\\:", part) if is_code else part) for is_code, part in parts]
     return "".join(part if is_code else re.sub(r"(?<!\\):", r"\\:", part) for is_code, part in parts)
 
 

@@ -23,7 +23,7 @@ from include.order_sync.errors import StopError
 from include.order_sync.sources.answer import TOO_LONG_MARK, Columns
 
 # https://github.com/postgres/postgres/blob/master/src/include/catalog/pg_type.dat
-_BYTEA = 17
+_BYTES = (17, 1001)  # bytea and an array of it
 _DATE = 1082
 
 # The last zone to take whole minutes was Liberia's, in 1972. https://data.iana.org/time-zones/tzdb/africa
@@ -54,7 +54,7 @@ def read_by_copy(
         described = list(enumerate(cursor.description or ()))
         columns = Columns(
             [column.name for _, column in described],
-            binary={number for number, column in described if column.type_code == _BYTEA},
+            binary={number for number, column in described if column.type_code in _BYTES},
             days={number for number, column in described if column.type_code == _DATE},
         )
         yield columns, columns.empty_table()

@@ -59,8 +59,9 @@ _MYSQL_TYPES = {
     ".*int|decimal|double|float": list(_NUMBERS),
 }
 
-_START = re.compile(r"\s*>=?\s*:window_start(?!\w)")
-_END = re.compile(r"\s*<=?\s*:window_end(?!\w)")
+_CAST = r"(?!\w)(?:\\:\\:\w+)?"
+_START = re.compile(r"\s*>=?\s*:window_start" + _CAST)
+_END = re.compile(r"\s*<=?\s*:window_end" + _CAST)
 
 
 def check_window(

@@ -31,6 +31,19 @@ def test_a_window_that_only_another_database_would_see(fetched: Warehouse) -> No
         fetched.rows(f"select {ORDER} where :window_start is not null /* /* */ -- */ :window_end")
 
 
+@pytest.mark.parametrize("column", ["timestamptz", "bigint"])
+def test_a_parameter_with_a_cast(copied: Warehouse, column: str) -> None:
+    """PostgreSQL's cast may stand behind a parameter, and the window's type is checked all the same."""
+    copied.execute(f"create table o (at {column})")
+    query = f"select {ORDER} from o where at >= :window_start::timestamptz and at < :window_end::timestamptz"
+    if column == "timestamptz":
+        copied.execute("insert into o values ('2026-11-21 10\\:30\\:00+00')")
+        assert len(copied.rows(query)) == 1
+    else:
+        with pytest.raises(StopError, match="set `window_type: unix s or unix ms`"):
+            copied.rows(query)
+
+
 def test_colons_that_are_no_parameters(warehouse: Warehouse) -> None:
     """Colons in texts, names and comments need no backslash, and one does no harm."""
     row = warehouse.rows(
@@ -44,10 +57,12 @@ def test_colons_that_are_no_parameters(warehouse: Warehouse) -> None:
     ("database", "column", "value"),
     [
         ("copied", "bytea", "'\\x4131'"),
+        ("copied", "bytea[]", "array['\\x4131'\\:\\:bytea]"),
         ("fetched", "blob", "x'4131'"),
         ("mysql", "binary(2)", "x'4131'"),
         ("mysql", "blob", "x'4131'"),
         ("mysql", "bit(8)", "b'00000001'"),
+        ("mysql", "char(2) character set binary", "'A1'"),
     ],
 )
 def test_bytes_are_refused(database: str, column: str, value: str, request: pytest.FixtureRequest) -> None:
