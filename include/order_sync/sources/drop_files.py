@@ -148,11 +148,13 @@ def nothing_matches(folder: UPath, source: CsvSource) -> str:
         folder: the folder of the glob's fixed beginning.
         source: from the configuration.
     """
-    if next(iter(folder.glob(source.pattern)), None) and not (folder / source.pattern).is_dir():
+    if any(path.is_file() for path in folder.glob(source.pattern)):
         return ""
     said = f"Source {source.name!r}: 0 files match {source.path}."
     if (folder / source.pattern).is_dir():
         return f"{said} It is a folder: write {source.path.rstrip('/')}/*.csv."
+    if source.pattern.endswith("**"):
+        return f"{said} ** alone stands for folders: write {source.path}/*.csv."
     if "{" in source.pattern:
         return f"{said} A glob has no {{a,b}}: use * or a source for each."
     paths = (path.relative_to(folder).as_posix() for path in islice(folder.glob("**/*"), _LISTED_FOR_NAMES))

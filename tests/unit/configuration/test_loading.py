@@ -273,6 +273,12 @@ SHOP, DROP, WAREHOUSE = "destinations/shop_1", "sources/drop", "sources/warehous
         pytest.param(
             f"{DROP}/item_columns", "{item: A}", {"item": "A"}, "no canonical column 'item'", id="item column"
         ),
+        pytest.param(
+            f"{DROP}/path", "https://x/a.csv", "https://x/a.csv", "a web address is no drop", id="web address"
+        ),
+        pytest.param(f"{DROP}/path", "ftp://x/*.csv", "ftp://x/*.csv", "a web address is no drop", id="FTP"),
+        pytest.param(f"{DROP}/path", "~/drop/*.csv", "~/drop/*.csv", "write the whole path", id="home folder"),
+        pytest.param(f"{DROP}/path", "C:\\drop\\*.csv", "C:\\drop\\*.csv", "with /, as C:/drop", id="Windows path"),
         pytest.param(f"{DROP}/path_time", '"%Y-%m"', "%Y-%m", "it takes a year", id="path time without day"),
         pytest.param(f"{DROP}/path_time", '"%Y%m%d%j"', "%Y%m%d%j", "and no other", id="path time by day of year"),
         pytest.param(f"{DROP}/path_time", '"%Y%y%m%d"', "%Y%y%m%d", "once", id="path time with two forms of year"),

@@ -323,6 +323,8 @@ def test_a_wrong_configuration_takes_nothing(drop: Drop) -> None:
         ("order.txt", "Nearest: Orders.CSV"),
         ("day", "It is a folder: write {folder}/day/*.csv"),
         ("{a,b}.csv", "A glob has no {{a,b}}"),
+        ("**", "** alone stands for folders: write {folder}/**/*.csv"),
+        ("*/", "Nearest: day"),
     ],
 )
 def test_a_glob_that_matches_nothing(drop: Drop, pattern: str, said: str) -> None:
