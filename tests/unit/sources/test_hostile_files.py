@@ -181,6 +181,32 @@ def test_damaged_rows(tmp_path_factory: pytest.TempPathFactory, places: list[Any
     assert len({row["line"] for row in read}) == len(read) <= len(lines) - ends
 
 
+@settings(max_examples=60)
+@given(dresses, orders, damage, st.integers(0, 3))
+def test_damage_in_any_dress(
+    tmp_path_factory: pytest.TempPathFactory, dress: Dress, some: list[Any], places: list[Any], cut: int
+) -> None:
+    """Whatever is damaged in whichever dress, each row of the file is read, joined, skipped or listed, and no more."""
+    mark = dress.mark if dress.encoding in ("windows-1251", "cp866") or dress.encoding[:3] == "utf" else "#{}"
+    dress = Dress(**{**vars(dress), "mark": mark})
+    content = dress.file(some)
+    for place, put in places:
+        at = int(place * len(content))
+        content = content[:at] + put + content[at + cut :]
+    drop = Drop(tmp_path_factory.mktemp("drop"))
+    drop.put("a.csv", content)
+    reader = drop.reader(**dress.keys())
+    try:
+        rows = whole(list(reader.tables())).to_pylist()
+    except StopError:
+        assert reader.unusable
+        return
+    assert [row["position"] for row in rows] == list(range(len(rows)))
+    assert len({(row["line"], row["problem"] == UNREADABLE_FILE) for row in rows}) == len(rows)
+    (version,) = reader.taken
+    assert reader.unusable or version.rows == len(rows) + version.skipped
+
+
 @settings(max_examples=100)
 @given(st.binary(max_size=200), st.integers(0, 120), st.booleans())
 def test_any_bytes(tmp_path_factory: pytest.TempPathFactory, noise: bytes, at: int, packed: bool) -> None:
