@@ -43,7 +43,7 @@ ORDER_COLUMNS = (
 ITEM_COLUMNS = ("item_id", "name", "quantity", "cost", "url", "image_url", "category", "description")
 
 # What shops and their programs write instead of the id of a customer, where a guest has bought.
-GUESTS = ("0", "-1", "-", "null", "none", "nan", "guest")
+GUESTS = ("0", "-1", "-", "null", "none", "NaN", "guest")
 
 # Where a staged row came from, and where it is kept.
 ORIGIN_COLUMNS = (
@@ -87,6 +87,12 @@ class OrderStatus(StrEnum):
     CANCELLED = "cancelled"
     RETURNED = "returned"
     ABANDONED = "abandoned"
+
+
+def forms_of(word: str) -> set[str]:
+    """Return a word in each case that programs write; of a zero also `00` and `0.0`."""
+    zeros = {"0" * digits for digits in range(1, 21)} | {"0.0", "0,0", "0.00", "0,00"} if word == "0" else set()
+    return {word, word.lower(), word.upper(), word.capitalize()} | zeros
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,7 @@ class _Source(Entry):
     drop_bad_contact: bool = Field(
         False, description="true, to send an order without an e-mail or telephone number that is none"
     )
-    guest_ids: list[str] = Field(list(GUESTS), description="a list of customer ids that are no customer, in any case")
+    guest_ids: list[str] = Field(list(GUESTS), description="a list of customer ids that are no customer")
     customer_id_from: list[Literal["email", "phone"]] = Field(
         [], description="a list of email and phone: what stands in for a missing customer id"
     )

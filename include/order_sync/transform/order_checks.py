@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from include.order_sync.model import MONEY_COLUMNS
+from include.order_sync.model import MONEY_COLUMNS, forms_of
 from include.order_sync.transform.checks import TIME_EXAMPLE, Check, flagged, matches, missing
 
 if TYPE_CHECKING:
@@ -19,11 +19,14 @@ UNKNOWN_STATUS = "status: not in the status map"
 
 # A spreadsheet shows a long number so, and keeps 15 of its digits; or signs alone, if its column is narrow.
 _LOST_DIGITS = r"#?[0-9]{1,3}(?:(?:[.,][0-9]+)?[Ee]\+|[.,][0-9]+[Ee])[0-9]+|##+"
-# What programs write where there is nothing, or where a formula failed.
-_NO_ID = (
-    r"#?(?:[Nn][Uu][Ll][Ll]|[Nn][Oo][Nn][Ee]|[Nn][Aa][Nn]|[Nn][Ii][Ll]|[Uu]ndefined|UNDEFINED|\[object Object\]|\\N|-+"
-    r"|N/A|n/a|Н/Д|[A-ZА-ЯІЇЄ]+(?:/0)?[!?])"  # noqa: RUF001
+# What programs write where there is nothing, or where a formula failed: in English, Russian, German and Polish.
+_NOTHING = ("null", "none", "NaN", "nil", "undefined", "n/a", "н/д", "[object Object]", "\\N", "-", "--", "---")
+_FORMULAS = (
+    *("REF!", "VALUE!", "NAME?", "DIV/0!", "NUM!", "NULL!", "N/A", "SPILL!", "CALC!"),
+    *("ССЫЛКА!", "ЗНАЧ!", "ИМЯ?", "ДЕЛ/0!", "ЧИСЛО!", "ПУСТО!", "Н/Д", "BEZUG!", "WERT!", "NV", "ADR!", "ARG!"),  # noqa: RUF001
 )
+_NO_IDS = {form for word in _NOTHING for form in forms_of(word)}
+_NO_IDS |= {f"{sign}{word}" for word in _FORMULAS for sign in ("", "#")}  # `strip_ids` takes the sign off
 
 
 def _unreadable_id(orders: pd.DataFrame, _items: Any) -> pd.Series[bool]:
@@ -52,7 +55,7 @@ UNREADABLE = (
         "OS-119",
         "order_id: a word for nothing, or an error of a formula",
         "give the order's own number: correct the column, or the program that writes it",
-        matches("order_id", _NO_ID),
+        lambda orders, _items: orders["order_id"].isin(_NO_IDS),
     ),
     Check(
         "OS-114",

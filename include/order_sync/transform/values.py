@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from include.order_sync.columns.text import array_of, series_of, without_invisible
-from include.order_sync.model import GUESTS, ITEM_COLUMNS, MONEY_COLUMNS
+from include.order_sync.model import GUESTS, ITEM_COLUMNS, MONEY_COLUMNS, forms_of
 from include.order_sync.transform.checks import NUMBER
 from include.order_sync.transform.contacts import emails, phones
 
@@ -101,10 +101,7 @@ class Values:
 
     def _are_guests(self, customers: pd.Series) -> pd.Series[bool]:
         """Return a mask of the ids that are no customer: a zero in any form counts as 0, words in any case."""
-        words = {word.lower() for word in self.guests}
-        plain = pc.replace_substring_regex(array_of(customers), r"^0+(?:[.,]0+)?$", "0")
-        are = pc.is_in(pc.utf8_lower(plain), value_set=pa.array(words, pa.large_string()))
-        return series_of(are, customers.index)
+        return customers.isin({form for word in self.guests for form in forms_of(word)})
 
     def money(self, texts: pd.Series) -> tuple[pd.Series, pd.Series]:
         """Return amounts as digits with a point, and a mask of the texts that are none: they stay as they are."""

@@ -216,7 +216,7 @@ def test_dates_and_their_offsets(tell: Any) -> None:
     "id_",
     [
         *("1.23457E+17", "1,23457E+17", "1.23457e+017", "123.457E+15", "1.23457E17", "#1.23457E+17", "########"),
-        *("#REF!", "#N/A", "#ЗНАЧ!", "#DIV/0!", "NULL", "None", "nan", "undefined", "\\N", "-"),
+        *("#REF!", "#N/A", "#ЗНАЧ!", "#DIV/0!", "#NV", "NULL", "None", "nan", "undefined", "\\N", "-"),
     ],
 )
 @pytest.mark.parametrize("strip_ids", [False, True])
