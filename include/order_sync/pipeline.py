@@ -31,6 +31,7 @@ if TYPE_CHECKING:  # a task imports only the modules that it needs
     from include.order_sync.sources.warehouse import WarehouseReader
     from include.order_sync.transform.transform import Rules
 
+WORDS_KEPT = 1000
 ORDERS_NAMED = 20  # in the log, of each doubt about a local time
 
 
@@ -131,7 +132,8 @@ def transform(staging: Staging, source: Source, destination: Destination) -> Tra
                 staging.write_rejected(name, rejected.assign(**found))
             done.counts.update(part.counts)
             done.reasons.update(part.reasons)
-            done.unknown_words.update(part.unknown_words)
+            # A column that holds no statuses has a word for each row.
+            done.unknown_words = Counter(dict((done.unknown_words + part.unknown_words).most_common(WORDS_KEPT)))
             done.left_out.update(part.left_out)
             done.first_rows = part.first_rows | done.first_rows
             for doubt, ids in part.doubts.items():

@@ -271,6 +271,15 @@ def test_status_words(tell: Any) -> None:
     assert tell(content, statuses={"paid": "paid"}, missing_words=["null"]).listed[4] == ["status: missing"]
 
 
+def test_a_status_column_without_statuses(tell: Any) -> None:
+    """Of a column with a word for each row the most frequent words are kept, and no more than a few of them."""
+    rows = "".join(f"\n{number},w{number},{TIMES[:19]}" for number in range(1100))
+    words = tell(f"{HEADER}{rows}\n2000,often,{TIMES[:19]}\n2001,often,{TIMES[:19]}\n").done.unknown_words
+
+    assert len(words) == pipeline.WORDS_KEPT
+    assert words["often"] == 2
+
+
 def test_contacts(tell: Any) -> None:
     """Bad contacts are listed or left out; guests are no customer; numbers become digits."""
     rows = [
