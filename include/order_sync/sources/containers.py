@@ -43,6 +43,8 @@ _OTHER_KINDS = {
 }
 _LONGEST_BEGINNING = max(map(len, _OTHER_KINDS))
 _SHEETS = "xl/worksheets/"
+# Files by which other documents are known that are zips too: .xlsb, OpenDocument, Word.
+_OTHER_DOCUMENTS = {"xl/workbook.bin", "mimetype", "word/document.xml"}
 # From here on a spreadsheet has lost digits of a number: it keeps 15. Written so, its id is refused.
 _LOST = 1e15
 
@@ -130,6 +132,8 @@ def _of_zip(file: BinaryIO, size: int, delimiter: str) -> Iterator[tuple[str, Re
             )
         yield "spreadsheet", _of_spreadsheet(file, delimiter)
         return
+    if any(member.filename in _OTHER_DOCUMENTS for member in members):
+        raise UnreadableError("is a document of another form than .xlsx: save it as .xlsx or CSV")
     if not members:
         raise UnreadableError("is a zip file without files: pack it anew")
     for member in sorted(members, key=lambda member: member.filename):

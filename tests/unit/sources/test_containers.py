@@ -121,6 +121,8 @@ BAD = [
     pytest.param(zipped({}), "zip file without files", id="empty zip"),
     pytest.param(zipped({"a/": ""}), "zip file without files", id="zip without files"),
     pytest.param(encrypted(zipped({"a.csv": GOOD})), "encrypted", id="encrypted"),
+    pytest.param(zipped({"mimetype": "x", "content.xml": "<x/>"}), "save it as .xlsx or CSV", id="OpenDocument"),
+    pytest.param(zipped({"a.csv.gz": gzip.compress(b"x")}), "holds a.csv.gz, which is packed twice", id="packed twice"),
     pytest.param(zipped({"xl/workbook.xml": "<x/>"}), "spreadsheet that can't be read", id="no spreadsheet"),
 ]
 
