@@ -84,7 +84,7 @@ class CsvText:
         parser = RowParser(layout, [*layout.found.values(), *layout.items.values(), *layout.rules], source.footers)
         fields = {column: str(at) for column, at in layout.found.items()}
         fields |= {column: column for column in source.given_columns}
-        merger = LineMerger(source.lines, fields, layout.items) if source.lines else None
+        merger = LineMerger(source.lines, fields, layout.items, source.missing_words) if source.lines else None
         bad_bytes = 0
         self.skipped += layout.skipped
         for block in records:
@@ -140,7 +140,8 @@ class CsvText:
         """Return the rows with the columns that rules and the file's time give."""
         if self.source.status_from:
             time = layout.found.get("status_changed_at")
-            table = with_statuses(table, self.source.status_from, layout.rules, None if time is None else str(time))
+            name, missing = None if time is None else str(time), self.source.missing_words
+            table = with_statuses(table, self.source.status_from, layout.rules, name, missing)
         if self.source.status_time:
             table = with_file_time(table, self.file.belongs_at)
         return table

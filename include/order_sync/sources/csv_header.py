@@ -156,7 +156,8 @@ def _item_columns(
                 "does not say how: add `lines: items` if each line repeats the order's columns, or "
                 "`lines: continuation` if only the first has them.",
             )
-        return {}
+        if "items" in found:
+            return {}
     for name, at in places.items():
         if at is None:
             faults.append(missing("`item_columns` takes a column", name, shown))

@@ -11,7 +11,7 @@ not be read ends its order: nobody knows whose line it was, and whose lines come
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 import pyarrow as pa
@@ -28,14 +28,20 @@ class LineMerger:
         how: `lines` of the source.
         fields: canonical column -> the name of the table's column.
         items: key of an item -> the column's index in the file.
+        missing: words for nothing, in any case.
 
     Attributes:
         joined: how many lines were joined with the first line of their order, or passed over for its last one.
     """
 
     def __init__(
-        self, how: Literal["items", "continuation", "last"], fields: Mapping[str, str], items: Mapping[str, int]
+        self,
+        how: Literal["items", "continuation", "last"],
+        fields: Mapping[str, str],
+        items: Mapping[str, int],
+        missing: Sequence[str] = (),
     ) -> None:
+        self._missing = {word.lower() for word in missing}
         self._how, self._fields, self._item_columns = how, fields, items
         self._row: _Row | None = None  # the order whose lines may go on
         self._line = 0
@@ -87,18 +93,18 @@ class LineMerger:
         return pa.table(table), lines
 
     def _goes_on(self, order: _Row, row: _Row) -> bool:
-        order_id, own = _text(order, "order_id"), _text(row, "order_id")
-        state = [(_text(order, column), _text(row, column)) for column in _STATE if column in self._fields]
+        order_id, own = self._text(order, "order_id"), self._text(row, "order_id")
+        state = [(self._text(order, column), self._text(row, column)) for column in _STATE if column in self._fields]
         if self._how == "continuation":
             return own in ("", order_id) and all(given in ("", known) for known, given in state)
         return own == order_id != "" and (self._how == "last" or all(given == known for known, given in state))
+
+    def _text(self, row: _Row, column: str) -> str:
+        text = (row.get(column) or "").strip()
+        return "" if text.lower() in self._missing else text
 
     def _finish(self) -> None:
         if self._row is not None:
             items = json.dumps(self._items, ensure_ascii=False) if self._items else None
             self._ready.append((self._line, self._row | {"items": items}))
         self._row, self._items = None, []
-
-
-def _text(row: _Row, column: str) -> str:
-    return (row.get(column) or "").strip()

@@ -11,7 +11,9 @@ import pyarrow.compute as pc
 from include.order_sync.configuration.csv_values import StatusRule
 
 
-def with_statuses(table: pa.Table, rules: Sequence[StatusRule], places: Sequence[int], time: str | None) -> pa.Table:
+def with_statuses(
+    table: pa.Table, rules: Sequence[StatusRule], places: Sequence[int], time: str | None, missing: Sequence[str] = ()
+) -> pa.Table:
     """Return the rows with the columns `status` and, if a rule gives times, `status_changed_at`.
 
     Args:
@@ -19,8 +21,10 @@ def with_statuses(table: pa.Table, rules: Sequence[StatusRule], places: Sequence
         rules: the first that applies to a row gives its status word.
         places: the index of each rule's column.
         time: the name of the column that has the time where the rule gives none; None without such a column.
+        missing: words for nothing, in any case: no rule without `is` applies to them.
     """
     words = pa.nulls(table.num_rows, pa.string())
+    nothing = pa.array(["", *(word.lower() for word in missing)], pa.string())
     base = table.column(time) if time else words
     times = base
     for rule, place in reversed(list(zip(rules, places, strict=True))):
@@ -29,7 +33,7 @@ def with_statuses(table: pa.Table, rules: Sequence[StatusRule], places: Sequence
             wanted = pa.array([word.lower() for word in rule.is_], pa.string())
             applies = pc.is_in(pc.utf8_lower(text), value_set=wanted)
         else:
-            applies = pc.not_equal(text, "")
+            applies = pc.invert(pc.is_in(pc.utf8_lower(text), value_set=nothing))
         words = pc.if_else(applies, pa.scalar(rule.word) if rule.word else text, words)
         times = pc.if_else(applies, text if rule.time else base, times)
     table = table.append_column("status", words)

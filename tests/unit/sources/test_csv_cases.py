@@ -107,6 +107,23 @@ def test_continuation_lines(tell: Any) -> None:
     assert told.reader.skipped == 2
 
 
+def test_words_for_nothing_in_several_columns(tell: Any) -> None:
+    """A word for nothing is no text of a rule, and no state of a line that goes on with its order."""
+    head = "id,at,Sent,Paid,sku"
+    lines = ["1,2026-11-20,null,paid,A", "1,NULL,NULL,NULL,B", "2,2026-11-20,sent,paid,A"]
+    told = tell(
+        "\n".join([head, *lines]),
+        columns={"order_id": "id", "status_changed_at": "at"},
+        status_from=[{"column": "Sent"}, {"column": "Paid"}],
+        statuses={"sent": "shipped", "paid": "paid"},
+        missing_words=["NULL"],
+        lines="continuation",
+        item_columns={"item_id": "sku"},
+    )
+
+    assert (told.sent, told.listed, told.reader.skipped) == ({"1": "0", "2": "0"}, {}, 1)
+
+
 LINES = f"""{FULL},sku,qty
 1001,paid,{TIMES},7,30.00,UAH,a@shop.example,,A1,1
 1001,paid,{TIMES},7,30.00,UAH,a@shop.example,,B2,2
@@ -179,6 +196,7 @@ def test_the_last_line(tell: Any) -> None:
     [
         ({"item_columns": ITEM_COLUMNS}, "add `lines: items`"),
         ({"item_columns": {"item_id": "article"}, "lines": "items"}, "`item_columns` takes a column 'article'"),
+        ({"item_columns": {"item_id": "skuu"}}, r"takes a column 'skuu', which is not there \(did you mean 'sku'"),
         ({"status_from": [{"column": "State"}]}, "`status_from` takes a column 'State', which is not there"),
     ],
 )
