@@ -13,7 +13,7 @@ from include.order_sync.preview.guess_forms import are_decorated, are_ids, date_
 from include.order_sync.preview.guess_items import item_columns, json_keys, lines_of
 from include.order_sync.preview.guess_sample import Sample, read_sample
 from include.order_sync.preview.guess_statuses import is_nothing, meaning, quoted, status_columns, statuses_of
-from include.order_sync.preview.guess_words import COLUMN_NAMES, FOOTERS, plain
+from include.order_sync.preview.guess_words import COLUMN_NAMES, FOOTERS, plain, squeezed
 from include.order_sync.sources.column_names import plain_name
 from include.order_sync.sources.csv_header import DELIMITERS
 
@@ -59,7 +59,8 @@ def _columns(sample: Sample) -> tuple[dict[str, int], dict[str, str]]:
         return _columns_by_values(sample), dict.fromkeys(COLUMN_NAMES, "by its values: the file has no header")
     names = [plain(name) for name in sample.names]
     for column, given in COLUMN_NAMES.items():
-        fitting = [at for name in given for at, other in enumerate(names) if other == plain(name)]
+        exact = [other.replace(" ", "") for other in names]
+        fitting = [at for name in given for at, other in enumerate(exact) if other == squeezed(name)]
         fitting = [at for at in dict.fromkeys(fitting) if at not in found.values() and _fits(column, sample, at)]
         if not fitting and column not in (*IDENTITY_COLUMNS, "customer_id"):
             words = [f" {plain(name)} " for name in given if len(name) > 3]
@@ -67,6 +68,8 @@ def _columns(sample: Sample) -> tuple[dict[str, int], dict[str, str]]:
             fitting = [at for at in near if at not in found.values() and _fits(column, sample, at)]
             if fitting:
                 unsure[column] = "a name near to those that are known"
+        if column == "status":  # some exports have its number beside its word
+            fitting.sort(key=lambda at: not any(map(meaning, sample.values(at))))
         if fitting:
             found[column] = fitting[0]
             others = [repr(sample.names[at]) for at in fitting[1:3] if column in IDENTITY_COLUMNS]
@@ -195,6 +198,9 @@ def _values_of(sample: Sample, columns: Mapping[str, int]) -> list[str]:
         lines.append("  # ? customer_id_from: [email], if a service needs the id of a customer, as Yespo does")
     if "total_cost" in columns and "currency" not in columns:
         lines.append("  # ? defaults: {currency: UAH}, with the shop's own")
-    if "order_id" in columns and are_decorated(sample.values(columns["order_id"])):
+    ids = [
+        value for column in ("order_id", "customer_id") if column in columns for value in sample.values(columns[column])
+    ]
+    if are_decorated(ids):
         lines.append("  strip_ids: true")
     return lines

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-from include.order_sync.preview.guess_words import ITEM_NAMES, plain
+from include.order_sync.preview.guess_words import ITEM_NAMES, squeezed
 
 _JSON_ROWS = 50
 
@@ -40,11 +40,11 @@ def item_columns(names: Sequence[str]) -> dict[str, str]:
     Args:
         names: of a file's columns, or of the keys of an item in JSON.
     """
-    known = {plain(name): name for name in reversed(names) if name}
-    found = {
-        column: next((known[name] for name in given if name in known), None) for column, given in ITEM_NAMES.items()
+    known = {squeezed(name): name for name in reversed(names) if name}
+    fitting = {
+        column: [known[name] for name in map(squeezed, given) if name in known] for column, given in ITEM_NAMES.items()
     }
-    return {column: name for column, name in found.items() if name is not None}
+    return {column: names[0] for column, names in fitting.items() if names}
 
 
 def json_keys(values: Sequence[str]) -> list[str] | None:

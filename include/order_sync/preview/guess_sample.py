@@ -11,7 +11,7 @@ from pathlib import Path
 from include.order_sync import stops
 from include.order_sync.errors import StopError
 from include.order_sync.model import IDENTITY_COLUMNS
-from include.order_sync.preview.guess_words import COLUMN_NAMES, STATUS_WORDS, plain
+from include.order_sync.preview.guess_words import COLUMN_NAMES, STATUS_WORDS, squeezed
 from include.order_sync.sources.column_names import names_to_show
 from include.order_sync.sources.containers import texts_of
 from include.order_sync.sources.csv_header import DELIMITERS
@@ -96,5 +96,5 @@ def _read(content: Readable) -> bytes:
 
 def known_names(names: Sequence[str]) -> int:
     """Return how many names are those of columns that shops have."""
-    known = {plain(name) for given in COLUMN_NAMES.values() for name in given}
-    return sum(plain(name) in known for name in names)
+    known = {squeezed(name) for given in COLUMN_NAMES.values() for name in given}
+    return sum(squeezed(name) in known for name in names)

@@ -10,7 +10,7 @@ from functools import cache
 
 from include.order_sync.model import OrderStatus
 from include.order_sync.preview.guess_sample import Sample
-from include.order_sync.preview.guess_words import CANCELLED_AT, COLUMN_NAMES, NOTHING, STATUS_WORDS, plain
+from include.order_sync.preview.guess_words import CANCELLED_AT, COLUMN_NAMES, NOTHING, STATUS_WORDS, plain, squeezed
 from include.order_sync.transform.reasons import shown_word
 from include.order_sync.transform.values import plain_word
 
@@ -21,8 +21,8 @@ def status_columns(sample: Sample, columns: Mapping[str, int]) -> list[int]:
     """Return the indexes of the columns that have words of statuses, the surest first."""
     if sample.names is None or "status" not in columns:
         return [columns["status"]] if "status" in columns else []
-    names = [plain(name) for name in sample.names]
-    others = [at for given in COLUMN_NAMES["status"] for at, name in enumerate(names) if name == plain(given)]
+    names = [squeezed(name) for name in sample.names]
+    others = [at for given in COLUMN_NAMES["status"] for at, name in enumerate(names) if name == squeezed(given)]
     known = [at for at in others if any(meaning(value) for value in sample.values(at))]
     return list(dict.fromkeys([columns["status"], *known]))
 
@@ -56,7 +56,7 @@ def statuses_of(sample: Sample, columns: Mapping[str, int]) -> list[str]:
             lines.append(f"    # ? {quoted(word)} ({rows} rows): one of {', '.join(OrderStatus)}")
         seen.add(plain_word(word))
     rules = _rules_of(sample, places) if len(places) > 1 else []
-    if rules and "cancelled" not in seen:
+    if any("word: cancelled" in rule for rule in rules) and "cancelled" not in seen:
         lines.append("    cancelled: cancelled")
     known = any("?" not in line for line in lines)
     return [*rules, "  statuses:" if known else "  statuses: {}  # ? no known word", *lines]

@@ -12,6 +12,11 @@ from include.order_sync.model import OrderStatus
 from include.order_sync.sources.column_names import plain_name
 
 
+def squeezed(name: str) -> str:
+    """Return a name as plain() does, also without blanks: `orderid` is the same again."""
+    return plain(name).replace(" ", "")
+
+
 def plain(name: str) -> str:
     """Return a name without what differs between shops: `orderId`, `Order_ID` and `order-id` are one."""
     words = "".join(
@@ -31,6 +36,7 @@ COLUMN_NAMES: dict[str, tuple[str, ...]] = {
             "order #",
             "order",
             "increment id",
+            "amazon order id",
             "number",
             "id",
             "name",
@@ -43,20 +49,61 @@ COLUMN_NAMES: dict[str, tuple[str, ...]] = {
     ),
     "status": (
         *("status", "order status", "state", "fulfillment status", "status name", "financial status"),
-        *("статус", "статус заказа", "состояние", "состояние заказа", "статус замовлення", "стан"),
+        *("payment status", "status description"),
+        *(
+            "статус",
+            "статус заказа",
+            "состояние",
+            "состояние заказа",
+            "статус замовлення",
+            "стан",
+            "статус доставки",
+            "статус оплаты",
+        ),
         *("bestellstatus", "auftragsstatus", "status zamówienia", "stan", "estado", "statut", "état"),
     ),
     "status_changed_at": (
         *("status changed at", "status changed", "status date", "changed at", "changed", "updated at", "updated"),
-        *("date modified", "modified at", "modified", "last update", "last modified", "date updated", "update date"),
-        *("дата изменения статуса", "дата статуса", "изменён", "изменен", "дата изменения", "обновлён", "обновлено"),
+        *(
+            "date modified",
+            "modified at",
+            "modified",
+            "last update",
+            "last modified",
+            "last updated",
+            "last updated date",
+            "date updated",
+            "update date",
+        ),
+        *(
+            "дата последнего изменения",
+            "последнее изменение",
+            "дата изменения статуса",
+            "дата статуса",
+            "изменён",
+            "изменен",
+            "дата изменения",
+            "обновлён",
+            "обновлено",
+        ),
         *("дата зміни статусу", "дата зміни", "змінено", "оновлено"),
         *("geändert am", "geändert", "status geändert", "aktualisiert", "letzte änderung"),
         *("data zmiany statusu", "data zmiany", "data modyfikacji", "zaktualizowano"),
         *("fecha de actualización", "actualizado", "date de modification", "modifié le"),
     ),
     "created_at": (
-        *("created at", "created", "order date", "date added", "date created", "purchased on", "placed at", "date"),
+        *(
+            "created at",
+            "created",
+            "order date",
+            "date added",
+            "date created",
+            "purchased on",
+            "placed at",
+            "ordered at",
+            "order time",
+        ),
+        *("purchase date", "sale date", "date"),
         *("дата заказа", "дата создания", "создан", "дата оформления", "дата", "дата замовлення", "створено"),
         *("bestelldatum", "auftragsdatum", "erstellt am", "datum", "data zamówienia", "data utworzenia", "data"),
         *("fecha del pedido", "fecha", "date de commande"),
@@ -124,7 +171,18 @@ ITEM_NAMES: dict[str, tuple[str, ...]] = {
         *("кількість", "к сть", "menge", "anzahl", "ilość"),
     ),
     "cost": (
-        *("lineitem price", "item price", "unit price", "price", "cost", "цена", "цена товара", "ціна", "preis"),
+        *(
+            "lineitem price",
+            "item price",
+            "item cost",
+            "unit price",
+            "price",
+            "cost",
+            "цена",
+            "цена товара",
+            "ціна",
+            "preis",
+        ),
         *("einzelpreis", "cena"),
     ),
     "url": ("item url", "product url", "url", "link", "ссылка", "посилання"),

@@ -165,6 +165,22 @@ def test_a_file_without_times(proposed: Any) -> None:
     assert "# ? defaults: {status: new}" in text
 
 
+def test_names_of_other_systems(proposed: Any) -> None:
+    """Names without blanks are known too; a column with the words of statuses comes before one with their numbers."""
+    head = "orderid;orderTime;status;statusDescription;Статус оплаты;customerId;SKU;Item Name;Item Cost"
+    rows = "57;2026-11-20;2;completed;Оплачен;3.0;A1;Mug;5\n57;2026-11-20;2;completed;Оплачен;3.0;B2;Jug;7\n"
+    _, source = proposed(f"{head}\n{rows}")
+
+    assert source["columns"].items() >= {"order_id": "orderid", "created_at": "orderTime"}.items()
+    assert source["status_from"] == [
+        {"column": "statusDescription", "is": ["completed"]},
+        {"column": "Статус оплаты"},
+    ]
+    assert source["statuses"] == {"completed": "delivered", "Оплачен": "paid"}
+    assert source["item_columns"] == {"item_id": "SKU", "name": "Item Name", "cost": "Item Cost"}
+    assert source["strip_ids"] is True
+
+
 def test_a_customer_by_name(proposed: Any) -> None:
     """A column that is called customer and has names is no column of ids."""
     _, source = proposed("order_id,status,updated_at,Customer\n1,paid,2026-11-20,Ann Example\n")
