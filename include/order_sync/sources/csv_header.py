@@ -116,16 +116,19 @@ def read_layout(text: Text, source: CsvSource, required: Required, where: str) -
                     f"`skip_lines: {line}` in the source.",
                 )
     names = _as_wide_as_rows(names, rows[1:])
-    if not is_utf8(text.sample) and any("\ufffd" in name for name in names):
-        raise UnreadableError(f"has a header that is no text in {text.encoding}: {encoding_cure(text, source.words)}")
     shown = names_to_show(names, source.columns, rows[1:])
-    if shown is None:
-        raise StopError(
-            stops.NO_HEADER,
-            f"{where}: the first line looks like data, not like a header ({len(names)} fields). Write the columns' "
-            "names into the first line, or say `header: none` and give `columns` their numbers.",
-        )
-    return _with_columns(Layout(delimiter, names, {}, first + header_lines, first), source, required, where, shown)
+    try:
+        if shown is None:
+            raise StopError(
+                stops.NO_HEADER,
+                f"{where}: the first line looks like data, not like a header ({len(names)} fields). Write the columns' "
+                "names into the first line, or say `header: none` and give `columns` their numbers.",
+            )
+        return _with_columns(Layout(delimiter, names, {}, first + header_lines, first), source, required, where, shown)
+    except StopError:
+        if is_utf8(text.sample) or not any("\ufffd" in name for name in names):
+            raise
+    raise UnreadableError(f"has a header that is no text in {text.encoding}: {encoding_cure(text, source.words)}")
 
 
 def _with_columns(layout: Layout, source: CsvSource, required: Required, where: str, shown: Sequence[str]) -> Layout:

@@ -601,6 +601,13 @@ def test_a_bad_byte_costs_one_row(drop: Drop, caplog: pytest.LogCaptureFixture) 
     assert "rows with other bytes: 1, the first is 0xE9 in line 40002. Correct them in the source" in caplog.text
 
 
+def test_a_bad_byte_in_a_name_that_is_not_needed(drop: Drop) -> None:
+    """Where the names that are needed can be read, so can the file."""
+    drop.put("a.csv", GOOD.replace("email", "caf\udce9").encode("utf-8", "surrogateescape"))
+
+    assert ids(drop.rows()) == ["1"]
+
+
 def test_a_file_of_bad_rows_alone_is_unusable(drop: Drop) -> None:
     """A file none of whose rows could be used is named, with its first bad byte, its likely encoding and a cure."""
     text = "".join(f"{number},Оплачено и отправлено,x,y\n" for number in range(9))
