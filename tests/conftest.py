@@ -120,6 +120,7 @@ def mariadb_server() -> Iterator[sa.URL]:
             port = free.getsockname()[1]
         options = {
             "datadir": home / "data",
+            "tmpdir": home,  # TMPDIR may be closed to that user
             "socket": home / "socket",
             "pid-file": home / "pid",
             "bind-address": "127.0.0.1",
