@@ -179,6 +179,9 @@ def test_names_of_other_systems(proposed: Any) -> None:
     assert source["statuses"] == {"completed": "delivered", "Оплачен": "paid"}
     assert source["item_columns"] == {"item_id": "SKU", "name": "Item Name", "cost": "Item Cost"}
     assert source["strip_ids"] is True
+    _, source = proposed("orderId;orderTime;status;statusDescription\n57;2026-11-20;2;completed\n")
+    assert source["columns"]["status"] == "statusDescription"
+    assert "status_from" not in source
 
 
 def test_a_customer_by_name(proposed: Any) -> None:
