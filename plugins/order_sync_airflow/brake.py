@@ -87,8 +87,11 @@ def to_be_approved(
     with ledger_transaction() as connection:
         cursor = driver_connection(connection).cursor()
         number = approvals.destination_id(cursor, history_name(destination))
+        # The usual hour: nothing needs to be counted or planned.
+        if ready + approvals.recent_at_most(cursor, number) <= limit:
+            return None
         recent = approvals.recent(cursor, number, codes)
-    if ready + recent <= limit:  # the usual hour: nothing needs to be planned
+    if ready + recent <= limit:
         return None
     with open_ledger(context, destination, read_only=True) as ledger:
         options = send_options(context, destination, source, ledger, retry_rejected=retry_rejected)
@@ -109,13 +112,14 @@ def to_be_approved(
     }
 
 
-def of_load(context: Context, destination: Destination, ledger: LedgerSession) -> Brake:
+def of_load(context: Context, destination: Destination, ledger: LedgerSession, ready: int) -> Brake:
     """Return the brake of a load: it may send what is left of `approve_above`, or of an approval.
 
     Args:
         context: of load.
         destination: of the orders.
         ledger: with the destination's lock.
+        ready: how many orders the run has ready.
     """
     from include.order_sync.delivery.brake import Brake
     from include.order_sync.ledger import approvals
@@ -125,6 +129,9 @@ def of_load(context: Context, destination: Destination, ledger: LedgerSession) -
         approval = context["ti"].xcom_pull(task_ids=run_figures.APPROVE, key=APPROVAL_KEY)
         if approval:
             approvals.record(cursor, number, _approval(context, approval))
+        at_most = approvals.recent_at_most(cursor, number)
+        if ready + at_most <= destination.approve_above:
+            return Brake(destination.approve_above - at_most, "so many orders were ready")
         recent = approvals.recent(cursor, number, codes)
         left = destination.approve_above - recent
         covering = approvals.covering(cursor, number, codes, run_id(context), run_context.pull_window(context))

@@ -23,7 +23,7 @@ _COUNT = """
       and not exists (select from rejections r where r.batch_id = a.batch_id and r.order_id = a.order_id)
 """
 _CHOSEN = """
-    select id, begun_at from batches
+    select id, begun_at, orders from batches
     where destination_id = %(destination)s and begun_at is not null
       and (outcome is null or outcome in ('answered', 'in_doubt'))
 """
@@ -71,6 +71,17 @@ def recent(cursor: Any, destination_id: int, codes: Collection[Code]) -> int:
     """
     query = f"with chosen as ({_CHOSEN} and begun_at > now() - %(recent)s) {_COUNT}"
     return int(cursor.execute(query, _values(destination_id, codes, recent=RECENT)).fetchone()[0])
+
+
+def recent_at_most(cursor: Any, destination_id: int) -> int:
+    """Return an upper limit of `recent`: all orders of that time. It looks at batches alone, and so takes no time.
+
+    Args:
+        cursor: in a transaction.
+        destination_id: the destination's number.
+    """
+    query = f"with chosen as ({_CHOSEN} and begun_at > now() - %(recent)s) select coalesce(sum(orders), 0) from chosen"  # noqa: S608
+    return int(cursor.execute(query, {"destination": destination_id, "recent": RECENT}).fetchone()[0])
 
 
 def record(cursor: Any, destination_id: int, approval: Approval) -> None:

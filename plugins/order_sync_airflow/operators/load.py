@@ -103,6 +103,7 @@ class LoadOrdersOperator(DestinationOperator):
                 check_thresholds(self._with_newly_rejected(before, ledger), destination)
                 run_context.stop_if_left_out(context, destination)
                 raise AirflowSkipException("No orders to send in this window.")
+            ready = before["orders"] - before["rejected"] - before["not_for_provider"]
             with hook.get_conn() as session:
                 account, pace = hook.credentials, configuration.requests_a_second(destination)
                 result = DeliveryResult()
@@ -120,7 +121,7 @@ class LoadOrdersOperator(DestinationOperator):
                             pace,
                             result,
                             self._must_stop,
-                            brake.of_load(context, destination, ledger),
+                            brake.of_load(context, destination, ledger, ready),
                         )
                 finally:
                     outcomes = self._report(context, result, before["rejected"])

@@ -61,6 +61,8 @@ def test_what_was_sent_is_counted_alike(ledger: sa.Engine, code, age, outcome, c
         with session.transaction() as cursor:
             number = approvals.destination_id(cursor, name)
             assert approvals.recent(cursor, number, PROVIDERS["rees46"].notifies) == counted
+            assert approvals.recent_at_most(cursor, number) == (outcome != "not_taken")
             earlier = "update batches set begun_at = begun_at - interval '25 hours' where destination_id = %s"
             cursor.execute(earlier, (number,))
+            assert approvals.recent_at_most(cursor, number) == 0
             assert approvals.recent(cursor, number, PROVIDERS["rees46"].notifies) == 0
