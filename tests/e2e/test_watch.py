@@ -19,4 +19,5 @@ def test_a_look_is_seen_from_outside_without_a_login(backfilled):
     said = answer.json()
     assert said["looked_at"] > run.get()["start_date"][:19]
     assert answer.status_code == (200 if said["ok"] else 503)
-    assert set(said["wrong"]) <= {"wrong_secret"}
+    wrong = {kind for name, kinds in said["wrong"].items() if name != "wrong_secret" for kind in kinds}
+    assert wrong <= {"quarantine"}, said  # the sample shop has that many bad rows
