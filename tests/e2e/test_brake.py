@@ -12,7 +12,7 @@ def waiting(backfilled) -> Run:
     """Start a run of the braked destination, and wait as long as a person who reads what it asks."""
     run = Run.start(backfilled.demo, "yespo_braked")
     run.wait("to ask", lambda: run.states()["approve"] == "awaiting_input")
-    # Airflow 3.3 fails a task that is resumed before the scheduler has seen its first process end: it looks each second.
+    # Airflow 3.3 fails a task that is resumed before the scheduler, which looks each second, has seen it pause.
     time.sleep(5)
     return run
 
