@@ -45,9 +45,20 @@ def flagged(column: str) -> Callable[[pd.DataFrame, Any], pd.Series[bool]]:
     return lambda orders, _items: orders[column]
 
 
-def matches(column: str, pattern: str) -> Callable[[pd.DataFrame, Any], pd.Series[bool]]:
-    """Return a check's function: True where `column` has a value that fully matches `pattern`."""
-    return lambda orders, _items: orders[column].str.fullmatch(pattern, na=False)
+def matches(column: str, pattern: str, signs: bytes) -> Callable[[pd.DataFrame, Any], pd.Series[bool]]:
+    """Return a check's function: True where `column` has a value that fully matches `pattern`.
+
+    Each match has one of the ASCII `signs`. Usually no value has, and to see that is cheaper than to compare them all.
+    """
+
+    def fails(orders: pd.DataFrame, _items: Any) -> pd.Series[bool]:
+        from include.order_sync.columns.text import array_of, may_hold  # not at the top: it brings pandas
+
+        if not may_hold(array_of(orders[column]), signs):
+            return orders[column].isna() & False  # none
+        return orders[column].str.fullmatch(pattern, na=False)
+
+    return fails
 
 
 def no_match(column: str, pattern: str) -> Callable[[pd.DataFrame, Any], pd.Series[bool]]:

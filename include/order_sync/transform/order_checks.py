@@ -49,7 +49,7 @@ UNREADABLE = (
         "OS-113",
         "order_id: its digits were lost by a spreadsheet",
         "export the orders anew with the id as text: 1.23457E+17 stands for many numbers",
-        matches("order_id", _LOST_DIGITS),
+        matches("order_id", _LOST_DIGITS, b"Ee#"),
     ),
     Check(
         "OS-119",
@@ -94,7 +94,7 @@ STATUS = (
             code,
             f"{column}: its digits were lost by a spreadsheet",
             "export the orders anew with this number as text",
-            matches(column, _LOST_DIGITS),
+            matches(column, _LOST_DIGITS, b"Ee#"),
         )
         for code, column in (("OS-121", "customer_id"), ("OS-122", "bill_id"), ("OS-123", "tracking_number"))
     ],

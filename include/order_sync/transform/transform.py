@@ -114,7 +114,9 @@ def transform(raw: pd.DataFrame, raw_items: pd.DataFrame | None, rules: Rules) -
     latest = pd.Timestamp(rules.latest)
     orders["in_future"] = (orders["status_changed_at"] > latest) | (orders["updated_at"] > latest)
     may_be = alike & rules.joins_lines & orders["order_id"].notna()
-    orders["scattered"] = may_be & orders.duplicated(["origin", "status", *TIES], keep=False)
+    orders["scattered"] = may_be
+    if may_be.any():
+        orders["scattered"] &= orders.duplicated(["origin", "status", *TIES], keep=False)
     unreadable = find_faults(orders, NO_ITEMS, UNREADABLE)
     superseded = nowhere = pd.Series(False, index=orders.index)
     # A row without a readable id or version is rejected: it supersedes no row, and no row supersedes it.
