@@ -190,6 +190,16 @@ def test_another_destination_is_not_shown(client: TestClient, access: Access, fi
     assert "no destination that you may see" in client.get("/").text
 
 
+@pytest.mark.parametrize(
+    "address", ["/order?q=%00", "/order/a%00b", "/quarantine?reason=%00", "/quarantine?order=a%00"]
+)
+def test_a_character_that_postgresql_has_not_is_found_nowhere(client, address):
+    """It is no error of the page."""
+    answer = client.get(address)
+    assert (answer.status_code, "NUL" in answer.text) == (404, True)
+    assert answer.headers["content-security-policy"]
+
+
 def test_a_reason_has_its_code_and_the_code_its_explanation(client: TestClient, filled: int, name: str):
     """Each view of reasons shows the code as a link; a text that is not known has none."""
     cure = "give the shop&#39;s word for the status"

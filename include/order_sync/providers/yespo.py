@@ -222,7 +222,7 @@ ITEM_CHECKS = (
 FAILED = Reason(
     "OS-299",
     f"{TITLE} lists the order as failed",
-    "the service's message says why: `make ledger ARGS='quarantine DESTINATION'` shows it",
+    "the service's message says why: `python -m order_sync_airflow.ledger quarantine DESTINATION` shows it",
 )
 
 

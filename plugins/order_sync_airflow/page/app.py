@@ -69,8 +69,11 @@ app = FastAPI(title="Order Sync", dependencies=[Depends(access_of)], docs_url=No
 
 @app.middleware("http")
 async def add_headers(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
-    """Add the security headers to each answer."""
-    answer = await go_on(request)
+    """Add the security headers to each answer, and keep from PostgreSQL what its texts can't hold."""
+    if "\0" in request.scope["path"] or b"%00" in request.scope["query_string"]:
+        answer = _not_found(request, "Nothing here has the character NUL in its name.")
+    else:
+        answer = await go_on(request)
     for name, value in SECURITY_HEADERS.items():
         answer.headers.setdefault(name, value)
     return answer
