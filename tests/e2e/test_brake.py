@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from tests.e2e.runs import Run
@@ -12,8 +11,11 @@ def waiting(backfilled) -> Run:
     """Start a run of the braked destination, and wait as long as a person who reads what it asks."""
     run = Run.start(backfilled.demo, "yespo_braked")
     run.wait("to ask", lambda: run.states()["approve"] == "awaiting_input")
-    # Airflow 3.3 fails a task that is resumed before the scheduler, which looks each second, has seen it pause.
-    time.sleep(5)
+    # Airflow 3.3 fails a task that is resumed before the scheduler has heard of the end of the process that has asked.
+    task = f"TaskInstanceKey(dag_id='{run.dag_id}', task_id='approve', run_id='{run.run_id}'"
+    heard = f"Received executor event with state success for task instance {task}"
+    log = run.demo.settings.local / "logs/airflow.log"
+    run.wait("to be heard", lambda: heard in log.read_text("utf-8", "replace"))
     return run
 
 

@@ -18,7 +18,7 @@ import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, PendingRollbackError
 
 from include.order_sync import stops, tuning
 from include.order_sync.configuration.query_files import read_query, statement_text
@@ -75,9 +75,9 @@ class WarehouseReader:
                 # A caller that stops half way leaves no query open.
                 with closing(self._orders(connection)) as orders, closing(self._items(connection)) as items:
                     yield orders, items
-        # Queries name their own errors. The end of the session fails too if the database has ended it meanwhile.
-        except DBAPIError as error:
-            raise unreachable(error.orig, where) from None
+        # Queries name their own errors. What follows the loss of a session fails too: another question, or its end.
+        except (DBAPIError, PendingRollbackError) as error:
+            raise unreachable(getattr(error, "orig", None), where) from None
 
     @property
     def _by_copy(self) -> bool:

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from include.order_sync import tuning
 from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.sources import postgresql_copy
+from include.order_sync.sources.window_check import check_window
 from include.order_sync.transform.row_problems import TOO_LONG
 from tests.unit.conftest import whole
 from tests.unit.sources.conftest import ORDER, WINDOWED, Warehouse
@@ -467,6 +468,18 @@ def test_connection_lost_after_the_last_row(copied: Warehouse) -> None:
             "select pg_terminate_backend(pid) from pg_stat_activity "
             "where datname = current_database() and pid != pg_backend_pid()"
         )
+
+
+def test_connection_lost_between_two_questions(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So is one whose loss the check of its window has met first."""
+
+    def lose(connection: sa.Connection, *asked: Any) -> dict[str, Any]:
+        connection.invalidate()
+        return check_window(connection, *asked)
+
+    monkeypatch.setattr("include.order_sync.sources.warehouse.check_window", lose)
+    with pytest.raises(TryAgainError, match="connection 'my_warehouse': the database can't be reached"):
+        warehouse.rows(f"select {ORDER} {WINDOWED}")
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "no-such-host.invalid"], ids=["port closed", "unknown host"])
