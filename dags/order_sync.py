@@ -13,7 +13,7 @@ from order_sync_airflow.operators import (
     LoadOrdersOperator,
     TransformOrdersOperator,
 )
-from order_sync_airflow.run_context import TIME_PATTERN
+from order_sync_airflow.run_context import time_param
 from order_sync_airflow.run_figures import APPROVE, TAG
 
 from include.order_sync import tuning
@@ -22,23 +22,12 @@ from include.order_sync.configuration.loading import load
 from include.order_sync.configuration.models import Destination
 
 PARAMS = {
-    "from": Param(
-        None,
-        type=["null", "string"],
-        format="date-time",
-        pattern=TIME_PATTERN,
-        title="From",
-        description="Manual runs only: read the orders changed from this time on, in one run. Goes with `to`. A time "
-        "without a zone is UTC.",
+    "from": time_param(
+        "From",
+        "Manual runs only: read the orders changed from this time on, in one run. Goes with `to`. A time without a "
+        "zone is UTC.",
     ),
-    "to": Param(
-        None,
-        type=["null", "string"],
-        format="date-time",
-        pattern=TIME_PATTERN,
-        title="To",
-        description="Manual runs only: read the orders changed before this time, which lies after `from`.",
-    ),
+    "to": time_param("To", "Manual runs only: read the orders changed before this time, which lies after `from`."),
     "order_ids": Param(
         None,
         type=["null", "array"],

@@ -21,7 +21,7 @@ from order_sync_airflow.operators import (
     StageQuarantineOperator,
     TransformOrdersOperator,
 )
-from order_sync_airflow.run_context import TIME_PATTERN
+from order_sync_airflow.run_context import time_param
 from order_sync_airflow.run_figures import APPROVE, TAG
 
 from include.order_sync import tuning
@@ -59,23 +59,8 @@ PARAMS = {
         description="Rows with this reason: one of the list, its code alone, or a part of its text.",
         section=REJECTED,
     ),
-    "from": Param(
-        None,
-        type=["null", "string"],
-        format="date-time",
-        pattern=TIME_PATTERN,
-        title="Seen from",
-        description="When a run last saw the row. A time without a zone is UTC.",
-        section=REJECTED,
-    ),
-    "to": Param(
-        None,
-        type=["null", "string"],
-        format="date-time",
-        pattern=TIME_PATTERN,
-        title="Seen before",
-        section=REJECTED,
-    ),
+    "from": time_param("Seen from", "When a run last saw the row. A time without a zone is UTC.", section=REJECTED),
+    "to": time_param("Seen before", section=REJECTED),
     "entries": Param(
         None,
         type=["null", "array"],

@@ -128,12 +128,12 @@ TOO_MANY_REJECTED = Reason(
     "more rejected orders than the destination's threshold",
     "the log has a table of their reasons; mend the frequent ones, and redrive",
 )
+SUMS_OFF = Reason("OS-911", "sums that do not add up", "clear the run from extract on; report it if they stay so")
 NOT_APPROVED = Reason(
     "OS-912",
     "more notifications than may leave without a person's approval",
     "look at the map; then clear the run from transform on, and approve it",
 )
-SUMS_OFF = Reason("OS-911", "sums that do not add up", "clear the run from extract on; report it if they stay so")
 
 # What is no stop yet: the task tries again.
 TRY_AGAIN = Reason(

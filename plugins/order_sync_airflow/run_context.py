@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from airflow.sdk import Param
 from airflow.sdk.timezone import parse
 
 from include.order_sync import stops
@@ -27,8 +28,7 @@ STARTED_BY: dict[str, Literal["person", "backfill"]] = {
     "backfill": "backfill",
 }
 
-# Of a param that is a time, or is empty: Airflow checks it when a person triggers a run.
-TIME_PATTERN = (
+_TIME_PATTERN = (
     "^([0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?(Z|[+-][0-9]{2}:?[0-9]{2})?)?)?$"
 )
 
@@ -42,6 +42,19 @@ NEWEST_READ_KEY = "newest_read"
 
 # The XCom in which extract records when it read the source.
 READ_AT_KEY = "read_at"
+
+
+def time_param(title: str, description: str | None = None, section: str | None = None) -> Param:
+    """Return a param that is a time or empty; Airflow refuses others when a person triggers a run.
+
+    Args:
+        title: of the field in the form.
+        description: the text below it.
+        section: of the form.
+    """
+    shown: dict[str, Any] = {"title": title, "description": description, "section": section}
+    given = {key: text for key, text in shown.items() if text}
+    return Param(None, type=["null", "string"], format="date-time", pattern=_TIME_PATTERN, **given)
 
 
 def run_request(context: Context) -> RunRequest:

@@ -119,6 +119,16 @@ def test_each_view_says_what_happened(client: TestClient, name: str, filled: int
     assert found.headers["location"].startswith(f"/prefix/order-sync/run/order_sync_{name}/scheduled__2026")
 
 
+def test_a_time_of_reading_is_no_time_read_up_to(client: TestClient, ledger: sa.Engine, name: str):
+    """A destination that only a person's run has read is read up to nothing, whatever the time of that run."""
+    key, window = f"order_sync_{name} {RUN}", Window(NOW - timedelta(hours=1), NOW)
+    with schema.transaction(ledger, "ledger") as connection:
+        record(connection, RunRecord(name, key, 1, "", "person", {"rows": 0}, True, False, window))
+    overview = client.get("/").text
+    assert 'no scheduled hour yet <span class="muted">by hand or backfill at 20' in overview
+    assert "Its source was read by hand or backfill alone, last " in client.get("/order/Z-9").text
+
+
 @pytest.mark.parametrize(
     ("order_id", "texts"),
     [
