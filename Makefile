@@ -34,12 +34,15 @@ status: $(INSTALLED) ## Show the state of each destination while `make run` is u
 	@exec $(PYTHON) -m demo --status
 
 test: $(INSTALLED) ## Run every test; most tests wait, so three processes run them, beside the end-to-end tests
-	@end_to_end=$$(mktemp)
-	trap 'kill $$! 2>/dev/null || true; rm -f "$$end_to_end"' EXIT
-	$(PYTHON) -m pytest tests/e2e > "$$end_to_end" 2>&1 &
-	$(PYTHON) -m pytest -n 3 --dist loadfile --ignore=tests/e2e --ignore=tests/distributed || others=$$?
+	@folder=$$(mktemp -d)
+	trap 'kill $$! 2>/dev/null || true; rm -rf "$$folder"' EXIT
+	# Each pytest has a folder of its own: a pytest that starts closes the folder that all share to other users, and
+	# root's PostgreSQL servers run as the user nobody.
+	$(PYTHON) -m pytest --basetemp "$$folder/end-to-end" tests/e2e > "$$folder/end-to-end.log" 2>&1 &
+	$(PYTHON) -m pytest --basetemp "$$folder/others" -n 3 --dist loadfile \
+	    --ignore=tests/e2e --ignore=tests/distributed || others=$$?
 	wait $$! || ends=$$?
-	cat "$$end_to_end"
+	cat "$$folder/end-to-end.log"
 	exit $$(( $${others:-0} || $${ends:-0} ))
 
 .PHONY: test-distributed

@@ -59,8 +59,8 @@ class Postgres:
 
     def is_running(self) -> bool:
         """Whether the server of this data folder is alive."""
-        pid = self._postmaster_line(0)
-        return pid is not None and is_alive(int(pid)) and psutil.Process(int(pid)).name() == "postgres"
+        pid = int(self._postmaster_line(0) or 0)  # initdb's own backend writes its number with a minus
+        return pid > 0 and is_alive(pid) and psutil.Process(pid).name() == "postgres"
 
     def check(self) -> None:
         """Raise a DemoError with the end of its log if the server has ended by itself."""

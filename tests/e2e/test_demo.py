@@ -14,6 +14,7 @@ import pytest
 
 from demo import report, sample, shop
 from demo.backfill import last_full_hours
+from demo.postgres import Postgres
 from demo.processes import Processes, is_alive, wait_for
 from demo.settings import ROOT, DemoError, Settings
 from demo.story import Demo
@@ -68,6 +69,14 @@ def test_a_wrong_setting_is_refused(variable, value):
     """The message about a number out of range shows the setting's name, its value and the range."""
     with pytest.raises(DemoError, match=rf"{variable} is '{value}': set it to a whole number from \d+ to \d+"):
         Settings.from_environment({variable: value})
+
+
+def test_what_initdb_leaves_is_no_running_server(tmp_path):
+    """A postmaster.pid that a failed initdb has left, with the negative number of its own backend, hides no error."""
+    pid_file = tmp_path / "postgres" / "data" / "postmaster.pid"
+    pid_file.parent.mkdir(parents=True)
+    pid_file.write_text("-32762\n")
+    Postgres(settings(tmp_path)).stop()
 
 
 def test_a_taken_port_is_said_plainly(tmp_path):
