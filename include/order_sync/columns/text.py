@@ -23,6 +23,8 @@ def may_hold(values: pa.Array, characters: bytes) -> bool:
 
     One pass over all bytes is cheaper than a pattern for each text.
     """
+    if values.null_count == len(values):
+        return False  # Arrow may give such a column a buffer of zeros
     data = np.frombuffer(values.buffers()[2] or b"", np.uint8)
     return bool(data.min(initial=0xFF) < ord(" ") or any((data == character).any() for character in characters))
 

@@ -81,8 +81,10 @@ class Planner:
         """
         for part, found in prefetch((part, self.ledger.find(part)) for part in parts if len(part)):
             states, own = self._known(found)
-            accepted = self._accepted_versions(part, states, own)
-            orders, actions = self._decide(part[~accepted], states, own)
+            rows = _rows_in(states, part)
+            accepted = self._accepted_versions(part, states, rows, own)
+            known = _row_by_row(states, rows.filter(pa.array(~accepted)), part.index[~accepted])
+            orders, actions = self._decide(part[~accepted], known, own)
             yield self._plan(orders, actions, int(accepted.sum()))
 
     def decisions(self, part: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
@@ -96,22 +98,23 @@ class Planner:
             whether its version is `newer` than the ledger's; whether it is `repeated`: the row that was accepted, in a
             newer file; why it would be `stale`; whether it was `overruled`. Then an Action each, with the same index.
         """
-        return self._decide(part, *self._known(self.ledger.find(part)))
+        states, own = self._known(self.ledger.find(part))
+        return self._decide(part, _row_by_row(states, _rows_in(states, part), part.index), own)
 
     def _known(self, found: attempts.Found) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Return the orders' states, and the verdicts that earlier tries of this run have got."""
         rows = attempts.settled(found)
         return attempts.states(rows), attempts.own_verdicts(rows, self._own)
 
-    def _accepted_versions(self, part: pd.DataFrame, states: pd.DataFrame, own: pd.DataFrame) -> np.ndarray:
+    def _accepted_versions(
+        self, part: pd.DataFrame, states: pd.DataFrame, rows_in_states: pa.Array, own: pd.DataFrame
+    ) -> np.ndarray:
         """Fast path: mask of rows whose exact version was already accepted. Usually most of a re-read window."""
         if states.empty or self.options.resend or not own.empty:
             return np.zeros(len(part), dtype="bool")
-        rows_in_states = _rows_in(states, part)
-        accepted: np.ndarray = (
-            rows_in_states.is_valid().to_numpy(zero_copy_only=False)
-            & ~part["partition_hash"].duplicated(keep=False).to_numpy()
-        )
+        same_as_next = np.diff(part["partition_hash"].to_numpy()) == 0  # they are sorted
+        alike = np.append(same_as_next, [False]) | np.append([False], same_as_next)
+        accepted: np.ndarray = rows_in_states.is_valid().to_numpy(zero_copy_only=False) & ~alike
         rows = rows_in_states.fill_null(0).to_numpy()
         accepted &= states["verdict"].eq("accepted").to_numpy(dtype="bool")[rows]
         for column in VERSION:
@@ -121,8 +124,7 @@ class Planner:
         accepted &= (attempted == part["source_hash"].to_numpy()) | (attempted == 0)
         return accepted
 
-    def _decide(self, part: pd.DataFrame, states: pd.DataFrame, own: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
-        known = _row_by_row(states, part)
+    def _decide(self, part: pd.DataFrame, known: pd.DataFrame, own: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
         ready, overruled = part.assign(rank=ranked(part, known)), pd.Series(False, index=part.index)
         if self.options.trust_source:
             ready, overruled = stale.as_newest(ready, known)
@@ -212,12 +214,17 @@ def _own_verdicts(part: pd.DataFrame, own: pd.DataFrame) -> pd.Series:
     return verdicts.mask(verdicts.isna() & sent, "sent")
 
 
-def _row_by_row(states: pd.DataFrame, part: pd.DataFrame) -> pd.DataFrame:
-    """Return each order's state; where the ledger knows none, `verdict` is missing."""
+def _row_by_row(states: pd.DataFrame, rows_in_states: pa.Array, index: pd.Index) -> pd.DataFrame:
+    """Return each order's state; where the ledger knows none, `verdict` is missing.
+
+    Args:
+        states: of attempts.states().
+        rows_in_states: of each order, as _rows_in() gives them.
+        index: of the orders.
+    """
     if states.empty:
-        return states.reindex(part.index)
-    rows_in_states = _rows_in(states, part)
-    known: pd.DataFrame = states.iloc[rows_in_states.fill_null(0).to_numpy()].set_index(part.index)
+        return states.reindex(index)
+    known: pd.DataFrame = states.iloc[rows_in_states.fill_null(0).to_numpy()].set_index(index)
     if rows_in_states.null_count:
         known["verdict"] = known["verdict"].where(rows_in_states.is_valid().to_numpy(zero_copy_only=False))
     return known

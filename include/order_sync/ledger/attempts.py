@@ -174,13 +174,15 @@ def states(rows: pd.DataFrame) -> pd.DataFrame:
 
     The view `order_states` has the same rule; a test compares them.
     """
-    if rows["order_id"].is_unique:
-        # The usual case: each order has one attempt.
-        newest = taken = rows
-    else:
-        rows = rows.sort_values(["status_changed_at", "updated_at", "rank", "batch_id"])
-        newest = rows.drop_duplicates("order_id", keep="last")
-        taken = rows[rows["verdict"] != "rejected"].drop_duplicates("order_id", keep="last")
+    newest = taken = rows
+    again = rows["order_id"].duplicated(keep=False)
+    if again.any():
+        # Only these are sorted: usually most orders have one attempt.
+        attempts = rows[again].sort_values(["status_changed_at", "updated_at", "rank", "batch_id"])
+        once = rows[~again]
+        newest = pd.concat([once, attempts.drop_duplicates("order_id", keep="last")])
+        attempts = attempts[attempts["verdict"] != "rejected"]
+        taken = pd.concat([once, attempts.drop_duplicates("order_id", keep="last")])
     known = newest.assign(attempted_hash=newest["payload_hash"])
     if newest["verdict"].eq("rejected").any():
         # After a rejection the service still has the code that it took before.
@@ -198,6 +200,9 @@ def own_verdicts(rows: pd.DataFrame, own: OwnBatches) -> pd.DataFrame:
         rows: of settled().
         own: the run's batches.
     """
+    version = rows[["order_id", *VERSION]]
+    if not (own.answered.size or own.adopted.size or own.before_a_clear.size):
+        return version[:0].assign(verdict="").astype({"verdict": "str"})
     batches, is_accepted = rows["batch_id"], rows["verdict"].eq("accepted").to_numpy(dtype="bool")
     by_kind = {
         "adopted": np.isin(batches, own.adopted),
@@ -205,6 +210,5 @@ def own_verdicts(rows: pd.DataFrame, own: OwnBatches) -> pd.DataFrame:
         "rejected": np.isin(batches, own.answered),
         "sent": np.isin(batches, own.before_a_clear) & is_accepted,
     }
-    version = rows[["order_id", *VERSION]]
     found = [version[mask].assign(verdict=verdict) for verdict, mask in by_kind.items()]
     return pd.concat(found, ignore_index=True).drop_duplicates(["order_id", *VERSION]).astype({"verdict": "str"})

@@ -46,7 +46,8 @@ def canonical_orders(
     absent = {"file_modified_at": no_time, "rank": pd.Series(float("nan"), index=raw.index)}
     orders = {column: raw[column] if column in raw else absent.get(column, no_text) for column in ORIGIN_COLUMNS}
     for column in ORDER_COLUMNS:
-        orders[column] = values.text(column, raw.get(column, no_text))
+        is_given = column in raw or column in values.defaults
+        orders[column] = values.text(column, raw.get(column, no_text)) if is_given else no_text
     values.read(orders, {*raw.columns, *values.defaults})
     first_passes: dict[str, pd.Series] = {}
     orders["pass_untold"] = orders["skipped_hour"] = nowhere

@@ -14,7 +14,9 @@ from include.order_sync.model import ITEM_COLUMNS, ORDER_COLUMNS, TIES
 _KEYS = ("order_id", "status_changed_at", "updated_at")
 
 
-def source_hashes(raw: pd.DataFrame, orders: pd.DataFrame, send_when: Literal["status", "content"]) -> pd.Series[int]:
+def source_hashes(
+    raw: pd.DataFrame, orders: pd.DataFrame, alike: pd.Series[bool], send_when: Literal["status", "content"]
+) -> pd.Series[int]:
     """Return a 64-bit hash for each row, of all rows of the order that have its very same times.
 
     It is of the source's words, so a new status map or release changes none. Rows of the very same times share it, in
@@ -23,13 +25,13 @@ def source_hashes(raw: pd.DataFrame, orders: pd.DataFrame, send_when: Literal["s
     Args:
         raw: ORDER_COLUMNS that the provider reads, as text.
         orders: its canonical orders, with the same index.
+        alike: mask of the rows whose partition hash another row has too: no other rows can be of one order.
         send_when: what makes an order changed: its status label alone, or all columns.
     """
     texts = {"status": orders["status"]}
     if send_when == "content":
         texts |= {column: raw[column] for column in ORDER_COLUMNS if column in raw and column not in (*_KEYS, "status")}
     hashes = pd.Series(_combined(texts), index=orders.index)
-    alike = orders["partition_hash"].duplicated(keep=False)  # usually there are none
     if alike.any():
         said = orders.loc[alike, TIES].assign(source_hash=hashes[alike])
         once = said.drop_duplicates().groupby(TIES, dropna=False)["source_hash"].sum()  # it may overflow

@@ -109,8 +109,11 @@ def transform(raw: pd.DataFrame, raw_items: pd.DataFrame | None, rules: Rules) -
             .reindex(orders.index, fill_value=0)
         )
     orders["rank"] = orders["rank"].fillna(rank).astype("int64")
-    given, said = orders["source_hash"], source_hashes(raw, orders, rules.send_when)
-    orders["source_hash"] = said.where(given.isna(), given.fillna("0").astype("int64"))
+    given = orders["source_hash"]  # of a row that a redrive stages again
+    known = given.dropna()
+    said = source_hashes(raw, orders, alike, rules.send_when)
+    said[known.index] = known.astype("int64")
+    orders["source_hash"] = said
     latest = pd.Timestamp(rules.latest)
     orders["in_future"] = (orders["status_changed_at"] > latest) | (orders["updated_at"] > latest)
     may_be = alike & rules.joins_lines & orders["order_id"].notna()
@@ -161,13 +164,13 @@ def transform(raw: pd.DataFrame, raw_items: pd.DataFrame | None, rules: Rules) -
         queried = ready["position"].map(item_hashes(items)).fillna(0).astype("int64")
         ready["source_hash"] += queried.where(given[ready.index].isna(), 0)
     is_last = ~orders.duplicated(TIES, keep="last") if alike.any() else ~nowhere
-    rejected = with_offsets(raw.loc[chosen.index[wrong]], chosen[wrong], rules.timezone).assign(
-        rank=chosen.loc[wrong, "rank"],
-        source_hash=chosen["source_hash"].where(is_last[chosen.index], 0)[wrong].astype("str"),
+    bad = chosen[wrong]
+    rejected = with_offsets(raw.loc[bad.index], bad, rules.timezone).assign(
+        rank=bad["rank"], source_hash=bad["source_hash"].where(is_last[bad.index], 0).astype("str")
     )
     newest = orders["status_changed_at"].mask(orders["in_future"]).max()
     return Transformed(
-        ready=_by_hash(ready[READY_COLUMNS]),
+        ready=_by_hash(ready[READY_COLUMNS], alike),
         rejected=rejected.assign(reasons=with_words(reasons_of(faults, rejected.index), words)),
         counts={
             "superseded": len(orders) - len(chosen),
@@ -235,9 +238,9 @@ def _only(orders: pd.DataFrame, keep: pd.Series) -> pd.DataFrame:
     return orders.copy(deep=False) if keep.all() else orders[keep]
 
 
-def _by_hash(ready: pd.DataFrame) -> pd.DataFrame:
-    """Return the orders sorted by their hash, and the changes of each in order."""
-    if ready["partition_hash"].is_unique:
+def _by_hash(ready: pd.DataFrame, alike: pd.Series[bool]) -> pd.DataFrame:
+    """Return the orders sorted by their hash, and the changes of each in order; `alike` is True for equal hashes."""
+    if not alike[ready.index].any():
         return ready.sort_values("partition_hash")
     in_order = ready.sort_values(["partition_hash", "order_id", *VERSION], kind="stable")
     # Only the last row of one time says what the order is now.

@@ -56,8 +56,8 @@ class Values:
     def text(self, column: str, texts: pd.Series) -> pd.Series:
         """Return a canonical column trimmed, without invisible characters and words for nothing, with its default."""
         trimmed = pc.utf8_trim_whitespace(array_of(texts))
-        if column not in _FREE_TEXT:
-            trimmed = pc.utf8_trim_whitespace(without_invisible(trimmed))
+        if column not in _FREE_TEXT and (visible := without_invisible(trimmed)) is not trimmed:
+            trimmed = pc.utf8_trim_whitespace(visible)
         nothing = pa.array(["", *(word.lower() for word in self.missing_words)], pa.large_string())
         if self.missing_words:
             trimmed = pc.if_else(pc.is_in(pc.utf8_lower(trimmed), value_set=nothing), None, trimmed)
