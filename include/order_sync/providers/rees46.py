@@ -54,6 +54,12 @@ SPEAKS_OF_FAILURE = re.compile(
     r"|неактив|закрыт|закрит|огранич|обмеж|превыш|перевищ|останов|зупин|оплат|сплат",
     re.IGNORECASE,
 )
+# What must not stand in a success: such a key with a value, and one of these keys without.
+NAMES_A_FAILURE = re.compile(
+    r"error|fail|reject|invalid|wrong|denied|refuse|skip|missing|unknown|unprocessed|not_?(?:accepted|found|processed|taken)"
+)
+NAMES_A_SUCCESS = frozenset({"success", "ok", "accepted", "queued", "received"})
+NOTHING = frozenset({"0", "no", "false", "none", "null", "", "[]", "{}"})
 
 log = logging.getLogger(__name__)
 
@@ -79,8 +85,8 @@ def read_answer(answer: Answer, ids: Sequence[str], _credentials: Credentials, t
 
     - accepted: nothing, OK, or JSON with `status` success or ok;
     - refused: JSON with `status` error, fail or failed, or with a key `error` or `errors`; both also within a success;
-    - in doubt: HTML, a long text, bytes that are no text, JSON that ends too early or has another status, and
-      whatever speaks of a failure, in the languages of its users;
+    - in doubt: HTML, a long text, bytes that are no text, JSON that ends too early or has another status, a success
+      with `failed` or `"success": false` beside it, and whatever speaks of a failure, in the languages of its users;
     - accepted, with a warning: any other short text or JSON.
     """
     refuse_unless_success(title, answer, TRY_AGAIN)
@@ -98,6 +104,8 @@ def read_answer(answer: Answer, ids: Sequence[str], _credentials: Credentials, t
             raise BatchRefusedError(
                 f"{title} answered HTTP {answer.status} and refused the batch", answer.service_message
             )
+        if succeeded and _contradicts(said):
+            raise InDoubtError(f"{title} answered HTTP {answer.status} with a success that also tells of a failure")
         if succeeded:
             return [ACCEPTED] * len(ids)
         if status:
@@ -129,6 +137,23 @@ def _tells_errors(said: Any) -> bool:
         is_refused = str(said.get("status", "")).lower() in REFUSALS
         return bool(is_refused or said.get("error") or said.get("errors")) or any(map(_tells_errors, said.values()))
     return isinstance(said, list) and any(map(_tells_errors, said))
+
+
+def _contradicts(said: Any) -> bool:
+    """Return whether a success tells of a failure anywhere, in a way that no document shows."""
+    if isinstance(said, list):
+        return any(map(_contradicts, said))
+    if not isinstance(said, dict):
+        return False
+    for key, value in said.items():
+        name, is_nothing = key.lower(), str(value).lower() in NOTHING
+        if (name in NAMES_A_SUCCESS and is_nothing) or (NAMES_A_FAILURE.search(name) and not is_nothing):
+            return True
+        if name in ("status", "result") and isinstance(value, str) and SPEAKS_OF_FAILURE.search(value):
+            return True
+        if _contradicts(value):
+            return True
+    return False
 
 
 @cache

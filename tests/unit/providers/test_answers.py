@@ -149,6 +149,20 @@ def test_an_answer_quotes_its_beginning():
         ('{"status": "failed"}', {}, BatchRefusedError),
         ('{"error": "off"}', {}, BatchRefusedError),
         ('{"status": "success", "errors": ["off"]}', {}, BatchRefusedError),
+        ('{"status": "success", "failed": ["1"]}', {}, InDoubtError),
+        ('{"status": "success", "payload": {"notAccepted": 1}}', {}, InDoubtError),
+        ('{"status": "success", "rejected_orders": [{"id": "1"}]}', {}, InDoubtError),
+        ('{"status": "success", "success": false}', {}, InDoubtError),
+        ('{"status": "ok", "orders": [{"Accepted": "0"}]}', {}, InDoubtError),
+        ('{"status": "success", "orders": [{"status": "Invalid id"}]}', {}, InDoubtError),
+        ('{"status": "success", "result": "denied"}', {}, InDoubtError),
+        ('{"status": "success", "failed": 0, "errors": [], "rejected": "0", "skipped": false}', {}, None),
+        (
+            '{"status": "success", "payload": {"message": "You will see them later"}, "notice": "new", "limit": 9}',
+            {},
+            None,
+        ),
+        ('{"status": "success", "success": true, "accepted": 2, "orders": [{"status": "1"}]}', {}, None),
     ],
 )
 def test_rees46_believes_its_answers(name, body, headers, outcome):
