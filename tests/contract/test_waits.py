@@ -43,9 +43,10 @@ def test_a_429_without_a_time_is_waited_for(provider, deliver, sandbox, monkeypa
     assert (delivered.requests, delivered.orders) == (5, {"accepted": 4})
 
 
-def test_a_stop_ends_the_wait(provider, deliver, sandbox):
+@pytest.mark.parametrize("retry_after", [100, 3600])
+def test_a_stop_ends_the_wait(provider, deliver, sandbox, retry_after):
     """A load that waits for its service ends at once when it is asked to stop; the next try sends the rest."""
-    busy = {"provider": provider.name, "kind": "status", "status": 429, "retry_after": 100, "every": 2}
+    busy = {"provider": provider.name, "kind": "status", "status": 429, "retry_after": retry_after, "every": 2}
     sandbox.fault(busy).raise_for_status()
     part, singles = ready(provider, orders(["1", "2"])), replace(provider, max_orders=1)
     started = time.monotonic()

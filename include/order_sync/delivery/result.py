@@ -20,6 +20,8 @@ REFUSED_BATCHES_IN_A_ROW = 3
 # A service that takes no more for now is waited for within the try: so long at most, and so often without an order that
 # it accepts in between. A longer Retry-After is a task retry.
 LONGEST_WAIT_S = 120
+# An account's limit may be one of an hour: thirty hours with orders in each must not use up thirty retries.
+LONGEST_WAIT_FOR_A_LIMIT_S = 3600
 WAITS_IN_A_ROW = 3
 
 # The outcome of orders that a run does not send: a plan, or a batch that the service refused as a whole.
@@ -90,14 +92,15 @@ class DeliveryResult:
 def may_wait(result: DeliveryResult, error: TryAgainError) -> bool:
     """Return whether the load waits as long as the service asks, and sets `not_before`; otherwise the task retries.
 
-    It waits in a try that has delivered something, for a short time: an account's limit must use up no retry.
+    It waits in a try that has delivered something: an account's limit must use up no retry.
 
     Args:
         result: of the load.
         error: the service's answer: it took nothing.
     """
     after_s = tuning.UNNAMED_WAIT_S if error.after_s is None and error.is_limit else error.after_s
-    if after_s is None or after_s > LONGEST_WAIT_S or error.is_failure or not result.delivered:
+    longest_s = LONGEST_WAIT_FOR_A_LIMIT_S if error.is_limit else LONGEST_WAIT_S
+    if after_s is None or after_s > longest_s or error.is_failure or not result.delivered:
         return False
     now = time.monotonic()
     if now >= result.not_before:  # requests that were in flight at once share one wait

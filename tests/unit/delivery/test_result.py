@@ -9,6 +9,7 @@ from include.order_sync.delivery import result as rules
 from include.order_sync.delivery.decision_table import Action
 from include.order_sync.delivery.result import (
     FRUITLESS_REQUESTS,
+    LONGEST_WAIT_FOR_A_LIMIT_S,
     LONGEST_WAIT_S,
     ORDERS_NAMED_IN_A_MESSAGE,
     REFUSED_BATCHES_IN_A_ROW,
@@ -33,9 +34,9 @@ def failure(after_s: float) -> TryAgainError:
     return error
 
 
-def limit() -> TryAgainError:
-    """Return the error of a 429 without Retry-After."""
-    error = TryAgainError("busy")
+def limit(after_s: float | None = None) -> TryAgainError:
+    """Return the error of a 429."""
+    error = TryAgainError("busy", after_s)
     error.is_limit = True
     return error
 
@@ -49,6 +50,8 @@ def limit() -> TryAgainError:
         (TryAgainError("no connection"), 1, False),
         (limit(), 1, True),
         (limit(), 0, False),
+        (limit(LONGEST_WAIT_FOR_A_LIMIT_S), 1, True),
+        (limit(LONGEST_WAIT_FOR_A_LIMIT_S + 1), 1, False),
         (TryAgainError("busy", 60), 0, False),
         (failure(60), 1, False),
     ],
@@ -59,6 +62,8 @@ def limit() -> TryAgainError:
         "no time named",
         "a limit",
         "a limit, no progress",
+        "a limit of an hour",
+        "a longer limit",
         "no progress",
         "a 5xx",
     ],
