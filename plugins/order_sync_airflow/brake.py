@@ -95,7 +95,7 @@ def to_be_approved(
         return None
     with open_ledger(context, destination, read_only=True) as ledger:
         options = send_options(context, destination, source, ledger, retry_rejected=retry_rejected)
-        found = notifications(Planner(destination.service, ledger.look_ahead, options), staging.ready_parts())
+        found = notifications(Planner.of(destination.service, ledger, options), staging.ready_parts())
         if found.total + recent <= limit or not found.total:
             return None
         with ledger.transaction() as cursor:

@@ -1,13 +1,17 @@
 """An order at which the service fails, from its first run to its redrive, by the operators."""
 
 import contextlib
+import json
+import re
 
 import pytest
 import sqlalchemy as sa
 from order_sync_airflow import operators
 
+from demo.airflow_api import service_connection
 from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.ledger.reasons import FAILING_REASON
+from sandbox.registry import SERVICES
 from tests.airflow.test_operators import Shop, Task, address, row, shop  # noqa: F401  (fixtures)
 
 
@@ -62,3 +66,23 @@ def test_an_order_at_which_the_service_fails(shop, ledger):  # noqa: F811
     with contextlib.suppress(StopError):
         shop.run(redrive=True, reason="not sent")
     assert shop.taken()["2"] == ["DELIVERED"]
+
+
+def test_a_plan_does_not_count_what_waits_for_a_redrive(shop, monkeypatch, capsys):  # noqa: F811
+    """Orders that REES46 refused with their whole batch are not sent by a run, so its plan does not show them."""
+    login, secret = SERVICES["rees46"].account
+    account = service_connection("rees46", f"{shop.sandbox.url}/rees46", login, secret)
+    monkeypatch.setenv("AIRFLOW_CONN_REES46", json.dumps(account))
+    file = shop.tmp / "order_sync.yaml"
+    yespo, rees46 = "provider: yespo\n    connection: yespo", "provider: rees46\n    connection: rees46"
+    file.write_text(file.read_text("utf-8").replace(yespo, rees46), "utf-8")
+    shop.sandbox.fault({"provider": "rees46", "kind": "status", "status": 400, "next": 1}).raise_for_status()
+    shop.drop(row("1", "paid"), row("2", "paid"))
+    with pytest.raises(StopError, match="2 orders are not sent"):
+        shop.run()
+    shop.drop(row("1", "paid"), row("2", "paid"), row("3", "done"))
+    assert shop.run(mode="plan") == {"rows": 3, "orders": 3, "not_sent": 3}
+    said = capsys.readouterr().out.split("Plan only", 1)[1]
+    assert re.findall(r"^(\d) ", said, re.MULTILINE) == ["3"]
+    assert "2 orders would not be sent: they wait in the quarantine for a redrive." in said
+    assert shop.run() == {"rows": 3, "orders": 3, "accepted": 1, "not_sent": 2, "requests": 1}

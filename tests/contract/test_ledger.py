@@ -127,7 +127,7 @@ def test_the_next_try_goes_on_at_the_first_unsent_batch(provider, deliver, sandb
     ids = [str(number) for number in range(1, 2 * provider.max_orders + 2)]
     part = ready(provider, orders(ids))
     sandbox.fault(
-        {"provider": provider.name, "kind": "status", "status": 429, "every": 2, "retry_after": 600}
+        {"provider": provider.name, "kind": "status", "status": 429, "every": 2, "retry_after": 7200}
     ).raise_for_status()
     with pytest.raises(TryAgainError) as again:
         deliver(part)
@@ -156,7 +156,7 @@ def test_answers_in_flight_are_recorded_when_a_request_fails(provider, deliver, 
     part = ready(provider, orders([str(number) for number in range(1, 21)]))
     sandbox.fault({"provider": provider.name, "kind": "slow", "seconds": 0.1, "when": "after", "every": 2})
     sandbox.fault(
-        {"provider": provider.name, "kind": "status", "status": 429, "every": 5, "retry_after": 600}
+        {"provider": provider.name, "kind": "status", "status": 429, "every": 5, "retry_after": 7200}
     ).raise_for_status()
     with pytest.raises(TryAgainError) as again:
         deliver(part, provider=few, connections=6)
@@ -417,7 +417,7 @@ def test_a_preview_shows_old_and_new_codes(provider, deliver, sandbox, ledger):
     with open_session(
         ledger, "order_sync_ledger", destination=deliver.destination, run="look", try_number=1, read_only=True
     ) as session:
-        outcomes, shown = preview(Planner(provider, session.look_ahead, SendOptions()), [part])
+        outcomes, shown = preview(Planner.of(provider, session, SendOptions()), [part])
     assert outcomes == {"not_sent": 2, "unchanged": 1}
     codes = provider.statuses
     assert sorted(shown.fillna("").to_numpy().tolist()) == [

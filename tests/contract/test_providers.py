@@ -238,7 +238,7 @@ def test_a_service_that_is_down_is_left_alone_as_long_as_it_asks(provider, deliv
 @pytest.mark.parametrize("delivered", [0, 1])
 def test_a_try_that_delivered_something_says_so(provider, deliver, sandbox, delivered):
     """The error of a load tells the retry policy whether anything was delivered before it."""
-    fault = {"provider": provider.name, "kind": "status", "status": 429, "every": delivered + 1, "retry_after": 600}
+    fault = {"provider": provider.name, "kind": "status", "status": 429, "every": delivered + 1, "retry_after": 7200}
     sandbox.fault(fault).raise_for_status()
     with pytest.raises(TryAgainError) as again:
         deliver(ready(provider, orders(["1", "2"])), provider=replace(provider, max_orders=1))

@@ -23,6 +23,7 @@ class Action(StrEnum):
     STALE = "stale"
     HELD = "held"
     ADOPTED = "adopted"  # would be sent, but its change is so old that the service counts as having it
+    KEPT = "kept"  # would be sent, but it waits in the quarantine: the service did not take it before
 
 
 class Relation(StrEnum):

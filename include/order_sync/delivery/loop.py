@@ -8,7 +8,6 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import cached_property
 
 import pandas as pd
@@ -22,7 +21,7 @@ from include.order_sync.delivery.decision_table import Action, SendOptions
 from include.order_sync.delivery.failing import FailingOrders, Turn
 from include.order_sync.delivery.in_flight import InFlight
 from include.order_sync.delivery.pacing import Pace, wait_until
-from include.order_sync.delivery.planning import PartPlan, Planner
+from include.order_sync.delivery.planning import PartPlan, Planner, kept_back
 from include.order_sync.delivery.result import (
     ORDERS_NAMED_IN_A_MESSAGE,
     UNANSWERED_BATCHES_IN_A_ROW,
@@ -136,7 +135,8 @@ class Delivery:
         """Send the orders of a turn."""
 
         def planned(some: Iterable[pd.DataFrame]) -> Iterator[tuple[PartPlan | None, list[Batch]]]:
-            planner = Planner(self.provider, self.ledger.look_ahead, self.options, self._not_sent)
+            keep = kept_back(self._kept, self.options)
+            planner = Planner(self.provider, self.ledger.look_ahead, self.options, keep)
             return self._written(planner.plans(some), turn.max_orders)
 
         recheck = self._deliver(planned(self._failing.chosen(parts, turn)))
@@ -296,19 +296,6 @@ class Delivery:
     def _kept(self) -> dict[str, Kept]:
         """The orders that are in the quarantine because of their service, when the try begins."""
         return self.ledger.kept()
-
-    @cached_property
-    def _not_sent(self) -> dict[str, datetime]:
-        """The orders that this try does not send, each with the time of its newest change that was kept.
-
-        A run sends once what an earlier run has given up. What was refused with others waits for a person.
-        """
-        asked = self.options.retry_rejected or self.options.resend
-        return {
-            order_id: each.until
-            for order_id, each in self._kept.items()
-            if each.by_this_run or not (each.is_failing or asked)
-        }
 
     @cached_property
     def _failing(self) -> FailingOrders:

@@ -20,6 +20,7 @@ from include.order_sync.delivery.decision_table import Action, Relation, SendOpt
 from include.order_sync.ledger import attempts
 from include.order_sync.ledger.approvals import OLD
 from include.order_sync.ledger.look_ahead import LookAheadSession
+from include.order_sync.ledger.session import Kept, LedgerSession
 from include.order_sync.model import VERSION
 from include.order_sync.prefetch import prefetch
 from include.order_sync.providers.base import Provider
@@ -72,6 +73,11 @@ class Planner:
     ledger: LookAheadSession
     options: SendOptions
     keep: Mapping[str, datetime] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, provider: Provider, ledger: LedgerSession, options: SendOptions) -> Planner:
+        """Return the planner of a run that is only looked at."""
+        return cls(provider, ledger.look_ahead, options, kept_back(ledger.kept(), options))
 
     def plans(self, parts: Iterable[pd.DataFrame]) -> Iterator[PartPlan]:
         """Yield the plan of each part that is not empty.
@@ -139,12 +145,11 @@ class Planner:
         orders["newer"] = relation[Relation.NEWER]
         orders["repeated"] = repeats(orders, known)
         orders["stale"] = stale.reasons_of(orders, known, relation, self.options)
-        return orders, decide(orders, known, _own_verdicts(orders, own), self.options)
+        actions = decide(orders, known, _own_verdicts(orders, own), self.options)
+        return orders, actions.mask((actions == Action.SEND) & self._is_kept(orders), Action.KEPT)
 
     def _plan(self, orders: pd.DataFrame, actions: pd.Series, accepted: int) -> PartPlan:
-        send, held = actions == Action.SEND, actions == Action.HELD
-        kept = send & self._is_kept(orders)
-        send &= ~kept
+        send, held, kept = (actions == action for action in (Action.SEND, Action.HELD, Action.KEPT))
         to_send = orders[send]
         adopted = orders[actions == Action.ADOPTED].drop_duplicates("order_id", keep="last")
         unchanged = orders[actions == Action.UNCHANGED]
@@ -188,6 +193,21 @@ class Planner:
     @cached_property
     def _own(self) -> attempts.OwnBatches:
         return self.ledger.own_batches(before_a_clear=self.options.resend)
+
+
+def kept_back(kept: Mapping[str, Kept], options: SendOptions) -> dict[str, datetime]:
+    """Return the orders that a run does not send, each with the time of its newest change that was kept.
+
+    A run sends once what an earlier run has given up. What was refused with others waits for a person.
+
+    Args:
+        kept: the orders in the quarantine that were not sent because of their service.
+        options: of the run.
+    """
+    asked = options.retry_rejected or options.resend
+    return {
+        order_id: each.until for order_id, each in kept.items() if each.by_this_run or not (each.is_failing or asked)
+    }
 
 
 def notifying(provider: Provider, orders: pd.DataFrame) -> pd.Series[bool]:

@@ -22,8 +22,8 @@ def preview(planner: Planner, parts: Iterable[pd.DataFrame]) -> tuple[Counter[st
         parts: READY_COLUMNS.
 
     Returns:
-        Counts by Action, with NOT_SENT for SEND. Then, of at most ORDERS_SHOWN orders, `order_id`; `before`, the code
-        that the service has, if one is known; and `after`.
+        Counts by Action, with NOT_SENT for SEND; a run sends nothing that is KEPT. Then, of at most ORDERS_SHOWN
+        orders, `order_id`; `before`, the code that the service has, if one is known; and `after`.
     """
     outcomes: Counter[str] = Counter()
     first: list[pd.DataFrame] = []

@@ -88,7 +88,7 @@ class LoadOrdersOperator(DestinationOperator):
         if mode == "plan":
             with open_ledger(context, destination, read_only=True) as ledger:
                 options = options_of(ledger)
-                planned = self._show(context, Planner(destination.service, ledger.look_ahead, options), staging)
+                planned = self._show(context, Planner.of(destination.service, ledger, options), staging)
             self.record_run(context, destination, before | planned, window)
             return
         with open_ledger(context, destination, adopts=mode == "adopt") as ledger:
@@ -177,7 +177,9 @@ class LoadOrdersOperator(DestinationOperator):
 
     def _show(self, context: Context, planner: Planner, staging: Staging) -> dict[str, int]:
         """Log, push and return the plan of the run: ids and codes only."""
+        from include.order_sync.delivery.decision_table import Action
         from include.order_sync.delivery.preview import preview
+        from include.order_sync.delivery.result import NOT_SENT
 
         before = run_figures.pull(context, "transform")
         outcomes: dict[str, int] = {}
@@ -189,6 +191,9 @@ class LoadOrdersOperator(DestinationOperator):
                 log_tables.plan_table(first),
             )
         planned = {name: before.get(name, 0) + outcomes.get(name, 0) for name in OUTCOMES}
+        if kept := outcomes.get(Action.KEPT, 0):
+            self.log.info("%d orders would not be sent: they wait in the quarantine for a redrive.", kept)
+            planned[NOT_SENT] += kept
         run_figures.push(context, **planned)
         self._tell_assets(context, planned)
         return planned

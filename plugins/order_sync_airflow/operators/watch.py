@@ -97,7 +97,7 @@ class WatchOperator(OrderSyncOperator):
         )
         try:
             with session as ledger:
-                planner = Planner(destination.service, ledger.look_ahead, options)
+                planner = Planner.of(destination.service, ledger, options)
                 reader = _reader(source, destination, window)
                 found = watch.unseen(reader, Staging(folder), source, destination, planner)
         except OrderSyncError as error:
