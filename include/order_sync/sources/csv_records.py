@@ -239,7 +239,8 @@ def _first_bad(record: bytes, line: int) -> tuple[int, bytes]:
 
 
 def _count_line_ends(data: bytes) -> int:
-    line_feeds = int(np.count_nonzero(np.frombuffer(data, np.uint8) == _NEW_LINE))  # bytes.count takes ten times as long
+    # bytes.count would take seven times as long.
+    line_feeds = int(np.count_nonzero(np.frombuffer(data, np.uint8) == _NEW_LINE))
     return line_feeds + data.count(b"\r") - data.count(b"\r\n") if b"\r" in data else line_feeds
 
 
