@@ -87,7 +87,7 @@ class Destination(DagEntry):
         timedelta(hours=1), description="how long before its data interval a scheduled run reads, as 30m, 1h or 2d"
     )
     reconcile: int = Field(
-        3, ge=0, le=366, description="how many days one run of each UTC day reads again, for rows committed late"
+        2, ge=0, le=366, description="rows that are committed up to so many days late are found, by one run of each day"
     )
     heal_at_most: Duration = Field(
         timedelta(days=3),
@@ -135,8 +135,8 @@ class Destination(DagEntry):
         days = info.data.get("reconcile", 0)
         if heal_at_most < timedelta(days=days):
             raise ValueError(
-                f"`reconcile` reads {days} days again, which is further back: give at least {days}d, or a lower "
-                "`reconcile`"
+                f"`reconcile` reads at least {days} days again, which is further back: give {days}d or more, or a "
+                "lower `reconcile`"
             )
         return heal_at_most
 

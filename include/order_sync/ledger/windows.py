@@ -59,28 +59,19 @@ def is_first_read(connection: sa.Connection, destination: str) -> bool:
     return bool(connection.execute(sa.text(query), {"destination": destination}).scalar())
 
 
-def is_reconciled(connection: sa.Connection, destination: str, time: datetime, reach: timedelta) -> bool:
-    """Return whether a finished window that ends on the UTC day of `time` reaches so far back, or to the beginning.
+def reconciled_up_to(connection: sa.Connection, destination: str, reach: timedelta) -> datetime | None:
+    """Return the end of the last finished window that reaches so far back, or to the beginning; None without one.
 
     Nothing else is kept of a reconcile. So two runs that do it at once harm nothing, and after one that failed the next
     run does it.
     """
     query = """
-        select exists(
-            select from windows w left join first_windows f on f.destination = w.destination
-            where w.destination = :destination
-              and w.window_end >= :midnight and w.window_end < :next_midnight
-              and w.window_start <= greatest(w.window_end - :reach, f.window_start)
-        )
+        select max(w.window_end) from windows w left join first_windows f on f.destination = w.destination
+        where w.destination = :destination and w.window_start <= greatest(w.window_end - :reach, f.window_start)
     """
-    midnight = time.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    values = {
-        "destination": destination,
-        "midnight": midnight,
-        "next_midnight": midnight + timedelta(days=1),
-        "reach": reach - _CLOCKS_DIFFER_BY,
-    }
-    return bool(connection.execute(sa.text(query), values).scalar())
+    values = {"destination": destination, "reach": reach - _CLOCKS_DIFFER_BY}
+    last = connection.execute(sa.text(query), values).scalar()
+    return last.astimezone(UTC) if last else None
 
 
 def unread(connection: sa.Connection, destination: str, before: datetime) -> list[Window]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from include.order_sync import stops
 from include.order_sync.errors import StopError
 from include.order_sync.model import Window
+
+_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -65,13 +67,14 @@ class HealingRule:
 
     Args:
         lookback: time before the data interval, for rows that are committed late.
-        reconcile: time before the window's end that one run of each UTC day reads again.
+        reconcile: rows that are committed so late are found: one run of each UTC day reads again, from so long before
+            the end of the last such reading, or of the day before.
         at_most: time before the window's end that both may reach back. The data interval is always read.
         start_date: of the destination.
         first_run: of the destination.
         began: since when the destination's changes are read by themselves; None before its first scheduled run.
         is_first_read: whether a run has finished what `first_run` has it read.
-        is_reconciled: whether a run has finished the reconcile of the day on which the data interval ends.
+        reconciled_up_to: the end of the last window that reaches as far back as `reconcile_reach`; None without one.
         unread: times since `began` up to the data interval that no run has read, oldest first.
     """
 
@@ -82,7 +85,7 @@ class HealingRule:
     first_run: Literal["adopt", "send", "window"] = "window"
     began: datetime | None = None
     is_first_read: bool = False
-    is_reconciled: bool = False
+    reconciled_up_to: datetime | None = None
     unread: tuple[Window, ...] = ()
 
     def begin(self, interval: Window) -> datetime:
@@ -99,11 +102,18 @@ class HealingRule:
         start = max(interval.start - self.lookback, min(began, interval.start))
         reach = min(start, max(interval.end - self.at_most, began))
         starts = [start, *(max(time.start, reach) for time in self.unread if time.end > reach)]
-        if not self.is_reconciled:
-            # Nobody asked for orders before the destination's first window.
-            starts.append(max(interval.end - self.reconcile, reach))
+        last = self.reconciled_up_to
+        if self.reconcile and not (last and last.date() >= interval.end.astimezone(UTC).date()):
+            # What the last reading has seen need not be read again. Nobody asked for orders before the first window.
+            since = min(last or interval.end, interval.end - _DAY)
+            starts.append(max(since - self.reconcile, reach))
         left_out = tuple(Window(time.start, min(time.end, reach)) for time in self.unread if time.start < reach)
         return RunWindow(Window(min(starts), interval.end), healing=Healing(began, reach, left_out))
+
+
+def reconcile_reach(reconcile: timedelta, at_most: timedelta) -> timedelta:
+    """Return how far before its end a run must read to be the reconcile of its day."""
+    return min(reconcile + _DAY, at_most)
 
 
 def run_window(request: RunRequest, healing: HealingRule, *, has_ids_query: bool) -> RunWindow:

@@ -11,7 +11,7 @@ from include.order_sync import stops, tuning
 from include.order_sync.configuration.source_models import CsvSource, SqlSource
 from include.order_sync.errors import StopError
 from include.order_sync.model import Window
-from include.order_sync.sources.run_window import HealingRule, run_window
+from include.order_sync.sources.run_window import HealingRule, reconcile_reach, run_window
 from order_sync_airflow import run_context, run_figures
 from order_sync_airflow.hooks.base import sql_engine
 from order_sync_airflow.ledger_connection import check_marks, history_name, ledger_transaction
@@ -141,7 +141,7 @@ class ExtractOrdersOperator(DestinationOperator):
                 destination.first_run,
                 began,
                 windows.is_first_read(ledger, name),
-                bool(interval and windows.is_reconciled(ledger, name, interval.end, reconcile)),
+                windows.reconciled_up_to(ledger, name, reconcile_reach(reconcile, destination.heal_at_most)),
                 tuple(windows.unread(ledger, name, interval.start) if interval else ()),
             )
             has_ids_query = isinstance(source, SqlSource) and source.by_ids_query is not None

@@ -3,7 +3,6 @@
 import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 import sqlalchemy as sa
@@ -93,43 +92,38 @@ def test_a_window_without_a_scheduled_run_opens_nothing(ledger: sa.Engine) -> No
 
 
 @pytest.mark.parametrize(
-    ("finished", "is_reconciled"),
+    ("finished", "hour"),
     [
-        pytest.param([], False, id="none"),
-        pytest.param([hours(-24, 0)], True, id="the run over midnight"),
-        pytest.param([hours(-16, 8)], True, id="the first run of the morning"),
-        pytest.param([hours(-25, -1)], False, id="yesterday's"),
-        pytest.param([hours(0, 24)], False, id="tomorrow's"),
-        pytest.param([hours(-15, 8)], False, id="a shorter healing"),
-        pytest.param([hours(-16, -4), hours(-4, 8)], False, id="two that reach as far together, read at two times"),
-        pytest.param([hours(-30, 1), hours(1, 2)], True, id="a wider one"),
+        pytest.param([], None, id="none"),
+        pytest.param([hours(-24, 0)], 0, id="one"),
+        pytest.param([hours(-25, -1), hours(-16, 8)], 8, id="the later of two"),
+        pytest.param([hours(-16, 8), hours(-25, -1)], 8, id="whichever was finished last"),
+        pytest.param([hours(-24, 0), hours(-15, 8)], 0, id="a shorter one after it"),
+        pytest.param([hours(-16, -4), hours(-4, 8)], None, id="two that reach as far together, read at two times"),
+        pytest.param([hours(-30, 1), hours(1, 2)], 1, id="a wider one"),
     ],
 )
-def test_a_day_is_reconciled_once_a_window_of_it_reaches_back(
-    ledger: sa.Engine, finished: list[Window], is_reconciled: bool
-) -> None:
-    """A finished window that ends on the day and reaches so far back is the day's reconcile, whatever its run was."""
+def test_what_reaches_far_back_has_reconciled(ledger: sa.Engine, finished: list[Window], hour: int | None) -> None:
+    """The last finished window that reaches so far back tells up to when, whatever its run was."""
     destination = str(uuid.uuid4())
     with schema.transaction(ledger, "order_sync_ledger") as connection:
         windows.begin(connection, destination, hours(-100, 0).start)
         for window in finished:
             windows.finish(connection, destination, window, "run")
-        for hour in (0, 13, 24):
-            at = max(hours(hour, 48).start - timedelta(microseconds=1), MIDNIGHT)
-            time = at.astimezone(ZoneInfo("Europe/Kyiv"))
-            assert windows.is_reconciled(connection, destination, time, timedelta(days=1)) == is_reconciled
+        expected = None if hour is None else hours(hour, 99).start
+        assert windows.reconciled_up_to(connection, destination, timedelta(days=1)) == expected
 
 
-def test_a_day_is_reconciled_if_all_since_the_beginning_was_read(ledger: sa.Engine) -> None:
+def test_all_since_the_beginning_has_reconciled(ledger: sa.Engine) -> None:
     """On the first days there are fewer hours than `reconcile` has; and clocks may differ a little."""
     destination, other = str(uuid.uuid4()), str(uuid.uuid4())
     with schema.transaction(ledger, "order_sync_ledger") as connection:
         windows.begin(connection, destination, hours(9, 10).start)
         windows.finish(connection, destination, hours(9, 10), "run")
-        assert windows.is_reconciled(connection, destination, hours(10, 11).end, timedelta(days=3))
-        late = Window(hours(-24, 0).start, MIDNIGHT - timedelta(seconds=2) + timedelta(hours=1))
-        windows.finish(connection, other, Window(late.start + timedelta(hours=1), late.end), "run")
-        assert windows.is_reconciled(connection, other, hours(1, 2).start, timedelta(days=1))
+        assert windows.reconciled_up_to(connection, destination, timedelta(days=3)) == hours(9, 10).end
+        late = Window(hours(-23, 0).start, hours(0, 1).end - timedelta(seconds=2))
+        windows.finish(connection, other, late, "run")
+        assert windows.reconciled_up_to(connection, other, timedelta(days=1)) == late.end
 
 
 @pytest.mark.parametrize(

@@ -11,14 +11,23 @@ from hypothesis import strategies as st
 
 from include.order_sync.errors import StopError
 from include.order_sync.model import Window
-from include.order_sync.sources.run_window import Healing, HealingRule, RunRequest, RunWindow, run_window
+from include.order_sync.sources.run_window import (
+    Healing,
+    HealingRule,
+    RunRequest,
+    RunWindow,
+    reconcile_reach,
+    run_window,
+)
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 TEN = datetime(2026, 11, 21, 10, tzinfo=UTC)
 MIDNIGHT = datetime(2026, 11, 22, tzinfo=UTC)
 INTERVAL = Window(TEN, TEN + HOUR)
 # Of a day that was reconciled.
-HEALING = HealingRule(lookback=HOUR, reconcile=3 * DAY, at_most=3 * DAY, start_date=TEN - 90 * DAY, is_reconciled=True)
+HEALING = HealingRule(
+    lookback=HOUR, reconcile=2 * DAY, at_most=3 * DAY, start_date=TEN - 90 * DAY, reconciled_up_to=MIDNIGHT - DAY
+)
 IDS = frozenset({"007"})
 
 
@@ -45,10 +54,10 @@ def test_a_scheduled_run_heals(by: Any, unread: list[Window], start: datetime) -
     assert read(RunRequest(by, INTERVAL), healing) == expected
 
 
-@pytest.mark.parametrize("is_reconciled", [False, True])
-def test_the_first_run_of_window_reads_its_own_interval_alone(is_reconciled: bool) -> None:
+@pytest.mark.parametrize("reconciled", [None, TEN])
+def test_the_first_run_of_window_reads_its_own_interval_alone(reconciled: datetime | None) -> None:
     """Nothing before the first scheduled run's data interval is read by itself, neither rows nor files."""
-    first = replace(HEALING, is_reconciled=is_reconciled)
+    first = replace(HEALING, reconciled_up_to=reconciled)
     assert first.begin(INTERVAL) == TEN
     assert read(RunRequest("schedule", INTERVAL), first) == RunWindow(INTERVAL, healing=Healing(TEN, TEN))
     second = Window(INTERVAL.end, INTERVAL.end + HOUR)
@@ -102,28 +111,69 @@ def test_healing_has_an_end(unread: list[tuple[int, int]], start: timedelta, lef
 def test_a_run_always_reads_its_own_interval(at_most: timedelta) -> None:
     """`heal_at_most` never cuts the data interval or the lookback, and bounds `reconcile`."""
     week = Window(MIDNIGHT - 7 * DAY, MIDNIGHT)
-    healing = replace(HEALING, at_most=at_most, reconcile=30 * DAY, began=MIDNIGHT - 90 * DAY, is_reconciled=False)
+    healing = replace(HEALING, at_most=at_most, reconcile=30 * DAY, began=MIDNIGHT - 90 * DAY, reconciled_up_to=None)
 
     assert read(RunRequest("schedule", week), healing).window == Window(week.start - HOUR, week.end)
 
 
-@pytest.mark.parametrize("is_reconciled", [False, True])
-@pytest.mark.parametrize("length", [HOUR, DAY, 5 * DAY], ids=["an hourly schedule", "a daily one", "a longer one"])
+@pytest.mark.parametrize(
+    ("reconciled", "reaches"),
+    [
+        pytest.param(None, 3 * DAY, id="never"),
+        pytest.param(MIDNIGHT - DAY, HOUR, id="today"),
+        pytest.param(MIDNIGHT - DAY - HOUR, 3 * DAY, id="yesterday"),
+        pytest.param(MIDNIGHT - 2 * DAY, 3 * DAY + 10 * HOUR, id="yesterday, in its first hour"),
+        pytest.param(MIDNIGHT - 30 * DAY, 5 * DAY, id="a month ago"),
+    ],
+)
+@pytest.mark.parametrize("length", [HOUR, DAY, 9 * DAY], ids=["an hourly schedule", "a daily one", "a longer one"])
 @pytest.mark.parametrize("zone", [UTC, ZoneInfo("Europe/Kyiv")], ids=str)
-def test_once_a_day_rows_committed_late_are_read(length: timedelta, zone: Any, is_reconciled: bool) -> None:
-    """The run that finds no reconcile of its day reads `reconcile` days again, at any hour."""
-    healing = replace(HEALING, began=MIDNIGHT - 30 * DAY, is_reconciled=is_reconciled)
+def test_once_a_day_rows_committed_late_are_read(
+    length: timedelta, zone: Any, reconciled: datetime | None, reaches: timedelta
+) -> None:
+    """The run that finds no reconcile of its day reads `reconcile` days before the last one, at any hour."""
+    healing = replace(HEALING, began=MIDNIGHT - 30 * DAY, at_most=5 * DAY, reconciled_up_to=reconciled)
     interval = Window((TEN - length).astimezone(zone), TEN.astimezone(zone))
-    start = TEN - length - HOUR
+    start = min(TEN - length - HOUR, TEN - reaches)
 
-    expected = Window(start if is_reconciled else min(start, TEN - 3 * DAY), TEN)
-    assert read(RunRequest("schedule", interval), healing).window == expected
+    assert read(RunRequest("schedule", interval), healing).window == Window(start, TEN)
+
+
+@pytest.mark.parametrize("reconcile", [0, 1, 2])
+@given(
+    lateness=st.floats(0, 1),
+    hour=st.floats(0, 48),
+    good=st.lists(st.booleans(), min_size=120, max_size=120).map(lambda some: [*some, *[True] * 30]),
+)
+def test_a_row_that_comes_up_to_reconcile_late_is_read(
+    reconcile: int, lateness: float, hour: float, good: list[bool]
+) -> None:
+    """Whichever hourly runs fail, and at whatever hours the others reconcile; 0 turns it off."""
+    rule = replace(HEALING, reconcile=reconcile * DAY, at_most=20 * DAY)
+    began, done, is_read, full_reads = TEN, list[Window](), False, 0
+    changed = began + hour * HOUR
+    committed = changed + lateness * reconcile * DAY
+    reach = reconcile_reach(rule.reconcile, rule.at_most)
+    for number, succeeds in enumerate(good):
+        interval = Window(TEN + number * HOUR, TEN + (number + 1) * HOUR)
+        reconciled = [each.end for each in done if each.start <= max(each.end - reach, began)]
+        covered = max((each.end for each in done), default=began)
+        unread = (Window(covered, interval.start),) if covered < interval.start else ()
+        healing = replace(rule, began=began, unread=unread, reconciled_up_to=max(reconciled, default=None))
+        window = read(RunRequest("schedule", interval), healing).window
+        assert window is not None
+        full_reads += window.start < min(covered, interval.start) - HOUR
+        if succeeds:
+            done.append(window)
+            is_read |= committed <= interval.end and window.start <= changed < window.end
+    assert is_read
+    assert reconcile or not full_reads
 
 
 def test_nothing_before_the_first_window_is_read_by_itself() -> None:
     """A destination that began yesterday does not read three days back."""
     began = MIDNIGHT - 9 * HOUR
-    healing = replace(HEALING, began=began, is_reconciled=False)
+    healing = replace(HEALING, began=began, reconciled_up_to=None)
     window = read(RunRequest("schedule", Window(MIDNIGHT - HOUR, MIDNIGHT)), healing).window
 
     assert window == Window(began, MIDNIGHT)
