@@ -25,6 +25,7 @@ from include.order_sync.configuration.csv_values import PATH_TIMES
 from include.order_sync.configuration.source_models import CsvSource
 from include.order_sync.errors import StopError
 from include.order_sync.model import FileVersion, Window
+from include.order_sync.sources.drop_folders import FILE_SYSTEMS, look_into_folders
 
 log = logging.getLogger(__name__)
 
@@ -34,9 +35,6 @@ UNFINISHED_SUFFIXES = (".part", ".tmp")
 NOT_PERMITTED = ""
 # How the content hash of a file begins that could not be used, before a hash of the configuration that it was read by.
 _UNUSABLE = "unusable "
-
-# Protocols of folders that exist without files.
-_FILE_SYSTEMS = ("", "file", "local")
 
 # When nothing matches: how many files are looked at for a near name, and how many are named.
 _LISTED_FOR_NAMES = 1000
@@ -148,7 +146,7 @@ def nothing_matches(folder: UPath, source: CsvSource) -> str:
         folder: the folder of the glob's fixed beginning.
         source: from the configuration.
     """
-    if any(path.is_file() for path in folder.glob(source.pattern)):
+    if any(map(_may_be_file, folder.glob(source.pattern))):
         return ""
     said = f"Source {source.name!r}: 0 files match {source.path}."
     if (folder / source.pattern).is_dir():
@@ -167,14 +165,22 @@ def nothing_matches(folder: UPath, source: CsvSource) -> str:
     return f"{said} {f'Nearest: {found} beside {source.pattern}.' if near else 'The folder is empty.'}{cure}"
 
 
+def _may_be_file(path: UPath) -> bool:
+    try:
+        return path.is_file()
+    except PermissionError:
+        return True
+
+
 def _age(file: DropFile) -> tuple[datetime, str]:
     return file.belongs_at, str(file.path)
 
 
 def _files(folder: UPath, source: CsvSource) -> Iterator[DropFile]:
+    look_into_folders(folder, source)
     if not folder.is_dir():
         # In an object storage a folder is the beginning of names: it goes with its last file.
-        if folder.protocol not in _FILE_SYSTEMS and folder.parents and folder.parents[-1].is_dir():
+        if folder.protocol not in FILE_SYSTEMS and folder.parents and folder.parents[-1].is_dir():
             return
         raise StopError(
             stops.NO_FOLDER,
@@ -197,7 +203,7 @@ def _files(folder: UPath, source: CsvSource) -> Iterator[DropFile]:
             if not _is_file_within(path, real_folder, source):
                 continue
             stat, fingerprint = path.stat(), path.fs.ukey(path.path)
-        except FileNotFoundError:  # it was removed while the folder was listed
+        except (FileNotFoundError, PermissionError):  # it was removed meanwhile, or its folder was warned of
             continue
         belongs_at = modified_at = datetime.fromtimestamp(stat.st_mtime, UTC)
         if source.path_time:
@@ -274,7 +280,7 @@ def path_time(path: str, pattern: str, timezone: str) -> datetime | None:
         local = datetime(year, numbers["m"], numbers["d"], hour, minute, second, tzinfo=zone)
         # The file of the repeated hour is complete only after its second pass.
         return max(at.astimezone(UTC) for at in (local, local.replace(fold=1)))
-    except ValueError:
+    except (ValueError, OverflowError):  # no such day, or none in UTC
         return None
 
 

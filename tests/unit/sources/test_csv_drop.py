@@ -208,11 +208,12 @@ def test_no_hour_is_lost(day: str) -> None:
         ("orders_20261121_101530.csv", "%Y%m%d_%H%M%S", datetime(2026, 11, 21, 10, 15, 30, tzinfo=UTC)),
         ("21.11.26 10.15.csv", "%d.%m.%y %H.%M", datetime(2026, 11, 21, 10, 15, tzinfo=UTC)),
         ("orders_20261121_106130.csv", "%Y%m%d_%H%M%S", None),
+        ("orders_00010101.csv", "%Y%m%d", None),
     ],
 )
 def test_path_time_to_the_second(path: str, pattern: str, expected: datetime | None) -> None:
-    """A path may name minutes, seconds and a year of two digits."""
-    assert path_time(path, pattern, "UTC") == expected
+    """A path may name minutes, seconds and a year of two digits; a time that is none in UTC is no time."""
+    assert path_time(path, pattern, "UTC" if expected else "Europe/Kyiv") == expected
 
 
 def test_path_time_by_day() -> None:

@@ -1,10 +1,13 @@
 """The files that a destination takes from a drop: each version once, and none lost."""
 
 import os
+import pwd
 import shutil
 import stat
+import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -291,6 +294,52 @@ def test_a_file_that_may_not_be_read(
         assert drop.run() == []
     assert drop.run() == ["1"]
     assert drop.run() == []
+
+
+@contextmanager
+def common_user() -> Iterator[None]:
+    """Let file permissions count: root may do all."""
+    user = os.geteuid()
+    os.seteuid(user or pwd.getpwnam("nobody").pw_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+
+
+@pytest.fixture
+def open_drop() -> Iterator[Drop]:
+    """A drop that other users may read, with a file at each of two levels."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        (folder / "shop").mkdir()
+        drop = Drop(folder)
+        drop.put("a.csv", "1")
+        drop.put("shop/b.csv", "2")
+        yield drop
+
+
+@pytest.mark.parametrize("right", [0o000, 0o444, 0o111], ids=["none", "to list", "to enter"])
+@pytest.mark.parametrize(("pattern", "others"), [("**/*.csv", ["1"]), ("*/*.csv", []), ("shop/*.csv", [])])
+def test_a_folder_that_may_not_be_read(
+    open_drop: Drop, caplog: pytest.LogCaptureFixture, pattern: str, others: list[str], right: int
+) -> None:
+    """It is warned of, the other files are read, and its own are read as soon as that is permitted."""
+    open_drop.source = open_drop.source.model_copy(update={"path": f"{open_drop.folder}/{pattern}"})
+    shop = open_drop.folder / "shop"
+    reader = open_drop.reader()
+    shop.chmod(right)
+    with common_user():
+        if pattern == "shop/*.csv":
+            reader = replace(reader, folder=UPath(shop))
+            with pytest.raises(StopError, match=f"may not read the drop's folder {shop}"):
+                list(reader.tables())
+            return
+        assert open_drop.run() == others
+    assert f"the worker may not read the folder {shop}, so no run reads its files" in caplog.text
+    shop.chmod(0o755)
+    assert open_drop.run() == ["2"]
 
 
 def test_a_taken_file_that_may_not_be_read_any_more(drop: Drop, monkeypatch: pytest.MonkeyPatch) -> None:
