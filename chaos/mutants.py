@@ -94,6 +94,7 @@ GROUPS = {
             f"{UNIT}/providers",
             f"{CONTRACT}/test_items.py",
             f"{CONTRACT}/test_verdicts.py",
+            f"{CONTRACT}/test_trials.py",
             *(
                 f"{CONTRACT}/test_providers.py::{test}"
                 for test in (
@@ -226,7 +227,7 @@ def _copy(group: Group, folder: Path) -> None:
         "source_paths": ["include", "src"],
         "only_mutate": [_placed(code) for code in group.code],
         "also_copy": ["sandbox", "chaos", "demo", "dags", "simulation"],
-        "pytest_add_cli_args": ["-p", "no:cacheprovider", "-p", "chaos.imported", "--hypothesis-profile=mutants"],
+        "pytest_add_cli_args": ["-p", "no:cacheprovider", "-p", "chaos.mutant_tests", "--hypothesis-profile=mutants"],
         "pytest_add_cli_args_test_selection": list(group.tests),
         # A process that has run pyarrow's threads must not fork. Our modules are imported after the fork: only so a
         # mutant of a function that an import calls is called too.

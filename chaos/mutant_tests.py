@@ -1,0 +1,25 @@
+"""A pytest plugin for mutmut's runs (chaos/mutants.py): which tests a mutant gets, and in which order."""
+
+from __future__ import annotations
+
+import pytest
+from mutmut.state import state
+
+_while_imported: set[str] = set()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the quick tests first: most mutants fail one of them, and the rest is not run."""
+    seconds = state().duration_by_test
+    items.sort(key=lambda item: seconds.get(item.nodeid, 0))
+
+
+def pytest_collection_finish() -> None:
+    """Remember which functions the modules called while they were imported."""
+    _while_imported.update(state()._stats)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_teardown() -> None:
+    """Count these as reached by each test: mutmut would give them to the first one alone, which need not use them."""
+    state()._stats.update(_while_imported)
