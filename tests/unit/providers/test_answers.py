@@ -284,3 +284,23 @@ def test_no_service_reads_a_body_that_is_no_answer(provider, status, error):
     with pytest.raises(error, match=f"{provider.title} answered HTTP {status}"):
         provider.read(answer(status, "OK"), ["1"], ACCOUNT)
     assert status == 403 or status in provider.try_again
+
+
+@pytest.mark.parametrize(
+    ("provider", "trial"),
+    [
+        (yespo, ("GET", "/api/v1/account/info", b"")),
+        (justclick, ("POST", "/api/UpdateOrderStatus", b"bill_id=0&status=cancel")),
+    ],
+)
+def test_a_trial_asks_for_nothing_that_can_change(provider, trial):
+    """Yespo is asked for the account's own data, JustClick to cancel a bill that can't exist."""
+    request = provider.build_trial(ACCOUNT)
+    assert (request.method, request.path, request.body.partition(b"&hash=")[0]) == trial
+
+
+@pytest.mark.parametrize("provider", [yespo, justclick])
+def test_a_trial_that_fails_names_its_service(provider):
+    """The message tells which of the services has refused."""
+    with pytest.raises(StopError, match=f"{provider.TITLE} answered HTTP 401"):
+        provider.read_trial(answer(401), ACCOUNT)

@@ -305,6 +305,18 @@ def test_a_line_without_a_status_is_no_state_of_its_order(run: Run, changes: str
     assert transformed.reasons == {"status: missing": 1}
 
 
+@pytest.mark.parametrize("unprintable", ["A\x7f1", "A\t1", "1\x1f1"])
+def test_ids_that_no_service_can_hold(run: Run, unprintable: str) -> None:
+    """An id has at most 255 characters, and each can be printed."""
+    transformed = run(*({"order_id": id_} for id_ in (unprintable, "x" * 256, None, "x" * 255, "A 1")))
+
+    assert sorted(transformed.ready["order_id"]) == ["A 1", "x" * 255]
+    assert transformed.reasons == {
+        "order_id: missing": 1,
+        "order_id: longer than 255 characters, or with unprintable ones": 2,
+    }
+
+
 def test_an_id_that_a_spreadsheet_has_lost(run: Run) -> None:
     """It is rejected, as it stands for many orders; an id that only looks like a number with an exponent is not."""
     transformed = run(*({"order_id": order_id} for order_id in ("1.23457E+17", "1,2E+05", "1e5", "E+17", "12E17")))
