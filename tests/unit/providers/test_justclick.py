@@ -55,10 +55,14 @@ def test_only_a_rightly_signed_answer_is_a_success(text, key, code):
             justclick.read_answer(_answer({**content, "hash": wrong}), ["1"], credentials)
 
 
-@pytest.mark.parametrize("content", [{"error_text": None}, {"error_text": False}, {}], ids=["null", "false", "none"])
-def test_no_text_is_an_empty_one(content):
-    """PHP signs null, false, and what is not there as nothing, so such an answer is believed."""
-    answer = _answer({"error_code": 0, **content, "hash": justclick.answer_hash(0, "", "k")})
+@pytest.mark.parametrize(
+    ("content", "signed"),
+    [({"error_text": None}, ""), ({"error_text": False}, ""), ({}, ""), ({"error_text": True}, "1")],
+    ids=["null", "false", "none", "true"],
+)
+def test_a_text_that_is_none_is_signed_as_php_writes_it(content, signed):
+    """PHP signs null, false, and what is not there as nothing, and true as 1, so such an answer is believed."""
+    answer = _answer({"error_code": 0, **content, "hash": justclick.answer_hash(0, signed, "k")})
     assert justclick.read_answer(answer, ["1"], CREDENTIALS) == [ACCEPTED]
 
 
@@ -76,7 +80,7 @@ def test_a_signed_answer_counts_whatever_its_status(status):
 def test_an_answer_that_is_not_signed_counts_by_its_status(status, error):
     """Whoever has no key may not reject an order."""
     content = {"error_code": 200, "error_text": "no such bill", "hash": "0" * 32}
-    with pytest.raises(error, match=f"HTTP {status}"):
+    with pytest.raises(error, match=f"JustClick answered HTTP {status}"):
         justclick.read_answer(Answer(status, {}, json.dumps(content).encode()), ["1"], CREDENTIALS)
 
 

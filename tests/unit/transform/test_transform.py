@@ -146,7 +146,8 @@ def test_a_remembered_rank_goes_before_the_place_in_the_window(run: Run) -> None
 
 
 def test_a_rejected_row_has_its_rank(run: Run) -> None:
-    """A rejected row has its rank, so that the quarantine can store it."""
+    """A rejected row has its rank, so that the quarantine can store it; that of a row alone is 0."""
+    assert run({"status": "lost"}).rejected["rank"].tolist() == [0]
     assert run({"status": "paid"}, {"status": "lost"}).rejected["rank"].tolist() == [1]
 
 
@@ -256,13 +257,17 @@ def test_unknown_status_labels(run: Run) -> None:
         {"order_id": "2", "status": " lost "},
         {"order_id": "3", "status": "PAID"},
         {"order_id": "4", "status": None},
-        {"order_id": "5", "status": "delivered"},
+        {"order_id": "5", "status": "delivered", "status_changed_at": None},
     )
 
     assert transformed.first_rows["status: not in the status map"].endswith(":1")
-    assert transformed.reasons == {"status: not in the status map": 3, "status: missing": 1}
+    assert transformed.reasons == {
+        "status: not in the status map": 3,
+        "status: missing": 1,
+        "status_changed_at: missing": 1,
+    }
     assert transformed.unknown_words == {"lost": 2, "delivered": 1}
-    assert reasons(transformed)["5"] == ["status: not in the status map (delivered)"]
+    assert reasons(transformed)["5"] == ["status_changed_at: missing", "status: not in the status map (delivered)"]
 
 
 @pytest.mark.parametrize("word", ["ann@shop.example", "+380 67 123 45 67", "Ann Example of the Old Town", "x" * 41])
