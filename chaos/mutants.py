@@ -59,12 +59,13 @@ class Group:
     Args:
         code: files.
         tests: files, folders or single tests.
-        imports_airflow: the tests need it. Importing it takes seconds, so the mutants share one import.
+        calls_at_import: modules call the code while they are imported, so that each mutant has to import them anew.
+            Other mutants share one import, which is most of a test run's time.
     """
 
     code: tuple[str, ...]
     tests: tuple[str, ...]
-    imports_airflow: bool = False
+    calls_at_import: bool = False
 
 
 CODE, PLUGINS = "include/order_sync", "plugins/order_sync_airflow"
@@ -89,9 +90,10 @@ GROUPS = {
         ),
     ),
     "answers": Group(
-        tuple(f"{CODE}/providers/{name}.py" for name in ("base", *PROVIDERS)),
+        (*(f"{CODE}/providers/{name}.py" for name in ("base", *PROVIDERS)), f"{CODE}/transform/checks.py"),
         (
             f"{UNIT}/providers",
+            f"{UNIT}/transform/test_reasons.py",
             f"{CONTRACT}/test_items.py",
             f"{CONTRACT}/test_verdicts.py",
             f"{CONTRACT}/test_trials.py",
@@ -105,14 +107,14 @@ GROUPS = {
                 )
             ),
         ),
+        calls_at_import=True,
     ),
     "airflow": Group(
         (f"{PLUGINS}/retry.py", f"{PLUGINS}/run_context.py"),
         (f"{AIRFLOW}/test_retry.py", f"{AIRFLOW}/test_run_context.py"),
-        imports_airflow=True,
     ),
     "validation": Group(
-        tuple(f"{CODE}/transform/{name}.py" for name in ("checks", "reasons", "transform")), (f"{UNIT}/transform",)
+        tuple(f"{CODE}/transform/{name}.py" for name in ("reasons", "transform")), (f"{UNIT}/transform",)
     ),
     "windows": Group((f"{LEDGER}/windows.py",), (f"{UNIT}/ledger/test_windows.py",)),
     # Against the sandbox and PostgreSQL: a test takes a quarter of a second.
@@ -123,7 +125,6 @@ GROUPS = {
     "redrive": Group(
         (f"{LEDGER}/quarantine.py", f"{PLUGINS}/operators/redrive.py"),
         (f"{AIRFLOW}/test_operators.py",),
-        imports_airflow=True,
     ),
 }
 
@@ -229,10 +230,9 @@ def _copy(group: Group, folder: Path) -> None:
         "also_copy": ["sandbox", "chaos", "demo", "dags", "simulation"],
         "pytest_add_cli_args": ["-p", "no:cacheprovider", "-p", "chaos.mutant_tests", "--hypothesis-profile=mutants"],
         "pytest_add_cli_args_test_selection": list(group.tests),
-        # A process that has run pyarrow's threads must not fork. Our modules are imported after the fork: only so a
-        # mutant of a function that an import calls is called too.
+        # A process that has run pyarrow's threads must not fork.
         "process_isolation": "forkserver",
-        "forkserver_warmup": "collect" if group.imports_airflow else "import",
+        "forkserver_warmup": "import" if group.calls_at_import else "collect",
         "preload_modules_file": "preloaded",
         # A busy machine must not count as a test that fails.
         "timeout_constant": 10.0,
