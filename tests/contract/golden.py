@@ -21,6 +21,19 @@ from tests.contract.conftest import orders, ready
 FOLDER = Path(__file__).parent / "golden"
 
 
+# What an order need not have, given to the first one.
+OPTIONAL = {
+    "discount": "1.50",
+    "taxes": "3.30",
+    "delivery_method": "courier",
+    "payment_method": "card",
+    "delivery_address": "Lviv, Ринок 1",
+    "status_description": "packed",
+    "restore_url": "https://s.example/cart/7?a=1&b=2",
+    "store_id": "5",
+    "channel": "app",
+    "additional_info": '{"gift": true, "weight": 1.50}',
+}
 # Items that not every choice takes, in place of those that are complete.
 SPARSE = (
     '[{"item_id":"7","name":"Lamp","quantity":2,"cost":9.95,"url":"https://s.example/7","image_url":"i"},'
@@ -42,6 +55,8 @@ def choices(provider: Provider) -> dict[Path, tuple[Provider, str | None]]:
 def requests(provider: Provider, items: str | None = None) -> list[dict[str, Any]]:
     """Return the requests that a provider makes at present: path, headers and body of each."""
     rows = pd.concat([orders([str(100 + number)], status) for number, status in enumerate(provider.statuses)])
+    rows = rows.reset_index(drop=True)
+    rows.loc[0, list(OPTIONAL)] = list(OPTIONAL.values())
     if items is not None:
         rows["items"] = items
     payloads = ready(provider, rows).sort_values("order_id")["payload"].tolist()
