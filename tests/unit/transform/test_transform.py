@@ -330,6 +330,21 @@ def test_an_id_that_a_spreadsheet_has_lost(run: Run) -> None:
     assert transformed.reasons == {"order_id: its digits were lost by a spreadsheet": 2}
 
 
+def test_lines_that_stand_apart_are_not_joined(run: Run) -> None:
+    """Where a source joins an order's lines, those of one file, status and time that are left over are rejected."""
+    rows = [
+        *({"order_id": id_} for id_ in ("apart", "alone", "apart", None, None, "changed", "in two files")),
+        {"order_id": "changed", "status": "done"},
+        {"order_id": "in two files", "origin": "another.csv"},
+    ]
+
+    assert run(*rows, joins_lines=True).reasons == {
+        "order_id: missing": 2,
+        "order: its lines do not stand together in the file": 2,
+    }
+    assert run(*rows).reasons == {"order_id: missing": 2}
+
+
 def yespo(run: Run, forms: Values, *rows: dict[str, Any]) -> Transformed:
     """Transform rows for Yespo."""
     return run(*({**YESPO_ORDER, **row} for row in rows), provider="yespo", forms=forms)
@@ -714,6 +729,15 @@ def test_a_source_hash_is_of_the_sources_words(run: Run) -> None:
     mapped = run({"status": " paid "}, statuses={"paid": OrderStatus.DELIVERED}).ready["source_hash"]
     worded = run({"status": "Paid"}, statuses={"paid": OrderStatus.PAID, "Paid": OrderStatus.PAID}).ready["source_hash"]
     assert (first.tolist() == mapped.tolist(), first.tolist() == worded.tolist()) == (True, False)
+
+
+def test_a_remembered_source_hash_is_kept(run: Run) -> None:
+    """A row from the quarantine has the hash that it had beside its neighbours, also if it is rejected again."""
+    row, item = {"source_hash": "77", "rank": 0}, ITEM | {"order_id": "A-1"}
+
+    assert run(row).ready["source_hash"].tolist() == [77]
+    assert run(row, items=[item], send_when="content").ready["source_hash"].tolist() == [77]
+    assert run(row | {"status": "lost"}).rejected["source_hash"].tolist() == ["77"]
 
 
 @pytest.mark.parametrize("changes", ["newest", "every"])
