@@ -49,6 +49,14 @@ class AirflowApi:
         """Return the ids of all DAGs."""
         return {dag["dag_id"] for dag in self.call("GET", "/api/v2/dags", params={"limit": 100})["dags"]}
 
+    def set_connection(self, name: str, fields: dict[str, Any]) -> None:
+        """Write a connection into Airflow's list, in place of one with this name."""
+        path, body = "/api/v2/connections", {"connection_id": name, **fields}
+        if self.call("GET", f"{path}/{name}", or_none=True):
+            self.call("PATCH", f"{path}/{name}", json=body)
+        else:
+            self.call("POST", path, json=body)
+
     def unpause(self, dag_id: str) -> None:
         """Let the scheduler start the DAG's runs."""
         self.call("PATCH", f"/api/v2/dags/{dag_id}", json={"is_paused": False})

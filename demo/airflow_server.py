@@ -1,4 +1,4 @@
-"""The environment of `airflow standalone`: it uses the demo's PostgreSQL and connections, and listens on loopback."""
+"""The environment of `airflow standalone`, which uses the demo's PostgreSQL and loopback alone; its connections."""
 
 from __future__ import annotations
 
@@ -80,7 +80,8 @@ def environment(settings: Settings, postgres: Postgres, extra: Mapping[str, str]
             "ORDER_SYNC_DROP": str(settings.drop),
             # A demo sends six hours at once, of as many orders as one asks for, and mails nobody.
             "ORDER_SYNC_APPROVE_ABOVE": "10000000",
-            **_connections(settings, postgres),
+            # The upgrade of its tables needs it before Airflow is up; all others are in Airflow's own list.
+            "AIRFLOW_CONN_ORDER_SYNC_LEDGER": json.dumps(_database(settings, postgres, "ledger")),
             **extra,
         }
     )
@@ -103,23 +104,21 @@ def _airflow_without_log_servers(home: Path) -> Path:
     return command.parent
 
 
-def _connections(settings: Settings, postgres: Postgres) -> dict[str, str]:
-    """Return the AIRFLOW_CONN_* variables; each service's connection has its name and its account in the sandbox."""
-
-    def database(name: str) -> dict[str, Any]:
-        return {
-            "conn_type": "postgres",
-            "host": "127.0.0.1",
-            "port": postgres.port,
-            "schema": name,
-            "login": USER,
-            "password": settings.secret("postgres"),
-        }
-
+def connections(settings: Settings, postgres: Postgres) -> dict[str, dict[str, Any]]:
+    """Return the fields of the demo's connections; each service's has its name and its account in the sandbox."""
     sandbox = f"http://127.0.0.1:{settings.sandbox_port}"
-    connections = {
-        "order_sync_warehouse": database("shop"),
-        "order_sync_ledger": database("ledger"),
+    return {
+        "order_sync_warehouse": _database(settings, postgres, "shop"),
         **{name: service_connection(name, f"{sandbox}/{name}", *service.account) for name, service in SERVICES.items()},
     }
-    return {f"AIRFLOW_CONN_{name.upper()}": json.dumps(value) for name, value in connections.items()}
+
+
+def _database(settings: Settings, postgres: Postgres, name: str) -> dict[str, Any]:
+    return {
+        "conn_type": "postgres",
+        "host": "127.0.0.1",
+        "port": postgres.port,
+        "schema": name,
+        "login": USER,
+        "password": settings.secret("postgres"),
+    }

@@ -68,17 +68,13 @@ def refuse_real_services() -> None:
 
 def set_connection(api: AirflowApi, name: str, fields: dict[str, Any]) -> None:
     """Write one of the demo's connections into Airflow; raise a DemoError if it leads anywhere else at present."""
-    body = {"connection_id": name, **fields}
     present = api.call("GET", f"/api/v2/connections/{name}", or_none=True)
-    if not present:
-        api.call("POST", "/api/v2/connections", json=body)
-    elif present["host"] == fields["host"]:
-        api.call("PATCH", f"/api/v2/connections/{name}", json=body)
-    else:
+    if present and present["host"] != fields["host"]:
         raise DemoError(
             f"Airflow's connection {name!r} leads to {present['host']!r}, not to the demo's {fields['host']!r}: "
             "the demo leaves it alone. Delete it to try the demo"
         )
+    api.set_connection(name, fields)
 
 
 if __name__ == "__main__":

@@ -135,4 +135,6 @@ class Demo(SixHours):
         wait_for("Airflow to be healthy", READY_TIMEOUT_S, self.api.is_healthy, self.check)
         self._processes.watch_children("airflow")
         self.api.log_in()
+        for name, fields in airflow_server.connections(self.settings, self.postgres).items():
+            self.api.set_connection(name, fields)
         self.wait_for_dags(self._dag_ids)

@@ -12,12 +12,13 @@ from datetime import UTC, datetime
 import psutil
 import pytest
 
-from demo import report, sample, shop
+from demo import airflow_server, report, sample, shop
 from demo.backfill import last_full_hours
 from demo.postgres import Postgres
 from demo.processes import Processes, is_alive, wait_for
 from demo.settings import ROOT, DemoError, Settings
 from demo.story import Demo
+from sandbox.registry import SERVICES
 
 NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
 
@@ -131,6 +132,18 @@ def test_a_process_that_ends_by_itself_is_named(tmp_path):
     with pytest.raises(DemoError, match=r"weakling \(exit code 3\) has ended by itself.*\nlast words"):
         wait_for("it to end", 10, lambda: False, processes.check)
     processes.stop()
+
+
+def test_the_connections_are_in_airflows_list(backfilled):
+    """The demo's connections stand in Airflow's pages, each of its own type; a second start may write them anew."""
+    api = backfilled.demo.api
+    fields = airflow_server.connections(backfilled.demo.settings, backfilled.demo.postgres)["rees46"]
+    api.set_connection("rees46", fields)
+    listed = api.call("GET", "/api/v2/connections", params={"limit": 100})["connections"]
+    assert {one["connection_id"]: one["conn_type"] for one in listed} == {
+        "order_sync_warehouse": "postgres",
+        **{name: name for name in SERVICES},
+    }
 
 
 def test_figures_that_do_not_add_up_are_refused():
