@@ -11,6 +11,9 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -28,7 +31,10 @@ VIEWS = {
     "quarantine_common": "/quarantine?reason=status: missing",
     "quarantine_rare": "/quarantine?destination=page_2&reason=items: a reason of many, number 17",
     "run": f"/run/order_sync_page_1/{RUN}",
-    "files": "/files?unusable=1",
+    "quarantine_file": "/quarantine?file=/drop/orders-77.csv",
+    "backfills": "/backfills",
+    "files": "/files",
+    "files_unusable": "/files?unusable=1",
     "file": "/file?path=/drop/orders-77.csv",
 }
 
@@ -52,6 +58,7 @@ def main() -> None:
 def _measure() -> dict[str, float]:
     # Imported late: Airflow reads its settings when it is imported.
     from fastapi.testclient import TestClient
+    from order_sync_airflow.page import backfills
     from order_sync_airflow.page.access import Access, access_of
     from order_sync_airflow.page.app import app
 
@@ -60,6 +67,8 @@ def _measure() -> dict[str, float]:
     one = next(iter(load(DEFAULT_FILE).destinations.values()))
     names = [f"page_{number}" for number in range(5)]
     every = {name: one.model_copy(update={"name": name}) for name in names}
+    # Airflow's tables are of another size.
+    backfills.of_airflow = _backfills
     # The encrypted rows of this ledger are none: opening them is no matter of its size.
     app.dependency_overrides[access_of] = lambda: Access(every, [], may_redrive=False)
     client = TestClient(app)
@@ -73,6 +82,21 @@ def _measure() -> dict[str, float]:
             answer.raise_for_status()
         seconds[view] = statistics.median(times)
     return seconds
+
+
+def _backfills(_dag_ids: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the last backfills, each with a month of runs."""
+    began = datetime.now(UTC) - timedelta(days=365)
+    runs = [f"scheduled__{hour}" for hour in range(30 * 24)]
+    one = {
+        "from_date": began,
+        "to_date": began,
+        "created_at": began,
+        "completed_at": None,
+        "triggering_user_name": None,
+    }
+    dags = (f"order_sync_page_{number % 4 + 1}" for number in range(20))
+    return [{"id": number, "dag_id": dag, "runs": runs, **one} for number, dag in enumerate(dags)]
 
 
 if __name__ == "__main__":

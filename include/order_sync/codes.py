@@ -63,7 +63,12 @@ def pattern(given: str) -> str:
         return f"%{_escaped(given)}%" if given else ""
     known = {reason.code: reason.reason for reason in rejections()}
     # A word of the shop may follow. Of a code that is not known there is no text: nothing is found.
-    return _escaped(known.get(code[0], code[0])).replace("*", "%") + "%"
+    return like(known.get(code[0], code[0])) + "%"
+
+
+def like(reason: str) -> str:
+    """Return a pattern of SQL's LIKE for the text of a reason."""
+    return _escaped(reason).replace("*", "%")
 
 
 def _escaped(text: str) -> str:

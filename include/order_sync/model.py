@@ -123,3 +123,18 @@ class FileVersion:
     content_hash: str
     rows: int | None = field(default=None, compare=False)
     skipped: int | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True)
+class FileNotRead:
+    """A file of a drop that no scheduled run reads as it is.
+
+    Args:
+        path: the whole path or address.
+        belongs_at: the time that decides its window; None if it has none.
+        reason: why it is not read, and what to do.
+    """
+
+    path: str
+    belongs_at: datetime | None
+    reason: str

@@ -305,6 +305,29 @@ def test_a_cleared_resend_sends_nothing_again(shop):
     assert shop.run(resend=True) == {"rows": 3, "orders": 3, "accepted": 3, "requests": 1}
 
 
+def test_a_scheduled_run_records_the_files_that_it_does_not_read(shop, ledger):
+    """The page can list them; the next scheduled run writes the list anew, and other runs leave it as it is."""
+    shop.drop(row("1", "paid"))
+    lost = shop.tmp / "drop" / "lost.csv"
+
+    def extract(run_type: str) -> list[str]:
+        context = shop.context(f"run of {run_type}")
+        context["dag_run"].run_type = run_type
+        task = operators.ExtractOrdersOperator(task_id="extract", destination=shop.name)
+        context["ti"].task_id = "extract"
+        task.execute(context)
+        query = sa.text("select path from files_not_read_v1 where destination = :name")
+        with ledger.connect() as connection:
+            return list(connection.execute(query, {"name": shop.name}).scalars())
+
+    lost.symlink_to("nothing")
+    assert extract("backfill") == []
+    assert extract("scheduled") == [str(lost)]
+    lost.unlink()
+    assert extract("backfill") == [str(lost)]
+    assert extract("scheduled") == []
+
+
 def test_a_run_delivers_and_the_next_sends_nothing(shop):
     """A run sends the drop's orders; the next run over the same file sends nothing."""
     shop.drop(row("1", "paid"), row("2", "done"))

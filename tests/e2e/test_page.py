@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 import requests
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from demo import lively
 from demo.airflow_api import UI_USER
@@ -61,15 +61,19 @@ def page_as(browser: Browser, backfilled: Backfilled) -> Iterator[Callable[..., 
     assert errors == []
 
 
+def refuse_next(backfilled: Backfilled) -> None:
+    """Let the service refuse the order in its next request."""
+    fault = {"provider": "yespo", "next": 1, "kind": "refuse_orders", "order_ids": [REJECTED]}
+    requests.post(f"{backfilled.demo.sandbox_url}/__admin/faults", json=fault, timeout=30).raise_for_status()
+
+
 @pytest.fixture(scope="module")
 def some_of_each(backfilled: Backfilled) -> str:
     """A destination that has rejected an order and holds another one; return the held batch's run."""
     demo = backfilled.demo
     faults = f"{demo.sandbox_url}/__admin/faults"
     fault = {"provider": "yespo", "next": 1}
-    requests.post(
-        faults, json={**fault, "kind": "refuse_orders", "order_ids": [REJECTED]}, timeout=30
-    ).raise_for_status()
+    refuse_next(backfilled)
     assert Run.start(demo, DESTINATION, order_ids=[REJECTED]).end_state() == "success"
     requests.post(faults, json={**fault, "kind": "close"}, timeout=30).raise_for_status()
     run = Run.start(demo, DESTINATION, order_ids=[HELD])
@@ -85,6 +89,10 @@ def views(backfilled: Backfilled, run_id: str) -> dict[str, str]:
         "By day": "/order-sync/",
         "1 held order": "/order-sync/quarantine",
         "Taken last": "/order-sync/files",
+        "Not read": "/order-sync/files?not_read=1",
+        "The last backfills": "/order-sync/backfills",
+        "Each reason why": "/order-sync/reasons",
+        "It lacks ?run=": "/order-sync/run",
         "still open": f"/order-sync/file?path={quote(str(drop))}",
         "the service said": f"/order-sync/order/{REJECTED}",
         "never seen": f"/order-sync/order/{NEVER}",
@@ -99,7 +107,7 @@ def views(backfilled: Backfilled, run_id: str) -> dict[str, str]:
 )
 def test_each_view_is_readable(page_as, backfilled, some_of_each, options):
     """Each view shows its content, has no serious finding of axe, and is no wider than its window."""
-    page = page_as(UI_USER, **options)
+    page = page_as(UI_USER, refused=True, **options)  # an address that lacks something is one of them
     for text, address in views(backfilled, some_of_each).items():
         page.goto(address)
         expect(page.get_by_text(text).first).to_be_visible()
@@ -109,6 +117,9 @@ def test_each_view_is_readable(page_as, backfilled, some_of_each, options):
         ]
         assert serious == [], address
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), address
+        if options.get("viewport"):  # no table of a phone has columns that lie outside
+            cut = "[...document.querySelectorAll('table.stack')].some(t => t.scrollWidth > t.parentElement.clientWidth)"
+            assert not page.evaluate(cut), address
         background = page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert (background == "rgb(15, 17, 21)") is (options.get("color_scheme") == "dark")
 
@@ -183,25 +194,90 @@ def test_buttons_decide_and_redrive(page_as, backfilled, sandbox, some_of_each):
     batch = page.get_by_role("article").filter(has=page.get_by_role("link", name=HELD))
     batch.get_by_role("button", name="accept").click()
     page.get_by_role("button", name="Do it").click()
-    expect(page.get_by_role("status")).to_have_text(f"{DESTINATION}: done. What came of it", timeout=BUTTON_MS)
+    said = f"{DESTINATION}: decided to accept 1 held orders. Its run"
+    expect(page.get_by_role("status")).to_have_text(said, timeout=BUTTON_MS)
     expect(batch).to_have_count(0)
     assert sandbox("stats")["yespo"]["requests"] == before
     page.goto(f"/order-sync/order/{HELD}")
     expect(page.get_by_text("decided to accept").first).to_be_visible()
     expect(page.get_by_text(f"by {UI_USER}", exact=True)).to_be_visible()
+    expect(head(page)).to_have_text("decided to accept")
+    page.goto(f"/order-sync/run/order_sync_{DESTINATION}/{quote(some_of_each)}")
+    expect(page.get_by_text(f"1 accepted by {UI_USER}")).to_be_visible()
+
+    # Its service says no again: the first run's page still has it.
+    refuse_next(backfilled)
+    page.goto(f"/order-sync/order/{REJECTED}")
+    section = page.locator("section", has=page.get_by_role("heading", name=DESTINATION))
+    first = section.locator("li a.id").first.get_attribute("href")
+    section.get_by_role("button", name="Redrive").click()
+    page.get_by_role("button", name="Do it").click()
+    line = page.get_by_role("status").locator("p.bad-edge")
+    expect(line).to_contain_text(f"{DESTINATION}: 1 rejected. Its run", timeout=BUTTON_MS)
+    page.wait_for_timeout(1500)  # the line stays
+    line.get_by_role("link", name="Its run").click()
+    expect(page.get_by_text("none accepted, some rejected")).to_be_visible()
+    page.goto(str(first))
+    expect(page.get_by_text("redriven again, and rejected again by")).to_be_visible()
 
     page.goto(f"/order-sync/quarantine?destination={DESTINATION}&order={REJECTED}")
     page.get_by_role("checkbox").check()
     expect(page.get_by_text("1 chosen")).to_be_visible()
     page.get_by_role("button", name="Redrive the chosen").click()
     page.get_by_role("button", name="Do it").click()
-    expect(page.get_by_role("status")).to_have_text(f"{DESTINATION}: done. What came of it", timeout=BUTTON_MS)
-    page.get_by_role("link", name="What came of it").click()
+    expect(page.get_by_role("status")).to_have_text(f"{DESTINATION}: 1 accepted. Its run", timeout=BUTTON_MS)
+    page.get_by_role("link", name="Its run").click()
     expect(page.get_by_text("REDRIVE").first).to_be_visible()
-    assert sandbox("stats")["yespo"]["requests"] == before + 1
+    assert sandbox("stats")["yespo"]["requests"] == before + 2
     page.goto(f"/order-sync/order/{REJECTED}")
-    section = page.locator("section", has=page.get_by_role("heading", name=DESTINATION))
-    expect(section.locator(".head .pill")).to_have_text("left the quarantine")
+    expect(head(page)).to_have_text("accepted")
+
+
+def head(page: Page) -> Locator:
+    """Return how the order of a page stands at the destination."""
+    return page.locator("section", has=page.get_by_role("heading", name=DESTINATION)).locator(".head .pill")
+
+
+def test_each_run_that_a_button_starts_has_its_own_line(page_as, some_of_each):
+    """Runs of two destinations each have their line with their link, and both stay."""
+    page = page_as(UI_USER, refused=True)
+    page.goto("/order-sync/quarantine")
+    started = iter(("first", "second"))
+    page.route("**/dagRuns", lambda route: route.fulfill(json={"dag_run_id": next(started)}))
+    page.route("**/dagRuns/*", lambda route: route.fulfill(json={"state": "success"}))
+    came = {"first": ("good", "2 accepted"), "second": ("bad", "3 rejected")}
+    for run, (tone, sentence) in came.items():
+        outcome = {"outcome": {"tone": tone, "sentence": sentence}}
+        page.route(f"**/order_sync_redrive/{run}?format=json", lambda route, body=outcome: route.fulfill(json=body))
+    boxes = page.locator("input[name=entry]")
+    boxes.first.check()
+    boxes.nth(1).check()
+    boxes.nth(1).evaluate("box => { box.dataset.destination = 'another'; }")
+    page.get_by_role("button", name="Redrive the chosen").click()
+    page.get_by_role("button", name="Do it").click()
+    lines = page.get_by_role("status").locator("p")
+    expect(lines.filter(has_text="2 accepted. Its run")).to_have_class("message good-edge")
+    expect(lines.filter(has_text="another: 3 rejected. Its run")).to_have_class("message bad-edge")
+    expect(lines).to_have_count(2)
+    assert {link.get_attribute("href").rsplit("/", 1)[-1] for link in lines.get_by_role("link").all()} == {*came}
+
+
+def test_a_code_leads_to_its_marked_row(page_as, some_of_each):
+    """The row of a reason that a link leads to is told from the others."""
+    page = page_as("viewer")
+    page.goto("/order-sync/reasons#OS-128")
+    colour = "row => getComputedStyle(row.querySelector('td')).backgroundColor"
+    assert page.locator("#OS-128").evaluate(colour) != page.locator("#OS-129").evaluate(colour)
+
+
+def test_a_backfill_has_its_sum(page_as, backfilled):
+    """Each backfill of the demo is listed with what its runs have done together."""
+    page = page_as("viewer")
+    answer = page.goto("/order-sync/backfills?format=json")
+    found = {each["destination"]: each for each in answer.json()["backfills"]}
+    for name, figures in backfilled.figures.items():
+        assert found[name]["accepted"] == figures["accepted"]
+        assert found[name]["ended"] == found[name]["runs"] > 1
 
 
 def test_a_refusal_of_airflow_is_shown(page_as, some_of_each):
@@ -213,7 +289,7 @@ def test_a_refusal_of_airflow_is_shown(page_as, some_of_each):
     page.get_by_role("button", name="Dismiss the chosen").click()
     page.get_by_label("Note").fill("a test order")
     page.get_by_role("button", name="Do it").click()
-    expect(page.get_by_role("status")).to_have_text("Airflow refuses (403). Forbidden")
+    expect(page.get_by_role("status")).to_contain_text(": Airflow refuses (403). Forbidden")
 
 
 def test_the_demo_holds_a_batch_on_purpose(page_as, backfilled):

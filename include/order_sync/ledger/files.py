@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from include.order_sync.model import FileVersion
+from include.order_sync.model import FileNotRead, FileVersion
 
 
 def taken(connection: sa.Connection, destination: str, paths: Sequence[str]) -> list[FileVersion]:
@@ -46,6 +46,23 @@ def take(connection: sa.Connection, destination: str, versions: Iterable[FileVer
                 (destination, path, fingerprint, size, modified_at, content_hash, rows, skipped, run)
             values (:destination, :path, :fingerprint, :size, :modified_at, :content_hash, :rows, :skipped, :run)
             on conflict do nothing
+        """
+        connection.execute(sa.text(insert), rows)
+
+
+def keep_not_read(connection: sa.Connection, destination: str, files: Iterable[FileNotRead]) -> None:
+    """Record the files that a scheduled run has found and not read, in the place of those of the run before."""
+    connection.execute(
+        sa.text("delete from files_not_read where destination = :destination"), {"destination": destination}
+    )
+    rows = [
+        {"destination": destination, "path": file.path, "belongs_at": file.belongs_at, "reason": file.reason}
+        for file in files
+    ]
+    if rows:
+        insert = """
+            insert into files_not_read (destination, path, belongs_at, reason)
+            values (:destination, :path, :belongs_at, :reason) on conflict do nothing
         """
         connection.execute(sa.text(insert), rows)
 

@@ -12,7 +12,7 @@ from include.order_sync.staging.partition_hash import hashes_of_longer_ids, part
 def history(connection: sa.Connection, order_id: str) -> Sequence[sa.RowMapping]:
     """Return what happened to an order, by destination and then in time: the columns of `order_history_v1`.
 
-    Also the `encrypted_row` of what was put into the quarantine, which has the service's message.
+    Also the `encrypted_row` of what was put into the quarantine last, which has the service's message.
 
     Args:
         connection: of schema.transaction().
@@ -20,7 +20,7 @@ def history(connection: sa.Connection, order_id: str) -> Sequence[sa.RowMapping]
     """
     query = """
         select h.*, q.encrypted_row
-        from order_history_v1 h left join quarantine q on q.id = h.entry and h.event = 'quarantined'
+        from order_history_v1 h left join quarantine q on q.id = h.entry and h.run = split_part(q.run, ' ', 2)
         where h.order_id = :order_id and h.partition_hash = :partition_hash
         order by h.destination, h.happened_at, h.batch_id
     """

@@ -50,7 +50,7 @@ class Filter:
 def add(cursor: Any, destination: str, run: str, entries: Sequence[QuarantineEntry]) -> None:
     """Add entries, all by one statement.
 
-    - A row that is seen again stays one entry, with its last time and the number of runs.
+    - A row that is seen again stays one entry, with its first and last run, its last time and the number of runs.
     - A row that was dismissed for the same reasons stays dismissed. A row without content is known by its place in a
       file: it stays dismissed until the file changes.
     """
@@ -78,6 +78,7 @@ def add(cursor: Any, destination: str, run: str, entries: Sequence[QuarantineEnt
         on conflict (destination, row_hash) where resolved_at is null do update set
             reasons = excluded.reasons, encrypted_row = excluded.encrypted_row, origin = excluded.origin,
             line = excluded.line, last_seen_at = now(), run = excluded.run,
+            first_run = coalesce(quarantine.first_run, nullif(quarantine.run, excluded.run)),
             updated_at = excluded.updated_at, rank = excluded.rank,
             times_seen = quarantine.times_seen + case when quarantine.run = excluded.run then 0 else 1 end
         """,

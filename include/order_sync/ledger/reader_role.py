@@ -16,6 +16,7 @@ VIEWS = (
     "reasons_v1",
     "runs_v1",
     "files_v1",
+    "files_not_read_v1",
     "freshness_v1",
 )
 

@@ -10,7 +10,16 @@ from include.order_sync import stops
 from include.order_sync.errors import StopError
 
 # Tables that know a destination by its name.
-TABLES = ("first_windows", "windows", "files_taken", "quarantine", "decisions", "run_records", "freshness")
+TABLES = (
+    "first_windows",
+    "windows",
+    "files_taken",
+    "files_not_read",
+    "quarantine",
+    "decisions",
+    "run_records",
+    "freshness",
+)
 
 _HAS_HISTORY = " or ".join(
     f"exists(select from {table} where {column} = %(name)s)"

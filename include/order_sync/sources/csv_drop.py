@@ -18,7 +18,7 @@ from upath import UPath
 from include.order_sync import stops
 from include.order_sync.configuration.source_models import CsvSource
 from include.order_sync.errors import StopError
-from include.order_sync.model import FileVersion, Window
+from include.order_sync.model import FileNotRead, FileVersion, Window
 from include.order_sync.prefetch import prefetch
 from include.order_sync.sources.column_names import Required
 from include.order_sync.sources.containers import texts_of
@@ -27,14 +27,13 @@ from include.order_sync.sources.csv_header import DELIMITERS
 from include.order_sync.sources.csv_records import MiscountError, UnreadableError
 from include.order_sync.sources.drop_files import (
     DropFile,
-    HashedContent,
     Register,
-    content_hash,
     files_not_taken,
     files_of,
     nothing_matches,
     unusable,
 )
+from include.order_sync.sources.hashed_content import HashedContent, content_hash
 from include.order_sync.sources.run_window import Healing
 from include.order_sync.staging.partitions import gathered
 from include.order_sync.transform.row_problems import MISSING_COLUMN, UNREADABLE_FILE
@@ -58,6 +57,7 @@ class CsvDropReader:
         taken: the versions of the files that were read, also of unreadable ones. Filled while reading.
         left_out: files since the destination's first window that were not taken, and are too old for this run. Filled
             while reading.
+        not_read: files that no scheduled run reads as they are. Filled while reading, with `healing`.
         unusable: of each file that could not be used at all, the message for its user. Filled while reading.
         notice: that no file matches the glob; empty if one does. Set while reading.
     """
@@ -71,6 +71,7 @@ class CsvDropReader:
     skipped: int = field(default=0, init=False)
     taken: list[FileVersion] = field(default_factory=list, init=False)
     left_out: list[DropFile] = field(default_factory=list, init=False)
+    not_read: list[FileNotRead] = field(default_factory=list, init=False)
     unusable: list[str] = field(default_factory=list, init=False)
     notice: str = field(default="", init=False)
 
@@ -90,10 +91,12 @@ class CsvDropReader:
         if self.register is None or self.healing is None:
             return files_of(self.folder, self.source, self.window)
         since_first = Window(self.healing.began, self.window.end)
-        files, touched = files_not_taken(self.folder, self.source, since_first, self.register)
+        files, touched, self.not_read = files_not_taken(self.folder, self.source, since_first, self.register)
         self.taken += touched
         reach = self.healing.reach
         self.left_out = [file for file in files if file.belongs_at < reach]
+        older = f"Its time lies before {reach:%Y-%m-%d %H:%M} UTC, as far as `heal_at_most` reaches. Backfill its date."
+        self.not_read += [file.not_read(older) for file in self.left_out]
         return [file for file in files if file.belongs_at >= reach]
 
     def tables(self) -> Iterator[pa.Table]:

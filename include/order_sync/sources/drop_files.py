@@ -8,37 +8,37 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
-import hashlib
 import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from typing import BinaryIO
 from zoneinfo import ZoneInfo
 
 from upath import UPath
 
-from include.order_sync import stops, tuning
+from include.order_sync import stops
 from include.order_sync.configuration.csv_values import PATH_TIMES
 from include.order_sync.configuration.source_models import CsvSource
 from include.order_sync.errors import StopError
-from include.order_sync.model import FileVersion, Window
+from include.order_sync.model import FileNotRead, FileVersion, Window
 from include.order_sync.sources.drop_folders import FILE_SYSTEMS, look_into_folders
+from include.order_sync.sources.hashed_content import NOT_PERMITTED, content_hash
 
 log = logging.getLogger(__name__)
 
 UNFINISHED_SUFFIXES = (".part", ".tmp")
 
-# The content hash of a file that the worker may not read.
-NOT_PERMITTED = ""
 # How the content hash of a file begins that could not be used, before a hash of the configuration that it was read by.
 _UNUSABLE = "unusable "
 
 # When nothing matches: how many files are looked at for a near name, and how many are named.
 _LISTED_FOR_NAMES = 1000
 _NEAR_NAMES = 3
+
+# Of the files from before a destination's first window, the newest are looked for in the register.
+_EARLIER_FILES = 200
 
 # Paths -> the versions of these files that were taken before.
 Register = Callable[[Sequence[str]], Iterable[FileVersion]]
@@ -66,6 +66,10 @@ class DropFile:
         """Return the file's version with the hash of the bytes that were read."""
         return FileVersion(str(self.path), self.fingerprint, self.size, self.modified_at, content_hash)
 
+    def not_read(self, reason: str) -> FileNotRead:
+        """Return the file as one that is not read, with the reason and what to do."""
+        return FileNotRead(str(self.path), self.belongs_at, reason)
+
 
 def files_of(folder: UPath, source: CsvSource, window: Window) -> list[DropFile]:
     """Return the files that belong to the window, sorted by their time, then by name.
@@ -73,12 +77,16 @@ def files_of(folder: UPath, source: CsvSource, window: Window) -> list[DropFile]
     Raises:
         StopError: the folder, or the bucket, does not exist.
     """
-    return sorted((file for file in _files(folder, source) if window.start <= file.belongs_at < window.end), key=_age)
+    return _within(window, _files(folder, source, []))
+
+
+def _within(window: Window, files: Iterable[DropFile]) -> list[DropFile]:
+    return sorted((file for file in files if window.start <= file.belongs_at < window.end), key=_age)
 
 
 def files_not_taken(
     folder: UPath, source: CsvSource, window: Window, register: Register
-) -> tuple[list[DropFile], list[FileVersion]]:
+) -> tuple[list[DropFile], list[FileVersion], list[FileNotRead]]:
     """Return the files of a window that were not taken in this version, oldest first.
 
     Args:
@@ -89,15 +97,22 @@ def files_not_taken(
         register: returns the versions that were taken before.
 
     Returns:
-        The files; and the versions that were taken and have another fingerprint now, to be remembered by it.
+        The files; the versions that were taken and have another fingerprint now, to be remembered by it; and the files
+        that no scheduled run reads.
 
     Raises:
         StopError: the folder does not exist.
     """
     # A writer may still be at work on a younger file. It is not taken, so a later run reads it.
     now, settle = datetime.now(UTC), timedelta(seconds=source.settle_seconds)
-    files = [file for file in files_of(folder, source, window) if abs(now - file.modified_at) >= settle]
-    known = list(register([str(file.path) for file in files]))
+    not_read: list[FileNotRead] = []
+    listed = list(_files(folder, source, not_read))
+    files = [file for file in _within(window, listed) if abs(now - file.modified_at) >= settle]
+    earlier = sorted((file for file in listed if file.belongs_at < window.start), key=_age)[-_EARLIER_FILES:]
+    known = list(register([str(file.path) for file in [*files, *earlier]]))
+    ever_taken = {version.path for version in known}
+    before = f"Its time lies before {_moment(window.start)}, where the destination begins. Backfill its date."
+    not_read += [file.not_read(before) for file in earlier if str(file.path) not in ever_taken]
     read = [version for version in known if not _is_worth_another_try(version, source)]
     fingerprints = {(version.path, version.fingerprint) for version in read}
     # These are rejected already. A change of permissions need not show in the listing, so each run tries them again.
@@ -120,7 +135,7 @@ def files_not_taken(
             touched.append(file.version(content))
         else:
             new.append(file)
-    return new, touched
+    return new, touched, not_read
 
 
 def unusable(file: DropFile, content: str, source: CsvSource) -> FileVersion:
@@ -172,11 +187,16 @@ def _may_be_file(path: UPath) -> bool:
         return True
 
 
+def _moment(time: datetime) -> str:
+    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
 def _age(file: DropFile) -> tuple[datetime, str]:
     return file.belongs_at, str(file.path)
 
 
-def _files(folder: UPath, source: CsvSource) -> Iterator[DropFile]:
+def _files(folder: UPath, source: CsvSource, not_read: list[FileNotRead]) -> Iterator[DropFile]:
+    """Yield the files of the drop; those that no run reads are logged, and added to `not_read`."""
     look_into_folders(folder, source)
     if not folder.is_dir():
         # In an object storage a folder is the beginning of names: it goes with its last file.
@@ -186,6 +206,11 @@ def _files(folder: UPath, source: CsvSource) -> Iterator[DropFile]:
             stops.NO_FOLDER,
             f"Source {source.name!r}: there is no folder {folder}. Make it, or correct the source's `path`.",
         )
+
+    def note(path: str, reason: str, belongs_at: datetime | None = None) -> None:
+        log.warning("Source %r: %s is not read. %s", source.name, path, reason)
+        not_read.append(FileNotRead(path, belongs_at, reason))
+
     latest = datetime.now(UTC) + source.ahead
     real_folder = folder.resolve()
     for path in folder.glob(source.pattern):
@@ -193,14 +218,13 @@ def _files(folder: UPath, source: CsvSource) -> Iterator[DropFile]:
         if path.name.lower().endswith(UNFINISHED_SUFFIXES) or any(part.startswith(".") for part in parts):
             continue
         if not _is_unicode(str(path)):
-            log.warning(
-                "Source %r: the name of %s is not UTF-8, so no run ever reads this file. Rename it.",
-                source.name,
-                ascii(str(path)),
-            )
+            note(ascii(str(path)), "Its name is not UTF-8. Rename it.")
             continue
         try:
-            if not _is_file_within(path, real_folder, source):
+            fault = _fault(path, real_folder)
+            if fault is not None:
+                if fault:
+                    note(str(path), fault)
                 continue
             stat, fingerprint = path.stat(), path.fs.ukey(path.path)
         except (FileNotFoundError, PermissionError):  # it was removed meanwhile, or its folder was warned of
@@ -209,44 +233,33 @@ def _files(folder: UPath, source: CsvSource) -> Iterator[DropFile]:
         if source.path_time:
             named = path_time("/".join(parts), source.path_time, source.timezone)
             if named is None:
-                log.warning(
-                    "Source %r: %s has no date and hour like %r in its path, so no run ever reads it. "
-                    "Rename it, or correct the source's `path` or `path_time`.",
-                    source.name,
-                    path,
-                    source.path_time,
+                note(
+                    str(path),
+                    f"Its path has no date and hour like {source.path_time!r}. Rename it, or correct the source's "
+                    "`path` or `path_time`.",
                 )
                 continue
             belongs_at = named
         if belongs_at > latest:
-            log.warning(
-                "Source %r: %s is of %s, which lies in the future, so no run reads it before that time. "
-                "Correct its %s.",
-                source.name,
-                path,
-                belongs_at,
-                "path" if source.path_time else "modified time",
-            )
+            wrong = "path" if source.path_time else "modified time"
+            note(str(path), f"Its time, {_moment(belongs_at)}, lies in the future. Correct its {wrong}.", belongs_at)
         yield DropFile(path, fingerprint, stat.st_size, modified_at, belongs_at)
 
 
-def _is_file_within(path: UPath, real_folder: UPath, source: CsvSource) -> bool:
-    """Return whether the path is a regular file of the drop; warn if it is anything else but a folder.
+def _fault(path: UPath, real_folder: UPath) -> str | None:
+    """Return None for a regular file of the drop; else why it is not read, empty of a folder.
 
     A person who may write into the drop could otherwise let the worker read its own files, or wait for ever at a FIFO.
     """
     if path.is_file():
         if path.resolve().is_relative_to(real_folder):
-            return True
-        fault = "leads out of the drop's folder by a link. Put the file itself there"
-    elif path.is_dir():
-        return False
-    elif path.exists():
-        fault = "is no regular file, but a pipe, a socket or a device. Put a file there, or remove it"
-    else:
-        fault = "is a link to a file that does not exist. Correct the link, or remove it"
-    log.warning("Source %r: %s %s. No run reads it.", source.name, path, fault)
-    return False
+            return None
+        return "It leads out of the drop's folder by a link. Put the file itself there."
+    if path.is_dir():
+        return ""
+    if path.exists():
+        return "It is no regular file, but a pipe, a socket or a device. Put a file there, or remove it."
+    return "It is a link to a file that does not exist. Correct the link, or remove it."
 
 
 def _is_unicode(text: str) -> bool:
@@ -282,48 +295,3 @@ def path_time(path: str, pattern: str, timezone: str) -> datetime | None:
         return max(at.astimezone(UTC) for at in (local, local.replace(fold=1)))
     except (ValueError, OverflowError):  # no such day, or none in UTC
         return None
-
-
-class HashedContent:
-    """A file's content, and a hash of the bytes read so far."""
-
-    def __init__(self, content: BinaryIO) -> None:
-        self._content = content
-        self._hash = hashlib.sha256()
-
-    def read(self, size: int = -1) -> bytes:
-        """Read on, as files do."""
-        return self._noted(self._content.read(size))
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        """Go elsewhere, as files do. What is read from then on is in no hash."""
-        return self._content.seek(offset, whence)
-
-    def tell(self) -> int:
-        """Return the place, as files do."""
-        return self._content.tell()
-
-    def seekable(self) -> bool:
-        """Return whether seek() works."""
-        return self._content.seekable()
-
-    @property
-    def hash(self) -> str:
-        """SHA-256 of the bytes read so far."""
-        return self._hash.hexdigest()
-
-    def _noted(self, data: bytes) -> bytes:
-        self._hash.update(data)
-        return data
-
-
-def content_hash(path: UPath) -> str:
-    """Return the hash of a whole file, or NOT_PERMITTED if the worker may not read it."""
-    try:
-        with path.open("rb") as content:
-            hashed = HashedContent(content)
-            while hashed.read(tuning.HASH_READ_BYTES):
-                pass
-    except PermissionError:
-        return NOT_PERMITTED
-    return hashed.hash

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 
 FILES_NAMED = ORDERS_NAMED = 20
+FILES_NOT_READ_KEPT = 1000
 LATEST = datetime.max.replace(tzinfo=UTC)
 
 
@@ -100,6 +101,8 @@ class ExtractOrdersOperator(DestinationOperator):
         if message:
             self.log.warning("%s", message)
         if isinstance(source, CsvSource):
+            if run.healing and mode != "plan":
+                self._keep_not_read(reader)
             message = " ".join(filter(None, [message, unusable_message(source, reader)])) or None
             notice = getattr(reader, "notice", "")
             if notice:
@@ -173,6 +176,13 @@ class ExtractOrdersOperator(DestinationOperator):
             found = {each: files.of_order(ledger, history_name(destination), each) for each in named}
         times = [time for seen in found.values() for _, time in seen]
         raise StopError(stops.NO_IDS_QUERY, ids_of_a_drop_message(source, found, times, len(order_ids) - len(named)))
+
+    def _keep_not_read(self, reader: WarehouseReader | CsvDropReader) -> None:
+        """Record for the page the files that no scheduled run reads as they are."""
+        from include.order_sync.ledger import files
+
+        with ledger_transaction() as ledger:
+            files.keep_not_read(ledger, self._history, getattr(reader, "not_read", [])[:FILES_NOT_READ_KEPT])
 
     def _taken(self, paths: Sequence[str]) -> list[FileVersion]:
         """Return the versions of these files that the destination has taken."""

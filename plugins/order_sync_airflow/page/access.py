@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from airflow.api_fastapi.app import get_auth_manager
@@ -27,11 +27,13 @@ class Access:
         mistaken: names of such destinations whose entry in the configuration has mistakes.
         may_redrive: whether the user may trigger the DAG order_sync_redrive. Its dry run shows what services said of
             orders, so these words are shown to the same users.
+        paces: destination -> the requests a second that its account takes; None for any.
     """
 
     destinations: dict[str, Destination]
     mistaken: list[str]
     may_redrive: bool
+    paces: dict[str, float | None] = field(default_factory=dict)
 
     @property
     def names(self) -> list[str]:
@@ -50,8 +52,10 @@ def access_of(user: GetUserDep) -> Access:
         details=DagDetails(id=REDRIVE, team_name=DagModel.get_team_name(REDRIVE)),
         user=user,
     )
+    seen = {name: each for name, each in configuration.destinations.items() if each.dag_id in readable}
     return Access(
-        {name: each for name, each in configuration.destinations.items() if each.dag_id in readable},
+        seen,
         [name for name, each in configuration.mistaken.items() if each.dag_id in readable],
         may_redrive,
+        {name: configuration.requests_a_second(each) for name, each in seen.items()},
     )

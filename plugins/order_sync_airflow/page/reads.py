@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -21,11 +21,17 @@ STATEMENT_S = 10
 ENTRIES_SHOWN = 50
 ENTRIES_SORTED = 10_000
 FILES_SHOWN = 50
+FILES_NOT_READ_SHOWN = 200
+ROWS_COUNTED = 1000
 HELD_IDS_SHOWN = 1000
 
 Rows = list[dict[str, Any]]
 
 _SUMS = ", ".join(f"sum({name})::bigint as {name}" for name in COUNTS)
+
+# Members are named `path (member)`, and ")" is the next character after "(".
+_OF_FILE = """(origin collate "C" = :path
+    or (origin collate "C" >= :path || ' (' and origin collate "C" < :path || ' )'))"""
 
 __all__ = ["history", "ids_beginning_with"]
 
@@ -107,6 +113,7 @@ def entries(
     reason: str | None = None,
     order_id: str | None = None,
     run: str | None = None,
+    file: str | None = None,
     is_open: bool = True,
     with_held: bool = False,
 ) -> Rows:
@@ -119,7 +126,8 @@ def entries(
         names: of the destinations.
         reason: with this reason among theirs.
         order_id: of this order.
-        run: seen last by this run.
+        run: seen first or last by this run.
+        file: of this file, or of a member of it.
         is_open: leave resolved ones out.
         with_held: also those of held orders.
     """
@@ -128,7 +136,8 @@ def entries(
     wanted += ["reasons @> array[:reason]"] if reason else []
     wanted += [] if with_held else ["not reasons @> array[:held]"]
     wanted += ["order_id = :order_id and partition_hash = :hash"] if order_id else []
-    wanted += ["run = :run"] if run else []
+    wanted += ["(run = :run or first_run = :run)"] if run else []
+    wanted += [_OF_FILE] if file else []
     query = f"""
         with found as materialized (
             select entry from rejections_v1 where {" and ".join(wanted)} limit {ENTRIES_SORTED}
@@ -143,6 +152,7 @@ def entries(
         "order_id": order_id,
         "hash": order_id and partition_hash(order_id),
         "run": run,
+        "path": file,
     }
     return _rows(ledger, query, names=names, **values)
 
@@ -161,33 +171,75 @@ def run(ledger: sa.Connection, names: Sequence[str], dag: str, run_id: str) -> R
     return _rows(ledger, query, names=names, run=run_id, dag=dag)
 
 
-def dag_of(ledger: sa.Connection, name: str, run_id: str) -> str | None:
-    """Return the DAG of a run; None if it was not recorded."""
-    query = sa.text("select dag from runs_v1 where destination = :name and run = :run limit 1")
-    found: str | None = ledger.execute(query, {"name": name, "run": run_id}).scalar()
-    return found
+def dags_of(ledger: sa.Connection, names: Sequence[str], runs: Iterable[str]) -> dict[str, str]:
+    """Return the DAG of each of these runs that was recorded."""
+    query = "select distinct run, dag from runs_v1 where destination = any(:names) and run = any(:runs)"
+    return {row["run"]: row["dag"] for row in _rows(ledger, query, names=names, runs=list(runs))}
+
+
+def resolutions(ledger: sa.Connection, names: Sequence[str], run_id: str) -> Rows:
+    """Return how many entries of a run are open, or were resolved how; ENTRIES_SORTED are counted at most."""
+    query = f"""
+        select coalesce(resolution, 'still open') as text, count(*) as entries from (
+            select resolution from rejections_v1
+            where destination = any(:names) and (run = :run or first_run = :run) limit {ENTRIES_SORTED}
+        ) own group by 1 order by 2 desc, 1
+    """  # noqa: S608
+    return _rows(ledger, query, names=names, run=run_id)
+
+
+def sums_of_runs(ledger: sa.Connection, name: str, runs: Sequence[str], since: datetime) -> dict[str, int]:
+    """Return what these runs of a destination have done since a time, all together; and how many have `ended`."""
+    sums = ", ".join(f"coalesce(sum({count}), 0)::bigint as {count}" for count in COUNTS)
+    query = f"""
+        select count(distinct run) as ended, {sums} from runs_v1
+        where destination = :name and run = any(:runs) and recorded_at >= :since and not is_plan
+    """  # noqa: S608
+    return _rows(ledger, query, name=name, runs=runs, since=since)[0]
 
 
 def files(ledger: sa.Connection, names: Sequence[str], *, path: str | None = None, unusable: bool = False) -> Rows:
-    """Return files that were taken, the last first: all versions of one, or the last FILES_SHOWN of all."""
+    """Return files that were taken, the last first: all versions of one, or the last FILES_SHOWN of all.
+
+    Each has `rejected`, how many of its rows were, of all its versions; of ROWS_COUNTED and more that number.
+    """
     wanted = ["destination = any(:names)"]
     wanted += ["path = :path"] if path else []
     wanted += ["is_unusable"] if unusable else []
     query = f"""
-        select * from files_v1 where {" and ".join(wanted)} order by taken_at desc, destination limit {FILES_SHOWN}
+        select f.*, (
+            select count(*) from (
+                select from rejections_v1
+                where destination = f.destination and {_OF_FILE.replace(":path", "f.path")} limit {ROWS_COUNTED}
+            ) counted) as rejected
+        from (
+            select * from files_v1 where {" and ".join(wanted)} order by taken_at desc, destination limit {FILES_SHOWN}
+        ) f order by taken_at desc, destination
     """  # noqa: S608
     return _rows(ledger, query, names=names, path=path)
 
 
+def files_not_read(ledger: sa.Connection, names: Sequence[str], *, path: str | None = None) -> Rows:
+    """Return files that the last scheduled runs have found and not read, with the reason; or one of them."""
+    query = f"""
+        select * from files_not_read_v1 where destination = any(:names) and path = coalesce(:path, path)
+        order by belongs_at desc nulls first, path, destination limit {FILES_NOT_READ_SHOWN}
+    """  # noqa: S608
+    return _rows(ledger, query, names=names, path=path)
+
+
+def count_files_not_read(ledger: sa.Connection, names: Sequence[str]) -> dict[str, int]:
+    """Return how many such files each destination has."""
+    query = "select destination, count(*) as files from files_not_read_v1 where destination = any(:names) group by 1"
+    return {row["destination"]: row["files"] for row in _rows(ledger, query, names=names)}
+
+
 def reasons_of_file(ledger: sa.Connection, names: Sequence[str], path: str) -> Rows:
     """Return why rows of a file, or of its members, were rejected, the most frequent reason first."""
-    # Members are named `path (member)`, and ")" is the next character after "(".
-    query = """
+    query = f"""
         select destination, reason, count(*) as rows, min(line) as first_line,
             count(*) filter (where resolved_at is null) as open
         from rejections_v1, unnest(reasons) reason
-        where destination = any(:names) and (origin collate "C" = :path
-            or (origin collate "C" >= :path || ' (' and origin collate "C" < :path || ' )'))
-        group by 1, 2 order by 3 desc, 2, 1
-    """
+        where destination = any(:names) and {_OF_FILE} group by 1, 2 order by 3 desc, 2, 1
+    """  # noqa: S608
     return _rows(ledger, query, names=names, path=path)

@@ -13,35 +13,6 @@ from include.order_sync import codes
 if TYPE_CHECKING:
     from include.order_sync.configuration.models import Destination
 
-# Columns of runs_v1 that are outcomes of orders -> their words on the page, in the order of importance.
-OUTCOMES = {
-    "accepted": "accepted",
-    "rejected": "rejected",
-    "held": "held",
-    "unchanged": "unchanged",
-    "stale": "stale",
-    "not_for_provider": "not for this service",
-    "adopted": "adopted",
-    "not_sent": "not sent",
-}
-
-# Event of order_history_v1 -> its colour.
-TONES = {
-    "accepted": "good",
-    "decided to accept": "good",
-    "adopted": "quiet",
-    "unchanged": "quiet",
-    "left the quarantine": "quiet",
-    "waiting": "quiet",
-    "under way": "quiet",
-    "decided to resend": "quiet",
-    "rejected": "bad",
-    "quarantined": "bad",
-    "held": "warn",
-    "in doubt": "warn",
-    "not taken": "warn",
-}
-
 
 def moment(time: datetime | None) -> str:
     """Return a time in UTC, to the minute."""
@@ -135,3 +106,9 @@ def code(text: str | None, root: str) -> Markup:
         return Markup()
     link = Markup('<a class="code" href="{}/reasons#{}" title="{}">{}</a> ')
     return link.format(root, reason.code, reason.cure, reason.code)
+
+
+def cure(text: str | None) -> str:
+    """Return what to do about a kept reason, or about several, each as a sentence; empty if none is known."""
+    known = filter(None, map(codes.cure_of, (text or "").split("; ")))
+    return " ".join(f"{each[:1].upper()}{each[1:]}." for each in dict.fromkeys(known))

@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import ProgrammingError
 
+from include.order_sync import codes
 from include.order_sync.ledger import files, quarantine, reader_role, schema
 from include.order_sync.ledger.encrypted_rows import QuarantineEntry
 from include.order_sync.ledger.opening import open_session
@@ -123,6 +124,41 @@ def test_entries_and_files(ledger: sa.Engine, name: str):
         ledger, "path, rows, skipped, is_unusable, run from files_v1 where destination = :name order by 1", name
     )
     assert found == [("/drop/a.csv", 4, 1, False, "run-1"), ("/drop/b.csv", None, None, True, "run-1")]
+
+
+def test_reasons_have_their_codes(ledger: sa.Engine, name: str):
+    """A reason has its code, also with a word of the shop or a service's number in it; an unknown text has none."""
+    reasons = ("status: not in the status map (paid_by_card)", "status: missing", "JustClick error_code 7", "no such")
+    with open_session(ledger, "ledger", destination=name, run="dag run-1 a b", try_number=1) as session:
+        session.quarantine([entry(1, *reasons)])
+    ours = [codes.reason_of(reason) for reason in reasons]
+    expected = [reason and reason.code for reason in ours]
+    assert expected[0] == "OS-129"
+    assert view(ledger, "codes from rejections_v1 where destination = :name", name) == [(expected,)]
+    told = dict(view(ledger, "reason, code from reasons_v1 where destination = :name", name))
+    assert told == dict(zip(reasons, expected, strict=True))
+
+
+def test_every_reason_has_the_same_code_in_the_views(ledger: sa.Engine):
+    """The views find the code of each reason that the page finds."""
+    texts = [reason.reason.replace("*", "7") for reason in codes.rejections()]
+    with open_session(ledger, "ledger", destination="codes", run="dag run-1 a b", try_number=1) as session:
+        session.quarantine([entry(1, *texts)])
+    assert view(ledger, "codes from rejections_v1 where destination = 'codes'", "") == [
+        ([reason and reason.code for reason in map(codes.reason_of, texts)],)
+    ]
+
+
+def test_a_row_keeps_its_first_run(ledger: sa.Engine, name: str):
+    """A row that is seen again has the run that put it in, and the last one; its order's history has both."""
+    for run in ("run-1", "run-2", "run-3"):
+        with open_session(ledger, "ledger", destination=name, run=f"dag {run} a b", try_number=1) as session:
+            session.quarantine([entry(1, "a")])
+            session.quarantine([entry(1, "a")])
+    found = view(ledger, "first_run, run, times_seen from rejections_v1 where destination = :name", name)
+    assert found == [("run-1", "run-3", 3)]
+    history = view(ledger, "event, run from order_history_v1 where destination = :name order by happened_at", name)
+    assert history == [("quarantined", "run-1"), ("quarantined again", "run-3")]
 
 
 def test_the_role_reads_the_views_and_nothing_else(ledger: sa.Engine):

@@ -23,7 +23,7 @@ from include.order_sync.errors import StopError
 from include.order_sync.model import FileVersion, Window
 from include.order_sync.sources import csv_drop
 from include.order_sync.sources.csv_drop import CsvDropReader
-from include.order_sync.sources.drop_files import HashedContent
+from include.order_sync.sources.hashed_content import HashedContent
 from include.order_sync.sources.run_window import Healing
 from tests.unit.conftest import whole
 
@@ -426,6 +426,35 @@ def test_a_file_too_old_to_heal_is_left_out_and_named(drop: Drop) -> None:
 
     assert whole(reader.tables())["order_id"].to_pylist() == ["2"]
     assert [file.path.name for file in reader.left_out] == ["late.csv"]
+
+
+def test_a_scheduled_run_knows_the_files_that_it_does_not_read(drop: Drop) -> None:
+    """Each has its reason: no time in its name, too early, too late, in the future, no file; a taken one has none."""
+    drop.healing = Healing(END - timedelta(days=20), END - timedelta(days=3))
+    drop.source = drop.source.model_copy(update={"path_time": "%Y-%m-%d"})
+
+    def put(days: float, name: str) -> str:
+        return str(drop.put(f"{datetime.now(UTC) - timedelta(days=days):%Y-%m-%d}-{name}.csv", "1"))
+
+    expected = {
+        put(60, "early"): "where the destination begins",
+        put(9, "late"): "as far as `heal_at_most` reaches",
+        put(-9, "ahead"): "lies in the future",
+        str(drop.put("latest.csv", "1")): "no date and hour like '%Y-%m-%d'",
+    }
+    link = drop.folder / "link.csv"
+    link.symlink_to("nothing")
+    expected[str(link)] = "a link to a file that does not exist"
+    taken = put(50, "backfilled")
+    drop.taken = [FileVersion(taken, "f", 1, END, "hash")]
+    reader = drop.reader()
+    put(2, "good")
+
+    assert len(whole(reader.tables())) == 1
+    found = {file.path: file.reason for file in reader.not_read}
+    assert found.keys() == expected.keys()
+    for path, reason in expected.items():
+        assert reason in found[path]
 
 
 ACTIONS = st.lists(

@@ -39,19 +39,27 @@
       body: JSON.stringify({ logical_date: null, conf: { ...conf, dry_run: false } }),
     });
 
-  const tell = (text, tone, link) => {
-    const outcome = document.getElementById("outcome");
-    outcome.hidden = false;
-    outcome.className = `message ${tone}-edge`;
-    outcome.textContent = text;
-    if (link) outcome.append(" ", link);
-    outcome.scrollIntoView({ block: "nearest" });
+  const outcome = () => document.getElementById("outcome");
+
+  // Add a line to the outcome, which stays; return the function that writes it.
+  const newLine = () => {
+    const line = document.createElement("p");
+    outcome().hidden = false;
+    outcome().append(line);
+    return (text, tone, link) => {
+      line.className = `message ${tone}-edge`;
+      line.textContent = text;
+      if (link) line.append(" ", link);
+      line.scrollIntoView({ block: "nearest" });
+    };
   };
+
+  const page = `${airflow}/order-sync/run/order_sync_redrive`;
 
   const linkTo = (runId) => {
     const link = document.createElement("a");
-    link.href = `${airflow}/order-sync/run/order_sync_redrive/${encodeURIComponent(runId)}`;
-    link.textContent = "What came of it";
+    link.href = `${page}/${encodeURIComponent(runId)}`;
+    link.textContent = "Its run";
     return link;
   };
 
@@ -75,6 +83,9 @@
   // What a button is about, as params of the redrive DAG; one run is of one destination.
   const jobs = (button) => {
     const decision = button.dataset.decision ? { decision: button.dataset.decision } : {};
+    if (button.dataset.entry) {
+      return [{ destination: button.dataset.destination, entries: [Number(button.dataset.entry)] }];
+    }
     if (!("selected" in button.dataset)) {
       return [{ destination: button.dataset.destination, batch: Number(button.dataset.batch), ...decision }];
     }
@@ -94,34 +105,47 @@
     }
   };
 
+  // Start a run, and write what comes of it; return whether nothing is left to do.
+  const redrive = async (job) => {
+    const tell = newLine();
+    let link;
+    try {
+      const { dag_run_id: runId } = await trigger(job);
+      link = linkTo(runId);
+      tell(`${job.destination}: the redrive is under way …`, "quiet", link);
+      const state = await watch(runId);
+      const { outcome: came } = await call(`${page}/${encodeURIComponent(runId)}?format=json`);
+      const ended = state === "success" ? "" : " The run ended red: its log in Airflow says why.";
+      tell(`${job.destination}: ${came.sentence}.${ended}`, ended ? "bad" : came.tone, link);
+      return !ended && came.tone === "good";
+    } catch (error) {
+      tell(`${job.destination}: ${error.message}`, "bad", link);
+      return false;
+    }
+  };
+
   const act = async (button) => {
+    outcome().replaceChildren();
     const wanted = jobs(button);
-    if (!wanted.length) return tell("Choose entries first.", "warn");
+    if (!wanted.length) return newLine()("Choose entries first.", "warn");
     const answer = await confirmed(button.dataset.ask, button.dataset.decision === "dismiss");
     if (!answer) return undefined;
     const buttons = [...document.querySelectorAll("button.act")];
     for (const each of buttons) each.disabled = true;
-    try {
-      for (const job of wanted) {
-        const { dag_run_id: runId } = await trigger(answer.note ? { ...job, note: answer.note } : job);
-        tell(`${job.destination}: the redrive is under way …`, "quiet", linkTo(runId));
-        const state = await watch(runId);
-        const [text, tone] = state === "success" ? ["done", "good"] : ["the redrive ended red: its log says why", "bad"];
-        tell(`${job.destination}: ${text}.`, tone, linkTo(runId));
-        if (state !== "success") return undefined;
-      }
-      for (const job of wanted) forget(job);
-    } catch (error) {
-      tell(error.message, "bad");
-    } finally {
-      for (const each of buttons) each.disabled = false;
-    }
+    const note = answer.note ? { note: answer.note } : {};
+    await Promise.all(
+      wanted.map(async (job) => {
+        if (await redrive({ ...job, ...note })) forget(job);
+      }),
+    );
+    for (const each of buttons) each.disabled = false;
     return undefined;
   };
 
   // Take away what is done; a new load of the page shows the rest.
   const forget = (job) => {
     if (job.batch) document.querySelector(`[data-batch="${job.batch}"]`)?.closest("article").remove();
+    for (const entry of job.entries ?? []) document.querySelector(`button[data-entry="${entry}"]`)?.remove();
     for (const box of chosen()) if (job.entries?.includes(Number(box.value))) box.closest("tr").remove();
     count();
   };

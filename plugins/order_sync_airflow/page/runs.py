@@ -1,0 +1,61 @@
+"""The view of one run: what it did, try by try, and what became of its rejected and held orders since."""
+
+from __future__ import annotations
+
+from collections import Counter
+from urllib.parse import quote
+
+from fastapi import APIRouter, Request
+from fastapi.responses import RedirectResponse, Response
+
+from include.order_sync.ledger.run_records import COUNTS
+from order_sync_airflow.page import reads, words
+from order_sync_airflow.page.access import REDRIVE
+from order_sync_airflow.page.answers import User, answer, not_found, root_of
+
+router = APIRouter()
+
+
+@router.get("/run")
+def find_run(request: Request, access: User, destination: str, run: str) -> Response:
+    """Go to the page of a run of a destination: its own DAG's, or a redrive."""
+    if destination not in access.names:
+        return not_found(request, f"There is no destination {destination!r} that you may see.")
+    with reads.reading() as ledger:
+        dag_id = reads.dags_of(ledger, [destination], [run]).get(run, f"order_sync_{destination}")
+    return RedirectResponse(f"{root_of(request)}/run/{dag_id}/{quote(run)}", 303)
+
+
+@router.get("/run/{dag_id}/{run_id:path}")
+def run(request: Request, access: User, dag_id: str, run_id: str) -> Response:
+    """Show what one run did, with all its tries."""
+    with reads.reading() as ledger:
+        tries = reads.run(ledger, access.names, dag_id, run_id)
+        names = sorted({row["destination"] for row in tries})
+        entries = reads.entries(ledger, names, run=run_id, is_open=False, with_held=True) if names else []
+        since = reads.resolutions(ledger, names, run_id) if names else []
+        held = [batch for batch in reads.held_batches(ledger, names) if batch["run"] == run_id] if names else []
+        later = reads.dags_of(ledger, names, {entry["run"] for entry in entries} - {run_id}) if names else {}
+    for entry in entries:
+        entry["since"] = words.since(entry, run_id, later.get(entry["run"]) == REDRIVE)
+    sums = {name: sum(row[name] for row in tries) for name in COUNTS}
+    reasons = Counter(reason for entry in entries for reason in entry["reasons"])
+    has_more = len(entries) > reads.ENTRIES_SHOWN
+    listed = sum(row["entries"] for row in since)
+    model = {
+        "title": f"Run {run_id}",
+        "dag_id": dag_id,
+        "run_id": run_id,
+        "names": names,
+        "tries": tries,
+        "sums": sums,
+        "outcome": words.run_outcome(tries[-1] if tries else None, sums, sum(batch["orders"] for batch in held)),
+        "entries": entries[: reads.ENTRIES_SHOWN],
+        "has_more": has_more,
+        "elsewhere": 0 if has_more else max(sums["rejected"] + sums["held"] - listed, 0),
+        "reasons": reasons.most_common(),
+        "since": since,
+        "held": held,
+        "redriven": dag_id == REDRIVE,
+    }
+    return answer(request, "run.html", model)

@@ -1,0 +1,247 @@
+"""Pages of runs and orders: what became of rejected and held orders since, and what to do next."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from fastapi.testclient import TestClient
+from order_sync_airflow.page import backfills, reads, words
+from order_sync_airflow.page.access import Access
+
+from include.order_sync.configuration.loading import DEFAULT_FILE, load
+from include.order_sync.ledger import quarantine, schema
+from include.order_sync.ledger.opening import open_session
+from include.order_sync.ledger.run_records import RunRecord, record
+from tests.airflow.page.conftest import NOW, RUN, entry, seen_as
+from tests.unit.ledger.test_order_history import sent, version
+
+REASON = "status: missing"
+
+
+def rejects(ledger: sa.Engine, name: str, dag: str, run: str, number: int = 1, kind: str = "") -> None:
+    """Record a run of a destination that has rejected the order R-1."""
+    key = f"{dag} {run} start read"
+    with open_session(ledger, "ledger", destination=name, run=key, try_number=1) as session:
+        session.quarantine([entry(number, "R-1", REASON)])
+    with schema.transaction(ledger, "ledger") as connection:
+        counts = {"rows": 1, "orders": 1, "rejected": 1}
+        record(connection, RunRecord(name, key, 1, kind, "person", counts, True, False))
+
+
+def test_a_row_that_is_rejected_again_stays_with_its_first_run(client: TestClient, ledger: sa.Engine, name: str):
+    """The first run names the redrive that has rejected it again; the redrive has the row too, the order both."""
+    rejects(ledger, name, f"order_sync_{name}", "first")
+    rejects(ledger, name, "order_sync_redrive", "again", kind="REDRIVE")
+    first = client.get(f"/run/order_sync_{name}/first").text
+    assert "redriven again, and rejected again by" in first
+    link = f'href="/prefix/order-sync/run?destination={name}&amp;run=again"'
+    assert link in first
+    assert "mend what the reasons name" in first
+    redrive = client.get("/run/order_sync_redrive/again").text
+    assert (">R-1</a>" in redrive, "mend what" in redrive) == (True, False)
+    order = client.get("/order/R-1").text
+    assert (link in order, f"run?destination={name}&amp;run=first" in order) == (True, True)
+    assert "rejected again" in order
+    runs = client.get("/quarantine").text
+    assert f'run=first" title="first">first</a>, <a {link} title="again">last</a>' in runs
+
+
+def test_a_run_between_says_that_its_rows_are_elsewhere(client: TestClient, ledger: sa.Engine, name: str):
+    """A row has its first and its last run: the page of one between says how many it does not list."""
+    for run in ("first", "second", "third"):
+        rejects(ledger, name, f"order_sync_{name}", run)
+    pages = {run: client.get(f"/run/order_sync_{name}/{run}").text for run in ("first", "second", "third")}
+    assert {run: "1 more of its rejected" in text for run, text in pages.items()} == {
+        "first": False,
+        "second": True,
+        "third": False,
+    }
+    assert "read again, and rejected again by" in pages["first"]
+
+
+def test_a_decision_is_told_on_the_run_and_the_order(client: TestClient, ledger: sa.Engine, name: str, filled: int):
+    """A run with held orders is not green while they wait, and says afterwards what was decided; so does the order."""
+    address = f"/run/order_sync_{name}/{RUN}"
+    assert client.get(address, params={"format": "json"}).json()["outcome"]["tone"] == "warn"
+    assert '<span class="pill warn">held</span>' in client.get("/order/H-1").text
+    with (
+        open_session(ledger, "ledger", destination=name, run="d r s r", try_number=1) as session,
+        session.transaction() as cursor,
+    ):
+        quarantine.decide(cursor, name, "accept", "olena", batches=[filled])
+    run = client.get(address).text
+    assert "1 accepted by olena" in run
+    assert "orders wait for a decision" not in run
+    assert '<span class="pill good">decided to accept</span>' in client.get("/order/H-1").text.partition("<ol")[0]
+
+
+@pytest.mark.parametrize(
+    ("counts", "held", "kind", "said"),
+    [
+        ({"accepted": 3}, 0, "", ("good", "complete", "3 accepted")),
+        ({"held": 3}, 3, "", ("warn", "orders wait for a decision", "3 held")),
+        ({"held": 3}, 0, "", ("good", "complete", "3 held")),
+        ({"rejected": 2}, 0, "REDRIVE", ("bad", "none accepted, some rejected", "2 rejected")),
+        ({"accepted": 1, "rejected": 2}, 0, "", ("warn", "some rejected", "1 accepted, 2 rejected")),
+        ({}, 0, "REDRIVE, dismissed 2 entries", ("good", "complete", "dismissed 2 entries")),
+        (
+            {"accepted": 1},
+            0,
+            "REDRIVE, decided to resend 1 held orders",
+            ("good", "complete", "decided to resend 1 held orders: 1 accepted"),
+        ),
+        ({}, 0, "", ("good", "complete", "no order was sent")),
+    ],
+)
+def test_what_came_of_a_run_in_a_sentence(counts: dict[str, int], held: int, kind: str, said: tuple[str, ...]):
+    """The page, and the line under a button, say what came of a run by its counts, in true colours."""
+    sums = dict.fromkeys(words.OUTCOMES, 0) | counts
+    last = {"kind": kind, "is_complete": True, "is_plan": False}
+    assert tuple(words.run_outcome(last, sums, held).values()) == said
+    assert words.run_outcome(last | {"is_complete": False}, sums, held)["tone"] == "warn"
+    assert words.run_outcome(last | {"is_plan": True}, sums, held)["tone"] == "quiet"
+    assert words.run_outcome(None, sums, held)["tone"] == "bad"
+
+
+def event(kind: str, **more: Any) -> dict[str, Any]:
+    """Return an event of order_history_v1 as the page has it."""
+    blank = dict.fromkeys(("reason", "run", "entry", "place", "said", "row", "code"))
+    return {"event": kind, **blank, **more}
+
+
+@pytest.mark.parametrize(
+    ("events", "badge", "open_entry"),
+    [
+        ([event("rejected", run="a", reason="no"), event("quarantined", run="a", reason="no", entry=7)], "rejected", 7),
+        ([event("quarantined", run="a", reason=REASON, entry=7), event("accepted", run="b")], "accepted", 7),
+        (
+            [
+                event("quarantined", reason=REASON, entry=7),
+                event("accepted", run="b"),
+                event("left the quarantine", reason="redriven", entry=7),
+            ],
+            "accepted",
+            None,
+        ),
+        (
+            [
+                event("quarantined", reason=REASON, entry=7),
+                event("left the quarantine", reason="dismissed by olena: a test", entry=7),
+            ],
+            "dismissed",
+            None,
+        ),
+        # The attempt that has resolved it was removed by retention.
+        (
+            [event("quarantined", reason=REASON, entry=7), event("left the quarantine", reason="redriven", entry=7)],
+            "resolved",
+            None,
+        ),
+        ([event("quarantined", reason=reads.HELD_REASON, entry=7)], "held", None),
+        ([event("quarantined", reason="stale: another", entry=7)], "stale", 7),
+    ],
+)
+def test_how_an_order_stands(events: list[dict[str, Any]], badge: str, open_entry: int | None):
+    """The badge of an order is its last verdict, or why its row waits; its open entry can be redriven."""
+    assert words.badge(words.told(events))[1] == badge
+    assert words.open_entry(events) == open_entry
+
+
+def test_a_row_is_told_with_its_verdict():
+    """A rejection by the service and its entry are one event, with the place; of another run they are two."""
+    told = words.told(
+        [
+            event("rejected", run="a", reason="no", code="1"),
+            event("quarantined", run="a", reason="no", entry=7, place="f:1"),
+            event("quarantined again", run="b", reason="no", entry=7, place="f:1"),
+            event("held", run="c", reason="no answer"),
+            event("quarantined", run="c", reason=reads.HELD_REASON, entry=8, place="f:1"),
+        ]
+    )
+    assert [(each["word"], each["entry"], each["place"]) for each in told] == [
+        ("rejected", 7, "f:1"),
+        ("rejected again", 7, "f:1"),
+        ("held", 8, "f:1"),
+    ]
+
+
+def test_an_order_says_what_to_do_next(client: TestClient, access: Access, ledger: sa.Engine, name: str):
+    """A rejected order has the cure of its reason, and a button to redrive it for those who may."""
+    rejects(ledger, name, f"order_sync_{name}", "first")
+    cure = "Give the shop&#39;s word for the status."
+    order = client.get("/order/R-1").text
+    assert f"What to do: {cure}" in order
+    assert f'data-destination="{name}" data-entry="' in order
+    assert cure in client.get(f"/run/order_sync_{name}/first").text
+    assert cure in client.get("/quarantine").text
+    seen_as(replace(access, may_redrive=False))
+    order = client.get("/order/R-1").text
+    assert ("data-entry" in order, "needs the right to trigger" in order) == (False, True)
+
+
+def test_an_order_of_a_filtered_status_is_told_from_an_unseen_one(client: TestClient, ledger: sa.Engine, name: str):
+    """A status that a service does not take is named where another destination of the same source has the order."""
+    sample = load(DEFAULT_FILE).destinations
+    yespo, justclick = (sample[each].model_copy(update={"source": "same"}) for each in ("yespo", "justclick"))
+    every = {
+        name: yespo.model_copy(update={"name": name}),
+        f"{name}_j": justclick.model_copy(update={"name": f"{name}_j"}),
+    }
+    seen_as(Access(every, [], may_redrive=False))
+    with open_session(ledger, "ledger", destination=name, run="d r s r", try_number=1) as session:
+        for order_id, code in (("F-1", "DELIVERED"), ("F-2", "IN_PROGRESS")):
+            session.conclude(sent(session, version(session, code, order_id=order_id)), "answered")
+
+    def said(order_id: str, of: str) -> tuple[str, str]:
+        parts = client.get(f"/order/{order_id}", params={"format": "json"}).json()["parts_of_order"]
+        (part,) = [part for part in parts if part["name"] == of]
+        return part["badge"][1], part["why"]
+
+    badge, why = said("F-1", f"{name}_j")
+    assert badge == "not for this service"
+    assert "created, in progress, delivered, abandoned" in why
+    badge, why = said("F-2", f"{name}_j")  # paid, shipped or in progress: who knows
+    assert badge == "nothing recorded"
+    assert "older than what the service has. Or it had a status that is not for JustClick" in why
+    badge, why = said("F-3", f"{name}_j")
+    assert badge == "never seen, or not for this service"
+    assert "can't tell which" in why
+    assert said("F-3", name)[0] == "never seen"  # Yespo takes every status
+
+
+def test_a_search_says_that_letters_matter(client: TestClient, filled: int):
+    """Who writes an id in other letters is told why it is not found."""
+    assert "small and capital letters differ" in client.get("/order/a-1").text
+    assert "small and capital letters" in client.get("/quarantine?order=r-1").text
+
+
+def test_a_backfill_has_the_sum_of_its_runs(
+    client: TestClient, access: Access, ledger: sa.Engine, name: str, monkeypatch: pytest.MonkeyPatch
+):
+    """The sum is of what its runs have done since it began, tries and all, of destinations that the user may see."""
+    with schema.transaction(ledger, "ledger") as connection:
+        for run, attempt, accepted in (("one", 1, 2), ("one", 2, 5), ("two", 1, 4), ("another", 1, 90)):
+            counts = {"rows": accepted, "orders": accepted, "accepted": accepted}
+            key = f"order_sync_{name} {run} s r"
+            record(connection, RunRecord(name, key, attempt, "", "backfill", counts, True, False))
+        began = connection.execute(sa.text("select now()")).scalar()
+    asked: list[list[str]] = []
+    one = {"id": 7, "dag_id": f"order_sync_{name}", "from_date": NOW, "to_date": NOW, "completed_at": None}
+    one |= {"triggering_user_name": "olena"}
+
+    def of_airflow(dag_ids: list[str]) -> list[dict[str, Any]]:
+        asked.append(dag_ids)
+        early = {**one, "created_at": began - timedelta(days=1), "runs": ["one", "two", "not ended"]}
+        late = {**one, "created_at": began + timedelta(days=1), "runs": ["one"]}
+        return [late, early]
+
+    monkeypatch.setattr(backfills, "of_airflow", of_airflow)
+    late, early = client.get("/backfills", params={"format": "json"}).json()["backfills"]
+    assert (early["accepted"], early["ended"], early["runs"]) == (9, 2, 3)
+    assert (late["accepted"], late["ended"]) == (0, 0)
+    assert "2 of 3" in client.get("/backfills").text
+    assert asked[0] == [f"order_sync_{name}"]
+    monkeypatch.setattr(backfills, "of_airflow", lambda _: [])
+    assert "Nobody has started a backfill" in client.get("/backfills").text
