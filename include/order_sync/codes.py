@@ -34,10 +34,16 @@ def reason_of(text: str) -> Reason | None:
         text: a reason, or a reason with a word of the shop in brackets behind it.
     """
     for given in (text, text.partition(" (")[0]):
-        for reason in rejections():
-            if re.fullmatch(re.escape(reason.reason).replace(r"\*", ".*"), given, re.DOTALL):
+        for matching, reason in _patterns():
+            if matching.fullmatch(given):
                 return reason
     return None
+
+
+@cache
+def _patterns() -> list[tuple[re.Pattern[str], Reason]]:
+    """Return the reasons with a pattern of each text; a page asks for hundreds of them."""
+    return [(re.compile(re.escape(each.reason).replace(r"\*", ".*"), re.DOTALL), each) for each in rejections()]
 
 
 def coded(text: str) -> str:

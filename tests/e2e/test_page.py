@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 import requests
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, Route, expect, sync_playwright
 
 from demo import lively
 from demo.airflow_api import UI_USER
@@ -238,6 +238,11 @@ def head(page: Page) -> Locator:
     return page.locator("section", has=page.get_by_role("heading", name=DESTINATION)).locator(".head .pill")
 
 
+def answered(body: dict[str, Any]) -> Callable[[Route], None]:
+    """Return a route that answers with JSON."""
+    return lambda route: route.fulfill(json=body)
+
+
 def test_each_run_that_a_button_starts_has_its_own_line(page_as, some_of_each):
     """Runs of two destinations each have their line with their link, and both stay."""
     page = page_as(UI_USER, refused=True)
@@ -248,7 +253,7 @@ def test_each_run_that_a_button_starts_has_its_own_line(page_as, some_of_each):
     came = {"first": ("good", "2 accepted"), "second": ("bad", "3 rejected")}
     for run, (tone, sentence) in came.items():
         outcome = {"outcome": {"tone": tone, "sentence": sentence}}
-        page.route(f"**/order_sync_redrive/{run}?format=json", lambda route, body=outcome: route.fulfill(json=body))
+        page.route(f"**/order_sync_redrive/{run}?format=json", answered(outcome))
     boxes = page.locator("input[name=entry]")
     boxes.first.check()
     boxes.nth(1).check()

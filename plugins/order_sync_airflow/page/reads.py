@@ -203,18 +203,21 @@ def files(ledger: sa.Connection, names: Sequence[str], *, path: str | None = Non
 
     Each has `rejected`, how many of its rows were, of all its versions; of ROWS_COUNTED and more that number.
     """
-    wanted = ["destination = any(:names)"]
+    wanted = ["destination = name"]
     wanted += ["path = :path"] if path else []
     wanted += ["is_unusable"] if unusable else []
     query = f"""
+        with found as (
+            select f.* from unnest(cast(:names as text[])) name cross join lateral (
+                select * from files_v1 where {" and ".join(wanted)} order by taken_at desc limit {FILES_SHOWN}
+            ) f order by f.taken_at desc, f.destination limit {FILES_SHOWN}
+        )
         select f.*, (
             select count(*) from (
                 select from rejections_v1
                 where destination = f.destination and {_OF_FILE.replace(":path", "f.path")} limit {ROWS_COUNTED}
             ) counted) as rejected
-        from (
-            select * from files_v1 where {" and ".join(wanted)} order by taken_at desc, destination limit {FILES_SHOWN}
-        ) f order by taken_at desc, destination
+        from found f order by taken_at desc, destination
     """  # noqa: S608
     return _rows(ledger, query, names=names, path=path)
 

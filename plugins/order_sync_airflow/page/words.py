@@ -37,7 +37,7 @@ LEGEND = {
     "stale": "Older than what was sent before, so it is not sent.",
     "not for this service": "The service has no code for the status, so it is not sent.",
     "adopted": "Nothing was sent: the service counts as having it.",
-    "not sent": "A plan, a refused approval, or a narrowed run has left it out.",
+    "not sent": "A plan only counts it, a person did not approve the run, or the run was to send other orders.",
     "superseded": "Another row of the same order in the same run is newer.",
     "skipped": "A row that is no order: a blank line, a header that comes again, or a footer.",
     "batch": "The orders of one request.",

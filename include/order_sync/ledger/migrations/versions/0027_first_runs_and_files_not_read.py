@@ -11,6 +11,8 @@ def upgrade() -> None:
 
     quarantine.first_run: the run that put the row in; null while `run`, which saw it last, is the same.
 
+    files_taken_time: the page lists the files that were taken last.
+
     files_not_read: the files that the last scheduled run of a destination found and did not read, as the run says why.
 
     reason_codes: the codes of this release, which each upgrade writes anew, so that views have a code beside a text.
@@ -20,6 +22,8 @@ def upgrade() -> None:
         alter table quarantine add if not exists first_run text;
         create index if not exists quarantine_first_run
             on quarantine (destination, split_part(coalesce(first_run, run), ' ', 2));
+
+        create index if not exists files_taken_time on files_taken (destination, taken_at);
 
         create table files_not_read (
             destination text not null,
