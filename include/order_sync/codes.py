@@ -69,11 +69,15 @@ def pattern(given: str) -> str:
         return f"%{_escaped(given)}%" if given else ""
     known = {reason.code: reason.reason for reason in rejections()}
     # A word of the shop may follow. Of a code that is not known there is no text: nothing is found.
-    return like(known.get(code[0], code[0])) + "%"
+    return _like(known.get(code[0], code[0])) + "%"
 
 
-def like(reason: str) -> str:
-    """Return a pattern of SQL's LIKE for the text of a reason."""
+def by_pattern() -> dict[str, str]:
+    """Return the code of each reason by a pattern of SQL's LIKE for its text, for the views of the ledger."""
+    return {_like(reason.reason): reason.code for reason in rejections()}
+
+
+def _like(reason: str) -> str:
     return _escaped(reason).replace("*", "%")
 
 

@@ -12,7 +12,7 @@ from tabulate import tabulate
 from include.order_sync import codes
 from include.order_sync.configuration.loading import load
 from include.order_sync.errors import OrderSyncError
-from include.order_sync.ledger import files, quarantine, reader_role, schema
+from include.order_sync.ledger import files, quarantine, reader_role, reason_codes, schema
 from include.order_sync.ledger.encrypted_rows import service_messages
 from include.order_sync.ledger.order_history import history
 from include.order_sync.ledger.status import status
@@ -137,6 +137,7 @@ def main() -> None:
             engine = ledger_engine()
             schema.connect(engine, LEDGER_CONNECTION).close()
             version = schema.upgrade(engine)
+            reason_codes.write(engine, codes.by_pattern())
             table = f"{reader_role.grant_reading(engine)}\nThe ledger's schema is {version}."
         elif given.command == "status":
             table = status_table()

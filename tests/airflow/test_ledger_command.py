@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from cryptography.fernet import Fernet
 from order_sync_airflow import ledger as ledger_command
 
+from include.order_sync import codes
 from include.order_sync.configuration.loading import DEFAULT_FILE, load
 from include.order_sync.ledger import quarantine, schema
 from include.order_sync.ledger.encrypted_rows import QuarantineEntry
@@ -63,6 +64,9 @@ def test_upgrade_and_status(command):
     upgraded = command("upgrade")
     assert (upgraded.returncode, upgraded.stderr.strip()) == (0, "")
     assert f"schema is {schema.HEAD}" in upgraded.stdout
+    with command.engine.connect() as connection:
+        known = connection.execute(sa.text("select code from reason_codes")).scalars().all()
+    assert sorted(known) == [reason.code for reason in codes.rejections()]
     status = command("status")
     assert (status.returncode, status.stderr.strip()) == (0, "")
     lines = status.stdout.splitlines()[2:]

@@ -59,22 +59,11 @@ def upgrade(engine: sa.Engine) -> str:
         connection.exec_driver_sql("select pg_advisory_xact_lock(hashtextextended('order_sync schema', 0))")
         config.attributes["connection"] = connection
         command.upgrade(config, HEAD)
-        _write_codes(connection)
         # After a restore, or a migration that wrote a table anew, PostgreSQL knows nothing of what is in them.
         connection.exec_driver_sql(
             "analyze attempts, batches, rejections, decisions, quarantine, windows, files_taken, run_records"
         )
     return HEAD
-
-
-def _write_codes(connection: sa.Connection) -> None:
-    """Let the views know the code of each reason of this release."""
-    from include.order_sync import codes
-
-    connection.exec_driver_sql("delete from reason_codes")
-    insert = "insert into reason_codes (pattern, code) values (:pattern, :code)"
-    known = [{"pattern": codes.like(reason.reason), "code": reason.code} for reason in codes.rejections()]
-    connection.execute(sa.text(insert), known)
 
 
 def _refuse_other_encodings(connection: sa.Connection) -> None:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import ProgrammingError
 
 from include.order_sync import codes
-from include.order_sync.ledger import files, quarantine, reader_role, schema
+from include.order_sync.ledger import files, quarantine, reader_role, reason_codes, schema
 from include.order_sync.ledger.encrypted_rows import QuarantineEntry
 from include.order_sync.ledger.opening import open_session
 from include.order_sync.model import FileVersion
@@ -129,6 +129,8 @@ def test_entries_and_files(ledger: sa.Engine, name: str):
 def test_reasons_have_their_codes(ledger: sa.Engine, name: str):
     """A reason has its code, also with a word of the shop or a service's number in it; an unknown text has none."""
     reasons = ("status: not in the status map (paid_by_card)", "status: missing", "JustClick error_code 7", "no such")
+    reason_codes.write(ledger, codes.by_pattern())
+    reason_codes.write(ledger, codes.by_pattern())
     with open_session(ledger, "ledger", destination=name, run="dag run-1 a b", try_number=1) as session:
         session.quarantine([entry(1, *reasons)])
     ours = [codes.reason_of(reason) for reason in reasons]
@@ -141,6 +143,7 @@ def test_reasons_have_their_codes(ledger: sa.Engine, name: str):
 
 def test_every_reason_has_the_same_code_in_the_views(ledger: sa.Engine):
     """The views find the code of each reason that the page finds."""
+    reason_codes.write(ledger, codes.by_pattern())
     texts = [reason.reason.replace("*", "7") for reason in codes.rejections()]
     with open_session(ledger, "ledger", destination="codes", run="dag run-1 a b", try_number=1) as session:
         session.quarantine([entry(1, *texts)])
