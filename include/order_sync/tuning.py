@@ -25,10 +25,12 @@ CSV_BLOCK_BYTES = 3 * MIB // 2
 CSV_HEADER_MAX_BYTES = 64 * 1024
 HASH_READ_BYTES = MIB
 # What a container may unpack to: surely so much, beyond that so many times its own size. Orders pack to a tenth; what
-# packs to a thousandth is no text. A spreadsheet is held in memory, as several times the size of its sheets.
+# packs to a thousandth is no text. A spreadsheet is held in memory, as several times the size of its texts and as
+# a full area up to its last cell.
 UNPACKED_SURELY_BYTES = 64 * MIB
 UNPACKED_TIMES = 200
-SHEETS_MAX_BYTES = 64 * MIB
+SHEETS_MAX_BYTES = 96 * MIB
+SHEET_CELLS_MAX = 5_000_000
 
 # Warehouse.
 WAREHOUSE_ROW_MAX_BYTES = 8 * MIB

@@ -6,18 +6,16 @@ What a container unpacks to is bounded by its own size: a bomb is refused before
 from __future__ import annotations
 
 import codecs
-import csv
 import gzip
-import io
 import zipfile
 import zlib
 from collections.abc import Iterator
-from datetime import date, datetime
 from typing import Any, BinaryIO
 
 from include.order_sync import tuning
 from include.order_sync.sources.csv_records import UnreadableError
 from include.order_sync.sources.csv_text import Readable
+from include.order_sync.sources.spreadsheets import rows_of_spreadsheet
 
 # https://www.rfc-editor.org/rfc/rfc1952#section-2.3.1 and, of zip, APPNOTE 4.3.7
 _GZIP, _ZIP, _EMPTY_ZIP = b"\x1f\x8b", b"PK\x03\x04", b"PK\x05\x06"
@@ -42,11 +40,8 @@ _OTHER_KINDS = {
     b'{"': "is JSON: export the orders as CSV",
 }
 _LONGEST_BEGINNING = max(map(len, _OTHER_KINDS))
-_SHEETS = "xl/worksheets/"
 # Files by which other documents are known that are zips too: .xlsb, OpenDocument, Word.
 _OTHER_DOCUMENTS = {"xl/workbook.bin", "mimetype", "word/document.xml"}
-# From here on a spreadsheet has lost digits of a number: it keeps 15. Written so, its id is refused.
-_LOST = 1e15
 
 
 def texts_of(file: BinaryIO, size: int, delimiter: str) -> Iterator[tuple[str, Readable]]:
@@ -125,12 +120,7 @@ def _of_zip(file: BinaryIO, size: int, delimiter: str) -> Iterator[tuple[str, Re
         if not member.is_dir() and not any(part.startswith((".", "__MACOSX")) for part in member.filename.split("/"))
     ]
     if any(member.filename == _WORKBOOK for member in members):
-        if sum(member.file_size for member in members if member.filename.startswith(_SHEETS)) > tuning.SHEETS_MAX_BYTES:
-            raise UnreadableError(
-                f"is a spreadsheet of more than {tuning.SHEETS_MAX_BYTES} bytes, which would not fit into memory: "
-                "export it as CSV"
-            )
-        yield "spreadsheet", _of_spreadsheet(file, delimiter)
+        yield "spreadsheet", rows_of_spreadsheet(file, container, delimiter)
         return
     if any(member.filename in _OTHER_DOCUMENTS for member in members):
         raise UnreadableError("is a document of another form than .xlsx: save it as .xlsx or CSV")
@@ -144,34 +134,3 @@ def _of_zip(file: BinaryIO, size: int, delimiter: str) -> Iterator[tuple[str, Re
         except (NotImplementedError, zipfile.BadZipFile):
             raise UnreadableError("is a zip file of an unknown kind: pack it by deflate") from None
         yield member.filename, _Unpacked(content, size)
-
-
-def _of_spreadsheet(file: BinaryIO, delimiter: str) -> Readable:
-    """Return the rows of the first sheet as CSV, one line each."""
-    from python_calamine import CalamineError, CalamineWorkbook  # few drops need it
-
-    file.seek(0)
-    try:
-        sheet = CalamineWorkbook.from_filelike(file).get_sheet_by_index(0)
-        rows = sheet.to_python(skip_empty_area=False)
-    except (CalamineError, IndexError):
-        raise UnreadableError("is a spreadsheet that can't be read: export it as CSV") from None
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
-    writer.writerows([_cell(value) for value in row] for row in rows)
-    return io.BytesIO(text.getvalue().encode("utf-8", "replace"))
-
-
-def _cell(value: Any) -> str:
-    """Return a cell as text. Line breaks become blanks, so that a row is one line, with the row's number."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float):
-        if value.is_integer():
-            return str(int(value)) if abs(value) < _LOST else f"{value:.5E}"
-        return repr(value)
-    if isinstance(value, datetime):
-        return value.isoformat(sep=" ")
-    if isinstance(value, date):
-        return value.isoformat()
-    return " ".join(str(value).splitlines())

@@ -3,6 +3,7 @@
 import gzip
 import io
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -155,11 +156,52 @@ def test_bombs(drop: Drop, monkeypatch: pytest.MonkeyPatch, pack: Any) -> None:
     assert reader.unusable == []
 
 
-def test_a_spreadsheet_that_is_too_large(drop: Drop, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A spreadsheet is held in memory, so a large one is refused."""
-    monkeypatch.setattr(tuning, "SHEETS_MAX_BYTES", 100)
-    drop.put("a.csv", spreadsheet(HEADER.strip().split(","), [1, "paid", "x", "y"]))
+def changed(book: bytes, changes: Callable[[str, str], str]) -> bytes:
+    """Return a spreadsheet whose parts are changed: a function of their names and contents."""
+    with zipfile.ZipFile(io.BytesIO(book)) as container:
+        parts = {name: container.read(name).decode() for name in container.namelist()}
+    return zipped({name: changes(name, content) for name, content in parts.items()})
+
+
+@pytest.mark.parametrize("part", ["xl/worksheets/sheet2.xml", "xl/sharedStrings.xml"])
+def test_a_spreadsheet_that_is_too_large(drop: Drop, monkeypatch: pytest.MonkeyPatch, part: str) -> None:
+    """A spreadsheet is held in memory, so one with large sheets or texts is refused."""
+    monkeypatch.setattr(tuning, "SHEETS_MAX_BYTES", 10_000)
+    small = spreadsheet(HEADER.strip().split(","), [1, "paid", "x", "y"])
+    drop.put("a.csv", small)
+    assert [row["order_id"] for row in drop.rows()] == ["1"]
+    drop.put("a.csv", zipped_with(small, part, " " * 10_000))
     reader = drop.reader()
     rows_of(reader)
 
     assert "export it as CSV" in reader.unusable[0]
+
+
+def zipped_with(book: bytes, name: str, content: str) -> bytes:
+    """Return a zip file with one more member."""
+    packed = io.BytesIO(book)
+    with zipfile.ZipFile(packed, "a", zipfile.ZIP_DEFLATED) as container:
+        container.writestr(name, content)
+    return packed.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("cell", "is_refused"),
+    [
+        pytest.param("<c r='XFD1048576'><v>1</v></c>", True, id="the last one"),
+        pytest.param('<x:c s="1" r="B4000000" t="n"><x:v>1</x:v></x:c>', True, id="a far row"),
+        pytest.param('<c r="XFD1048576" s="1"/>', False, id="one without a value"),
+        pytest.param('<c r="Z10"><v>1</v></c>', False, id="a near one"),
+    ],
+)
+def test_a_cell_that_stands_apart(drop: Drop, cell: str, is_refused: bool) -> None:
+    """It would make an area of as many cells as lie before it, for which no memory is enough."""
+    filler = " " * (tuning.HASH_READ_BYTES - 600)  # so that two reads share the cell
+    with_cell = f"{filler}<row>{cell}</row></sheetData>"
+    book = spreadsheet(HEADER.strip().split(","), [1, "paid", "x", "y"])
+    drop.put("a.csv", changed(book, lambda _, content: content.replace("</sheetData>", with_cell)))
+    reader = drop.reader()
+    rows = rows_of(reader)
+
+    assert [row["order_id"] for row in rows][:1] == ([None] if is_refused else ["1"])
+    assert ["with cells up to column" in message for message in reader.unusable] == [True] * is_refused
