@@ -14,7 +14,7 @@ Each code `OS-...` of a reason is explained in docs/reasons.md, and the whole of
 
 from datetime import timedelta
 
-from airflow.sdk import DAG, Param, TriggerRule
+from airflow.sdk import DAG, AssetAlias, Param, TriggerRule
 from order_sync_airflow.operators import (
     ApproveOperator,
     LoadOrdersOperator,
@@ -122,6 +122,7 @@ if DESTINATIONS:
             destination=DESTINATION,
             staged=transform.output,
             retry_rejected=True,
+            outlets=[AssetAlias("order_sync_redrive")],
             trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS,
         )
         transform >> approve >> send

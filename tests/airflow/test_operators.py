@@ -18,9 +18,11 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from airflow.sdk import Asset, crypto
+from airflow.sdk import Asset, AssetAlias, crypto
 from airflow.sdk._shared.secrets_masker import _secrets_masker
+from airflow.sdk.definitions.asset import AssetUniqueKey
 from airflow.sdk.exceptions import AirflowSkipException, AirflowTaskTimeout, DownstreamTasksSkipped
+from airflow.sdk.execution_time.context import OutletEventAccessors
 from cryptography.fernet import Fernet
 from order_sync_airflow import metrics, operators, progress, run_figures
 
@@ -1199,6 +1201,19 @@ def test_the_event_of_an_asset_has_counts_and_kind(shop, monkeypatch, params, ki
     shop.run(**params)
     assert event.extra["kind"] == kind
     assert event.extra["accepted"] == (0 if kind else 1)
+
+
+def test_a_redrive_names_the_asset_of_its_destination(shop, monkeypatch):
+    """Its destination is a param, so its load has an alias: the event it makes is that of the destination."""
+    events, alias = OutletEventAccessors(), AssetAlias("order_sync_redrive")
+    monkeypatch.setattr(operators, "LoadOrdersOperator", partial(operators.LoadOrdersOperator, outlets=[alias]))
+    make = shop.context
+    monkeypatch.setattr(shop, "context", lambda *given: make(*given) | {"outlet_events": events})
+    shop.drop(row("1", "paid"))
+    shop.run()
+    (event,) = events[alias].asset_alias_events
+    assert event.dest_asset_key == AssetUniqueKey.from_asset(Asset(f"order-sync://{shop.name}"))
+    assert event.extra["accepted"] == 1
 
 
 def test_a_load_shows_its_progress(shop, monkeypatch, capsys):

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
+from airflow.sdk import Asset, AssetAlias
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.order_sync import tuning
@@ -240,9 +241,18 @@ class LoadOrdersOperator(DestinationOperator):
         return outcomes
 
     def _tell_assets(self, context: Context, counts: Mapping[str, int]) -> None:
-        """Give the event of each asset, which Airflow makes if the task succeeds, the counts and the kind of run."""
-        for asset in self.outlets:
-            context["outlet_events"][asset].extra = {**counts, "kind": run_figures.pull_kind(context)}
+        """Give the event of the destination's asset, which Airflow makes if the task succeeds, counts and kind of run.
+
+        A redrive's destination is known only now, so it names the asset by an alias.
+        https://airflow.apache.org/docs/apache-airflow/stable/authoring-and-scheduling/asset-scheduling.html
+        """
+        extra: dict[str, Any] = {**counts, "kind": run_figures.pull_kind(context)}
+        for outlet in self.outlets:
+            event = context["outlet_events"][outlet]
+            if isinstance(outlet, AssetAlias):
+                event.add(Asset(f"order-sync://{self.destination}"), extra=extra)
+            else:
+                event.extra = extra
 
 
 def delete_parts(context: Context) -> None:
