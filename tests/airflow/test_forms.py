@@ -1,4 +1,4 @@
-"""The services' connection types, as Airflow finds them by order_sync.dist-info."""
+"""The services' connection types and the destinations' assets, as Airflow finds them by order_sync.dist-info."""
 
 import json
 import os
@@ -17,11 +17,15 @@ from tests.airflow.conftest import ROOT
 FOUND = """
 import json
 from airflow.providers_manager import ProvidersManager
+from airflow.sdk import Asset
 manager = ProvidersManager()
+asset = Asset("order-sync://my_shop")
+dataset = manager.asset_to_openlineage_converters["order-sync"](asset, None)
 print(json.dumps({
     "hooks": {name: (hook.hook_name, hook.connection_testable) for name, hook in manager.hooks.items() if hook},
     "fields": manager.field_behaviours,
     "extras": [*manager.connection_form_widgets],
+    "dataset": [asset.normalized_uri, dataset.namespace, dataset.name],
     "version": manager.providers["order-sync"].version,
 }))
 """
@@ -49,6 +53,11 @@ def test_each_service_is_a_type(found, name):
     assert words["placeholders"]["host"].startswith("https://")
     assert all(words["relabeling"][field] and words["placeholders"][field] for field in ("login", "password"))
     assert f"extra__{name}__allow_http" in found["extras"]
+
+
+def test_a_destination_is_a_dataset_of_openlineage(found):
+    """Airflow's provider for OpenLineage needs the asset's normalized address, and our function for its scheme."""
+    assert found["dataset"] == ["order-sync://my_shop/", "order-sync", "my_shop"]
 
 
 def test_the_version_is_the_projects(found):

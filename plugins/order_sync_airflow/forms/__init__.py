@@ -18,13 +18,23 @@ ALLOW_HTTP = {
 
 
 def get_provider_info() -> dict[str, Any]:
-    """Return what Airflow shows of each service's connection; Airflow's provider_info.schema.json has the form."""
+    """Return what Airflow shows of each service's connection, and what it makes of a destination's asset.
+
+    Airflow's provider_info.schema.json has the form.
+    """
     names = sorted(module.name for module in pkgutil.iter_modules(__path__))
     return {
         "package-name": "order-sync",
         "name": "Order Sync",
         "description": "Connections to the services that Order Sync delivers to.",
         "connection-types": [_connection_type(name) for name in names],
+        "asset-uris": [
+            {
+                "schemes": ["order-sync"],
+                "handler": None,
+                "to_openlineage_converter": "plugins.order_sync_airflow.lineage.dataset_of",
+            }
+        ],
     }
 
 
