@@ -55,18 +55,17 @@ DEFECTS = (
         "Rule(relation=(Relation.OLDER,), action=Action.SEND,",
         "an older state was sent",
     ),
-    _table(
-        "versions compared by one part",
-        "    for column in VERSION:\n        newer",
-        "    for column in VERSION[:1]:\n        newer",
-        FAILED,
-    ),
-    _table(
-        "versions compared without the rank",
-        "    for column in VERSION:\n        newer",
-        "    for column in VERSION[:2]:\n        newer",
-        FAILED,
-    ),
+    *[
+        Defect(
+            name,
+            f"{DELIVERY}/relations.py",
+            "    for column in VERSION:\n        newer",
+            f"    for column in VERSION[:{parts}]:\n        newer",
+            MACHINE,
+            FAILED,
+        )
+        for name, parts in (("versions compared by one part", 1), ("versions compared without the rank", 2))
+    ],
     _table(
         "a held order sent again",
         'Rule(relation=_SAME, verdict="held", action=Action.HELD,',

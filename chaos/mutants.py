@@ -79,6 +79,7 @@ GROUPS = {
             f"{DELIVERY}/result.py",
             f"{DELIVERY}/stale.py",
             f"{DELIVERY}/decision_table.py",
+            f"{DELIVERY}/relations.py",
             f"{CODE}/sources/run_window.py",
         ),
         (
@@ -90,7 +91,10 @@ GROUPS = {
         ),
     ),
     "answers": Group(
-        (*(f"{CODE}/providers/{name}.py" for name in ("base", *PROVIDERS)), f"{CODE}/transform/checks.py"),
+        (
+            *(f"{CODE}/providers/{name}.py" for name in ("base", "yespo_checks", *PROVIDERS)),
+            f"{CODE}/transform/checks.py",
+        ),
         (
             f"{UNIT}/providers",
             f"{UNIT}/transform/test_reasons.py",

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from include.order_sync.delivery.relations import Relation, differ, is_, relations, repeats
 from include.order_sync.model import VERSION
 
 
@@ -24,16 +25,6 @@ class Action(StrEnum):
     HELD = "held"
     ADOPTED = "adopted"  # would be sent, but its change is so old that the service counts as having it
     KEPT = "kept"  # would be sent, but it waits in the quarantine: the service did not take it before
-
-
-class Relation(StrEnum):
-    """How the version of a ready order lies to the highest one that was ever attempted."""
-
-    UNKNOWN = "unknown"  # nothing of this order was ever attempted
-    NEWER = "newer"
-    SAME = "same"
-    OTHER = "other"  # the very same times, and another row of the source: which of the two is later, nobody can tell
-    OLDER = "older"
 
 
 @dataclass(frozen=True)
@@ -220,73 +211,16 @@ def decide(ready: pd.DataFrame, known: pd.DataFrame, own: pd.Series, options: Se
     return decided.mask((decided == Action.SEND) & is_old, Action.ADOPTED)
 
 
-def ranked(ready: pd.DataFrame, known: pd.DataFrame) -> pd.Series:
-    """Return the orders' ranks, so that they compare with those of the ledger.
-
-    A rank counts the rows of one window. If another window shows fewer rows of the very same times, its last one has a
-    lower rank, though it may well be the latest.
-
-    Args:
-        ready: VERSION, source_hash.
-        known: VERSION, source_hash and `verdict` of the ledger, row by row.
-    """
-    comparable = pd.Series(_have_hashes(ready, known), index=ready.index)
-    for column in VERSION[:2]:
-        comparable &= ready[column] == known[column]
-    behind = comparable & (ready["rank"] < known["rank"]).fillna(False).astype("bool")
-    return ready["rank"].where(~behind, known["rank"]).astype("int64") if behind.any() else ready["rank"]
-
-
-def relations(ready: pd.DataFrame, known: pd.DataFrame, *, reads_present: bool) -> dict[Relation, np.ndarray]:
-    """Return, for each Relation, a mask of the orders that stand in it. Each order stands in exactly one.
-
-    Args:
-        ready: VERSION, source_hash.
-        known: VERSION, source_hash and `verdict` of the ledger, row by row; `verdict` is missing where an order is
-            unknown.
-        reads_present: see SendOptions.
-    """
-    is_known = known["verdict"].notna().to_numpy(dtype="bool")
-    newer, same = np.zeros(len(ready), dtype="bool"), is_known
-    for column in VERSION:
-        newer = newer | (same & (ready[column] > known[column]).to_numpy(dtype="bool"))
-        same = same & (ready[column] == known[column]).to_numpy(dtype="bool")
-    # A rejected row has no state at the service that another row could undo.
-    other = same & _differ(ready["source_hash"], known["source_hash"]) & ~_is(known["verdict"], "rejected")
-    other &= _have_hashes(ready, known)
-    none = np.zeros(len(ready), dtype="bool")
-    return {
-        Relation.UNKNOWN: ~is_known,
-        Relation.NEWER: newer | (other if reads_present else none),
-        Relation.SAME: same & ~other,
-        Relation.OTHER: none if reads_present else other,
-        Relation.OLDER: is_known & ~newer & ~same,
-    }
-
-
-def repeats(ready: pd.DataFrame, known: pd.DataFrame) -> np.ndarray:
-    """Return a mask of the orders that say what the accepted row says, at its `status_changed_at`.
-
-    Args:
-        ready: VERSION, source_hash.
-        known: VERSION, source_hash and `verdict` of the ledger, row by row.
-    """
-    mask: np.ndarray = _is(known["verdict"], "accepted") & _have_hashes(ready, known)
-    for column in ("status_changed_at", "source_hash"):
-        mask = mask & _is(ready[column], known[column])
-    return mask
-
-
 def _facts(
     ready: pd.DataFrame, known: pd.DataFrame, own: pd.Series, options: SendOptions
 ) -> dict[tuple[str, object], np.ndarray]:
     """Return a mask of the orders for which each fact has each value."""
     relation = relations(ready, known, reads_present=options.reads_present)
     unknown_or_newer = relation[Relation.UNKNOWN] | relation[Relation.NEWER]
-    verdict = {name: _is(known["verdict"], name) for name in ("accepted", "rejected", "in_doubt", "held")}
-    altered = _differ(ready["payload_hash"], known["attempted_hash"])
+    verdict = {name: is_(known["verdict"], name) for name in ("accepted", "rejected", "in_doubt", "held")}
+    altered = differ(ready["payload_hash"], known["attempted_hash"])
     # The hash of several rows of one time is of all of them, and does not tell which one came last.
-    repeated = repeats(ready, known) & _is(ready["rank"], 0) & _is(known["rank"], 0)
+    repeated = repeats(ready, known) & is_(ready["rank"], 0) & is_(known["rank"], 0)
 
     # An order may have several changes in one window: each is compared with the change that is sent before it.
     is_sent = (unknown_or_newer & ~repeated) | (
@@ -295,11 +229,11 @@ def _facts(
     column = "code" if options.send_when == "status" else "payload_hash"
     # A send in doubt may not have been taken.
     taken = known[column].where(~relation[Relation.UNKNOWN] & ~verdict["in_doubt"])
-    changed = _differ(ready[column], _or_change_before(taken, ready, column, is_sent))
+    changed = differ(ready[column], _or_change_before(taken, ready, column, is_sent))
     code_before = _or_change_before(known["code"], ready, "code", is_sent)
-    repeats_held = _is(ready["code"], known["code"]) & _is(code_before, known["code"])
+    repeats_held = is_(ready["code"], known["code"]) & is_(code_before, known["code"])
     return {
-        **{("own", name): _is(own, name) for name in ("accepted", "adopted", "rejected", "sent")},
+        **{("own", name): is_(own, name) for name in ("accepted", "adopted", "rejected", "sent")},
         **{("relation", name): mask for name, mask in relation.items()},
         **{("verdict", name): mask for name, mask in verdict.items()},
         **{("changed", value): changed == value for value in (True, False)},
@@ -335,21 +269,3 @@ def _or_change_before(known: pd.Series, ready: pd.DataFrame, column: str, is_sen
     replaced = known.copy()
     replaced[before.index] = before
     return replaced
-
-
-def _have_hashes(ready: pd.DataFrame, known: pd.DataFrame) -> np.ndarray:
-    """Return a mask of the orders whose hashes say something: 0 is one of several rows, or of an earlier release."""
-    mask: np.ndarray = (ready["source_hash"].ne(0) & known["source_hash"].ne(0) & known["verdict"].notna()).to_numpy()
-    return mask
-
-
-def _is(column: pd.Series, value: str | int | pd.Series) -> np.ndarray:
-    """Return a mask of the rows that have the value; a missing one has none."""
-    mask: np.ndarray = column.eq(value).fillna(False).to_numpy(dtype="bool")
-    return mask
-
-
-def _differ(ours: pd.Series, theirs: pd.Series) -> np.ndarray:
-    """Return a mask of the rows in which two columns differ; a missing value differs from every other."""
-    mask: np.ndarray = ours.ne(theirs).fillna(True).to_numpy(dtype="bool")
-    return mask

@@ -16,7 +16,8 @@ import pyarrow.compute as pc
 from include.order_sync.columns.text import array_of
 from include.order_sync.delivery import stale
 from include.order_sync.delivery.batching import BATCH_COLUMNS
-from include.order_sync.delivery.decision_table import Action, Relation, SendOptions, decide, ranked, relations, repeats
+from include.order_sync.delivery.decision_table import Action, SendOptions, decide
+from include.order_sync.delivery.relations import Relation, ranked, relations, repeats
 from include.order_sync.ledger import attempts
 from include.order_sync.ledger.approvals import OLD
 from include.order_sync.ledger.look_ahead import LookAheadSession

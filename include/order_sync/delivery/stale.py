@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from include.order_sync.delivery.decision_table import Relation, SendOptions, relations
+from include.order_sync.delivery.decision_table import SendOptions
+from include.order_sync.delivery.relations import Relation, relations
 from include.order_sync.ledger.reasons import OLDER, SET_BACK_REASON, UNDECIDED_REASON
 from include.order_sync.model import NO_TIME, VERSION
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.order_sync.delivery.decision_table import TABLE, Action, Relation, SendOptions, decide, ranked
+from include.order_sync.delivery.decision_table import TABLE, Action, SendOptions, decide
+from include.order_sync.delivery.relations import Relation, ranked
 
 TIMES = pd.to_datetime([f"2026-11-21T{hour}:00Z" for hour in (10, 11, 12)], utc=True).as_unit("us")
 EARLIER = TIMES[0] - pd.Timedelta("1h")

@@ -3,7 +3,8 @@
 import pandas as pd
 import pytest
 
-from include.order_sync.delivery.decision_table import SendOptions, relations
+from include.order_sync.delivery.decision_table import SendOptions
+from include.order_sync.delivery.relations import relations
 from include.order_sync.delivery.stale import OLDER, as_newest, reasons_of
 from include.order_sync.ledger.reasons import SET_BACK_REASON, UNDECIDED_REASON
 from include.order_sync.model import NO_TIME
