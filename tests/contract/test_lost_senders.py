@@ -5,9 +5,11 @@ import ipaddress
 import socket
 import ssl
 import threading
+import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import sqlalchemy as sa
@@ -20,6 +22,7 @@ from include.order_sync import tuning
 from include.order_sync.delivery import http
 from include.order_sync.delivery.loop import Delivery
 from include.order_sync.errors import TryAgainError
+from include.order_sync.ledger import session as session_module
 from include.order_sync.ledger.opening import open_session
 from include.order_sync.providers import PROVIDERS
 from include.order_sync.providers.base import Credentials
@@ -67,6 +70,29 @@ def test_a_request_of_a_lost_sender_comes_first(provider, deliver, sandbox, monk
         deliver(ready(provider, orders(["1"], second, ELEVEN)), run="next")
         assert isinstance(lost.exception(), TryAgainError)
     assert taken(sandbox, provider) == {"1": [provider.statuses[first], provider.statuses[second]]}
+
+
+@pytest.mark.parametrize(("begun_s_ago", "waits_s"), [(0, 140), (100, 40), (-3600, 140), (200, None)])
+def test_a_lost_request_is_waited_for_no_longer_than_its_limit(
+    ledger: sa.Engine, monkeypatch: pytest.MonkeyPatch, begun_s_ago: int, waits_s: int | None
+) -> None:
+    """A begin that lies ahead, because the ledger's clock was set back, counts as now."""
+    waits: list[float] = []
+    monkeypatch.setattr(session_module, "time", SimpleNamespace(sleep=waits.append))
+    destination = str(uuid.uuid4())
+    with open_session(ledger, "ledger", destination=destination, run="lost", try_number=1) as lost:
+        number = lost.sender.destination_id
+    with ledger.begin() as connection:
+        connection.execute(
+            sa.text(
+                "insert into batches (destination_id, run, try, orders, begun_at) "
+                "values (:number, 'lost', 1, 1, now() - make_interval(secs => :ago))"
+            ),
+            {"number": number, "ago": begun_s_ago},
+        )
+    with open_session(ledger, "ledger", destination=destination, run="next", try_number=1):
+        pass
+    assert waits == ([] if waits_s is None else [pytest.approx(waits_s, abs=5)])
 
 
 class SlowHandshake:

@@ -227,6 +227,17 @@ def test_an_answer_that_drips_ends(drip, monkeypatch):
     assert len(drips) < 90
 
 
+def test_reading_an_answer_leaves_the_connection_its_own_limit():
+    """The writing of the next request has a limit of its own, not what was left for this answer."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.settimeout(1000)
+        theirs.send(b"x")
+        reader = http._TimedReader(ours, socket.SocketIO(ours, "r"))
+        assert reader.read(1) == b"x"
+        assert ours.gettimeout() == 1000
+
+
 @pytest.mark.parametrize("wbits", [15, 31], ids=["deflate", "gzip"])
 def test_an_answer_that_unpacks_to_much_is_bounded(wbits):
     """A small packed answer does not fill the memory."""

@@ -124,6 +124,23 @@ def test_statements_have_a_time_limit(ledger: sa.Engine, given: str, limit: str)
     engine.dispose()
 
 
+def test_a_load_s_sessions_do_not_depend_on_the_user_s_settings(ledger: sa.Engine) -> None:
+    """They may be idle during slow requests, read any id, and read times in one form."""
+    given = {"idle_session_timeout": "5s", "client_encoding": "LATIN1", "datestyle": "German", "timezone": "Asia/Tokyo"}
+    options = " ".join(f"-c {name}={value}" for name, value in given.items())
+    engine = sa.create_engine(ledger.url, connect_args={"options": options})
+    with open_session(engine, "order_sync_ledger", destination="settings", run="run", try_number=1) as session:
+        for connection in (session.connection, session.look_ahead.connection):
+            shown = {name: connection.execute(f"show {name}".encode()).fetchone()[0] for name in given}
+            assert shown == {
+                "idle_session_timeout": "0",
+                "client_encoding": "UTF8",
+                "datestyle": "ISO, DMY",
+                "timezone": "UTC",
+            }
+    engine.dispose()
+
+
 @pytest.mark.parametrize("opened", ["load", "transaction"])
 @pytest.mark.parametrize(
     ("options", "error", "cure"),
