@@ -180,7 +180,7 @@ def test_rees46_believes_its_answers(name, body, headers, outcome):
 
 @pytest.mark.parametrize("form", ["{}", '["queued"]', "received"])
 def test_rees46_an_unknown_form_is_warned_of_once(form, caplog):
-    """A 2xx in a form that no document shows counts as success, and the log says so once; a known form needs no word."""
+    """A 2xx in a form that no document shows counts as success, and the log says so once; known forms need no word."""
     rees46._warn_of_unknown_form.cache_clear()
     for known in ("", " ok\n", '{"status": "success"}'):
         assert rees46.read_answer(answer(200, known), IDS, ACCOUNT) == [ACCEPTED, ACCEPTED]
