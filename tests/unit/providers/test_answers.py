@@ -148,6 +148,7 @@ def test_an_answer_quotes_its_beginning():
         ('{"status": "Fail"}', {}, BatchRefusedError),
         ('{"status": "failed"}', {}, BatchRefusedError),
         ('{"error": "off"}', {}, BatchRefusedError),
+        ('{"errors": ["off"]}', {}, BatchRefusedError),
         ('{"status": "success", "errors": ["off"]}', {}, BatchRefusedError),
         ('{"status": "success", "failed": ["1"]}', {}, InDoubtError),
         ('{"status": "success", "payload": {"notAccepted": 1}}', {}, InDoubtError),
