@@ -408,6 +408,16 @@ def test_a_version_in_the_future_keeps_nothing_back(run: Run) -> None:
     assert transformed.reasons == {"status_changed_at: in the future": 2}
 
 
+def test_the_newest_change(run: Run) -> None:
+    """It is of all rows, also of those that are not sent; a time in the future, or none at all, does not count."""
+    latest = datetime(2026, 11, 22, tzinfo=UTC)
+    times = (EARLY, NOON, "2026-11-23T08:00:00Z", "soon", None)
+    rows = [{"order_id": str(number), "status_changed_at": time} for number, time in enumerate(times)]
+
+    assert run(*rows, latest=latest).newest_change == datetime(2026, 11, 21, 12, tzinfo=UTC)
+    assert run(*rows[2:], latest=latest).newest_change is None
+
+
 def test_the_hour_that_comes_twice(run: Run) -> None:
     """A step back within the hour makes the later row the newer one; orders whose pass nothing tells are named."""
     night = "2026-10-25 03:{}:00".format
@@ -738,6 +748,15 @@ def test_a_remembered_source_hash_is_kept(run: Run) -> None:
     assert run(row).ready["source_hash"].tolist() == [77]
     assert run(row, items=[item], send_when="content").ready["source_hash"].tolist() == [77]
     assert run(row | {"status": "lost"}).rejected["source_hash"].tolist() == ["77"]
+
+
+def test_of_rejected_rows_of_one_time_the_last_has_the_hash(run: Run) -> None:
+    """As of those that are sent: only the last row of one time says what the order is now."""
+    rejected = run({"status": "lost"}, {"status": "gone"}, changes="every").rejected
+
+    assert rejected["status"].tolist() == ["lost", "gone"]
+    first, last = rejected["source_hash"]
+    assert (first, int(last) != 0) == ("0", True)
 
 
 @pytest.mark.parametrize("changes", ["newest", "every"])
