@@ -89,6 +89,8 @@ def test_a_window_without_a_scheduled_run_opens_nothing(ledger: sa.Engine) -> No
         windows.begin(connection, destination, hours(1, 2).start)
         assert windows.unread(connection, destination, hours(9, 10).start) == [hours(1, 2), hours(3, 9)]
         assert windows.unread(connection, destination, hours(2, 3).start) == [hours(1, 2)]
+        windows.finish(connection, destination, hours(1, 2), "run")
+        assert windows.unread(connection, destination, hours(3, 4).start) == []
 
 
 @pytest.mark.parametrize(
