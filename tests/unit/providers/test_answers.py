@@ -80,12 +80,18 @@ def test_a_500_may_promise_that_nothing_was_taken():
 
 @pytest.mark.parametrize(
     ("status", "words"),
-    [(302, "redirects"), (401, "login or password"), (403, "login and password"), (404, "Nothing was taken")],
+    [
+        *((status, "redirects") for status in (300, 302, 399)),
+        (401, "login or password"),
+        (403, "login and password"),
+        (404, "Nothing was taken"),
+    ],
 )
 def test_a_refusal_says_what_to_look_at(status, words):
-    """A redirect, a wrong key and a wrong address have a cure each."""
-    with pytest.raises(StopError, match=words):
+    """A redirect, a wrong key and a wrong address have a cure each; a refusal may be about one order's text."""
+    with pytest.raises(StopError, match=words) as raised:
         refuse_unless_success("Mail", answer(status), frozenset())
+    assert raised.value.is_failure == (status in (403, 404))
 
 
 @pytest.mark.parametrize(
