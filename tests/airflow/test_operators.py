@@ -308,7 +308,7 @@ def test_a_cleared_resend_sends_nothing_again(shop):
 
 
 def test_a_scheduled_run_records_the_files_that_it_does_not_read(shop, ledger):
-    """The page can list them; the next scheduled run writes the list anew, and other runs leave it as it is."""
+    """The page can list them; the next scheduled run writes the list anew; plans and other runs leave it as it is."""
     shop.drop(row("1", "paid"))
     lost = shop.tmp / "drop" / "lost.csv"
 
@@ -327,6 +327,9 @@ def test_a_scheduled_run_records_the_files_that_it_does_not_read(shop, ledger):
     assert extract("scheduled") == [str(lost)]
     lost.unlink()
     assert extract("backfill") == [str(lost)]
+    shop.configure(live="false")
+    assert extract("scheduled") == [str(lost)]
+    shop.configure()
     assert extract("scheduled") == []
 
 

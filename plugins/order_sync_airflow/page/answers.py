@@ -31,6 +31,7 @@ _templates.filters |= {
     "span": shown.span,
     "ago": shown.ago,
     "number": shown.number,
+    "pace": shown.pace,
     "code": shown.code,
     "cure": shown.cure,
 }

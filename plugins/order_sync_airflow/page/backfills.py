@@ -18,7 +18,7 @@ from order_sync_airflow.page.words import OUTCOMES
 
 router = APIRouter()
 
-BACKFILLS_SHOWN = 20
+BACKFILLS_SHOWN = 10
 ALWAYS = ("accepted", "rejected")
 
 

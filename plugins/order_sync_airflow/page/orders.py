@@ -76,6 +76,8 @@ def _part(access: Access, name: str, events: list[dict[str, Any]], fresh: dict[s
     }
     if own:
         return part | {"badge": words.badge(shown_events)}
+    if fresh is None:
+        return part | {"badge": ("quiet", "never seen"), "why": ""}
     source = destination and destination.source
     seen = [
         (event, other)

@@ -8,6 +8,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
+from include.order_sync.ledger.reasons import HELD_REASON
 from include.order_sync.ledger.run_records import COUNTS
 from order_sync_airflow.page import reads, words
 from order_sync_airflow.page.access import REDRIVE
@@ -56,6 +57,6 @@ def run(request: Request, access: User, dag_id: str, run_id: str) -> Response:
         "reasons": reasons.most_common(),
         "since": since,
         "held": held,
-        "redriven": dag_id == REDRIVE,
+        "redrivable": any(not entry["resolved_at"] and HELD_REASON not in entry["reasons"] for entry in entries),
     }
     return answer(request, "run.html", model)

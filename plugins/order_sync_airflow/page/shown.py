@@ -48,6 +48,15 @@ def number(count: int | None) -> str:
     return "" if count is None else f"{count:,}".replace(",", "\u202f")
 
 
+def pace(requests_a_second: float | None) -> str:
+    """Return how fast an account may be asked; None is for any pace."""
+    if requests_a_second is None:
+        return "as fast as it answers"
+    if requests_a_second < 1:
+        return f"at most {round(60 * requests_a_second, 1):g} requests a minute"
+    return f"at most {requests_a_second:g} {'request' if requests_a_second == 1 else 'requests'} a second"
+
+
 def words(code: str | None, destination: Destination | None) -> str:
     """Return the statuses of a service's code, as `created, paid or shipped`; empty if they are not known."""
     if code is None or destination is None:

@@ -83,5 +83,6 @@ def test_words_are_explained_and_a_pace_is_told(client: TestClient, access: Acce
         for word in ("skipped", "superseded", "entry"):
             assert f"<dt>{word}</dt><dd>" in text
     assert "as fast as it answers" in client.get("/").text
-    seen_as(replace(access, paces={name: 2.5}))
-    assert "at most 2.5 requests a second" in client.get("/").text
+    for pace, said in ((2.5, "at most 2.5 requests a second"), (2 / 3, "at most 40 requests a minute")):
+        seen_as(replace(access, paces={name: pace}))
+        assert said in client.get("/").text

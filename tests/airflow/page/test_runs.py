@@ -40,7 +40,7 @@ def test_a_row_that_is_rejected_again_stays_with_its_first_run(client: TestClien
     assert link in first
     assert "mend what the reasons name" in first
     redrive = client.get("/run/order_sync_redrive/again").text
-    assert (">R-1</a>" in redrive, "mend what" in redrive) == (True, False)
+    assert ">R-1</a>" in redrive
     order = client.get("/order/R-1").text
     assert (link in order, f"run?destination={name}&amp;run=first" in order) == (True, True)
     assert "rejected again" in order
@@ -61,11 +61,24 @@ def test_a_run_between_says_that_its_rows_are_elsewhere(client: TestClient, ledg
     assert "read again, and rejected again by" in pages["first"]
 
 
+def test_a_held_order_is_decided_and_not_redriven(client: TestClient, ledger: sa.Engine, name: str):
+    """The page of a run that has only held orders sends nobody to mend and redrive."""
+    key = f"order_sync_{name} {RUN} start read"
+    with open_session(ledger, "ledger", destination=name, run=key, try_number=1) as session:
+        session.conclude(sent(session, version(session, "PAID", held=True)), "in_doubt", reason="no answer")
+        session.quarantine([entry(1, "A-1042", reads.HELD_REASON)])
+    with schema.transaction(ledger, "ledger") as connection:
+        record(connection, RunRecord(name, key, 1, "", "person", {"rows": 1, "orders": 1, "held": 1}, True, False))
+    run = client.get(f"/run/order_sync_{name}/{RUN}").text
+    assert ("Next: look them up" in run, "Next: mend" in run) == (True, False)
+
+
 def test_a_decision_is_told_on_the_run_and_the_order(client: TestClient, ledger: sa.Engine, name: str, filled: int):
     """A run with held orders is not green while they wait, and says afterwards what was decided; so does the order."""
     address = f"/run/order_sync_{name}/{RUN}"
-    assert client.get(address, params={"format": "json"}).json()["outcome"]["tone"] == "warn"
+    assert '<span class="pill warn">orders wait for a decision</span>' in client.get(address).text
     assert '<span class="pill warn">held</span>' in client.get("/order/H-1").text
+    assert client.get(address).text.count("Next: mend what") == 1  # for its rejected orders
     with (
         open_session(ledger, "ledger", destination=name, run="d r s r", try_number=1) as session,
         session.transaction() as cursor,
@@ -199,6 +212,10 @@ def test_an_order_of_a_filtered_status_is_told_from_an_unseen_one(client: TestCl
         (part,) = [part for part in parts if part["name"] == of]
         return part["badge"][1], part["why"]
 
+    assert said("F-1", f"{name}_j")[0] == "never seen"  # its source was never read
+    with schema.transaction(ledger, "ledger") as connection:
+        for each in every:
+            record(connection, RunRecord(each, f"d {RUN} s r", 1, "", "person", {"rows": 0}, True, False))
     badge, why = said("F-1", f"{name}_j")
     assert badge == "not for this service"
     assert "created, in progress, delivered, abandoned" in why
