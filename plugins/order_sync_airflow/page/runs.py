@@ -33,13 +33,14 @@ def run(request: Request, access: User, dag_id: str, run_id: str) -> Response:
     with reads.reading() as ledger:
         tries = reads.run(ledger, access.names, dag_id, run_id)
         names = sorted({row["destination"] for row in tries})
-        entries = reads.entries(ledger, names, run=run_id, is_open=False, with_held=True) if names else []
-        since = reads.resolutions(ledger, names, run_id) if names else []
-        held = [batch for batch in reads.held_batches(ledger, names) if batch["run"] == run_id] if names else []
-        later = reads.dags_of(ledger, names, {entry["run"] for entry in entries} - {run_id}) if names else {}
+        sums = {name: sum(row[name] for row in tries) for name in COUNTS}
+        entries = reads.entries(ledger, names, run=run_id, is_open=False, with_held=True)
+        since = reads.resolutions(ledger, names, run_id)
+        later = reads.dags_of(ledger, names, {entry["run"] for entry in entries} - {run_id})
+        # Few runs hold orders, and to look for all held ones takes longer than all else.
+        held = [batch for batch in reads.held_batches(ledger, names) if batch["run"] == run_id] if sums["held"] else []
     for entry in entries:
         entry["since"] = words.since(entry, run_id, later.get(entry["run"]) == REDRIVE)
-    sums = {name: sum(row[name] for row in tries) for name in COUNTS}
     reasons = Counter(reason for entry in entries for reason in entry["reasons"])
     has_more = len(entries) > reads.ENTRIES_SHOWN
     listed = sum(row["entries"] for row in since)

@@ -191,7 +191,16 @@ def test_an_order_says_what_to_do_next(client: TestClient, access: Access, ledge
     assert cure in client.get("/quarantine").text
     seen_as(replace(access, may_redrive=False))
     order = client.get("/order/R-1").text
+    assert "What to do" in order
     assert ("data-entry" in order, "needs the right to trigger" in order) == (False, True)
+    with (
+        open_session(ledger, "ledger", destination=name, run="d r s r", try_number=1) as session,
+        session.transaction() as cursor,
+    ):
+        cursor.execute("select id from quarantine where destination = %s", (name,))
+        quarantine.dismiss(cursor, [number for (number,) in cursor.fetchall()], "olena", "a test")
+    order = client.get("/order/R-1").text  # nothing is left to do
+    assert ("What to do" in order, "then redrive" in order, ">dismissed<" in order) == (False, False, True)
 
 
 def test_an_order_of_a_filtered_status_is_told_from_an_unseen_one(client: TestClient, ledger: sa.Engine, name: str):
