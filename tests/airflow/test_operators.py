@@ -1158,7 +1158,7 @@ def test_a_decision_names_orders_that_are_not_held(held, capsys):
     assert held.run(redrive=True, decision="resend", order_ids=["1", "A-7"], user="olena")["accepted"] == 1
     assert "They are: A-7" in logged(capsys)
     assert held.run(redrive=True, decision="accept", batch=[*batches, 999999], user="olena") == {}
-    assert held.xcoms["extract", "kind"] == "REDRIVE, decided to accept 1 held orders"
+    assert held.xcoms["extract", "kind"] == "REDRIVE, decided to accept 1 held order"
 
 
 def test_a_redrive_refuses_times_that_do_not_fit(shop):

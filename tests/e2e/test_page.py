@@ -193,7 +193,7 @@ def test_buttons_decide_and_redrive(page_as, backfilled, sandbox, some_of_each):
     batch = page.get_by_role("article").filter(has=page.get_by_role("link", name=HELD))
     batch.get_by_role("button", name="accept").click()
     page.get_by_role("button", name="Do it").click()
-    said = f"{DESTINATION}: decided to accept 1 held orders. Its run"
+    said = f"{DESTINATION}: decided to accept 1 held order. Its run"
     expect(page.get_by_role("status")).to_have_text(said, timeout=BUTTON_MS)
     expect(batch).to_have_count(0)
     assert sandbox("stats")["yespo"]["requests"] == before

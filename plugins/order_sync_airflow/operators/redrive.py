@@ -142,7 +142,8 @@ class StageQuarantineOperator(DestinationOperator):
             raise StopError(
                 stops.NONE_HELD, "No order of these is held: nothing was decided. `make status` counts those that are."
             )
-        run_figures.push_kind(context, f"REDRIVE, decided to {decision} {len(decided)} held orders")
+        orders = "order" if len(decided) == 1 else "orders"
+        run_figures.push_kind(context, f"REDRIVE, decided to {decision} {len(decided)} held {orders}")
         self.log.info("%s says %s of %d held orders: %s", who, decision, len(decided), ", ".join(decided[:20]))
         self._warn_of_missing("held orders", params["order_ids"], left | set(decided))
         if left:
@@ -165,7 +166,7 @@ class StageQuarantineOperator(DestinationOperator):
         if not dry_run:
             with ledger.transaction() as cursor:
                 closed = quarantine.dismiss(cursor, ids, _who(context), note)
-            run_figures.push_kind(context, f"REDRIVE, dismissed {closed} entries")
+            run_figures.push_kind(context, f"REDRIVE, dismissed {closed} {'entry' if closed == 1 else 'entries'}")
             self.log.info("%s dismissed %d entries: %s", _who(context), closed, note)
 
 

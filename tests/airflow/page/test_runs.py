@@ -102,8 +102,8 @@ def test_a_decision_is_told_on_the_run_and_the_order(client: TestClient, ledger:
         (
             {"accepted": 1},
             0,
-            "REDRIVE, decided to resend 1 held orders",
-            ("good", "complete", "decided to resend 1 held orders: 1 accepted"),
+            "REDRIVE, decided to resend 1 held order",
+            ("good", "complete", "decided to resend 1 held order: 1 accepted"),
         ),
         ({}, 0, "", ("good", "complete", "no order was sent")),
     ],
