@@ -651,7 +651,7 @@ def test_a_redrive_of_a_destination_that_is_not_live_is_dry(shop, entries):
         (
             "true",
             {"redrive": True, "decision": "dismiss", "reason": "status", "note": "a test"},
-            "REDRIVE, dismissed 1 entries",
+            "REDRIVE, dismissed 1 entry",
         ),
     ],
 )
