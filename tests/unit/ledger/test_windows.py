@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from include.order_sync.errors import TryAgainError
-from include.order_sync.ledger import schema, windows
+from include.order_sync.ledger import lateness, schema, windows
 from include.order_sync.ledger.retention import remove_old
 from include.order_sync.model import Window
 
@@ -126,6 +126,21 @@ def test_all_since_the_beginning_has_reconciled(ledger: sa.Engine) -> None:
         late = Window(hours(-23, 0).start, hours(0, 1).end - timedelta(seconds=2))
         windows.finish(connection, other, late, "run")
         assert windows.reconciled_up_to(connection, other, timedelta(days=1)) == late.end
+
+
+@pytest.mark.parametrize(
+    ("late_by", "at_most", "reads"),
+    [(None, 48, 1), (0.5, 48, 1), (1, 48, 1), (5, 48, 10), (40, 48, 48), (40, 0, 1)],
+    ids=["no row", "less than lookback", "as lookback", "twice as far", "up to reconcile", "without reconcile"],
+)
+def test_late_rows_widen_the_lookback(ledger: sa.Engine, late_by: float | None, at_most: int, reads: float) -> None:
+    """A scheduled run reads twice as far back as the latest row of the last days came, up to `reconcile`."""
+    destination, lookback = str(uuid.uuid4()), timedelta(hours=1)
+    with schema.transaction(ledger, "order_sync_ledger") as connection:
+        late = None if late_by is None else timedelta(hours=late_by)
+        windows.finish(connection, destination, hours(9, 10), "run", late)
+        found = lateness.widened(connection, destination, lookback, timedelta(hours=at_most))
+        assert found == timedelta(hours=reads)
 
 
 @pytest.mark.parametrize(
