@@ -1,5 +1,6 @@
 """The run request from a task's context, and the window that tasks pass on."""
 
+import re
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
@@ -247,3 +248,27 @@ def test_a_param_that_the_dag_has_not_is_refused(name):
     run_context.refuse_unknown_params({"params": {"mode": "plan"}, "dag": dag})
     with pytest.raises(StopError, match=f"no param '{name}'; did you mean .*Nothing was read or sent"):
         run_context.refuse_unknown_params({"params": {"mode": "plan", name: 1}, "dag": dag})
+
+
+def test_a_param_of_a_time_is_a_field_for_times():
+    """It is empty at first, and shows only what it is given; the format gives it a calendar in Airflow's form."""
+    bare = run_context.time_param("From")
+    assert (bare.value, bare.description) == (None, None)
+    assert {name: bare.schema[name] for name in ("title", "type", "format")} == {
+        "title": "From",
+        "type": ["null", "string"],
+        "format": "date-time",
+    }
+    assert bare.schema.keys() <= {"title", "type", "format", "pattern"}
+    shown = run_context.time_param("From", "since when", "Choice")
+    assert (shown.description, shown.schema["section"]) == ("since when", "Choice")
+
+
+@pytest.mark.parametrize(
+    ("value", "is_time"),
+    [("2026-11-01", True), ("2026-11-01T00:00:00.5+02:00", True), ("", True), ("soon", False), ("2026-11-1", False)],
+)
+def test_a_param_of_a_time_refuses_other_texts(value, is_time):
+    """A text is matched with the pattern of times."""
+    pattern = run_context.time_param("From").schema["pattern"]
+    assert bool(re.match(pattern, value)) is is_time
