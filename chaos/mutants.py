@@ -48,7 +48,7 @@ PRELOADED = (
 
 # mutmut's exit codes of a mutant's test run that mean: no test failed, or no test reaches the code.
 UNNOTICED = {0: "survived", 5: "untested", 33: "untested"}
-CHECK_ARGUMENTS = 3  # reason, cure, function
+CHECK_ARGUMENTS = 4  # code, reason, cure, function
 TIMED_OUT = (24, 36, 152, 255, -24)
 
 
@@ -98,6 +98,7 @@ GROUPS = {
         (
             f"{UNIT}/providers",
             f"{UNIT}/transform/test_reasons.py",
+            f"{UNIT}/test_codes.py",
             f"{CONTRACT}/test_items.py",
             f"{CONTRACT}/test_verdicts.py",
             f"{CONTRACT}/test_trials.py",
@@ -280,7 +281,7 @@ class _WithoutTexts(ast.NodeTransformer):
         if function.endswith("Error") and node.args:
             return ast.Call(node.func, [ast.Constant("a message"), *node.args[1:]], node.keywords)
         if function == "Check" and len(node.args) == CHECK_ARGUMENTS:
-            return ast.Call(node.func, [node.args[0], ast.Constant("a cure"), node.args[2]], node.keywords)
+            return ast.Call(node.func, [*node.args[:2], ast.Constant("a cure"), node.args[3]], node.keywords)
         return node
 
 
