@@ -72,12 +72,12 @@ def test_the_last_orders_do_not_hold_up_the_next_run(run_type, only_failing, end
 
 
 def test_an_unknown_error_ends_the_task_at_its_third_try():
-    """The reason names the kind of error, and does not quote it."""
+    """The reason has a code, names the kind of error, and does not quote it."""
     error = ValueError("anna@shop.example")
     decisions = [OrderSyncRetryPolicy().evaluate(error, number, 30) for number in (1, 2, 3)]
     assert [each.action for each in decisions] == [RetryAction.RETRY, RetryAction.RETRY, RetryAction.FAIL]
     assert [each.retry_delay for each in decisions[:2]] == [timedelta(minutes=1), timedelta(minutes=2)]
-    assert "ValueError" in decisions[0].reason
+    assert decisions[0].reason.startswith("OS-955: An unknown error (ValueError)")
     assert "This was try 3" in decisions[2].reason
     assert "anna" not in "".join(each.reason for each in decisions)
 
