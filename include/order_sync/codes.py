@@ -7,11 +7,12 @@ reasons, so this module must not import pandas.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import cache
 
 from include.order_sync.ledger.reasons import REASONS
 from include.order_sync.providers import PROVIDERS
-from include.order_sync.reason import Reason
+from include.order_sync.reason import Mend, Reason
 from include.order_sync.transform.order_checks import STATUS, UNREADABLE
 from include.order_sync.transform.row_problems import ROWS
 
@@ -56,6 +57,16 @@ def cure_of(text: str) -> str:
     """Return what to do about a kept text; empty if it is not known."""
     reason = reason_of(text)
     return reason.cure if reason else ""
+
+
+def mend_of(texts: Iterable[str]) -> Mend:
+    """Return what the row of an entry of the quarantine waits for, by its kept texts.
+
+    A row with several faults is rejected again while one is left, so that which a redrive can't cure decides.
+    """
+    found = {reason.mend if reason else "either" for reason in map(reason_of, texts)}
+    order: tuple[Mend, ...] = ("as the cure says", "row", "either", "settings")
+    return next(each for each in order if each in found)
 
 
 def pattern(given: str) -> str:

@@ -22,24 +22,35 @@ REASONS = (
         "OS-501",
         HELD_REASON,
         "look the order up at the service; then trigger `order_sync_redrive` with the decision accept or resend",
+        mend="as the cure says",
     ),
-    Reason("OS-502", NOT_JUDGED_REASON, "look at the account and at the rows; then trigger `order_sync_redrive`"),
+    Reason(
+        "OS-502",
+        NOT_JUDGED_REASON,
+        "look at the account and at the rows; then trigger `order_sync_redrive`",
+        mend="either",
+    ),
     Reason(
         "OS-503",
         FAILING_REASON,
         "look at the row, or ask the service's support; then trigger `order_sync_redrive`",
+        mend="either",
     ),
-    Reason("OS-504", SET_BACK_REASON, "if the source is right, trigger a run with `trust: source`"),
+    Reason(
+        "OS-504", SET_BACK_REASON, "if the source is right, trigger a run with `trust: source`", mend="as the cure says"
+    ),
     Reason(
         "OS-505",
         UNDECIDED_REASON,
         "the next scheduled run that reads it sends it; a run with `trust: source` does so now",
+        mend="as the cure says",
     ),
-    Reason("OS-506", OLDER, "none is needed: the newer one was attempted"),
+    Reason("OS-506", OLDER, "none is needed: the newer one was attempted", mend="as the cure says"),
     # The service judged one order by the status of its whole answer.
     Reason(
         "OS-511",
         "* answered HTTP *",
         "the service takes this order in no batch: its message in the quarantine may say why. 413: it is too large",
+        mend="either",
     ),
 )

@@ -58,7 +58,7 @@ LIMIT_EXHAUSTED = "8"
 
 
 def _rejection(code: str, answered: str, meaning: str, cure: str) -> Reason:
-    return Reason(code, f"{TITLE} error_code {answered}: {meaning}", cure)
+    return Reason(code, f"{TITLE} error_code {answered}: {meaning}", cure, mend="either")
 
 
 _NUMBER = "compare the order's `bill_id` with JustClick's own number of it"

@@ -91,7 +91,9 @@ ITEM_TEXT = {
 FAILED = Reason(
     "OS-299",
     f"{TITLE} lists the order as failed",
-    "the service's message says why: `python -m order_sync_airflow.ledger quarantine DESTINATION` shows it",
+    "the service's message says why: the order's page shows it to those who may redrive, as does "
+    "`python -m order_sync_airflow.ledger quarantine DESTINATION`",
+    mend="either",
 )
 
 

@@ -39,6 +39,7 @@ def _item(
         f"items: {column} missing",
         f"Yespo's guide requires it of each item; {otherwise}",
         lambda orders, items: orders["position"].isin(items.loc[items[column].isna(), "position"]),
+        mend="either",
     )
 
 
@@ -60,6 +61,7 @@ ORDER_CHECKS = (
         "customer_id: missing",
         "Yespo requires the shop's id of the customer: give it, or the source `customer_id_from`",
         missing("customer_id"),
+        mend="either",
     ),
     Check("OS-202", "total_cost: missing", "Yespo requires the order's total", missing("total_cost")),
     _number("OS-203", "total_cost"),
@@ -68,6 +70,7 @@ ORDER_CHECKS = (
         "currency: missing",
         "give its ISO 4217 code, as UAH, or the source a default for it",
         missing("currency"),
+        mend="either",
     ),
     Check(
         "OS-205",
@@ -104,6 +107,7 @@ ORDER_CHECKS = (
         "phone: no telephone number",
         "give it with its country code, as 380942583691, or give the source `phone_country`",
         flagged("phone_unreadable"),
+        mend="either",
     ),
     _name_too_long("OS-211", "first_name"),
     _name_too_long("OS-212", "last_name"),

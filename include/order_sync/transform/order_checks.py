@@ -56,6 +56,7 @@ UNREADABLE = (
         "order_id: a word for nothing, or an error of a formula",
         "give the order's own number: correct the column, or the program that writes it",
         lambda orders, _items: orders["order_id"].isin(_NO_IDS),
+        mend="either",
     ),
     Check(
         "OS-114",
@@ -74,18 +75,21 @@ UNREADABLE = (
         "status_changed_at: not a date and time",
         f"name its form in the source's `dates`, or give it as {TIME_EXAMPLE}",
         flagged("status_changed_at_unreadable"),
+        mend="either",
     ),
     Check(
         "OS-117",
         "updated_at: not a date and time",
         f"name its form in the source's `dates`, give it as {TIME_EXAMPLE}, or give nothing",
         flagged("updated_at_unreadable"),
+        mend="either",
     ),
     Check(
         "OS-118",
         "status_changed_at: in the future",
         "correct the time, or the source's `timezone`: taken as it is, it would keep all later changes back",
         flagged("in_future"),
+        mend="either",
     ),
 )
 STATUS = (
@@ -104,6 +108,7 @@ STATUS = (
             f"{column}: not an amount in the source's form",
             "give it with the source's `decimal` sign, or correct `decimal`",
             flagged(f"{column}_unreadable"),
+            mend="either",
         )
         for code, column in zip(("OS-124", "OS-125", "OS-126", "OS-127"), MONEY_COLUMNS, strict=True)
     ],
@@ -113,5 +118,6 @@ STATUS = (
         UNKNOWN_STATUS,
         "add the shop's word to the source's `statuses`",
         lambda orders, _items: orders["status"].notna() & orders["order_status"].isna(),
+        mend="settings",
     ),
 )

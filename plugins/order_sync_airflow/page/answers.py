@@ -34,6 +34,9 @@ _templates.filters |= {
     "pace": shown.pace,
     "code": shown.code,
     "cure": shown.cure,
+    "reasons_in": shown.reasons_in,
+    "next_step": shown.next_step,
+    "ticked": shown.ticked,
 }
 _templates.globals |= {
     "OUTCOMES": words.OUTCOMES,

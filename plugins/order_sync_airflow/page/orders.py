@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from include.order_sync import codes
 from order_sync_airflow.page import reads, service_words, shown, words
 from order_sync_airflow.page.access import Access
 from order_sync_airflow.page.answers import User, answer, say
@@ -66,12 +67,18 @@ def _part(access: Access, name: str, events: list[dict[str, Any]], fresh: dict[s
     for event, change in zip(own, shown.changes(own, destination), strict=True):
         event["change"] = change
     shown_events = words.told(own)
+    dag_id = destination.dag_id if destination else f"order_sync_{name}"
+    open_entry = words.open_entry(own)
+    of_entry = [event["reasons"] for event in shown_events if open_entry and event["entry"] == open_entry]
+    reasons = of_entry[-1] if of_entry else []
     part: dict[str, Any] = {
         "name": name,
         "service": destination.service.title if destination else "",
-        "dag_id": destination.dag_id if destination else f"order_sync_{name}",
+        "dag_id": dag_id,
         "events": shown_events,
-        "open_entry": words.open_entry(own),
+        "open_entry": open_entry,
+        "next": shown.next_step(reasons, dag_id) if reasons else "",
+        "redrive_helps": bool(reasons) and codes.mend_of(reasons) in ("either", "settings"),
         "fresh": fresh,
     }
     if own:

@@ -58,6 +58,6 @@ def run(request: Request, access: User, dag_id: str, run_id: str) -> Response:
         "reasons": reasons.most_common(),
         "since": since,
         "held": held,
-        "redrivable": any(not entry["resolved_at"] and HELD_REASON not in entry["reasons"] for entry in entries),
+        "open_rows": any(not entry["resolved_at"] and HELD_REASON not in entry["reasons"] for entry in entries),
     }
     return answer(request, "run.html", model)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from include.order_sync import codes
+from include.order_sync.reason import Mend
 
 if TYPE_CHECKING:
     from include.order_sync.configuration.models import Destination
@@ -114,10 +116,41 @@ def code(text: str | None, root: str) -> Markup:
     if reason is None:
         return Markup()
     link = Markup('<a class="code" href="{}/reasons#{}" title="{}">{}</a> ')
-    return link.format(root, reason.code, reason.cure, reason.code)
+    return link.format(root, reason.code, reason.cure.replace("`", ""), reason.code)
 
 
-def cure(text: str | None) -> str:
-    """Return what to do about a kept reason, or about several, each as a sentence; empty if none is known."""
-    known = filter(None, map(codes.cure_of, (text or "").split("; ")))
-    return " ".join(f"{each[:1].upper()}{each[1:]}." for each in dict.fromkeys(known))
+def cure(text: str) -> str:
+    """Return what to do about a kept reason, as a sentence; empty if it is not known."""
+    known = codes.cure_of(text)
+    return f"{known[:1].upper()}{known[1:]}." if known else ""
+
+
+def reasons_in(text: str | None) -> list[str]:
+    """Return the kept reasons of an event, which order_history_v1 gives as one text."""
+    parts = (text or "").split("; ")
+    return parts if all(map(codes.reason_of, parts)) else [text or ""]
+
+
+_NEXT: dict[Mend, str] = {
+    "row": (
+        "Next: mend the row in the source. The next run that reads it closes this; if none will, trigger {dag} with "
+        "`from`, `to` and `order_ids`. A redrive would send the old row."
+    ),
+    "settings": "Next: put that right, then redrive.",
+    "either": (
+        "Next: if the row is wrong, mend it in the source, and the next run that reads it closes this (or {dag} with "
+        "`from`, `to` and `order_ids`). If a setting or the service was wrong, put that right, then redrive."
+    ),
+    "as the cure says": "",
+}
+
+
+def next_step(reasons: Iterable[str], dag_id: str) -> str:
+    """Return how an entry of the quarantine with these reasons is closed; empty if their cure says it."""
+    return _NEXT[codes.mend_of(reasons)].format(dag=dag_id)
+
+
+def ticked(text: str | None) -> Markup:
+    """Return a text with its names in backticks set as code."""
+    parts = re.split("`([^`]*)`", text or "")
+    return Markup().join(Markup("<code>{}</code>").format(part) if at % 2 else part for at, part in enumerate(parts))

@@ -78,7 +78,7 @@ def _named(event: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def told(events: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return the events of an order at a destination with `word`, `tone` and `cure`.
+    """Return the events of an order at a destination with `word`, `tone` and `reasons`.
 
     A row that a run has put into the quarantine is told with the verdict of the same run, as one event.
     """
@@ -91,8 +91,8 @@ def told(events: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
                 last |= {name: event[name] for name in ("place", "entry", "said", "row")}
                 continue
         word, tone = _named(event)
-        cure = shown.cure(event["reason"]) if tone in ("bad", "warn") else ""
-        said.append({**event, "word": word, "tone": tone, "cure": cure})
+        reasons = shown.reasons_in(event["reason"]) if event["reason"] else []
+        said.append({**event, "word": word, "tone": tone, "reasons": reasons})
     return said
 
 

@@ -1,5 +1,6 @@
 """Pages of runs and orders: what became of rejected and held orders since, and what to do next."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -13,18 +14,28 @@ from order_sync_airflow.page.access import Access
 from include.order_sync.configuration.loading import DEFAULT_FILE, load
 from include.order_sync.ledger import quarantine, schema
 from include.order_sync.ledger.opening import open_session
+from include.order_sync.ledger.reasons import SET_BACK_REASON
 from include.order_sync.ledger.run_records import RunRecord, record
+from include.order_sync.transform.order_checks import UNKNOWN_STATUS
 from tests.airflow.page.conftest import NOW, RUN, entry, seen_as
 from tests.unit.ledger.test_order_history import sent, version
 
 REASON = "status: missing"
 
 
-def rejects(ledger: sa.Engine, name: str, dag: str, run: str, number: int = 1, kind: str = "") -> None:
+def rejects(
+    ledger: sa.Engine,
+    name: str,
+    dag: str,
+    run: str,
+    number: int = 1,
+    kind: str = "",
+    reasons: Sequence[str] = (REASON,),
+) -> None:
     """Record a run of a destination that has rejected the order R-1."""
     key = f"{dag} {run} start read"
     with open_session(ledger, "ledger", destination=name, run=key, try_number=1) as session:
-        session.quarantine([entry(number, "R-1", REASON)])
+        session.quarantine([entry(number, "R-1", *reasons)])
     with schema.transaction(ledger, "ledger") as connection:
         counts = {"rows": 1, "orders": 1, "rejected": 1}
         record(connection, RunRecord(name, key, 1, kind, "person", counts, True, False))
@@ -38,7 +49,7 @@ def test_a_row_that_is_rejected_again_stays_with_its_first_run(client: TestClien
     assert "redriven again, and rejected again by" in first
     link = f'href="/prefix/order-sync/run?destination={name}&amp;run=again"'
     assert link in first
-    assert "mend what the reasons name" in first
+    assert "do what the reasons say" in first
     redrive = client.get("/run/order_sync_redrive/again").text
     assert ">R-1</a>" in redrive
     order = client.get("/order/R-1").text
@@ -70,7 +81,7 @@ def test_a_held_order_is_decided_and_not_redriven(client: TestClient, ledger: sa
     with schema.transaction(ledger, "ledger") as connection:
         record(connection, RunRecord(name, key, 1, "", "person", {"rows": 1, "orders": 1, "held": 1}, True, False))
     run = client.get(f"/run/order_sync_{name}/{RUN}").text
-    assert ("Next: look them up" in run, "Next: mend" in run) == (True, False)
+    assert ("Next: look them up" in run, "Next: do what" in run) == (True, False)
 
 
 def test_a_decision_is_told_on_the_run_and_the_order(client: TestClient, ledger: sa.Engine, name: str, filled: int):
@@ -78,7 +89,7 @@ def test_a_decision_is_told_on_the_run_and_the_order(client: TestClient, ledger:
     address = f"/run/order_sync_{name}/{RUN}"
     assert '<span class="pill warn">orders wait for a decision</span>' in client.get(address).text
     assert '<span class="pill warn">held</span>' in client.get("/order/H-1").text
-    assert client.get(address).text.count("Next: mend what") == 1  # for its rejected orders
+    assert client.get(address).text.count("Next: do what") == 1  # for its rejected orders
     with (
         open_session(ledger, "ledger", destination=name, run="d r s r", try_number=1) as session,
         session.transaction() as cursor,
@@ -181,13 +192,12 @@ def test_a_row_is_told_with_its_verdict():
 
 
 def test_an_order_says_what_to_do_next(client: TestClient, access: Access, ledger: sa.Engine, name: str):
-    """A rejected order has the cure of its reason, and a button to redrive it for those who may."""
-    rejects(ledger, name, f"order_sync_{name}", "first")
-    cure = "Give the shop&#39;s word for the status."
+    """An unknown status has its cure, and a button to redrive it for those who may; after a dismissal neither."""
+    rejects(ledger, name, f"order_sync_{name}", "first", reasons=[UNKNOWN_STATUS])
+    cure = "Add the shop&#39;s word to the source&#39;s <code>statuses</code>."
     order = client.get("/order/R-1").text
     assert f"What to do: {cure}" in order
     assert f'data-destination="{name}" data-entry="' in order
-    assert cure in client.get(f"/run/order_sync_{name}/first").text
     assert cure in client.get("/quarantine").text
     seen_as(replace(access, may_redrive=False))
     order = client.get("/order/R-1").text
@@ -201,6 +211,42 @@ def test_an_order_says_what_to_do_next(client: TestClient, access: Access, ledge
         quarantine.dismiss(cursor, [number for (number,) in cursor.fetchall()], "olena", "a test")
     order = client.get("/order/R-1").text  # nothing is left to do
     assert ("What to do" in order, "then redrive" in order, ">dismissed<" in order) == (False, False, True)
+
+
+@pytest.mark.parametrize(
+    ("reasons", "said", "button"),
+    [
+        (["tracking_number: missing"], "mend the row in the source. The next run that reads it closes this", False),
+        (["status: not in the status map (new)"], "put that right, then redrive", True),
+        (["phone: no telephone number"], "If a setting or the service was wrong, put that right, then redrive", True),
+        (["status: not in the status map (new)", "email: not an address"], "mend the row in the source.", False),
+        (["a reason of a release to come"], "then redrive", True),
+        ([SET_BACK_REASON], "<code>trust: source</code>", False),
+    ],
+)
+def test_what_is_to_be_mended_decides_the_next_step(
+    client: TestClient, ledger: sa.Engine, name: str, reasons: list[str], said: str, button: bool
+):
+    """A redrive sends the stored row: it is offered where a setting or the service may be at fault."""
+    rejects(ledger, name, f"order_sync_{name}", RUN, reasons=reasons)
+    order = client.get("/order/R-1").text
+    assert (said in order, ">Redrive</button>" in order) == (True, button)
+    assert ("then redrive" in order) is button
+    if said.startswith("mend"):
+        assert f"trigger order_sync_{name} with <code>from</code>" in order
+    for view in ("/quarantine", f"/run/order_sync_{name}/{RUN}"):
+        assert said in client.get(view).text
+
+
+def test_each_reason_of_an_order_has_its_own_code_and_cure(client: TestClient, ledger: sa.Engine, name: str):
+    """An order with two faults shows each with its link and its cure."""
+    rejects(ledger, name, f"order_sync_{name}", "first", reasons=["email: not an address", "taxes: not a number"])
+    order = client.get("/order/R-1").text
+    for code, text, cure in (
+        ("OS-209", "email: not an address", "Correct or empty it in the source."),
+        ("OS-215", "taxes: not a number", "Give it as digits with a decimal point, 1234.50."),
+    ):
+        assert f'>{code}</a> {text}<br><span class="next">What to do: {cure}' in order
 
 
 def test_an_order_of_a_filtered_status_is_told_from_an_unseen_one(client: TestClient, ledger: sa.Engine, name: str):
