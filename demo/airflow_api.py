@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 
@@ -133,7 +134,7 @@ def _backfill(dag_id: str, hours: list[datetime]) -> dict[str, Any]:
     }
 
 
-def service_connection(name: str, address: str, login: str, password: str) -> dict[str, str]:
+def service_connection(name: str, address: str, login: str, password: str) -> dict[str, Any]:
     """Return the fields of a connection to one of the services; the sandbox has plain http."""
-    extra = json.dumps({"allow_http": True})
-    return {"conn_type": name, "host": address, "login": login, "password": password, "extra": extra}
+    port, extra = urlsplit(address).port, json.dumps({"allow_http": True})
+    return {"conn_type": name, "host": address, "port": port, "login": login, "password": password, "extra": extra}

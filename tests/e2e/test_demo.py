@@ -144,6 +144,12 @@ def test_the_connections_are_in_airflows_list(backfilled):
         "order_sync_warehouse": "postgres",
         **{name: name for name in SERVICES},
     }
+    for one in listed:
+        # As the button `Test` of the list asks: with what it was given, and 0 for no port.
+        shown = ("connection_id", "conn_type", "host", "login", "password", "schema", "extra")
+        asked = {name: one[name] for name in shown}
+        tried = api.call("POST", "/api/v2/connections/test", json={**asked, "port": one["port"] or 0})
+        assert tried["status"], tried
 
 
 def test_figures_that_do_not_add_up_are_refused():

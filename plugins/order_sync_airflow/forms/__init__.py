@@ -46,9 +46,15 @@ def _connection_type(name: str) -> dict[str, Any]:
         "hook-class-name": f"order_sync_airflow.hooks.{name}.{form.HOOK}",
         "conn-fields": {"allow_http": ALLOW_HTTP},
         "ui-field-behaviour": {
-            # A port or a path can stand in the address.
-            "hidden-fields": ["schema", "port", "extra"],
+            # `Test` of Airflow 3.3.2 refuses a stored connection without a port, so this field is shown.
+            # https://github.com/apache/airflow/pull/73298
+            "hidden-fields": ["schema", "extra"],
             "relabeling": {"host": "Address", "login": form.LOGIN, "password": form.SECRET},
-            "placeholders": {"host": form.ADDRESS, "login": form.LOGIN_HELP, "password": form.SECRET_HELP},
+            "placeholders": {
+                "host": form.ADDRESS,
+                "port": "443",
+                "login": form.LOGIN_HELP,
+                "password": form.SECRET_HELP,
+            },
         },
     }
