@@ -23,6 +23,14 @@ _OURS = re.compile(
     r"(?: accepted (?P<earlier>\d+) earlier;)?[^\n]*"
 )
 
+_REASON = re.compile(r"^Order Sync, (?:not )?begun[^\n]*?; requests [0-9]+[^.\n]*\. ([^\n]+)$", re.MULTILINE)
+
+
+def reason_in(note: str | None) -> str:
+    """Return the reason that the line of a note gives; empty without one."""
+    found = _REASON.search(note or "")
+    return found[1] if found else ""
+
 
 def with_line(
     note: str | None, begun: datetime | None, kind: str, counts: Mapping[str, int], reason: str | None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,42 +12,78 @@ from airflow.utils.session import create_session
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from order_sync_airflow.page import reads
-from order_sync_airflow.page.answers import User, answer
+from order_sync_airflow.page import airflow_runs, reads
+from order_sync_airflow.page.answers import User, answer, not_found
 from order_sync_airflow.page.words import OUTCOMES
 
 router = APIRouter()
 
 BACKFILLS_SHOWN = 10
 ALWAYS = ("accepted", "rejected")
+# Rows that are no orders of their own.
+NO_ORDERS = ("superseded", "skipped")
 
 
 @router.get("/backfills")
 def backfills(request: Request, access: User) -> Response:
     """List the last backfills of the destinations that the user may see, each with the sum of its runs."""
-    dags = {f"order_sync_{name}": name for name in access.names}
-    dags |= {destination.dag_id: name for name, destination in access.destinations.items()}
+    dags = _dags(access)
     found = of_airflow(list(dags))
     with reads.reading() as ledger:
         for backfill in found:
             name = dags[backfill["dag_id"]]
             runs = backfill.pop("runs")
-            done = reads.sums_of_runs(ledger, name, runs, backfill["created_at"])
-            backfill |= {"destination": name, "runs": len(runs), **done}
-    columns = [name for name in OUTCOMES if name in ALWAYS or any(backfill[name] for backfill in found)]
-    return answer(request, "backfills.html", {"title": "Backfills", "backfills": found, "columns": columns})
+            done = reads.sums_of_runs(ledger, name, [run["run"] for run in runs], backfill["created_at"])
+            red = sum(run["state"] == "failed" for run in runs)
+            end = max((run["end"] for run in runs if run["end"]), default=backfill["to_date"])
+            backfill |= {"destination": name, "runs": len(runs), "red": red, "end": end, **done}
+    return answer(request, "backfills.html", {"title": "Backfills", "backfills": found, "columns": _columns(found)})
 
 
-def of_airflow(dag_ids: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the last backfills of these DAGs, the newest first, with the ids of their runs."""
+@router.get("/backfills/{number}")
+def backfill(request: Request, access: User, number: int) -> Response:
+    """List the runs of a backfill, each with what it has done."""
+    dags = _dags(access)
+    found = of_airflow(list(dags), number)
+    if not found:
+        return not_found(request, f"There is no backfill {number} of a destination that you may see.")
+    (one,) = found
+    runs = one.pop("runs")
+    ids = [run["run"] for run in runs]
+    with reads.reading() as ledger:
+        done = {row["run"]: row for row in reads.sums_by_run(ledger, dags[one["dag_id"]], ids, one["created_at"])}
+    notes = airflow_runs.of_runs(one["dag_id"], [run["run"] for run in runs if run["state"] == "failed"])
+    for run in runs:
+        run |= {"why": notes.get(run["run"], {}).get("why", ""), "done": done.get(run["run"])}
+    columns = _columns([*done.values()])
+    model = {"title": f"Backfill {number}", **one, "destination": dags[one["dag_id"]], "runs": runs, "columns": columns}
+    return answer(request, "backfill.html", model)
+
+
+def _dags(access: User) -> dict[str, str]:
+    """Return the DAGs of the destinations that the user may see, with the names of these."""
+    dags = {f"order_sync_{name}": name for name in access.names}
+    return dags | {destination.dag_id: name for name, destination in access.destinations.items()}
+
+
+def _columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the parts of `rows` that are shown: those that always are, and those that are not all zero."""
+    return [name for name in (*OUTCOMES, *NO_ORDERS) if name in ALWAYS or any(row[name] for row in rows)]
+
+
+def of_airflow(dag_ids: Sequence[str], number: int | None = None) -> list[dict[str, Any]]:
+    """Return the last backfills of these DAGs, the newest first, with their runs; or the one with this number."""
     columns = ("id", "dag_id", "from_date", "to_date", "created_at", "completed_at", "triggering_user_name")
     query = sa.select(*(getattr(Backfill, column) for column in columns)).where(Backfill.dag_id.in_(dag_ids))
+    if number is not None:
+        query = query.where(Backfill.id == number)
     with create_session() as session:
         last = session.execute(query.order_by(Backfill.id.desc()).limit(BACKFILLS_SHOWN)).all()
         found = {row.id: {**row._asdict(), "runs": []} for row in last}
-        of_them = sa.select(BackfillDagRun.backfill_id, DagRun.run_id).where(
+        columns_of_run = (DagRun.run_id, DagRun.state, DagRun.data_interval_start, DagRun.data_interval_end)
+        of_them = sa.select(BackfillDagRun.backfill_id, *columns_of_run).where(
             BackfillDagRun.dag_run_id == DagRun.id, BackfillDagRun.backfill_id.in_(list(found))
         )
-        for backfill, run in session.execute(of_them):
-            found[backfill]["runs"].append(run)
+        for backfill, run, state, start, end in session.execute(of_them.order_by(DagRun.run_after)):
+            found[backfill]["runs"].append({"run": run, "state": str(state), "start": start, "end": end})
     return list(found.values())

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from include.order_sync.ledger.run_records import COUNTS
-from order_sync_airflow.page import charts, reads, shown
+from order_sync_airflow.page import airflow_runs, charts, reads, shown
 from order_sync_airflow.page.answers import User, answer
 
 router = APIRouter()
@@ -29,6 +29,7 @@ def overview(request: Request, access: User) -> Response:
         held = reads.held_batches(ledger, access.names)
         unusable = reads.unusable_files(ledger, access.names, now - timedelta(days=7))
         not_read = reads.count_files_not_read(ledger, access.names)
+    red = airflow_runs.last_red([destination.dag_id for destination in access.destinations.values()])
     cards = []
     for name, destination in access.destinations.items():
         own = [row for row in hours if row["destination"] == name]
@@ -52,6 +53,7 @@ def overview(request: Request, access: User) -> Response:
                 "reasons": [row for row in reasons if row["destination"] == name],
                 "held": sum(batch["orders"] for batch in held if batch["destination"] == name),
                 "unusable": unusable.get(name, 0),
+                "red": red.get(destination.dag_id),
                 "not_read": not_read.get(name, 0),
             }
         )

@@ -198,6 +198,15 @@ def sums_of_runs(ledger: sa.Connection, name: str, runs: Sequence[str], since: d
     return _rows(ledger, query, name=name, runs=runs, since=since)[0]
 
 
+def sums_by_run(ledger: sa.Connection, name: str, runs: Sequence[str], since: datetime) -> Rows:
+    """Return what each of these runs of a destination has done since a time, with its tries together."""
+    query = f"""
+        select run, {_SUMS} from runs_v1
+        where destination = :name and run = any(:runs) and recorded_at >= :since and not is_plan group by run
+    """  # noqa: S608
+    return _rows(ledger, query, name=name, runs=runs, since=since)
+
+
 def files(ledger: sa.Connection, names: Sequence[str], *, path: str | None = None, unusable: bool = False) -> Rows:
     """Return files that were taken, the last first: all versions of one, or the last FILES_SHOWN of all.
 

@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from include.order_sync.ledger.reasons import HELD_REASON
 from include.order_sync.ledger.run_records import COUNTS
-from order_sync_airflow.page import reads, words
+from order_sync_airflow.page import airflow_runs, reads, words
 from order_sync_airflow.page.access import REDRIVE
 from order_sync_airflow.page.answers import User, answer, not_found, root_of
 
@@ -30,6 +30,7 @@ def find_run(request: Request, access: User, destination: str, run: str) -> Resp
 @router.get("/run/{dag_id}/{run_id:path}")
 def run(request: Request, access: User, dag_id: str, run_id: str) -> Response:
     """Show what one run did, with all its tries."""
+    own_dags = {f"order_sync_{name}" for name in access.names}
     with reads.reading() as ledger:
         tries = reads.run(ledger, access.names, dag_id, run_id)
         names = sorted({row["destination"] for row in tries})
@@ -39,6 +40,9 @@ def run(request: Request, access: User, dag_id: str, run_id: str) -> Response:
         later = reads.dags_of(ledger, names, {entry["run"] for entry in entries} - {run_id})
         # Few runs hold orders, and to look for all held ones takes longer than all else.
         held = [batch for batch in reads.held_batches(ledger, names) if batch["run"] == run_id] if sums["held"] else []
+    # A redrive is of a destination that the user may see if one of its tries is.
+    known = airflow_runs.of_runs(dag_id, [run_id]) if tries or dag_id in own_dags else {}
+    in_airflow = known.get(run_id, {"is_red": False, "why": ""})
     for entry in entries:
         entry["since"] = words.since(entry, run_id, later.get(entry["run"]) == REDRIVE)
     reasons = Counter(reason for entry in entries for reason in entry["reasons"])
@@ -51,7 +55,10 @@ def run(request: Request, access: User, dag_id: str, run_id: str) -> Response:
         "names": names,
         "tries": tries,
         "sums": sums,
-        "outcome": words.run_outcome(tries[-1] if tries else None, sums, sum(batch["orders"] for batch in held)),
+        "outcome": words.run_outcome(
+            tries[-1] if tries else None, sums, sum(batch["orders"] for batch in held), is_red=in_airflow["is_red"]
+        ),
+        **in_airflow,
         "entries": entries[: reads.ENTRIES_SHOWN],
         "has_more": has_more,
         "elsewhere": 0 if has_more else max(sums["rejected"] + sums["held"] - listed, 0),

@@ -150,7 +150,20 @@ def next_step(reasons: Iterable[str], dag_id: str) -> str:
     return _NEXT[codes.mend_of(reasons)].format(dag=dag_id)
 
 
-def ticked(text: str | None) -> Markup:
-    """Return a text with its names in backticks set as code."""
+def ticked(text: str | None, root: str | None = None) -> Markup:
+    """Return a text with its names in backticks set as code, and its codes as links.
+
+    Args:
+        text: with names in backticks, as `path`.
+        root: of the page; None to link no code.
+    """
+
+    def linked(plain: str) -> Markup:
+        parts = re.split("(OS-[0-9]{3})", plain) if root is not None else [plain]
+        link = Markup('<a class="code" href="{}/reasons#{}">{}</a>')
+        return Markup().join(link.format(root, part, part) if at % 2 else part for at, part in enumerate(parts))
+
     parts = re.split("`([^`]*)`", text or "")
-    return Markup().join(Markup("<code>{}</code>").format(part) if at % 2 else part for at, part in enumerate(parts))
+    return Markup().join(
+        Markup("<code>{}</code>").format(part) if at % 2 else linked(part) for at, part in enumerate(parts)
+    )

@@ -28,13 +28,13 @@ OUTCOMES = {
 LEGEND = {
     "accepted": "The service has taken the order.",
     "rejected": "The order can't be sent, or the service does not take it. Its row waits in the quarantine.",
-    "quarantine": "The rows of rejected and held orders, encrypted.",
+    "quarantine": "The rows of rejected and held orders, and of stale ones whose row has changed; encrypted.",
     "entry": "One row in the quarantine. It is open until its order is redriven, delivered, accepted or dismissed.",
     "resolved": "The entry is not open any more.",
     "redrive": "A run that sends rows of the quarantine again, by today's configuration.",
     "held": "It was sent, no answer tells whether it was taken, and a person must decide.",
     "unchanged": "Nothing was sent: the service has this status already.",
-    "stale": "Older than what was sent before, so it is not sent.",
+    "stale": "Older than what was sent before, so it is not sent. If its row has changed, it is in the quarantine.",
     "not for this service": "The service has no code for the status, so it is not sent.",
     "adopted": "Nothing was sent: the service counts as having it.",
     "not sent": "A plan only counts it, a person did not approve the run, or the run was to send other orders.",
@@ -180,21 +180,24 @@ def since(entry: Mapping[str, Any], run: str, redriven: bool) -> dict[str, Any]:
     return {"text": "open", "tone": "warn", "run": None}
 
 
-def run_outcome(last: Mapping[str, Any] | None, sums: Mapping[str, int], held: int) -> dict[str, str]:
+def run_outcome(last: Mapping[str, Any] | None, sums: Mapping[str, int], held: int, *, is_red: bool) -> dict[str, str]:
     """Return how a run ended: `tone`, `word` and `sentence`.
 
     Args:
         last: its last try, of runs_v1; None if nothing was recorded.
         sums: its counts.
         held: how many of its orders still wait for a decision.
+        is_red: whether Airflow has it as failed.
     """
     if last is None:
-        return {"tone": "bad", "word": "not recorded", "sentence": "it has recorded nothing"}
+        return {"tone": "bad", "word": "red" if is_red else "not recorded", "sentence": "it has recorded nothing"}
     counts = [f"{shown.number(sums[name])} {word}" for name, word in OUTCOMES.items() if sums[name]]
     # What a redrive was told to do.
     decided = last["kind"].partition("REDRIVE, ")[2]
     sentence = ": ".join(filter(None, [decided, ", ".join(counts)])) or "no order was sent"
-    if not last["is_complete"]:
+    if is_red:
+        tone, word = "bad", "red"
+    elif not last["is_complete"]:
         tone, word = "warn", "not complete"
     elif last["is_plan"]:
         tone, word = "quiet", "nothing was to be sent"

@@ -5,14 +5,18 @@ import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
+import airflow.models
 import pytest
 import sqlalchemy as sa
+from airflow.models.base import Base
+from airflow.models.dagrun import DagRun
 from airflow.sdk import crypto
 from cryptography.fernet import Fernet
 from fastapi.testclient import TestClient
-from order_sync_airflow.page import reads
+from order_sync_airflow.page import airflow_runs, reads
 from order_sync_airflow.page.access import Access, access_of
 from order_sync_airflow.page.app import app
+from sqlalchemy.orm import Session
 
 from include.order_sync.configuration.loading import DEFAULT_FILE, load
 from include.order_sync.ledger import schema, windows
@@ -41,8 +45,31 @@ def access(name: str) -> Access:
     return Access({name: sample.model_copy(update={"name": name})}, [], may_redrive=True)
 
 
+@pytest.fixture(scope="session")
+def airflow_engine() -> sa.Engine:
+    """An Airflow database in memory."""
+    airflow.models.import_all_models()
+    engine = sa.create_engine("sqlite://", poolclass=sa.StaticPool, connect_args={"check_same_thread": False})
+    Base.metadata.create_all(engine)
+    return engine
+
+
+def airflow_ran(engine: sa.Engine, name: str, run: str, state: str, note: str = "") -> None:
+    """Let Airflow have an ended run of a destination."""
+    with Session(engine) as session:
+        number = session.scalar(sa.select(sa.func.count()).select_from(DagRun)) + 1
+        ended = DagRun(f"order_sync_{name}", run, run_type="scheduled", state=state, run_after=NOW, start_date=NOW)
+        ended.id, ended.run_after = number, NOW + timedelta(seconds=number)
+        session.add(ended)
+        session.flush()
+        ended.note = note
+        session.commit()
+
+
 @pytest.fixture
-def client(ledger: sa.Engine, access: Access, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
+def client(
+    ledger: sa.Engine, airflow_engine: sa.Engine, access: Access, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[TestClient]:
     """A browser of that person, without scripts."""
     url = ledger.url
     connection = {"conn_type": "postgres", "host": url.host, "port": url.port, "schema": url.database}
@@ -50,6 +77,7 @@ def client(ledger: sa.Engine, access: Access, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("AIRFLOW_CONN_ORDER_SYNC_LEDGER", json.dumps(connection))
     monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", KEY)
     crypto.get_fernet.cache_clear()
+    monkeypatch.setattr(airflow_runs, "create_session", lambda: Session(airflow_engine))
     app.dependency_overrides[access_of] = lambda: access
     yield TestClient(app, root_path="/prefix/order-sync", follow_redirects=False)
     app.dependency_overrides.clear()

@@ -1,15 +1,17 @@
 """Pages of files: those that no run reads, and the rejected orders of one; and addresses that lack something."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
 from order_sync_airflow.page.access import Access
 
-from include.order_sync.ledger import files, schema
+from include.order_sync.ledger import files, schema, windows
 from include.order_sync.ledger.opening import open_session
-from include.order_sync.model import FileNotRead, FileVersion
+from include.order_sync.ledger.run_records import RunRecord, record
+from include.order_sync.model import FileNotRead, FileVersion, Window
 from tests.airflow.page.conftest import NOW, RUN, entry, seen_as
 
 
@@ -32,7 +34,14 @@ def test_files_that_are_not_read_are_listed(client: TestClient, access: Access, 
     with schema.transaction(ledger, "ledger") as connection:
         files.keep_not_read(connection, name, [])
     seen_as(access)
-    assert "have read each file" in client.get("/files?not_read=1").text
+    empty = client.get("/files?not_read=1").text
+    assert (f"No scheduled run yet of {name}" in empty, "have read each file" in empty) == (True, False)
+    with schema.transaction(ledger, "ledger") as connection:
+        windows.begin(connection, name, NOW)
+        windows.finish(connection, name, Window(NOW, NOW + timedelta(hours=1)), RUN)
+        record(connection, RunRecord(name, f"d {RUN}", 1, "", "schedule", {}, True, False))
+    empty = client.get("/files?not_read=1").text
+    assert ("No scheduled run yet" in empty, "have read each file" in empty) == (False, True)
 
 
 def test_a_file_leads_to_its_rejected_orders(client: TestClient, ledger: sa.Engine, name: str):

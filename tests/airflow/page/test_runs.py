@@ -12,12 +12,13 @@ from order_sync_airflow.page import backfills, reads, words
 from order_sync_airflow.page.access import Access
 
 from include.order_sync.configuration.loading import DEFAULT_FILE, load
-from include.order_sync.ledger import quarantine, schema
+from include.order_sync.ledger import files, quarantine, schema
 from include.order_sync.ledger.opening import open_session
 from include.order_sync.ledger.reasons import SET_BACK_REASON
 from include.order_sync.ledger.run_records import RunRecord, record
+from include.order_sync.model import FileVersion
 from include.order_sync.transform.order_checks import UNKNOWN_STATUS
-from tests.airflow.page.conftest import NOW, RUN, entry, seen_as
+from tests.airflow.page.conftest import NOW, RUN, airflow_ran, entry, seen_as
 from tests.unit.ledger.test_order_history import sent, version
 
 REASON = "status: missing"
@@ -123,10 +124,11 @@ def test_what_came_of_a_run_in_a_sentence(counts: dict[str, int], held: int, kin
     """The page, and the line under a button, say what came of a run by its counts, in true colours."""
     sums = dict.fromkeys(words.OUTCOMES, 0) | counts
     last = {"kind": kind, "is_complete": True, "is_plan": False}
-    assert tuple(words.run_outcome(last, sums, held).values()) == said
-    assert words.run_outcome(last | {"is_complete": False}, sums, held)["tone"] == "warn"
-    assert words.run_outcome(last | {"is_plan": True}, sums, held)["tone"] == "quiet"
-    assert words.run_outcome(None, sums, held)["tone"] == "bad"
+    assert tuple(words.run_outcome(last, sums, held, is_red=False).values()) == said
+    assert words.run_outcome(last | {"is_complete": False}, sums, held, is_red=False)["tone"] == "warn"
+    assert words.run_outcome(last | {"is_plan": True}, sums, held, is_red=False)["tone"] == "quiet"
+    assert words.run_outcome(None, sums, held, is_red=False)["tone"] == "bad"
+    assert words.run_outcome(last, sums, held, is_red=True)["word"] == "red"
 
 
 def event(kind: str, **more: Any) -> dict[str, Any]:
@@ -289,8 +291,42 @@ def test_a_search_says_that_letters_matter(client: TestClient, filled: int):
     assert "small and capital letters" in client.get("/quarantine?order=r-1").text
 
 
+def test_a_red_run_says_why(client: TestClient, airflow_engine: sa.Engine, ledger: sa.Engine, name: str):
+    """The overview, the run and the file that it could not use have the reason of its note; a green run ends it."""
+    path, said = f"/drop/{name}.csv", "OS-609 1 files could not be used: `columns` takes status from 'Status'."
+    note = f"A person's word.\n\nOrder Sync, begun {RUN} UTC: read 0 = accepted 0 + rejected 0; requests 0. {said}"
+    key = f"order_sync_{name} {RUN} s r"
+    with schema.transaction(ledger, "ledger") as connection:
+        record(connection, RunRecord(name, key, 1, "", "person", {"rows": 1, "orders": 1, "rejected": 1}, True, False))
+        unusable = FileVersion(path, "f", 9, NOW, "unusable hash", None, None)
+        files.take(connection, name, [unusable], key)
+    airflow_ran(airflow_engine, name, RUN, "failed", note)
+    airflow_ran(airflow_engine, name, "before_orders", "failed")
+    shown = "1 files could not be used: <code>columns</code> takes status"
+    run = client.get(f"/run/order_sync_{name}/{RUN}").text
+    assert ('<span class="pill bad">red</span>' in run, "#OS-609" in run, shown in run) == (True, True, True)
+    assert "Its log in Airflow says why" in client.get(f"/run/order_sync_{name}/before_orders").text
+    for address in ("/files", "/files?unusable=1", f"/file?path={path}"):
+        assert shown in client.get(address).text
+    overview = client.get("/").text
+    assert ("last run red" in overview, "before_orders" in overview) == (True, True)
+    airflow_ran(airflow_engine, name, "good", "success", note)
+    assert "last run red" not in client.get("/").text
+
+
+def test_the_note_of_a_destination_that_is_not_seen_is_not_shown(
+    client: TestClient, access: Access, airflow_engine: sa.Engine, name: str
+):
+    """Why a run is red is told to those who may read its DAG."""
+    note = "Order Sync, begun x UTC: read 0 = accepted 0 + rejected 0; requests 0. a secret"
+    airflow_ran(airflow_engine, name, "red", "failed", note)
+    assert "a secret" in client.get(f"/run/order_sync_{name}/red").text
+    seen_as(replace(access, destinations={}))
+    assert "a secret" not in client.get(f"/run/order_sync_{name}/red").text
+
+
 def test_a_backfill_has_the_sum_of_its_runs(
-    client: TestClient, access: Access, ledger: sa.Engine, name: str, monkeypatch: pytest.MonkeyPatch
+    client: TestClient, airflow_engine: sa.Engine, ledger: sa.Engine, name: str, monkeypatch: pytest.MonkeyPatch
 ):
     """The sum is of what its runs have done since it began, tries and all, of destinations that the user may see."""
     with schema.transaction(ledger, "ledger") as connection:
@@ -303,17 +339,30 @@ def test_a_backfill_has_the_sum_of_its_runs(
     one = {"id": 7, "dag_id": f"order_sync_{name}", "from_date": NOW, "to_date": NOW, "completed_at": None}
     one |= {"triggering_user_name": "olena"}
 
-    def of_airflow(dag_ids: list[str]) -> list[dict[str, Any]]:
+    def of_airflow(dag_ids: list[str], number: int | None = None) -> list[dict[str, Any]]:
         asked.append(dag_ids)
-        early = {**one, "created_at": began - timedelta(days=1), "runs": ["one", "two", "not ended"]}
-        late = {**one, "created_at": began + timedelta(days=1), "runs": ["one"]}
-        return [late, early]
+        runs = [{"run": run, "state": "success", "start": NOW, "end": NOW} for run in ("one", "two", "not ended")]
+        runs[1] |= {"state": "failed", "end": NOW + timedelta(hours=1)}
+        early = {**one, "created_at": began - timedelta(days=1), "runs": runs}
+        late = {**one, "created_at": began + timedelta(days=1), "runs": runs[:1]}
+        return [early] if number else [late, early]
 
     monkeypatch.setattr(backfills, "of_airflow", of_airflow)
     late, early = client.get("/backfills", params={"format": "json"}).json()["backfills"]
     assert (early["accepted"], early["ended"], early["runs"]) == (9, 2, 3)
     assert (late["accepted"], late["ended"]) == (0, 0)
-    assert "2 of 3" in client.get("/backfills").text
+    listed = client.get("/backfills").text
+    for text in ("2 of 3", "1 red", 'href="/prefix/order-sync/backfills/7"', "to <time>2026-11-21 13:00"):
+        assert text in listed
+    airflow_ran(
+        airflow_engine, name, "two", "failed", "Order Sync, begun x UTC: read 0 = x; requests 0. OS-701 a fault"
+    )
+    runs = client.get("/backfills/7", params={"format": "json"}).json()["runs"]
+    assert [run["done"] and run["done"]["accepted"] for run in runs] == [5, 4, None]
+    of_one = client.get("/backfills/7").text
+    for text in (f"/run/order_sync_{name}/one", "OS-701</a> a fault", "no counts yet"):
+        assert text in of_one
     assert asked[0] == [f"order_sync_{name}"]
-    monkeypatch.setattr(backfills, "of_airflow", lambda _: [])
+    monkeypatch.setattr(backfills, "of_airflow", lambda *_: [])
+    assert "no backfill 7" in client.get("/backfills/7").text
     assert "Nobody has started a backfill" in client.get("/backfills").text
