@@ -25,9 +25,9 @@ env: ## Write .env with fresh keys and passwords for docker-compose.yaml (it nev
 run: $(INSTALLED) ## Run the demo: a sample shop, Airflow and a sandbox of the services (ONCE=1: run, check, stop)
 	@exec $(PYTHON) -u -m demo $(if $(filter-out 0,$(ONCE)),--once)
 
-preview: $(INSTALLED) ## Try a source without sending: rows, statuses, faults, requests (SOURCE=shop; FROM= TO= FILE= JSON=1 SHOW=1; or GUESS=file)
+preview: $(INSTALLED) ## Try a source without sending: rows, statuses, faults, requests (SOURCE=drop; FROM= TO= FILE= CONFIG= JSON=1 SHOW=1; or GUESS=file)
 	@exec $(PYTHON) -m include.order_sync.preview $(SOURCE) $(if $(FROM),--from $(FROM)) $(if $(TO),--to $(TO)) \
-	    $(if $(FILE),--file "$(FILE)") $(if $(GUESS),--guess "$(GUESS)") \
+	    $(if $(FILE),--file "$(FILE)") $(if $(CONFIG),--config "$(CONFIG)") $(if $(GUESS),--guess "$(GUESS)") \
 	    $(if $(filter-out 0,$(JSON)),--json) $(if $(filter-out 0,$(SHOW)),--show)
 
 status: $(INSTALLED) ## Show the state of each destination while `make run` is up: how far it has read, gaps, orders in doubt

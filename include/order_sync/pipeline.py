@@ -41,7 +41,7 @@ class ExtractResult:
 
     Args:
         rows: of the source, with the skipped ones.
-        skipped: rows that were no orders: blank, or a repeated header.
+        skipped: rows that were no orders: before the header, blank, a repeated header, a footer, or joined.
         parts: the number of parts that the other rows were staged in.
         not_found: the orders that were asked for and are not among the rows.
     """

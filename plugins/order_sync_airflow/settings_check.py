@@ -46,6 +46,23 @@ def finding(what: str, found: str, wanted: str, how: str, *, is_well: bool) -> F
     return Finding(what, found, wanted, "" if is_well else how)
 
 
+def how_to_set(section: str, key: str, value: str, in_env: str = "") -> str:
+    """Return where a setting is set, by how Airflow runs.
+
+    Args:
+        section: of airflow.cfg.
+        key: in the section.
+        value: to set, or how to make one.
+        in_env: the variable of .env that docker-compose.yaml takes it from; empty if it stands in docker-compose.yaml.
+    """
+    variable = f"AIRFLOW__{section.upper()}__{key.upper()}"
+    compose = f"{in_env} in .env" if in_env else f"{variable} in docker-compose.yaml"
+    return (
+        f"Set it to {value}: with docker compose as {compose}, else as {variable} in the environment of all services, "
+        f"or in their airflow.cfg. Then restart them all."
+    )
+
+
 def settings() -> list[Finding]:
     """Look at the settings of this process."""
     return [_fernet_key(), *_shared_secrets(), _failed_heartbeats(), *_visibility_timeout(), _test_connection()]
@@ -65,7 +82,9 @@ def _fernet_key() -> Finding:
         "[core] fernet_key",
         found,
         "a key of your own, the same everywhere",
-        "`make env` makes one; for others see docs/deploying.md.",
+        how_to_set(
+            "core", "fernet_key", "the key of all others, or to a new one (docs/deploying.md)", "AIRFLOW_FERNET_KEY"
+        ),
         is_well=is_well,
     )
 
@@ -81,7 +100,10 @@ def _is_fernet_key(key: str) -> bool:
 def _shared_secrets() -> list[Finding]:
     """Of the api-server and of what speaks to it. A dag-processor may do without them."""
     findings = []
-    for section, key in (("api_auth", "jwt_secret"), ("api", "secret_key")):
+    for section, key, in_env in (
+        ("api_auth", "jwt_secret", "AIRFLOW_JWT_SECRET"),
+        ("api", "secret_key", "AIRFLOW_API_SECRET_KEY"),
+    ):
         value = conf.get(section, key, fallback="")
         weak = value in PUBLIC_SECRETS or len(value) < SHORTEST_SECRET
         found = "not set" if not value else "short or publicly known" if weak else "set"
@@ -90,7 +112,7 @@ def _shared_secrets() -> list[Finding]:
                 f"[{section}] {key}",
                 found,
                 f"{SHORTEST_SECRET} random characters or more, the same everywhere",
-                "Set it in .env (`openssl rand -hex 32`), and restart all services.",
+                how_to_set(section, key, "what `openssl rand -hex 32` prints", in_env),
                 is_well=not weak,
             )
         )
@@ -104,7 +126,7 @@ def _failed_heartbeats() -> Finding:
         "[workers] max_failed_heartbeats",
         str(found),
         f"{FEWEST_FAILED_HEARTBEATS} or more",
-        f"Set AIRFLOW__WORKERS__MAX_FAILED_HEARTBEATS={FEWEST_FAILED_HEARTBEATS}.",
+        how_to_set("workers", "max_failed_heartbeats", str(FEWEST_FAILED_HEARTBEATS)),
         is_well=found >= FEWEST_FAILED_HEARTBEATS,
     )
 
@@ -124,7 +146,7 @@ def _visibility_timeout() -> list[Finding]:
             "[celery_broker_transport_options] visibility_timeout",
             f"{found} s",
             f"more than {LONGEST_TASK_S} s, the longest load",
-            f"Set AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT={LONGEST_TASK_S + 3600}.",
+            how_to_set("celery_broker_transport_options", "visibility_timeout", str(LONGEST_TASK_S + 3600)),
             is_well=found > LONGEST_TASK_S,
         )
     ]

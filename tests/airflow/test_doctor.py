@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -132,6 +133,28 @@ def test_the_ledgers_tables_must_be_of_this_release(well, ledger):
     assert code == 1
     assert len(wrong) == 1
     assert "upgrade" in said
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "in_compose"),
+    [
+        ("core", "fernet_key", "AIRFLOW_FERNET_KEY in .env"),
+        ("api_auth", "jwt_secret", "AIRFLOW_JWT_SECRET in .env"),
+        ("api", "secret_key", "AIRFLOW_API_SECRET_KEY in .env"),
+        ("workers", "max_failed_heartbeats", "AIRFLOW__WORKERS__MAX_FAILED_HEARTBEATS in docker-compose.yaml"),
+    ],
+)
+def test_a_cure_says_where_a_setting_is_set(monkeypatch, section, key, in_compose):
+    """With docker compose, where docker-compose.yaml has it from; else the environment or airflow.cfg."""
+    from order_sync_airflow.settings_check import settings
+
+    variable = f"AIRFLOW__{section}__{key}".upper()
+    monkeypatch.setenv(variable, "1")
+    (found,) = [each for each in settings() if each.what == f"[{section}] {key}"]
+    assert f"with docker compose as {in_compose}, else as {variable} in the environment" in found.how
+    assert "airflow.cfg" in found.how
+    name = in_compose.partition(" ")[0]
+    assert re.search(rf"^  {variable}: .*{name}|^  {name}: ", (ROOT / "docker-compose.yaml").read_text(), re.MULTILINE)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 
 _ISO = re.compile(r"\d{4}-\d{1,2}-\d{1,2}([T ]\d{1,2}:\d{2}.*)?")
@@ -14,42 +15,57 @@ _DAY_MONTH = re.compile(r"([^\W\d_]+\.?,\s*)?\d{1,2}(st|nd|rd|th|\.)?[ -][^\W\d_
 _MONTH_DAY = re.compile(r"[^\W\d_]{3,}\.? \d{1,2}(st|nd|rd|th)?,? \d{4}.*")
 # Seconds since 1970, of the years 2001 to 2286; days since 1900, of 1995 to 2064.
 _NUMBERS = {"unix": r"1\d{9}(\.\d+)?", "unix ms": r"1\d{12}", "excel": r"(3[5-9]|[45]\d)\d{3}(\.\d+)?"}
+_FORMS = {
+    "": _ISO,  # needs no form in `dates`
+    **{form: re.compile(pattern) for form, pattern in _NUMBERS.items()},
+    "ymd": _COMPACT,
+    "d mon y": _DAY_MONTH,
+    "mon d y": _MONTH_DAY,
+}
+
+
+def are_most(number: int, texts: Sequence[str]) -> bool:
+    """Return whether a number of texts is more than half of them: a few bad cells say nothing about a column."""
+    return number > len(texts) / 2
 
 
 def date_forms(texts: Sequence[str]) -> list[str] | None:
-    """Return the forms of `dates` that read all these texts, without any for ISO 8601; None if they are no times.
+    """Return the form of `dates` that reads the most texts, none for ISO 8601; None if most texts are no times.
 
     Two forms that end in a question mark mean that nothing tells day from month.
 
     Args:
         texts: of one column, none of them empty.
     """
-    if not texts:
+    counts = Counter(form for text in texts for form in _forms_of(text))
+    most = max(counts.values(), default=0)
+    if not are_most(most, texts):
         return None
-    if all(map(_ISO.fullmatch, texts)):
+    best = sorted(form for form, count in counts.items() if count == most)
+    return [form for form in best if form] if len(best) == 1 else [f"{form}?" for form in best]
+
+
+def times_of(texts: Sequence[str]) -> list[str]:
+    """Return the texts that are times of the form that most of them have; none if most are no times."""
+    forms = date_forms(texts)
+    if forms is None:
         return []
-    for form, pattern in _NUMBERS.items():
-        if all(re.fullmatch(pattern, text) for text in texts):
-            return [form]
-    if all(map(_COMPACT.fullmatch, texts)):
-        return ["ymd"]
-    for form, expression in (("d mon y", _DAY_MONTH), ("mon d y", _MONTH_DAY)):
-        if all(map(expression.fullmatch, texts)):
-            return [form]
-    if all(map(_YEAR_FIRST.fullmatch, texts)):
-        return [f"y{texts[0][4]}m{texts[0][4]}d"]
-    found = [_PARTS.fullmatch(text) for text in texts]
-    if not all(found):
-        return None
-    first = max(int(parts[1]) for parts in found if parts)
-    second = max(int(parts[3]) for parts in found if parts)
-    sign = found[0][2] if found[0] else "/"
-    day_first, month_first = f"d{sign}m{sign}y", f"m{sign}d{sign}y"
-    if sign == "." or first > 12 >= second:  # nobody writes the month first with points
-        return [day_first]
-    if second > 12 >= first:
-        return [month_first]
-    return [f"{day_first}?", f"{month_first}?"] if max(first, second) <= 12 else None
+    read = {"", *(form.rstrip("?") for form in forms)}
+    return [text for text in texts if read & set(_forms_of(text))]
+
+
+def _forms_of(text: str) -> list[str]:
+    """Return all forms that read a text."""
+    forms = [form for form, pattern in _FORMS.items() if pattern.fullmatch(text)]
+    if found := _YEAR_FIRST.fullmatch(text):
+        forms.append(f"y{found[1]}m{found[1]}d")
+    if found := _PARTS.fullmatch(text):
+        first, sign, second = int(found[1]), found[2], int(found[3])
+        if first <= 31 and second <= 12:
+            forms.append(f"d{sign}m{sign}y")
+        if first <= 12 and second <= 31 and sign != ".":  # nobody writes the month first with points
+            forms.append(f"m{sign}d{sign}y")
+    return forms
 
 
 def have_offsets(texts: Sequence[str]) -> bool:
@@ -61,16 +77,35 @@ def decimal_sign(texts: Sequence[str]) -> str | None:
     """Return the sign before the fraction of amounts; None if they are plain digits, or no amounts."""
     if all(re.fullmatch(r"-?\d+(\.\d+)?", text) for text in texts):
         return None
-    ends = [found[1] for text in texts if (found := re.search(r"([.,])\d{1,2}\D*$", text))]
-    if ends and len(set(ends)) == 1:
-        return ends[0]
-    return "." if texts and not ends and all(re.search(r"\d", text) for text in texts) else None
+    ends = Counter(sign for text in texts if (sign := _end_of(text)))
+    if not ends:
+        return "." if texts and are_most(sum(map(_has_digit, texts)), texts) else None
+    sign, number = ends.most_common(1)[0]
+    return sign if number > ends.total() / 2 else None
+
+
+def no_amounts(texts: Sequence[str], sign: str) -> int:
+    """Return how many texts have no digit, or another sign before the fraction."""
+    return sum(not _has_digit(text) or _end_of(text) not in (None, sign) for text in texts)
+
+
+def _end_of(amount: str) -> str | None:
+    found = re.search(r"([.,])\d{1,2}\D*$", amount)
+    return found[1] if found else None
+
+
+def _has_digit(text: str) -> bool:
+    return any(sign.isdigit() for sign in text)
+
+
+def is_id(text: str) -> bool:
+    """Return whether a text can be the id of an order: it has a digit, and is no time and no address."""
+    return _has_digit(text) and "@" not in text and ":" not in text
 
 
 def are_ids(texts: Sequence[str]) -> bool:
-    """Return whether these can be ids of orders: most have a digit, and none is a time or an address."""
-    with_digit = sum(bool(re.search(r"\d", text)) for text in texts)
-    return bool(texts) and with_digit > len(texts) / 2 and not any("@" in text or ":" in text for text in texts)
+    """Return whether most of these can be ids of orders."""
+    return are_most(sum(map(is_id, texts)), texts)
 
 
 def are_decorated(texts: Sequence[str]) -> bool:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import Any
 
-from include.order_sync.preview.guess_words import ITEM_NAMES, squeezed
-
-_JSON_ROWS = 50
+from include.order_sync.preview.guess_words import ITEM_NAMES, plain, squeezed
 
 
 def lines_of(rows: Sequence[Sequence[str]], columns: Mapping[str, int]) -> tuple[str, int] | None:
@@ -40,25 +40,27 @@ def item_columns(names: Sequence[str]) -> dict[str, str]:
     Args:
         names: of a file's columns, or of the keys of an item in JSON.
     """
-    known = {squeezed(name): name for name in reversed(names) if name}
+    # Some exports put before the name what it is of: `items.sku`.
+    short = {squeezed(re.sub(r"^(line )?items? ", "", plain(name))): name for name in reversed(names) if name}
+    known = short | {squeezed(name): name for name in reversed(names) if name}
     fitting = {
         column: [known[name] for name in map(squeezed, given) if name in known] for column, given in ITEM_NAMES.items()
     }
     return {column: names[0] for column, names in fitting.items() if names}
 
 
-def json_keys(values: Sequence[str]) -> list[str] | None:
-    """Return the keys of items in a column of JSON arrays; None if it holds something else."""
-    keys: dict[str, None] = {}
-    for value in values[:_JSON_ROWS]:
-        try:
-            items = json.loads(value)
-        except ValueError:
-            return None
-        if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-            return None
-        keys |= {key: None for item in items for key in item}
-    return list(keys)
+def json_keys(values: Sequence[str]) -> list[str]:
+    """Return the keys of items in a column's JSON arrays."""
+    return list(dict.fromkeys(key for value in values for item in json_items(value) or [] for key in item))
+
+
+def json_items(value: str) -> list[dict[str, Any]] | None:
+    """Return the items of a JSON array; None if a text is something else."""
+    try:
+        items = json.loads(value)
+    except ValueError:
+        return None
+    return items if isinstance(items, list) and all(isinstance(item, dict) for item in items) else None
 
 
 def _text(row: Sequence[str], at: int) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from include.order_sync import stops
 from include.order_sync.errors import StopError
 from include.order_sync.model import IDENTITY_COLUMNS
-from include.order_sync.preview.guess_words import COLUMN_NAMES, STATUS_WORDS, squeezed
+from include.order_sync.preview.guess_words import COLUMN_NAMES, FOOTERS, STATUS_WORDS, is_order_number, plain, squeezed
 from include.order_sync.sources.column_names import names_to_show
 from include.order_sync.sources.containers import texts_of
 from include.order_sync.sources.csv_header import DELIMITERS
@@ -32,7 +32,8 @@ class Sample:
         delimiter: one character.
         skip: the number of lines before the header.
         names: of the columns; None if the file has no header.
-        rows: without the header, none of them blank.
+        rows: without headers and footer, none of them blank.
+        footer: the first text of the last row, if that has sums.
     """
 
     encoding: str
@@ -41,10 +42,11 @@ class Sample:
     skip: int
     names: list[str] | None
     rows: list[list[str]]
+    footer: str | None
 
     def values(self, at: int) -> list[str]:
         """Return the texts of a column that are not empty."""
-        return [row[at].strip() for row in self.rows if at < len(row) and row[at].strip()]
+        return [row[at] for row in self.rows if at < len(row) and row[at]]
 
 
 def read_sample(file: Path) -> Sample:
@@ -78,13 +80,21 @@ def read_sample(file: Path) -> Sample:
         ((delimiter, rows, at) for delimiter, rows in readings for at in range(min(len(rows), _HEADER_WITHIN))),
         key=lambda reading: (known_names(reading[1][reading[2]]), len(reading[1][reading[2]]), -reading[2]),
     )
-    names = [name.strip() for name in rows[at]]
-    further = [row for row in rows[at + 1 :] if any(field.strip() for field in row)]
+    names = _trimmed(rows[at])
+    further = [row for row in map(_trimmed, rows[at + 1 :]) if any(row) and row != names]
+    last = next(filter(None, further[-1])) if further else ""
+    footer = last if plain(last) in FOOTERS else None
+    further = further[:-1] if footer else further
     if len(names) < len(IDENTITY_COLUMNS) - 1:
         raise StopError(stops.SMALL_FILE, f"{file} has {len(names)} columns by any of , ; tab |: is it CSV?")
     if known_names(names) < 2 and names_to_show(names, {}, further) is None:
-        return Sample(encoding, is_sure, delimiter, 0, None, [row for row in rows if any(row)])
-    return Sample(encoding, is_sure, delimiter, at, names, further)
+        before = [row for row in map(_trimmed, rows[: at + 1]) if any(row)]
+        return Sample(encoding, is_sure, delimiter, 0, None, before + further, footer)
+    return Sample(encoding, is_sure, delimiter, at, names, further, footer)
+
+
+def _trimmed(row: Sequence[str]) -> list[str]:
+    return [field.strip() for field in row]
 
 
 def _read(content: Readable) -> bytes:
@@ -97,4 +107,4 @@ def _read(content: Readable) -> bytes:
 def known_names(names: Sequence[str]) -> int:
     """Return how many names are those of columns that shops have."""
     known = {squeezed(name) for given in COLUMN_NAMES.values() for name in given}
-    return sum(squeezed(name) in known for name in names)
+    return sum(squeezed(name) in known or is_order_number(name) for name in names)

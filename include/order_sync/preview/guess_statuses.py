@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 
 from include.order_sync.model import OrderStatus
+from include.order_sync.preview.counted import counted
 from include.order_sync.preview.guess_sample import Sample
 from include.order_sync.preview.guess_words import CANCELLED_AT, COLUMN_NAMES, NOTHING, STATUS_WORDS, plain, squeezed
 from include.order_sync.transform.reasons import shown_word
@@ -47,13 +48,13 @@ def statuses_of(sample: Sample, columns: Mapping[str, int]) -> list[str]:
     for word, rows in words.most_common():
         status = meaning(word)
         if shown_word(word) != word:
-            lines.append(f"    # ? a word in {rows} rows that may be personal data")
+            lines.append(f"    # ? a word in {counted(rows, 'row')} that may be personal data")
         elif is_nothing(word) or plain_word(word) in seen:
             continue
         elif status:
             lines.append(f"    {quoted(word)}: {status}")
         else:
-            lines.append(f"    # ? {quoted(word)} ({rows} rows): one of {', '.join(OrderStatus)}")
+            lines.append(f"    # ? {quoted(word)} ({counted(rows, 'row')}): one of {', '.join(OrderStatus)}")
         seen.add(plain_word(word))
     rules = _rules_of(sample, places) if len(places) > 1 else []
     if any("word: cancelled" in rule for rule in rules) and "cancelled" not in seen:

@@ -6,6 +6,7 @@ In English, Russian, Ukrainian, German and Polish, and the most common ones in S
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from itertools import pairwise
 
 from include.order_sync.model import OrderStatus
@@ -18,11 +19,42 @@ def squeezed(name: str) -> str:
 
 
 def plain(name: str) -> str:
-    """Return a name without what differs between shops: `orderId`, `Order_ID` and `order-id` are one."""
+    """Return a name without what differs between shops: `orderId`, `Order_ID` and `order-id` are one, and № is `no`."""
     words = "".join(
         f" {letter}" if before.islower() and letter.isupper() else letter for before, letter in pairwise(f" {name}")
     )
-    return plain_name(re.sub(r"[\s_.:,()-]+", " ", words).strip())
+    return plain_name(re.sub(r"[\s_.:,()-]+", " ", re.sub("[№#]", " no ", words)).strip())
+
+
+# Words that say only that a column has numbers.
+_MARKS = frozenset(
+    ("no", "nr", "n", "n°", "num", "id", "number", "code", "of", "the", "номер", "код", "ид", "nummer", "numer")
+)
+
+
+def is_order_number(name: str) -> bool:
+    """Return whether a name is an order's with the mark of a number in any place: `Заказ №`, `No. of order`."""
+    return _unmarked(name) in _ORDER_WORDS
+
+
+def _unmarked(name: str) -> str:
+    return " ".join(word for word in plain(name).split() if word not in _MARKS)
+
+
+def places_of(column: str, names: Sequence[str]) -> list[int]:
+    """Return where the columns stand whose names are known for a canonical column, the surest first.
+
+    Args:
+        column: canonical.
+        names: of a file's columns.
+    """
+    exact = [squeezed(name) for name in names]
+    found = [at for name in COLUMN_NAMES[column] for at, other in enumerate(exact) if other == squeezed(name)]
+    if column == "order_id":
+        found += [at for at, name in enumerate(names) if is_order_number(name)]
+        # A number or a name of whatever: many exports number their rows.
+        found.sort(key=lambda at: not is_order_number(names[at]))
+    return list(dict.fromkeys(found))
 
 
 # Canonical column -> names, the surest first; compared by plain_name(), with _ and - as blanks.
@@ -33,16 +65,18 @@ COLUMN_NAMES: dict[str, tuple[str, ...]] = {
             "order number",
             "order no",
             "order nr",
-            "order #",
             "order",
+            "sales order",
+            "order reference",
+            "order ref",
             "increment id",
             "amazon order id",
             "number",
             "id",
             "name",
         ),
-        *("номер заказа", "заказ", "код заказа", "№ заказа", "номер", "№"),
-        *("номер замовлення", "замовлення", "код замовлення", "№ замовлення"),
+        *("номер заказа", "заказ", "код заказа", "заказ покупателя", "заказ клиента", "номер", "№"),
+        *("номер замовлення", "замовлення", "код замовлення", "замовлення покупця", "замовлення клієнта"),
         *("bestellnummer", "auftragsnummer", "bestell-nr", "bestellung"),
         *("numer zamówienia", "nr zamówienia", "zamówienie", "id zamówienia"),
         *("número de pedido", "pedido", "numéro de commande", "commande"),
@@ -155,6 +189,9 @@ COLUMN_NAMES: dict[str, tuple[str, ...]] = {
     "bill_id": ("bill id", "bill", "номер счёта", "номер счета"),
     "tracking_number": ("tracking number", "track number", "ttn", "ттн", "трек-номер", "номер ттн", "sendungsnummer"),
 }
+
+# What is left of the names of an order's id without the marks of a number.
+_ORDER_WORDS = frozenset(map(_unmarked, COLUMN_NAMES["order_id"])) - {"", "name"}
 
 # Canonical item column -> names of columns and of keys in JSON, as above.
 ITEM_NAMES: dict[str, tuple[str, ...]] = {

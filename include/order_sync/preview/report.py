@@ -21,6 +21,7 @@ from include.order_sync.configuration.models import Destination
 from include.order_sync.configuration.source_models import CsvSource, Source, SqlSource
 from include.order_sync.model import ORDER_COLUMNS, Window
 from include.order_sync.preview.connections import engine_of
+from include.order_sync.preview.counted import counted
 from include.order_sync.preview.findings import Outcome, Reason, Report
 from include.order_sync.preview.masks import masked_body, masked_order
 from include.order_sync.providers import PROVIDERS
@@ -92,9 +93,10 @@ def _read(reader: WarehouseReader | NewestFiles, source: Source, window: Window)
         ]
     files = reader.matched if isinstance(reader, NewestFiles) else []
     few = f", and the newest {FILES_READ} are read" if len(files) > FILES_READ else ""
-    said = [f"{len(files)} files match {source.path}{few}"]
+    said = [f"{counted(len(files), 'file')} {'matches' if len(files) == 1 else 'match'} {source.path}{few}"]
     return said + [
-        f"{file.path} ({file.size:,} bytes, {file.belongs_at:%Y-%m-%d %H:%M} UTC)" for file in files[-FILES_READ:]
+        f"{file.path} ({file.size:,} {'byte' if file.size == 1 else 'bytes'}, {file.belongs_at:%Y-%m-%d %H:%M} UTC)"
+        for file in files[-FILES_READ:]
     ]
 
 

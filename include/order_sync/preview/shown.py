@@ -11,6 +11,7 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
+from include.order_sync.preview.counted import counted
 from include.order_sync.preview.findings import Outcome, Report
 
 
@@ -39,7 +40,10 @@ def _table(*headings: str) -> Table:
 def _source(report: Report) -> RenderableType:
     lines: list[RenderableType] = [Text(line) for line in report.read]
     lines.append(
-        Text(f"{report.rows} rows read, {report.skipped} of them skipped (blank, header again, footer, joined)")
+        Text(
+            f"{counted(report.rows, 'row')} read, {report.skipped} of them skipped "
+            "(before the header, blank, header again, footer, joined)"
+        )
     )
     if report.columns:
         lines.append(Text(f"columns: {', '.join(report.columns)}"))
@@ -68,9 +72,9 @@ def _outcome(report: Report, outcome: Outcome) -> RenderableType:
     counts = outcome.counts
     parts: list[RenderableType] = [
         Text.assemble(
-            (f"{counts['used']} orders would be sent", "green" if counts["used"] else "red"),
-            f", {counts['rejected']} rejected, {counts['superseded']} rows superseded, "
-            f"{counts['not_for_provider']} not for this provider; of {report.rows} rows",
+            (f"{counted(counts['used'], 'order')} would be sent", "green" if counts["used"] else "red"),
+            f", {counts['rejected']} rejected, {counted(counts['superseded'], 'row')} superseded, "
+            f"{counts['not_for_provider']} not for this provider; of {counted(report.rows, 'row')}",
         )
     ]
     if outcome.missing:
@@ -80,7 +84,7 @@ def _outcome(report: Report, outcome: Outcome) -> RenderableType:
         )
         parts.append(Text(said, "red"))
     for column, orders in outcome.left_out.items():
-        parts.append(Text(f"{orders} of them without their {column}, which is none", "yellow"))
+        parts.append(Text(f"{orders} of them without the {column}, which is none", "yellow"))
     if outcome.codes:
         codes = ", ".join(f"{status} = {code or 'not for this provider'}" for status, code in outcome.codes.items())
         parts.append(Text(f"codes: {codes}"))

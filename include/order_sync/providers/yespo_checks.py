@@ -59,7 +59,8 @@ ORDER_CHECKS = (
     Check(
         "OS-201",
         "customer_id: missing",
-        "Yespo requires the shop's id of the customer: give it, or the source `customer_id_from`",
+        "Yespo requires the shop's id of the customer: give it, or set the source's `customer_id_from` and give "
+        "the order a good value in a column that it names",
         missing("customer_id"),
         mend="either",
     ),

@@ -46,7 +46,7 @@ def find_columns(
     Raises:
         StopError: columns are missing or there twice; the message has all of them.
     """
-    shown = [name for name in names if not _DATA.search(name)] if shown is None else shown
+    shown = [name for name in names if not looks_like_data(name)] if shown is None else shown
     faults: list[str] = []
     found = {}
     for column in ORDER_COLUMNS:
@@ -109,6 +109,11 @@ def plain_name(name: str) -> str:
     return " ".join("".join(seen).split())
 
 
+def looks_like_data(name: str) -> bool:
+    """Return whether a name of a column may be a person's data."""
+    return bool(_DATA.search(name))
+
+
 def names_to_show(names: Sequence[str], columns: Names, rows: Sequence[Sequence[str]]) -> list[str] | None:
     """Return which fields of a file's first line a message may show; None if that line looks like data.
 
@@ -122,7 +127,7 @@ def names_to_show(names: Sequence[str], columns: Names, rows: Sequence[Sequence[
     configured = [name for given in columns.values() for name in ([given] if isinstance(given, str) else given)]
     known = {plain_name(name) for name in (*ORDER_COLUMNS, *configured)}
     cells = {plain_name(cell) for row in rows for cell in row}
-    fit = [name for name in names if not _DATA.search(name) and plain_name(name) not in cells]
+    fit = [name for name in names if not looks_like_data(name) and plain_name(name) not in cells]
     if sum(plain_name(name) in known for name in names) >= 2:
         return fit
     # Names of columns have no digits where all values below them have some.

@@ -98,7 +98,7 @@ def test_a_russian_export(proposed: Any) -> None:
     }
     assert source["dates"] == ["d.m.y"]
     assert source["statuses"] == {"Новый": "created", "Оплачен": "paid", "В пути": "shipped"}
-    assert '# ? "Ждём кладовщика" (1 rows): one of created' in text
+    assert '# ? "Ждём кладовщика" (1 row): one of created' in text
     assert "timezone: UTC  # ?" in text
 
 
@@ -264,6 +264,124 @@ def test_a_status_that_may_be_a_person_is_not_shown(proposed: Any) -> None:
 
     assert "anna" not in text
     assert "may be personal data" in text
+
+
+@pytest.mark.parametrize(
+    ("columns", "good", "bad", "proposed_line"),
+    [
+        (
+            "order_id;status;Дата;Дата изменения",
+            "7;paid;20.11.2026;21.11.2026",
+            "7;paid;20.11.2026;не дата",
+            'status_changed_at: "Дата изменения"  # 1 of 50 cells is no time of this form',
+        ),
+        (
+            "order_id;status;updated_at",
+            "7;paid;20/11/2026",
+            "7;paid;11/20/2026",
+            'status_changed_at: "updated_at"  # 1 of 50 cells is no time of this form',
+        ),
+        ("order_id;status;updated_at", "7;paid;20/11/2026", "7;paid;11/20/2026", 'dates: ["d/m/y"]'),
+        (
+            "order_id;status;updated_at",
+            "7;paid;2026-11-20 10:00Z",
+            "7;paid;soon",
+            "timezone: UTC  # all times have an offset",
+        ),
+        (
+            "Number;Order;status;updated_at",
+            "x;7;paid;2026-11-20",
+            "x;a@b.example;paid;2026-11-20",
+            'order_id: "Order"  # 1 of 50 cells looks like no id',
+        ),
+        (
+            "order_id;status;updated_at;Client",
+            "7;paid;2026-11-20;C1",
+            "7;paid;2026-11-20;Ann Example",
+            'customer_id: "Client"  # 1 of 50 cells looks like no id',
+        ),
+        (
+            "order_id;status;updated_at;products",
+            '7;paid;2026-11-20;"[{""sku"": 1}]"',
+            "7;paid;2026-11-20;2 mugs",
+            'items: "products"  # 1 of 50 cells is no JSON array of items',
+        ),
+        (
+            "order_id;status;updated_at;Итого",
+            "7;paid;2026-11-20;19,90",
+            "7;paid;2026-11-20;19.90",
+            'decimal: ","  # 1 of 50 amounts differ',
+        ),
+        ("A-1;paid;2026-11-20;b@shop.example", "A-2;paid;2026-11-20;a@b.example", "A-3;paid;2026-11-20;?", "email: 4"),
+    ],
+)
+def test_a_few_bad_cells(proposed: Any, columns: str, good: str, bad: str, proposed_line: str) -> None:
+    """A bad cell changes no column and no form; how many cells do not fit is said. A header again is no bad cell."""
+    header = [columns] if columns.startswith("order_id") else []
+    rows = [row.replace("7;", f"{number};", 1) for number, row in enumerate([*[good] * 24, bad, *[good] * 25], 1001)]
+    text, _ = proposed("\n".join([columns, *rows[:40], *header, *rows[40:]]) + "\n")
+
+    assert proposed_line in text
+    assert "status_time" not in text
+
+
+def test_columns_with_many_bad_cells(proposed: Any) -> None:
+    """A column whose cells mostly do not fit is not taken by its name, and this is said; so is an empty one."""
+    text, source = proposed("order_id;status;Дата;Дата изменения\n1;paid;20.11.2026;a\n2;paid;20.11.2026;b\n")
+    assert source["columns"]["status_changed_at"] == "Дата"
+    said = text.replace("\n  #  ", "")
+    assert '"Дата изменения" (its name is known for status_changed_at, but most of its cells do not fit)' in said
+    text, _ = proposed("order_id;status;Дата изменения\n1;paid;\n2;paid;\n")
+    assert 'status_changed_at: "Дата изменения"  # all of its cells are empty' in text
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("Заказ №", "№ заказа", "№ Заказ", "ЗАКАЗ№", "Заказ #", "Номер заказа №", "Заказ покупателя №", "N заказа"),
+        *("Замовлення №", "№ замовлення", "№замовлення", "#замовлення", "Замовлення клієнта №"),
+        *("Order №", "Order#", "# Order", "Order No.", "No. of order", "order_no", "OrderNo", "Sales Order #"),
+    ],
+)
+def test_order_ids_with_the_mark_of_a_number(proposed: Any, name: str) -> None:
+    """The mark may stand anywhere in the name, and a column that only numbers the rows does not come before it."""
+    _, source = proposed(f"№;Id;{name};status;updated_at\n1;8;A-1;paid;2026-11-20\n2;9;A-2;paid;2026-11-20\n")
+
+    assert source["columns"]["order_id"] == name
+
+
+@pytest.mark.parametrize("name", ["Number of orders", "Order items no", "Клиент №", "Заказов"])
+def test_other_numbers(proposed: Any, name: str) -> None:
+    """A number of something else is not taken for an order's."""
+    _, source = proposed(f"{name};Id;status;updated_at\n1;8;paid;2026-11-20\n2;9;paid;2026-11-20\n")
+
+    assert source["columns"]["order_id"] == "Id"
+
+
+def test_columns_that_need_no_line(proposed: Any) -> None:
+    """Columns of a canonical name are said, and those that are not used, but no name that may be personal."""
+    text, source = proposed(
+        "order_id,status,updated_at,description,Клиент,Склад,a@b.example\n1,paid,2026-11-20,x,Анна,Б,x\n"
+    )
+
+    assert source["columns"] == {"status_changed_at": "updated_at"}
+    assert "# with the canonical name already: order_id, status, updated_at\n" in text
+    comment = " ".join(line.strip(" #") for line in text.splitlines() if line.startswith("  #"))
+    assert 'columns that are not used: "description", "Клиент" (its name is known for customer_id' in comment
+    assert '"Склад", 1 column with a name that looks like data' in comment
+    assert "@" not in text
+    assert "not used" not in proposed("order_id,status,status_changed_at\n1,paid,2026-11-20\n")[0]
+    assert "not used: 5" in proposed(HEADERLESS)[0]
+
+
+def test_columns_of_items_are_used(proposed: Any) -> None:
+    """Columns of items are known also with the word for items before them, and none of them counts as not used."""
+    rows = "1,paid,2026-11-20,A1,2\n1,paid,2026-11-20,B2,3\n"
+    text, source = proposed(f"order_id,status,updated_at,items.sku,items.quantity\n{rows}")
+
+    assert source["item_columns"] == {"item_id": "items.sku", "quantity": "items.quantity"}
+    assert "not used" not in text
+    assert "not used" not in proposed(SHOPIFY_LINES)[0]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """`python -m include.order_sync.preview` shows what a source gives, and sends nothing."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,10 +11,12 @@ import pytest
 import sqlalchemy as sa
 
 from include.order_sync.configuration import source_models
+from include.order_sync.configuration.loading import DEFAULT_FILE, load
 from include.order_sync.preview import report as report_module
 from include.order_sync.preview.__main__ import main
 from include.order_sync.preview.connections import engine_of
 
+ROOT = Path(__file__).parents[3]
 ROWS = """\
 number;state;changed;client;mail;tel;first;sum;cur;created
 1001;new;2026-11-20 10:00:00;C1;anna@shop.example;+38 (067) 123-45-67;Hanna;19.90;UAH;2026-11-20
@@ -88,12 +91,59 @@ def test_rows_of_a_drop(report: Any, folder: Path) -> None:
     """The report counts every row once, for each destination, and names the files."""
     found = report("drop")
 
-    assert found["read"][0] == f"1 files match {folder}/drop/*.csv"
+    assert found["read"][0] == f"1 file matches {folder}/drop/*.csv"
     assert (found["rows"], found["skipped"]) == (6, 1)
     for outcome in found["outcomes"]:
         counts = {"used": 2, "superseded": 1, "rejected": 2, "not_for_provider": 0}
         assert outcome["counts"] == counts
         assert sum(counts.values()) == found["rows"] - found["skipped"]
+
+
+def test_what_a_person_reads_of_the_rows(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Lines before the header are among the skipped ones by name, and one row is no `rows`."""
+    lines = ROWS.splitlines(keepends=True)
+    file = folder / "order_sync.yaml"
+    file.write_text(file.read_text().replace("type: csv\n    path: ", "type: csv\n    skip_lines: 1\n    path: "))
+    (folder / "title.csv").write_text("Orders of November\n" + "".join(lines[:2]))
+    assert main(["drop", "--file", str(folder / "title.csv")]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+
+    assert "2 rows read, 1 of them skipped (before the header, blank, header again, footer, joined)" in out
+    assert "1 order would be sent, 0 rejected, 0 rows superseded" in out
+    file.write_text(file.read_text().replace("    skip_lines: 1\n", ""))
+    (folder / "one.csv").write_text("".join(lines[:2]))
+    assert main(["drop", "--file", str(folder / "one.csv")]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "1 row read, 0 of them" in out
+    assert "of 1 row " in out
+
+
+def test_the_cure_of_a_customer_who_is_missing(report: Any, folder: Path) -> None:
+    """It fits where `customer_id_from` is set already, and its column is empty."""
+    file = folder / "order_sync.yaml"
+    file.write_text(
+        file.read_text()
+        .replace("customer_id: client, ", "")
+        .replace(f"path: {folder}/drop", f"customer_id_from: [email]\n    path: {folder}/drop")
+    )
+    (folder / "drop/orders.csv").write_text(ROWS.replace("anna@shop.example", ""))
+    reasons = {reason["reason"]: reason["cure"] for reason in report("drop")["outcomes"][1]["reasons"]}
+
+    assert "a good value in a column that it names" in reasons["OS-201 customer_id: missing"]
+
+
+def test_make_preview() -> None:
+    """The example of `make help` names a source of the configuration of the demo, and CONFIG another configuration."""
+    (example,) = re.findall(r"^preview:.*\(SOURCE=(\w+);.*CONFIG=", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert example in load(DEFAULT_FILE).sources
+    said = subprocess.run(
+        ["make", "--dry-run", "preview", "SOURCE=drop", "CONFIG=a copy.yaml"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert '--config "a copy.yaml"' in said.stdout
 
 
 def test_status_words(report: Any) -> None:
@@ -266,6 +316,6 @@ def test_no_airflow_and_no_trace(folder: Path) -> None:
         "from include.order_sync.preview.__main__ import main\n"
         "sys.exit(main(['drop', '--json']))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[3])
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert (done.returncode, done.stderr) == (0, "")
     assert sorted(path for path in folder.rglob("*")) == before
