@@ -100,6 +100,7 @@ def test_a_russian_export(proposed: Any) -> None:
     assert source["statuses"] == {"Новый": "created", "Оплачен": "paid", "В пути": "shipped"}
     assert '# ? "Ждём кладовщика" (1 row): one of created' in text
     assert "timezone: UTC  # ?" in text
+    assert "looks like no id" not in text  # the footer is no bad cell
 
 
 def test_a_shopify_export(proposed: Any) -> None:
@@ -140,6 +141,7 @@ def test_a_line_for_each_item(proposed: Any) -> None:
     assert source["lines"] == "items"
     assert source["item_columns"] == {"name": "Номенклатура", "quantity": "Количество", "cost": "Цена"}
     assert "Иванов" not in text
+    assert source["footers"] == ["Итого"]
     lines = "1,paid,2026-11-20,A1,5.00\n1,paid,2026-11-20,B2,7.00\n"
     _, source = proposed(f"order_id,status,updated_at,sku,price\n{lines}")
     assert source["item_columns"] == {"item_id": "sku", "cost": "price"}
@@ -350,6 +352,13 @@ def test_order_ids_with_the_mark_of_a_number(proposed: Any, name: str) -> None:
     assert source["columns"]["order_id"] == name
 
 
+def test_the_mark_of_a_number_tells_a_header(proposed: Any) -> None:
+    """It is one also where a cell repeats one of its names."""
+    _, source = proposed("Заказ №;Статус;Примечание\n1;Новый;Статус\n")
+
+    assert "header" not in source
+
+
 @pytest.mark.parametrize("name", ["Number of orders", "Order items no", "Клиент №", "Заказов"])
 def test_other_numbers(proposed: Any, name: str) -> None:
     """A number of something else is not taken for an order's."""
@@ -372,6 +381,8 @@ def test_columns_that_need_no_line(proposed: Any) -> None:
     assert "@" not in text
     assert "not used" not in proposed("order_id,status,status_changed_at\n1,paid,2026-11-20\n")[0]
     assert "not used: 5" in proposed(HEADERLESS)[0]
+    text, _ = proposed("order_id,status,status_changed_at,customer_id\n1,paid,2026-11-20,Ann Example\n")
+    assert "customer_id (but most of its cells do not fit)" in text
 
 
 def test_columns_of_items_are_used(proposed: Any) -> None:
