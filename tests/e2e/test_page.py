@@ -91,6 +91,7 @@ def views(backfilled: Backfilled, run_id: str) -> dict[str, str]:
         "Taken last": "/order-sync/files",
         "Not read": "/order-sync/files?not_read=1",
         "The last backfills": "/order-sync/backfills",
+        "what it did": "/order-sync/backfills/1",
         "Each reason why": "/order-sync/reasons",
         "still open": f"/order-sync/file?path={quote(str(drop))}",
         "the service said": f"/order-sync/order/{REJECTED}",
@@ -101,7 +102,7 @@ def views(backfilled: Backfilled, run_id: str) -> dict[str, str]:
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"color_scheme": "dark"}, {"viewport": {"width": 390, "height": 844}}],
+    [{}, {"color_scheme": "dark"}, {"viewport": {"width": 318, "height": 844}}],
     ids=["light", "dark", "narrow"],
 )
 def test_each_view_is_readable(page_as, backfilled, some_of_each, options):
@@ -129,7 +130,12 @@ def test_airflows_own_choice_of_colours_wins(page_as, some_of_each):
     page.goto("/order-sync/")
     page.evaluate("localStorage.setItem('theme', 'dark')")
     page.reload()
-    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(15, 17, 21)"
+    colour = "getComputedStyle(document.body).backgroundColor"
+    assert page.evaluate(colour) == "rgb(15, 17, 21)"
+    another = page.context.new_page()  # as Airflow around the frame
+    another.goto("/order-sync/")
+    another.evaluate("localStorage.setItem('theme', 'light')")
+    page.wait_for_function(f"{colour} !== 'rgb(15, 17, 21)'")
 
 
 def test_an_order_is_found_by_keyboard(page_as, some_of_each):
@@ -208,11 +214,12 @@ def test_buttons_decide_and_redrive(page_as, backfilled, sandbox, some_of_each):
     refuse_next(backfilled)
     page.goto(f"/order-sync/order/{REJECTED}")
     section = page.locator("section", has=page.get_by_role("heading", name=DESTINATION))
-    first = section.locator("li a.id").first.get_attribute("href")
+    first = section.locator("li a.id").last.get_attribute("href")
     section.get_by_role("button", name="Redrive").click()
     page.get_by_role("button", name="Do it").click()
     line = page.get_by_role("status").locator("p.bad-edge")
     expect(line).to_contain_text(f"{DESTINATION}: 1 rejected. Its run", timeout=BUTTON_MS)
+    expect(section.locator("li").nth(1)).to_be_visible()  # the page is shown anew
     page.wait_for_timeout(1500)  # the line stays
     line.get_by_role("link", name="Its run").click()
     expect(page.get_by_text("none accepted, some rejected")).to_be_visible()

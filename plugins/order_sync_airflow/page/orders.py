@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import Response
+from fastapi.responses import RedirectResponse, Response
 
 from include.order_sync import codes
 from order_sync_airflow.page import reads, service_words, shown, words
 from order_sync_airflow.page.access import Access
-from order_sync_airflow.page.answers import User, answer, say
+from order_sync_airflow.page.answers import User, answer, root_of, say
 
 router = APIRouter()
 
 IDS_FOUND = 200
+_CODE = re.compile("OS-[0-9]{3}")
 
 
 @router.get("/order")
@@ -23,6 +25,8 @@ def search(request: Request, access: User, q: str = "") -> Response:
     text = q.strip()
     if not text:
         return say(request, "Find an order", "Write the id of an order, or how it begins, into the search.", 200)
+    if code := _CODE.fullmatch(text.upper()):
+        return RedirectResponse(f"{root_of(request)}/reasons#{code[0]}", 303)
     return _order(request, access, text)
 
 
@@ -37,6 +41,13 @@ def _order(request: Request, access: Access, order_id: str) -> Response:
         events = [dict(row) for row in reads.history(ledger, order_id) if row["destination"] in access.names]
         fresh = reads.freshness(ledger, access.names)
         others = [] if events else reads.ids_beginning_with(ledger, order_id, access.names, IDS_FOUND)
+        # Ids are found by their hash: of other capitals only these two are looked up.
+        spelled = {order_id.upper(), order_id.lower()} - {order_id} if not events else set()
+        meant = [
+            each
+            for each in sorted(spelled)
+            if any(row["destination"] in access.names for row in reads.history(ledger, each))
+        ]
     for event in events:
         encrypted = event.pop("encrypted_row")
         event["said"], event["row"] = service_words.opened(encrypted) if access.may_redrive and encrypted else ("", {})
@@ -46,6 +57,7 @@ def _order(request: Request, access: Access, order_id: str) -> Response:
         "order_id": order_id,
         "found": bool(events),
         "others": others,
+        "meant": meant,
         "ids_found": IDS_FOUND,
         "parts_of_order": sorted(parts, key=lambda part: not part["events"]),
         "may_redrive": access.may_redrive,
@@ -78,18 +90,22 @@ def _part(access: Access, name: str, events: list[dict[str, Any]], fresh: dict[s
         "events": shown_events,
         "open_entry": open_entry,
         "next": shown.next_step(reasons, dag_id) if reasons else "",
+        "has": words.service_has(shown_events),
         "redrive_helps": bool(reasons) and codes.mend_of(reasons) in ("either", "settings"),
         "fresh": fresh,
     }
     if own:
         return part | {"badge": words.badge(shown_events)}
-    if fresh is None:
-        return part | {"badge": ("quiet", "never seen"), "why": ""}
     source = destination and destination.source
     seen = [
         (event, other)
         for event in events
         if (other := access.destinations.get(event["destination"])) and other.source == source
     ]
+    known = all(event["destination"] in access.destinations for event in events)
+    if destination and events and known and not seen:
+        return part | {"badge": ("quiet", "reads another source"), "why": f"It reads {source}."}
+    if fresh is None:
+        return part | {"badge": ("quiet", "never seen"), "why": ""}
     badge, why = words.unseen(destination, seen)
     return part | {"badge": badge, "why": why}

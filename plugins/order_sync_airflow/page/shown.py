@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from include.order_sync.configuration.models import Destination
 
 
+# Events of order_history_v1 after which the service has the order in that status.
+HAS_IT = ("accepted", "unchanged", "adopted", "decided to accept")
+
+
 def moment(time: datetime | None) -> str:
     """Return a time in UTC, to the minute."""
     return f"{time.astimezone(UTC):%Y-%m-%d %H:%M}" if time else ""
@@ -78,7 +82,7 @@ def changes(events: Iterable[Mapping[str, Any]], destination: Destination | None
     for event in events:
         now = words(event["code"], destination)
         said.append(f"{had} → {now}" if had and now and had != now else now)
-        if event["event"] in ("accepted", "unchanged", "adopted", "decided to accept"):
+        if event["event"] in HAS_IT:
             had = now
     return said
 

@@ -111,6 +111,11 @@ def badge(events: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
     return last["tone"], last["word"]
 
 
+def service_has(events: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """Return the event by which the service has the order's present status; None if it has none that is known."""
+    return next((each for each in reversed([*events]) if each["event"] in shown.HAS_IT), None)
+
+
 def open_entry(events: Iterable[Mapping[str, Any]]) -> int | None:
     """Return the order's entry in the quarantine that a redrive takes; None without one. A held order is decided."""
     found = None

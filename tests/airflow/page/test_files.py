@@ -24,6 +24,7 @@ def test_files_that_are_not_read_are_listed(client: TestClient, access: Access, 
     assert "1 file is not read" in client.get("/").text
     listed = client.get("/files?not_read=1").text
     assert ("Its path has no date and hour." in listed, "gone.csv" in listed) == (True, False)
+    assert '<th scope="col">time</th>' not in listed  # none has one
     assert "Not read (1)" in client.get("/files").text
     own = client.get("/file", params={"path": path}).text
     assert ("Its path has no date and hour." in own, "has taken this file" in own) == (True, False)

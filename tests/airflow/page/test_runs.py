@@ -90,16 +90,29 @@ def test_a_decision_is_told_on_the_run_and_the_order(client: TestClient, ledger:
     address = f"/run/order_sync_{name}/{RUN}"
     assert '<span class="pill warn">orders wait for a decision</span>' in client.get(address).text
     assert '<span class="pill warn">held</span>' in client.get("/order/H-1").text
+    assert 'class="held"' in client.get("/").text
     assert client.get(address).text.count("Next: do what") == 1  # for its rejected orders
     with (
         open_session(ledger, "ledger", destination=name, run="d r s r", try_number=1) as session,
         session.transaction() as cursor,
     ):
         quarantine.decide(cursor, name, "accept", "olena", batches=[filled])
+    overview = client.get("/").text
+    assert ('<th scope="row">held</th>' in overview, 'class="held"' in overview) == (True, False)
     run = client.get(address).text
     assert "1 accepted by olena" in run
     assert "orders wait for a decision" not in run
     assert '<span class="pill good">decided to accept</span>' in client.get("/order/H-1").text.partition("<ol")[0]
+
+
+def test_a_run_that_only_decided_says_so(client: TestClient, ledger: sa.Engine, name: str):
+    """Its page has no rows to count, and tells the decision."""
+    kind = "REDRIVE, decided to accept 2 held orders"
+    done = RunRecord(name, "order_sync_redrive d s r", 1, kind, "person", {}, True, False)
+    with schema.transaction(ledger, "ledger") as connection:
+        record(connection, done)
+    assert "<p>Decided to accept 2 held orders.</p>" in client.get("/run/order_sync_redrive/d").text
+    assert "0 requests in the last 24 hours" in client.get("/").text
 
 
 @pytest.mark.parametrize(
@@ -285,10 +298,38 @@ def test_an_order_of_a_filtered_status_is_told_from_an_unseen_one(client: TestCl
     assert said("F-3", name)[0] == "never seen"  # Yespo takes every status
 
 
-def test_a_search_says_that_letters_matter(client: TestClient, filled: int):
-    """Who writes an id in other letters is told why it is not found."""
-    assert "small and capital letters differ" in client.get("/order/a-1").text
+def test_an_order_shows_its_present_status_and_the_newest_event_first(client: TestClient, name: str, filled: int):
+    """What the service has stands before the history, also below a row that is stale; a rejected order has nothing."""
+    order = client.get("/order/A-1").text
+    assert "The service has: <strong>delivered</strong>" in order
+    assert order.index("created → delivered") < order.index("<strong>created</strong>")
+    assert "no status of it that is known" in client.get("/order/R-1").text
+
+
+def test_a_destination_of_another_source_has_one_line(client: TestClient, access: Access, filled: int, name: str):
+    """An order that another source has given is not said to be never seen, with reasons that can't be."""
+    other = access.destinations[name].model_copy(update={"name": f"{name}_d", "source": "drop"})
+    seen_as(replace(access, destinations={**access.destinations, f"{name}_d": other}))
+    with_run = client.get("/order/A-1", params={"format": "json"}).json()["parts_of_order"][1]
+    assert with_run["badge"][1] == "reads another source"
+    order = client.get("/order/A-1").text
+    assert ("It reads drop." in order, "never read" in order, "never seen" in order) == (True, False, False)
+
+
+def test_a_code_in_the_search_leads_to_its_meaning(client: TestClient):
+    """Who searches a code gets its row among the reasons."""
+    found = client.get("/order", params={"q": "os-215"})
+    assert found.headers["location"] == "/prefix/order-sync/reasons#OS-215"
+
+
+def test_a_search_says_that_letters_matter(client: TestClient, access: Access, filled: int):
+    """Who writes an id in other letters is told why it is not found, and the id in capitals that the user may see."""
+    order = client.get("/order/a-1").text
+    assert ("small and capital letters differ" in order, 'order/A-1">A-1</a>?' in order) == (True, True)
+    assert "No id begins" not in order
     assert "small and capital letters" in client.get("/quarantine?order=r-1").text
+    seen_as(replace(access, destinations={}))
+    assert "A-1</a>" not in client.get("/order/a-1").text
 
 
 def test_a_red_run_says_why(client: TestClient, airflow_engine: sa.Engine, ledger: sa.Engine, name: str):

@@ -4,12 +4,17 @@
   const airflow = document.currentScript.dataset.airflow;
 
   // Airflow's own choice of light or dark, which it keeps under this name; "system" or nothing leaves it to the browser.
-  try {
-    const theme = localStorage.getItem("theme");
-    if (theme === "light" || theme === "dark") document.documentElement.dataset.theme = theme;
-  } catch {
-    // Storage may be forbidden.
-  }
+  const colour = () => {
+    try {
+      const theme = localStorage.getItem("theme");
+      if (theme === "light" || theme === "dark") document.documentElement.dataset.theme = theme;
+      else delete document.documentElement.dataset.theme;
+    } catch {
+      // Storage may be forbidden.
+    }
+  };
+  colour();
+  window.addEventListener("storage", colour); // it is chosen outside this frame
 
   // In Airflow's frame a link to Airflow must open around it. The frame may not navigate its parent; the parent may.
   const openAround = (event) => {
@@ -22,6 +27,7 @@
   };
 
   const runs = `${airflow}/api/v2/dags/order_sync_redrive/dagRuns`;
+  const DOING = { accept: "the acceptance", dismiss: "the dismissal", resend: "the new sending" };
   const ENDED = ["success", "failed"];
 
   const call = async (address, options) => {
@@ -105,19 +111,19 @@
     }
   };
 
-  // Start a run, and write what comes of it; return whether nothing is left to do.
+  // Start a run, and write what comes of it; return whether one has ended.
   const redrive = async (job) => {
     const tell = newLine();
     let link;
     try {
       const { dag_run_id: runId } = await trigger(job);
       link = linkTo(runId);
-      tell(`${job.destination}: the redrive is under way …`, "quiet", link);
+      tell(`${job.destination}: ${DOING[job.decision] ?? "the redrive"} is under way …`, "quiet", link);
       const state = await watch(runId);
-      const { outcome: came } = await call(`${page}/${encodeURIComponent(runId)}?format=json`);
-      const ended = state === "success" ? "" : " The run ended red: its log in Airflow says why.";
+      const { outcome: came, why } = await call(`${page}/${encodeURIComponent(runId)}?format=json`);
+      const ended = state === "success" ? "" : ` The run ended red. ${why || "Its log in Airflow says why."}`;
       tell(`${job.destination}: ${came.sentence}.${ended}`, ended ? "bad" : came.tone, link);
-      return !ended && came.tone === "good";
+      return true;
     } catch (error) {
       tell(`${job.destination}: ${error.message}`, "bad", link);
       return false;
@@ -133,20 +139,18 @@
     const buttons = [...document.querySelectorAll("button.act")];
     for (const each of buttons) each.disabled = true;
     const note = answer.note ? { note: answer.note } : {};
-    await Promise.all(
-      wanted.map(async (job) => {
-        if (await redrive({ ...job, ...note })) forget(job);
-      }),
-    );
+    const started = await Promise.all(wanted.map((job) => redrive({ ...job, ...note })));
     for (const each of buttons) each.disabled = false;
-    return undefined;
+    return started.some(Boolean) ? renew() : undefined;
   };
 
-  // Take away what is done; a new load of the page shows the rest.
-  const forget = (job) => {
-    if (job.batch) document.querySelector(`[data-batch="${job.batch}"]`)?.closest("article").remove();
-    for (const entry of job.entries ?? []) document.querySelector(`button[data-entry="${entry}"]`)?.remove();
-    for (const box of chosen()) if (job.entries?.includes(Number(box.value))) box.closest("tr").remove();
+  // Show what is so now; the lines about the runs stay.
+  const renew = async () => {
+    const answer = await fetch(window.location.href, { credentials: "same-origin", headers: { Accept: "text/html" } });
+    if (!answer.ok) return;
+    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("main");
+    fresh.querySelector("#outcome").replaceWith(outcome());
+    document.getElementById("main").replaceWith(fresh);
     count();
   };
 
