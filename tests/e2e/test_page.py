@@ -237,6 +237,10 @@ def test_buttons_decide_and_redrive(page_as, backfilled, sandbox, some_of_each):
     assert sandbox("stats")["yespo"]["requests"] == before + 2
     page.goto(f"/order-sync/order/{REJECTED}")
     expect(head(page)).to_have_text("accepted")
+    # Whoever is scheduled on the destination's asset learns of the redrive too.
+    params = {"source_dag_id": "order_sync_redrive", "order_by": "-timestamp"}
+    newest = backfilled.demo.api.call("GET", "/api/v2/assets/events", params=params)["asset_events"][0]
+    assert (newest["uri"].rstrip("/"), newest["extra"]["accepted"]) == (f"order-sync://{DESTINATION}", 1)
 
 
 def head(page: Page) -> Locator:
