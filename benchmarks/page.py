@@ -33,6 +33,7 @@ VIEWS = {
     "run": f"/run/order_sync_page_1/{RUN}",
     "quarantine_file": "/quarantine?file=/drop/orders-77.csv",
     "backfills": "/backfills",
+    "backfill": "/backfills/1",
     "files": "/files",
     "files_unusable": "/files?unusable=1",
     "file": "/file?path=/drop/orders-77.csv",
@@ -57,6 +58,9 @@ def main() -> None:
 
 def _measure() -> dict[str, float]:
     # Imported late: Airflow reads its settings when it is imported.
+    from airflow import settings
+    from airflow.models import import_all_models
+    from airflow.models.base import Base
     from fastapi.testclient import TestClient
     from order_sync_airflow.page import backfills
     from order_sync_airflow.page.access import Access, access_of
@@ -67,7 +71,9 @@ def _measure() -> dict[str, float]:
     one = next(iter(load(DEFAULT_FILE).destinations.values()))
     names = [f"page_{number}" for number in range(5)]
     every = {name: one.model_copy(update={"name": name}) for name in names}
-    # Airflow's tables are of another size.
+    # Airflow's tables are of another size: they are empty.
+    import_all_models()
+    Base.metadata.create_all(settings.engine)
     backfills.of_airflow = _backfills
     # The encrypted rows of this ledger are none: opening them is no matter of its size.
     app.dependency_overrides[access_of] = lambda: Access(every, [], may_redrive=False)
@@ -84,10 +90,9 @@ def _measure() -> dict[str, float]:
     return seconds
 
 
-def _backfills(_dag_ids: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the last backfills, each with a year of runs."""
+def _backfills(_dag_ids: Sequence[str], number: int | None = None) -> list[dict[str, Any]]:
+    """Return the last backfills, each with a year of runs, or the one with this number."""
     began = datetime.now(UTC) - timedelta(days=365)
-    runs = [f"scheduled__{hour}" for hour in range(365 * 24)]
     one = {
         "from_date": began,
         "to_date": began,
@@ -95,8 +100,16 @@ def _backfills(_dag_ids: Sequence[str]) -> list[dict[str, Any]]:
         "completed_at": None,
         "triggering_user_name": None,
     }
-    dags = (f"order_sync_page_{number % 4 + 1}" for number in range(10))
-    return [{"id": number, "dag_id": dag, "runs": runs, **one} for number, dag in enumerate(dags)]
+    run = {"state": "success", "start": began, "end": began}
+    return [
+        {
+            "id": id_,
+            "dag_id": f"order_sync_page_{id_ % 4 + 1}",
+            "runs": [{"run": f"scheduled__{hour}", **run} for hour in range(365 * 24)],
+            **one,
+        }
+        for id_ in (range(10) if number is None else [number])
+    ]
 
 
 if __name__ == "__main__":
