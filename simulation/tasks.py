@@ -163,8 +163,11 @@ class Outcome:
 def attempt(task: OrderSyncOperator, context: Any, *, is_stopped: Callable[[], bool] = lambda: False) -> Outcome:
     """Do one try of a task, and decide about the next one by its retry policy."""
     try:
-        task.pre_execute(context)
-        value = task.execute(context)
+        try:
+            task.pre_execute(context)
+            value = task.execute(context)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)  # a signal that comes later finds a task that has ended
     except DownstreamTasksSkipped:
         return Outcome("no_rest")
     except AirflowSkipException:
@@ -227,5 +230,4 @@ def _perform(
     except BaseException:
         log.exception("%s %s", context["run_id"], task.task_id)
         os._exit(1)
-    signal.setitimer(signal.ITIMER_REAL, 0)
     supervisor.send(outcome)
