@@ -19,6 +19,7 @@ from order_sync_airflow.page.words import OUTCOMES
 router = APIRouter()
 
 BACKFILLS_SHOWN = 10
+RUNS_SHOWN = 500
 ALWAYS = ("accepted", "rejected")
 # Rows that are no orders of their own.
 NO_ORDERS = ("superseded", "skipped")
@@ -48,7 +49,10 @@ def backfill(request: Request, access: User, number: int) -> Response:
     if not found:
         return not_found(request, f"There is no backfill {number} of a destination that you may see.")
     (one,) = found
-    runs = one.pop("runs")
+    every = one.pop("runs")
+    # A person looks for the red ones.
+    red_first = sorted(range(len(every)), key=lambda at: every[at]["state"] != "failed")
+    runs = [every[at] for at in sorted(red_first[:RUNS_SHOWN])]
     ids = [run["run"] for run in runs]
     with reads.reading() as ledger:
         done = {row["run"]: row for row in reads.sums_by_run(ledger, dags[one["dag_id"]], ids, one["created_at"])}
@@ -56,8 +60,8 @@ def backfill(request: Request, access: User, number: int) -> Response:
     for run in runs:
         run |= {"why": notes.get(run["run"], {}).get("why", ""), "done": done.get(run["run"])}
     columns = _columns([*done.values()])
-    model = {"title": f"Backfill {number}", **one, "destination": dags[one["dag_id"]], "runs": runs, "columns": columns}
-    return answer(request, "backfill.html", model)
+    about = {"title": f"Backfill {number}", "destination": dags[one["dag_id"]], "more": len(every) - len(runs)}
+    return answer(request, "backfill.html", {**one, **about, "runs": runs, "columns": columns})
 
 
 def _dags(access: User) -> dict[str, str]:

@@ -404,6 +404,11 @@ def test_a_backfill_has_the_sum_of_its_runs(
     for text in (f"/run/order_sync_{name}/one", "OS-701</a> a fault", "no counts yet"):
         assert text in of_one
     assert asked[0] == [f"order_sync_{name}"]
+    monkeypatch.setattr(backfills, "RUNS_SHOWN", 1)
+    of_one = client.get("/backfills/7").text
+    assert f"/run/order_sync_{name}/two" in of_one  # the red one
+    assert f"/run/order_sync_{name}/one" not in of_one
+    assert "2 more runs are not listed" in of_one
     monkeypatch.setattr(backfills, "of_airflow", lambda *_: [])
     assert "no backfill 7" in client.get("/backfills/7").text
     assert "Nobody has started a backfill" in client.get("/backfills").text
