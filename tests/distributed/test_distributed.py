@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -49,7 +50,8 @@ def six_hours(deployment: Deployment) -> SixHours:
 def connect(deployment: Deployment, hours: SixHours) -> None:
     """Write the connections that `demo.compose` writes, with the addresses of this machine."""
     for name, fields in compose.connections(deployment.variables["SHOP_DB_PASSWORD"]).items():
-        here = {"host": fields["host"].replace(compose.SANDBOX, deployment.address("sandbox"))}
+        sandbox = deployment.address("sandbox")
+        here = {"host": fields["host"].replace(compose.SANDBOX, sandbox), "port": urlsplit(sandbox).port}
         if fields["host"] == compose.POSTGRES:
             here = {"host": "127.0.0.1", "port": deployment.postgres.port}
         compose.set_connection(hours.api, name, fields | here)
