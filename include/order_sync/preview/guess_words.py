@@ -52,7 +52,7 @@ def places_of(column: str, names: Sequence[str]) -> list[int]:
     found = [at for name in COLUMN_NAMES[column] for at, other in enumerate(exact) if other == squeezed(name)]
     if column == "order_id":
         found += [at for at, name in enumerate(names) if is_order_number(name)]
-        # A number or a name of whatever: many exports number their rows.
+        # Last, because it may not be the order's: many exports number their rows so.
         found.sort(key=lambda at: not is_order_number(names[at]))
     return list(dict.fromkeys(found))
 

@@ -17,14 +17,14 @@ _RUNS = sa.select(DagRun.run_id, DagRun.state, DagRunNote.content).outerjoin(Dag
 
 
 def of_runs(dag_id: str, run_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Return of each of these runs of a DAG whether it `is_red`, and `why`: its note's reason, empty without one."""
+    """Return run id -> whether the run `is_red`, and `why`: the reason in its note, empty if it has none."""
     query = _RUNS.where(DagRun.dag_id == dag_id, DagRun.run_id.in_(list(run_ids)))
     with create_session() as session:
         return {row.run_id: _told(row) for row in session.execute(query)}
 
 
 def last_red(dag_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Return of each DAG whose newest ended run is red that run and `why`. A backfill's runs are told with it."""
+    """Return DAG id -> its newest ended `run` and `why`, if that run is red. Runs of a backfill do not count."""
     ended = DagRun.state.in_([DagRunState.SUCCESS, DagRunState.FAILED]) & (DagRun.run_type != DagRunType.BACKFILL_JOB)
     found = {}
     with create_session() as session:
