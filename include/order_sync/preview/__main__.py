@@ -14,8 +14,9 @@ from zoneinfo import ZoneInfo
 from rich.console import Console
 
 from include.order_sync import stops
+from include.order_sync.configuration.csv_source import CsvSource
 from include.order_sync.configuration.loading import Configuration, load
-from include.order_sync.configuration.source_models import CsvSource, Source
+from include.order_sync.configuration.source import Source
 from include.order_sync.errors import OrderSyncError, StopError
 from include.order_sync.model import Window
 from include.order_sync.preview.guess import guess

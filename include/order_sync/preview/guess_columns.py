@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from include.order_sync.model import IDENTITY_COLUMNS, TIME_COLUMNS
 from include.order_sync.preview.guess_forms import are_ids, are_most, date_forms, is_id, times_of
 from include.order_sync.preview.guess_items import json_items
+from include.order_sync.preview.guess_names import COLUMN_NAMES, places_of, plain
 from include.order_sync.preview.guess_sample import Sample
 from include.order_sync.preview.guess_statuses import is_nothing, meaning
-from include.order_sync.preview.guess_words import COLUMN_NAMES, places_of, plain
 
 
 @dataclass

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from include.order_sync.preview.guess_words import ITEM_NAMES, plain, squeezed
+from include.order_sync.preview.guess_names import ITEM_NAMES, plain, squeezed
 
 
 def lines_of(rows: Sequence[Sequence[str]], columns: Mapping[str, int]) -> tuple[str, int] | None:

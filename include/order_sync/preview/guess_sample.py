@@ -11,7 +11,8 @@ from pathlib import Path
 from include.order_sync import stops
 from include.order_sync.errors import StopError
 from include.order_sync.model import IDENTITY_COLUMNS
-from include.order_sync.preview.guess_words import COLUMN_NAMES, FOOTERS, STATUS_WORDS, is_order_number, plain, squeezed
+from include.order_sync.preview.guess_names import COLUMN_NAMES, is_order_number, plain, squeezed
+from include.order_sync.preview.guess_words import FOOTERS, STATUS_WORDS
 from include.order_sync.sources.column_names import names_to_show
 from include.order_sync.sources.containers import texts_of
 from include.order_sync.sources.csv_header import DELIMITERS

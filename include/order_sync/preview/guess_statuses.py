@@ -10,8 +10,9 @@ from functools import cache
 
 from include.order_sync.model import OrderStatus
 from include.order_sync.preview.counted import counted
+from include.order_sync.preview.guess_names import CANCELLED_AT, COLUMN_NAMES, plain, squeezed
 from include.order_sync.preview.guess_sample import Sample
-from include.order_sync.preview.guess_words import CANCELLED_AT, COLUMN_NAMES, NOTHING, STATUS_WORDS, plain, squeezed
+from include.order_sync.preview.guess_words import NOTHING, STATUS_WORDS
 from include.order_sync.transform.reasons import shown_word
 from include.order_sync.transform.values import plain_word
 

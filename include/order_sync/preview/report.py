@@ -17,8 +17,10 @@ import pandas as pd
 from upath import UPath
 
 from include.order_sync import codes, pipeline
+from include.order_sync.configuration.csv_source import CsvSource
 from include.order_sync.configuration.models import Destination
-from include.order_sync.configuration.source_models import CsvSource, Source, SqlSource
+from include.order_sync.configuration.source import Source
+from include.order_sync.configuration.sql_source import SqlSource
 from include.order_sync.model import ORDER_COLUMNS, Window
 from include.order_sync.preview.connections import engine_of
 from include.order_sync.preview.counted import counted
