@@ -30,7 +30,7 @@ def file_in(folder: Path) -> Path:
 def run_ours(folder: Path) -> tuple[int, float]:
     """Extract and transform the drop for REES46; return the number of ready orders, and the seconds."""
     from include.order_sync import pipeline
-    from include.order_sync.configuration.source_models import CsvSource
+    from include.order_sync.configuration.csv_source import CsvSource
     from include.order_sync.delivery import http  # noqa: F401 - a task has imported it already
     from include.order_sync.sources.csv_drop import CsvDropReader
     from include.order_sync.staging.run_folder import Staging

@@ -33,7 +33,7 @@ from upath import UPath
 
 from include.order_sync import pipeline
 from include.order_sync.configuration.models import Destination
-from include.order_sync.configuration.source_models import SqlSource
+from include.order_sync.configuration.sql_source import SqlSource
 from include.order_sync.delivery import http
 from include.order_sync.delivery.accounting import OUTCOMES, check_balance
 from include.order_sync.delivery.loop import never

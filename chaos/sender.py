@@ -20,7 +20,7 @@ from chaos import shop
 from chaos.world import World
 from include.order_sync import pipeline, tuning
 from include.order_sync.configuration.models import Destination
-from include.order_sync.configuration.source_models import SqlSource
+from include.order_sync.configuration.sql_source import SqlSource
 from include.order_sync.delivery import http
 from include.order_sync.delivery.result import DeliveryResult
 from include.order_sync.errors import StopError, TryAgainError

@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # a task imports only the modules that it needs
     import requests
 
     from include.order_sync.configuration.models import Destination
-    from include.order_sync.configuration.source_models import Source
+    from include.order_sync.configuration.source import Source
     from include.order_sync.delivery.brake import Brake
     from include.order_sync.delivery.decision_table import SendOptions
     from include.order_sync.delivery.result import DeliveryResult

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from include.order_sync.configuration.source_models import CsvSource
+from include.order_sync.configuration.csv_source import CsvSource
 from include.order_sync.ledger import windows
 from include.order_sync.ledger.status import status
 from include.order_sync.model import Window
@@ -16,7 +16,7 @@ from include.order_sync.model import Window
 if TYPE_CHECKING:
     from include.order_sync.configuration.loading import Configuration
     from include.order_sync.configuration.models import Destination
-    from include.order_sync.configuration.source_models import Source
+    from include.order_sync.configuration.source import Source
     from include.order_sync.delivery.planning import Planner
     from include.order_sync.sources.csv_drop import CsvDropReader
     from include.order_sync.sources.warehouse import WarehouseReader

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from include.order_sync.configuration.source_models import SqlSource
+from include.order_sync.configuration.sql_source import SqlSource
 from include.order_sync.model import Window
 from order_sync_airflow import run_context, run_figures
 from order_sync_airflow.ledger_connection import driver_connection, history_name, ledger_transaction, open_ledger
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from include.order_sync.configuration.models import Destination
-    from include.order_sync.configuration.source_models import Source
+    from include.order_sync.configuration.source import Source
     from include.order_sync.delivery.brake import Brake
     from include.order_sync.delivery.decision_table import SendOptions
     from include.order_sync.ledger.session import LedgerSession

@@ -15,7 +15,7 @@ from cryptography.fernet import Fernet
 from order_sync_airflow.operators import TransformOrdersOperator
 
 from demo.airflow_api import service_connection
-from include.order_sync.configuration import source_models
+from include.order_sync.configuration import sql_source
 from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.ledger import renaming, schema
 from sandbox.registry import SERVICES
@@ -112,7 +112,7 @@ def shop(tmp_path, monkeypatch, postgres, postgres_server, address):
     windowed = "changed_at >= :window_start and changed_at < :window_end"
     (tmp_path / "sql").mkdir()
     (tmp_path / "sql/orders.sql").write_text(f"select {columns} from test.changes where {windowed}")
-    monkeypatch.setattr(source_models, "SQL_FOLDER", tmp_path / "sql")
+    monkeypatch.setattr(sql_source, "SQL_FOLDER", tmp_path / "sql")
     with postgres.begin() as connection:
         connection.exec_driver_sql("create table changes (order_id text, status text, changed_at timestamptz)")
     sandbox = Client(address)

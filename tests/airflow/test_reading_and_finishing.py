@@ -18,7 +18,7 @@ from order_sync_airflow import ledger_connection
 from order_sync_airflow.operators import ExtractOrdersOperator, LoadOrdersOperator, TransformOrdersOperator
 
 from demo.airflow_api import service_connection
-from include.order_sync.configuration import source_models
+from include.order_sync.configuration import sql_source
 from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.ledger import schema
 from include.order_sync.ledger.status import status
@@ -142,7 +142,7 @@ def destinations(request, tmp_path, monkeypatch, ledger, sandbox):
     (tmp_path / "sql/orders.sql").write_text(f"select {columns} from test.changes where {windowed}")
     (tmp_path / "sql/orders_by_ids.sql").write_text(f"select {columns} from test.changes where order_id in :order_ids")
     names = {source: f"{source}_{uuid.uuid4().hex}" for source in ("drop", "warehouse")}
-    monkeypatch.setattr(source_models, "SQL_FOLDER", tmp_path / "sql")
+    monkeypatch.setattr(sql_source, "SQL_FOLDER", tmp_path / "sql")
     (tmp_path / "order_sync.yaml").write_text(
         CONFIGURATION.format(folder=tmp_path, starts=getattr(request, "param", STARTS), **names)
     )

@@ -8,9 +8,10 @@ import pytest
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from include.order_sync.configuration.csv_source import CsvSource
 from include.order_sync.configuration.loading import TOP_KEYS
 from include.order_sync.configuration.models import Alarms, Destination, Retention
-from include.order_sync.configuration.source_models import CsvSource, SqlSource
+from include.order_sync.configuration.sql_source import SqlSource
 from tests.docs.pages import page, tables
 
 PAGE = page("docs/configuration.md")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from include.order_sync.configuration import loading, source_models
+from include.order_sync.configuration import loading, sql_source
 from tests.docs.pages import ROOT, blocks, pages
 
 WHOLE = [
@@ -22,7 +22,7 @@ def test_a_whole_configuration_has_no_mistakes(block: str, tmp_path: Path, monke
     for query in queries:
         name = query.split("\n", 1)[0].removeprefix("-- include/sql/")
         (tmp_path / name).write_text(query)
-    monkeypatch.setattr(source_models, "SQL_FOLDER", tmp_path)
+    monkeypatch.setattr(sql_source, "SQL_FOLDER", tmp_path)
     file = tmp_path / "order_sync.yaml"
     file.write_text(block, "utf-8")
 

@@ -16,8 +16,8 @@ from include.order_sync import stops
 from include.order_sync.configuration import yaml12
 from include.order_sync.configuration.dag_entry import DagEntry, of_mistaken, salvaged
 from include.order_sync.configuration.models import Alarms, Destination, Retention, requests_a_second
-from include.order_sync.configuration.source_models import PROJECT, CsvSource, Source, SqlSource
-from include.order_sync.configuration.values import known_key
+from include.order_sync.configuration.source import SOURCE_TYPES, Source
+from include.order_sync.configuration.values import PROJECT, known_key
 from include.order_sync.errors import StopError
 
 DEFAULT_FILE = PROJECT / "include" / "config" / "order_sync.yaml"
@@ -152,12 +152,11 @@ class _Reader:
 
     def _read_sources(self) -> None:
         for name, body in self._entries("sources"):
-            kinds: dict[str, type[SqlSource] | type[CsvSource]] = {"sql": SqlSource, "csv": CsvSource}
             named = self._expanded(f"sources.{name}.type", body.get("type"))
-            if not isinstance(named, str) or named not in kinds:
+            if not isinstance(named, str) or named not in SOURCE_TYPES:
                 self._mistake(f"sources.{name}.type", body.get("type"), "say sql or csv")
                 continue
-            source = self._validated(kinds[named], "sources", name, body, {})
+            source = self._validated(SOURCE_TYPES[named], "sources", name, body, {})
             if source:
                 self.configuration.sources[name] = source
 

@@ -6,10 +6,14 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import cache
+from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import available_timezones
 
 from pydantic import BeforeValidator
+
+# Relative paths of the configuration begin here.
+PROJECT = Path(__file__).parents[3]
 
 LONGEST = timedelta(days=36_500)
 

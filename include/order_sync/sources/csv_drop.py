@@ -16,7 +16,7 @@ import pyarrow as pa
 from upath import UPath
 
 from include.order_sync import stops
-from include.order_sync.configuration.source_models import CsvSource
+from include.order_sync.configuration.csv_source import CsvSource
 from include.order_sync.errors import StopError
 from include.order_sync.model import FileNotRead, FileVersion, Window
 from include.order_sync.prefetch import prefetch

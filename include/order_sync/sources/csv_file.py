@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from include.order_sync.configuration.source_models import CsvSource
+from include.order_sync.configuration.csv_source import CsvSource
 from include.order_sync.sources.column_names import Required
 from include.order_sync.sources.csv_header import Layout, read_layout, row_test
 from include.order_sync.sources.csv_lines import LineMerger

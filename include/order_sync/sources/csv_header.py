@@ -26,7 +26,7 @@ from include.order_sync.sources.csv_records import UnreadableError, is_utf8
 from include.order_sync.sources.csv_text import encoding_cure
 
 if TYPE_CHECKING:
-    from include.order_sync.configuration.source_models import CsvSource
+    from include.order_sync.configuration.csv_source import CsvSource
     from include.order_sync.sources.csv_text import Text
 
 DELIMITERS = {",": ",", ";": ";", "tab": "\t", "|": "|"}

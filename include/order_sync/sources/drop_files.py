@@ -19,8 +19,8 @@ from zoneinfo import ZoneInfo
 from upath import UPath
 
 from include.order_sync import stops
+from include.order_sync.configuration.csv_source import CsvSource
 from include.order_sync.configuration.csv_values import PATH_TIMES
-from include.order_sync.configuration.source_models import CsvSource
 from include.order_sync.errors import StopError
 from include.order_sync.model import FileNotRead, FileVersion, Window
 from include.order_sync.sources.drop_folders import FILE_SYSTEMS, look_into_folders

@@ -8,7 +8,7 @@ import os
 from upath import UPath
 
 from include.order_sync import stops
-from include.order_sync.configuration.source_models import CsvSource
+from include.order_sync.configuration.csv_source import CsvSource
 from include.order_sync.errors import StopError
 
 log = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from include.order_sync.columns.text import without_invisible
-from include.order_sync.configuration.source_models import Source
+from include.order_sync.configuration.source import Source
 from include.order_sync.model import TIME_COLUMNS
 from include.order_sync.transform.date_forms import iso_text
 

@@ -22,7 +22,7 @@ from sqlalchemy.exc import DBAPIError, PendingRollbackError
 
 from include.order_sync import stops, tuning
 from include.order_sync.configuration.query_files import read_query, statement_text
-from include.order_sync.configuration.source_models import SqlSource
+from include.order_sync.configuration.sql_source import SqlSource
 from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.model import ITEM_COLUMNS, TIME_COLUMNS, FileVersion, Window
 from include.order_sync.sources.answer import Columns, too_long

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from include.order_sync import stops, tuning
-from include.order_sync.configuration.source_models import WindowType
+from include.order_sync.configuration.sql_source import WindowType
 from include.order_sync.errors import StopError
 from include.order_sync.sources.sessions import mysql_limit
 

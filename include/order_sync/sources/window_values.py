@@ -8,7 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from include.order_sync import stops
-from include.order_sync.configuration.source_models import WindowType
+from include.order_sync.configuration.sql_source import WindowType
 from include.order_sync.errors import StopError
 from include.order_sync.model import Window
 

@@ -12,8 +12,8 @@ from airflow.sdk import BaseOperator, ObjectStoragePath
 from airflow.sdk.exceptions import AirflowTaskTimeout
 from airflow.sdk.log import mask_secret
 
+from include.order_sync.configuration.csv_source import CsvSource
 from include.order_sync.configuration.loading import load
-from include.order_sync.configuration.source_models import CsvSource
 from include.order_sync.errors import OrderSyncError, TryAgainError
 from order_sync_airflow import error_block, metrics, run_context, run_figures
 from order_sync_airflow.ledger_connection import LEDGER_CONNECTION, driver_connection, ledger_transaction
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from include.order_sync.configuration.loading import Configuration
     from include.order_sync.configuration.models import Destination
-    from include.order_sync.configuration.source_models import Source
+    from include.order_sync.configuration.source import Source
     from include.order_sync.model import Window
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from include.order_sync import stops, tuning
-from include.order_sync.configuration.source_models import CsvSource, SqlSource
+from include.order_sync.configuration.csv_source import CsvSource
+from include.order_sync.configuration.sql_source import SqlSource
 from include.order_sync.errors import StopError
 from include.order_sync.model import Window
 from include.order_sync.sources.run_window import HealingRule, reconcile_reach, run_window
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from include.order_sync.configuration.models import Destination
-    from include.order_sync.configuration.source_models import Source
+    from include.order_sync.configuration.source import Source
     from include.order_sync.model import FileVersion
     from include.order_sync.sources.column_names import Required
     from include.order_sync.sources.csv_drop import CsvDropReader

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from include.order_sync.configuration.source_models import CsvSource, SqlSource
+from include.order_sync.configuration.csv_source import CsvSource
+from include.order_sync.configuration.sql_source import SqlSource
 
 if TYPE_CHECKING:
     from include.order_sync.configuration.models import Destination
-    from include.order_sync.configuration.source_models import Source
+    from include.order_sync.configuration.source import Source
     from include.order_sync.sources.csv_drop import CsvDropReader
     from include.order_sync.sources.run_window import Healing, RunRequest
     from include.order_sync.sources.warehouse import WarehouseReader

@@ -12,7 +12,7 @@ from airflow.sdk import Asset, AssetAlias
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.order_sync import tuning
-from include.order_sync.configuration.source_models import SqlSource
+from include.order_sync.configuration.sql_source import SqlSource
 from include.order_sync.delivery.accounting import OUTCOMES, check_balance, check_thresholds
 from order_sync_airflow import brake, log_tables, progress, run_context, run_figures
 from order_sync_airflow.hooks import hook_for
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
 
     from include.order_sync.configuration.models import Destination
-    from include.order_sync.configuration.source_models import Source
+    from include.order_sync.configuration.source import Source
     from include.order_sync.delivery.decision_table import SendOptions
     from include.order_sync.delivery.planning import Planner
     from include.order_sync.delivery.result import DeliveryResult

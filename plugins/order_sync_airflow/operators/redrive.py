@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from include.order_sync.configuration.models import Destination
-    from include.order_sync.configuration.source_models import Source
+    from include.order_sync.configuration.source import Source
     from include.order_sync.ledger.quarantine import Filter
     from include.order_sync.ledger.session import LedgerSession
     from include.order_sync.staging.run_folder import Staging

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from include.order_sync import tuning
 from include.order_sync.configuration.loading import load
-from include.order_sync.configuration.source_models import SqlSource
+from include.order_sync.configuration.sql_source import SqlSource
 from include.order_sync.errors import OrderSyncError
 from order_sync_airflow import alarms
 from order_sync_airflow.hooks.base import sql_engine
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from include.order_sync.configuration.loading import Configuration
     from include.order_sync.configuration.models import Destination
-    from include.order_sync.configuration.source_models import Source
+    from include.order_sync.configuration.source import Source
     from include.order_sync.model import FileVersion, Window
     from include.order_sync.sources.csv_drop import CsvDropReader
     from include.order_sync.sources.warehouse import WarehouseReader

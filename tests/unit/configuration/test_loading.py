@@ -11,9 +11,11 @@ import pytest
 from pydantic import ValidationError
 from ruamel.yaml import YAML
 
-from include.order_sync.configuration import loading, models, source_models
+from include.order_sync.configuration import loading, models, sql_source
+from include.order_sync.configuration.csv_source import CsvSource
 from include.order_sync.configuration.loading import Configuration, Mistake
-from include.order_sync.configuration.source_models import PROJECT, CsvSource, SqlSource
+from include.order_sync.configuration.sql_source import SqlSource
+from include.order_sync.configuration.values import PROJECT
 from include.order_sync.errors import StopError
 from include.order_sync.model import OrderStatus
 from include.order_sync.providers import PROVIDERS
@@ -69,7 +71,7 @@ def queries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "all.sql").write_text("select * from orders")
     (folder / "half.sql").write_text("select * from orders where at >= :window_start")
     (folder / "by_ids.sql").write_text("select * from orders where order_id in :order_ids")
-    monkeypatch.setattr(source_models, "SQL_FOLDER", folder)
+    monkeypatch.setattr(sql_source, "SQL_FOLDER", folder)
     return folder
 
 
@@ -136,7 +138,7 @@ def test_defaults(load: Load) -> None:
 
 def test_sample_file(monkeypatch: pytest.MonkeyPatch) -> None:
     """The project's own file has no mistakes, and has a destination for each provider."""
-    monkeypatch.setattr(source_models, "SQL_FOLDER", PROJECT / "include" / "sql")
+    monkeypatch.setattr(sql_source, "SQL_FOLDER", PROJECT / "include" / "sql")
     for name in ("ORDER_SYNC_CONFIG", "ORDER_SYNC_STAGING", "ORDER_SYNC_DROP"):
         monkeypatch.delenv(name, raising=False)
     read = loading.load()

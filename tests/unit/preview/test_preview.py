@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from include.order_sync.configuration import source_models
+from include.order_sync.configuration import sql_source
 from include.order_sync.configuration.loading import DEFAULT_FILE, load
 from include.order_sync.preview import report as report_module
 from include.order_sync.preview.__main__ import main
@@ -59,7 +59,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project with a drop of one file, and a warehouse in SQLite."""
     (tmp_path / "drop").mkdir()
     (tmp_path / "drop/orders.csv").write_text(ROWS)
-    monkeypatch.setattr(source_models, "SQL_FOLDER", tmp_path)
+    monkeypatch.setattr(sql_source, "SQL_FOLDER", tmp_path)
     (tmp_path / "orders.sql").write_text(
         "select id as order_id, state as status, at as status_changed_at from orders "
         "where at >= :window_start and at < :window_end"

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 
-from include.order_sync.configuration import source_models
-from include.order_sync.configuration.source_models import SqlSource
+from include.order_sync.configuration import sql_source
+from include.order_sync.configuration.sql_source import SqlSource
 from include.order_sync.model import Window
 from include.order_sync.sources.warehouse import WarehouseReader
 from tests.unit.conftest import whole
@@ -74,7 +74,7 @@ class Warehouse:
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of queries."""
-    monkeypatch.setattr(source_models, "SQL_FOLDER", tmp_path)
+    monkeypatch.setattr(sql_source, "SQL_FOLDER", tmp_path)
     return tmp_path
 
 

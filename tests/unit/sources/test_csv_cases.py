@@ -13,8 +13,8 @@ import pytest
 from upath import UPath
 
 from include.order_sync import pipeline
+from include.order_sync.configuration.csv_source import CsvSource
 from include.order_sync.configuration.models import Destination
-from include.order_sync.configuration.source_models import CsvSource
 from include.order_sync.errors import StopError
 from include.order_sync.model import Window
 from include.order_sync.sources.csv_drop import CsvDropReader

@@ -15,7 +15,7 @@ from upath import UPath
 
 from include.order_sync import tuning
 from include.order_sync.columns.text import INVISIBLE
-from include.order_sync.configuration.source_models import CsvSource
+from include.order_sync.configuration.csv_source import CsvSource
 from include.order_sync.errors import StopError
 from include.order_sync.model import Window
 from include.order_sync.sources.csv_drop import CsvDropReader

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from upath import UPath
 
-from include.order_sync.configuration.source_models import CsvSource
+from include.order_sync.configuration.csv_source import CsvSource
 from include.order_sync.errors import StopError
 from include.order_sync.model import FileVersion, Window
 from include.order_sync.sources import csv_drop

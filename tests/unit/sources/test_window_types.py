@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 import sqlalchemy as sa
 
-from include.order_sync.configuration.source_models import WindowType
+from include.order_sync.configuration.sql_source import WindowType
 from include.order_sync.errors import StopError
 from include.order_sync.model import Window
 from include.order_sync.sources.window_values import window_values

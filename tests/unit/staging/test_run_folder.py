@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from upath import UPath
 
 from include.order_sync import stops, tuning
-from include.order_sync.configuration.source_models import CsvSource
+from include.order_sync.configuration.csv_source import CsvSource
 from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.model import ORDER_COLUMNS, Window
 from include.order_sync.sources.csv_drop import CsvDropReader
