@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -29,7 +29,7 @@ if TYPE_CHECKING:  # a task imports only the modules that it needs
     from include.order_sync.providers.base import Credentials
     from include.order_sync.sources.csv_drop import CsvDropReader
     from include.order_sync.sources.warehouse import WarehouseReader
-    from include.order_sync.transform.transform import Rules
+    from include.order_sync.transform.transform import Rules, Transformed
 
 WORDS_KEPT = 1000
 ORDERS_NAMED = 20  # in the log, of each doubt about a local time
@@ -115,15 +115,12 @@ def transform(staging: Staging, source: Source, destination: Destination) -> Tra
         StopError: no raw rows are staged, or the worker may not write there.
         TryAgainError: the staging folder is full.
     """
-    from include.order_sync.transform import transform as group
-
     rules = rules_of(source, destination, datetime.now(UTC))
     done = TransformResult()
     with staging.named():
         staging.clear(READY, "rejected")
         columns = {*IDENTITY_COLUMNS, "updated_at", *destination.service.reads}
-        for name, raw, raw_items in prefetch(staging.raw_parts(columns)):
-            part = group.transform(raw, raw_items, rules)
+        for name, part in prefetch(_transformed(staging, columns, rules)):
             staging.write_ready(name, part.ready)
             if len(part.rejected):
                 rejected, _ = staging.raw_rows(part.rejected)  # with all their columns
@@ -141,8 +138,17 @@ def transform(staging: Staging, source: Source, destination: Destination) -> Tra
                 done.doubtful[doubt] = (done.doubtful.get(doubt, []) + ids)[:ORDERS_NAMED]
             if part.newest_change and (done.newest_change is None or part.newest_change > done.newest_change):
                 done.newest_change = part.newest_change
-            del raw, raw_items, part  # before the next ones are read
+            del part  # before the next one comes
     return done
+
+
+def _transformed(staging: Staging, columns: Collection[str], rules: Rules) -> Iterator[tuple[str, Transformed]]:
+    """Yield each group of parts transformed, under its name; one thread reads on, and another writes."""
+    from include.order_sync.transform.transform import transform
+
+    for name, raw, raw_items in prefetch(staging.raw_parts(columns)):
+        yield name, transform(raw, raw_items, rules)
+        del raw, raw_items  # before the next ones are read
 
 
 def rules_of(source: Source, destination: Destination, now: datetime) -> Rules:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from include.order_sync.configuration.csv_source import CsvSource
+from include.order_sync.prefetch import prefetch
 from include.order_sync.sources.column_names import Required
 from include.order_sync.sources.csv_header import Layout, read_layout, row_test
 from include.order_sync.sources.csv_lines import LineMerger
@@ -87,7 +88,7 @@ class CsvText:
         merger = LineMerger(source.lines, fields, layout.items, source.missing_words) if source.lines else None
         bad_bytes = 0
         self.skipped += layout.skipped
-        for block in records:
+        for block in prefetch(records):
             rows = parser.parse(block)
             self.skipped += rows.skipped
             self.good += rows.table.num_rows

@@ -131,14 +131,15 @@ class RowParser:
     def _keep(self, table: pa.Table, block: Block, records: np.ndarray) -> np.ndarray | None:
         """Return a mask of the rows, without blank ones, repeated headers and footers; None for all."""
         found, names = self._layout.found, self._layout.names
-        first = _trimmed(table, "0")
         key = str(found.get("order_id", 0))
         ids = _trimmed(table, key)
         odd = [""] + ([names[int(key)]] if self._layout.has_header else [])
         doubtful = pc.is_in(ids, value_set=pa.array(odd, pa.string())).to_numpy(zero_copy_only=False)
         footer = np.zeros(len(doubtful), dtype=bool)
-        for word in self._footers:
-            footer |= pc.starts_with(pc.utf8_lower(first), word).to_numpy(zero_copy_only=False)
+        if self._footers:
+            first = pc.utf8_lower(_trimmed(table, "0"))
+            for word in self._footers:
+                footer |= pc.starts_with(first, word).to_numpy(zero_copy_only=False)
         for row in np.flatnonzero(doubtful) if self._footers else ():
             start, end = block.bounds[records[row]], block.bounds[records[row] + 1]
             footer[row] = self._is_footer(self._fields(block.data[start:end].decode()))
