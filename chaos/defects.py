@@ -273,9 +273,9 @@ DEFECTS = (
     ),
     Defect(
         "half of a refused batch forgotten",
-        f"{DELIVERY}/loop.py",
-        "return self._write(batch.orders, size)[::-1] if size else []",
-        "return self._write(batch.orders, size)[:1] if size else []",
+        f"{DELIVERY}/sending.py",
+        "write_batches(self.ledger, batch.orders, size)[::-1]",
+        "write_batches(self.ledger, batch.orders, size)[:1]",
         "tests/contract/test_verdicts.py::test_yespo_a_refused_batch_is_halved_until_the_bad_order_is_alone",
         FAILED,
     ),
@@ -374,7 +374,7 @@ DEFECTS = (
     ),
     Defect(
         "an answer with fewer verdicts than orders believed",
-        f"{DELIVERY}/loop.py",
+        f"{DELIVERY}/client.py",
         "        if len(verdicts) != len(batch):\n",
         "        if len(verdicts) > len(batch):\n",
         "tests/contract/test_hard_cases.py::test_a_missing_result_is_in_doubt",

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -14,13 +12,13 @@ import pandas as pd
 import requests
 
 from include.order_sync import stops
-from include.order_sync.delivery import http
-from include.order_sync.delivery.batching import Batch, LedgerWrites, batches_of, sizes_of
+from include.order_sync.delivery.batching import Batch, LedgerWrites
 from include.order_sync.delivery.brake import Brake
+from include.order_sync.delivery.client import Client
 from include.order_sync.delivery.decision_table import Action, SendOptions
 from include.order_sync.delivery.failing import FailingOrders, Turn
 from include.order_sync.delivery.in_flight import InFlight
-from include.order_sync.delivery.pacing import Pace, wait_until
+from include.order_sync.delivery.pacing import Pace
 from include.order_sync.delivery.planning import PartPlan, Planner, kept_back
 from include.order_sync.delivery.result import (
     ORDERS_NAMED_IN_A_MESSAGE,
@@ -29,16 +27,14 @@ from include.order_sync.delivery.result import (
     named,
     stop_at_the_end,
 )
+from include.order_sync.delivery.sending import Sending, write_batches
 from include.order_sync.delivery.settlement import Encrypt, Settlement
-from include.order_sync.errors import InDoubtError, StopError, TryAgainError
+from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.ledger.session import Kept, LedgerSession
 from include.order_sync.prefetch import prefetch
-from include.order_sync.providers.base import Credentials, Provider, Verdict
+from include.order_sync.providers.base import Credentials, Provider
 
 log = logging.getLogger(__name__)
-
-# After a doubt so many orders ask whether the service answers again: so few more are held if it does not.
-PROBE_ORDERS = 10
 
 
 def never() -> bool:
@@ -156,20 +152,29 @@ class Delivery:
             batches_of_parts: as _written gives them.
         """
         recheck: list[pd.Index] = []
-        halves: deque[Batch] = deque()
-        with InFlight(self._ask, self.connections) as in_flight:
+        client = Client(self.provider, self.credentials, self.session)
+        with InFlight(client.ask, self.connections) as in_flight:
+            sending = Sending(
+                in_flight,
+                client,
+                self.ledger,
+                self.result,
+                self._failing,
+                self._settlement,
+                self.pace,
+                self.is_stopping,
+            )
             try:
                 for plan, batches in prefetch(batches_of_parts):
-                    self._end_if_asked()
+                    sending.end_if_asked()
                     if plan:
                         recheck.append(plan.recheck)
                         self._note(plan)
                     for batch in batches:
-                        self._make_room(batch, in_flight, halves)
-                        self._send(batch, in_flight, halves)
-                self._make_room(None, in_flight, halves)
+                        sending.send(batch)
+                sending.finish()
             except BaseException as error:  # also Airflow's request to end: batches in flight would be in doubt
-                self._settle_in_flight(in_flight)
+                sending.record_answers()
                 if isinstance(error, TryAgainError):
                     error.has_progress = self.result.delivered > 0
                 raise
@@ -183,13 +188,9 @@ class Delivery:
                 self.brake.count(plan.notifications)
             yield plan, []
             for write in writes.add(plan.to_send):
-                yield None, self._write(write, max_orders)
+                yield None, write_batches(self.ledger, write, max_orders)
         for write in writes.rest():
-            yield None, self._write(write, max_orders)
-
-    def _write(self, orders: pd.DataFrame, size: int) -> list[Batch]:
-        """Record orders in batches of this size, none of which has begun; return the batches."""
-        return batches_of(orders, self.ledger.look_ahead.write(orders, sizes_of(orders, size)), size)
+            yield None, write_batches(self.ledger, write, max_orders)
 
     def _note(self, plan: PartPlan) -> None:
         """Record the orders of a part that are not sent."""
@@ -208,90 +209,6 @@ class Delivery:
             )
         self.result.orders.update(plan.outcomes)
 
-    def _make_room(self, batch: Batch | None, in_flight: InFlight, halves: deque[Batch]) -> None:
-        """Wait for answers until `batch` can be sent (with None: until nothing is in flight).
-
-        Halves of a refused batch go first.
-        """
-        while halves or (len(in_flight) if batch is None else not in_flight.has_room_for(batch)):
-            if halves and in_flight.has_room_for(halves[0]):
-                self._send(halves.popleft(), in_flight, halves)
-            else:
-                halves.extendleft(self._settle(in_flight))
-        if batch is None:
-            self.ledger.write_answers()
-
-    def _send(self, batch: Batch, in_flight: InFlight, halves: deque[Batch]) -> None:
-        """Send a batch. After a doubt it waits for the answers in flight; without one, a probe of it goes first.
-
-        The rest of that batch is a half.
-        """
-
-        def settle() -> None:
-            halves.extendleft(self._settle(in_flight))
-
-        wait_until(self.result.not_before, self.ledger, in_flight, settle, self.is_stopping)
-        if self.pace:
-            self.pace.wait_for_slot(self.ledger, in_flight, settle, self.is_stopping)
-        # After the wait: it may have brought the doubt.
-        while self.result.unanswered and in_flight:
-            settle()
-        if self.result.unanswered and len(batch) > PROBE_ORDERS:
-            self.ledger.conclude(batch.number, "not_taken", reason="a probe goes first: is the service up?")
-            orders = batch.orders
-            halves.extendleft(self._write(orders[PROBE_ORDERS:], len(batch)))
-            (batch,) = self._write(orders[:PROBE_ORDERS], PROBE_ORDERS)
-        if self._failing.has_waiting(batch):
-            self.ledger.conclude(batch.number, "not_taken", reason="an earlier change of one of its orders failed")
-            orders = self._failing.without_waiting(batch.orders)
-            if orders.empty:
-                return
-            (batch,) = self._write(orders, len(orders))
-        # The wait for a connection may be long too, and a kill during it must leave no answer unrecorded.
-        in_flight.send(batch, lambda: self._begin(batch), self.ledger.write_answers)
-
-    def _begin(self, batch: Batch) -> None:
-        self._end_if_asked()
-        self.ledger.begin(batch.number)
-        self.result.requests += 1
-
-    def _end_if_asked(self) -> None:
-        """Raise TryAgainError if the load was asked to end. Answers of requests in flight are still recorded."""
-        if self.is_stopping():
-            raise TryAgainError("The load was asked to stop: the next try continues at the first unsent batch.")
-
-    def _settle(self, in_flight: InFlight) -> list[Batch]:
-        """Wait for one answer and record it; return the batches that are sent instead of its own, the later first.
-
-        The caller puts them before all others: so a service that refuses everything has soon refused single orders.
-        """
-        # The wait may be long, and a kill during it would leave these answers in doubt.
-        self.ledger.write_answers()
-        batch, answer = in_flight.take()
-        while self._answered_in_s:
-            self.result.answers += 1
-            self.result.answering_s += self._answered_in_s.popleft()
-        try:
-            size = self._settlement.settle(batch, answer)
-        except (TryAgainError, StopError) as failure:
-            if not failure.is_failure:
-                raise
-            self._failing.note(batch, failure)
-            if self._failing.gives_up(batch):
-                is_new = batch.order_ids[0] not in self._failing.given_up_before
-                self._settlement.keep_failing(batch, failure, is_new=is_new)
-                return []
-            size = self._failing.piece_size(batch, failure)
-        return self._write(batch.orders, size)[::-1] if size else []
-
-    def _settle_in_flight(self, in_flight: InFlight) -> None:
-        """Record the answers of the batches in flight after a failure has ended the loop."""
-        while in_flight:
-            with suppress(Exception):
-                self._settle(in_flight)
-        with suppress(Exception):
-            self.ledger.write_answers()
-
     @cached_property
     def _kept(self) -> dict[str, Kept]:
         """The orders that are in the quarantine because of their service, when the try begins."""
@@ -303,36 +220,5 @@ class Delivery:
         return FailingOrders.of(self.result, known, self._kept, redrive=self.options.retry_rejected)
 
     @cached_property
-    def _answered_in_s(self) -> deque[float]:
-        """Seconds of the requests that have ended since the last one was settled; their threads append them."""
-        return deque()
-
-    @cached_property
     def _settlement(self) -> Settlement:
         return Settlement(self.provider, self.ledger, self.encrypt, self.result)
-
-    def _ask(self, batch: Batch, leave: Callable[[], None]) -> list[Verdict]:
-        """Ask the service, in a thread of its own; nothing is recorded here."""
-        request = self.provider.request(self.credentials, batch.payloads)
-        left_at: float | None = None
-
-        def leave_now() -> None:
-            nonlocal left_at
-            leave()
-            left_at = time.monotonic()
-
-        try:
-            answer = http.send(self.session, self.credentials.url, request, leave_now)
-        finally:
-            if left_at is not None:
-                self._answered_in_s.append(time.monotonic() - left_at)
-        title = self.provider.title
-        try:
-            verdicts = self.provider.read(answer, batch.order_ids, self.credentials)
-        except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
-            # No answer may break the reader: the batch could have been taken.
-            raise InDoubtError(f"{title} gave an answer that can't be read ({type(error).__name__})") from None
-        if len(verdicts) != len(batch):
-            # Nobody knows which order a result is missing for.
-            raise InDoubtError(f"{title} gave {len(verdicts)} results for {len(batch)} orders")
-        return verdicts
