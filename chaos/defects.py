@@ -140,7 +140,7 @@ DEFECTS = (
     ),
     Defect(
         "a lost sender's batch recorded as not taken",
-        f"{LEDGER}/session.py",
+        f"{LEDGER}/lost_sender.py",
         "update batches set outcome = 'in_doubt', concluded_at = now(),",
         "update batches set outcome = 'not_taken', concluded_at = now(),",
         MACHINE,
@@ -382,9 +382,9 @@ DEFECTS = (
     ),
     Defect(
         "the wait for a lost sender's request skipped",
-        f"{LEDGER}/session.py",
-        "        if left > 0:\n",
-        "        if False:\n",
+        f"{LEDGER}/lost_sender.py",
+        "    if left_ms > 0:\n",
+        "    if False:\n",
         "tests/contract/test_lost_senders.py::test_a_request_of_a_lost_sender_comes_first",
         FAILED,
     ),

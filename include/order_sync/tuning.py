@@ -54,7 +54,7 @@ ANSWER_MAX_BYTES = 4 * MIB
 # Each of: a TCP connection, a TLS handshake, a proxy's word, the writing of a request's headers, that of its body.
 CONNECT_S = 10
 # The whole answer, from the end of the request to its last byte: a service may need long for a thousand orders. A load
-# also waits for CONNECT_S and ANSWER_S after a lost one (ledger/session.py).
+# also waits for CONNECT_S and ANSWER_S after a lost one (ledger/lost_sender.py).
 ANSWER_S = 120
 # How long a load waits after a 429 without Retry-After: many limits are of a minute.
 UNNAMED_WAIT_S = 60

@@ -22,7 +22,7 @@ from include.order_sync import tuning
 from include.order_sync.delivery import http
 from include.order_sync.delivery.loop import Delivery
 from include.order_sync.errors import TryAgainError
-from include.order_sync.ledger import session as session_module
+from include.order_sync.ledger import lost_sender
 from include.order_sync.ledger.opening import open_session
 from include.order_sync.providers import PROVIDERS
 from include.order_sync.providers.base import Credentials
@@ -78,7 +78,7 @@ def test_a_lost_request_is_waited_for_no_longer_than_its_limit(
 ) -> None:
     """A begin that lies ahead, because the ledger's clock was set back, counts as now."""
     waits: list[float] = []
-    monkeypatch.setattr(session_module, "time", SimpleNamespace(sleep=waits.append))
+    monkeypatch.setattr(lost_sender, "time", SimpleNamespace(sleep=waits.append))
     destination = str(uuid.uuid4())
     with open_session(ledger, "ledger", destination=destination, run="lost", try_number=1) as lost:
         number = lost.sender.destination_id

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from include.order_sync import stops
 from include.order_sync.errors import StopError, TryAgainError
-from include.order_sync.ledger import attempts, renaming, schema
+from include.order_sync.ledger import attempts, lost_sender, renaming, schema
 from include.order_sync.ledger.look_ahead import LookAheadSession
 from include.order_sync.ledger.session import LedgerSession
 
@@ -58,7 +58,7 @@ def open_session(
         sender = attempts.Sender(destination, destination_id, run, try_number)
         session = LedgerSession(holder, sender, LookAheadSession(beside, sender))
         if not read_only:
-            session.settle_orphans()
+            lost_sender.settle(session)
         yield session
 
 

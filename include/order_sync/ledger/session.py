@@ -6,8 +6,6 @@ a sender that has lost its lock can begin no batch, and stops.
 
 from __future__ import annotations
 
-import logging
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -17,14 +15,10 @@ from typing import Any, Literal, NamedTuple
 import pandas as pd
 import psycopg
 
-from include.order_sync import tuning
 from include.order_sync.ledger import attempts, pace, quarantine, schema
 from include.order_sync.ledger.encrypted_rows import QuarantineEntry
 from include.order_sync.ledger.look_ahead import LookAheadSession
 from include.order_sync.ledger.reasons import FAILING_REASON, HELD_REASON, NOT_JUDGED_REASON, STALE_REASONS
-
-log = logging.getLogger(__name__)
-
 
 # How the reason of a batch begins whose request failed (a 5xx, no answer, a refusal) and may be repeated.
 FAILED = "failed: "
@@ -277,47 +271,6 @@ class LedgerSession:
         with self.transaction() as cursor:
             held = dict(cursor.execute(query, asked))
         return {order_id: held[order_id] for order_id in order_ids if order_id in held}
-
-    def settle_orphans(self) -> None:
-        """Mark the batches that a lost sender has left without an outcome as in doubt; forget those that never began.
-
-        The holder of the lock is the only sender, so nobody waits for their answers any more. But the request of a lost
-        sender may still be under way, and must not be taken after newer ones. So this first waits until each request
-        has reached its time limit: it left right after its begin, in two writes of CONNECT_S each, and the service had
-        ANSWER_S to answer. A begin that lies ahead, after the ledger's clock was set back, counts as now.
-        """
-        limit_s = 2 * tuning.CONNECT_S + tuning.ANSWER_S
-        left = self._number(
-            """
-            select coalesce(ceil(extract(epoch from max(least(begun_at, now())) - now()) * 1000 + %s), 0) from batches
-            where destination_id = %s and outcome is null and begun_at is not null
-            """,
-            limit_s * 1000,
-            self.sender.destination_id,
-        )
-        if left > 0:
-            log.warning(
-                "An earlier load of %r was lost with a request under way, which may be taken for %.0f s more. "
-                "This load waits that long.",
-                self.sender.destination,
-                left / 1000,
-            )
-            time.sleep(left / 1000)
-        with self.transaction() as cursor:
-            query = (
-                "delete from batches where destination_id = %s and begun_at is null and outcome is null returning id"
-            )
-            unsent = [number for (number,) in cursor.execute(query, (self.sender.destination_id,)).fetchall()]
-            if unsent:
-                cursor.execute("delete from attempts where batch_id = any(%s)", (unsent,))
-            cursor.execute(
-                """
-                update batches set outcome = 'in_doubt', concluded_at = now(),
-                    reason = 'the sender ended before the answer was written down'
-                where destination_id = %s and outcome is null
-                """,
-                (self.sender.destination_id,),
-            )
 
     @contextmanager
     def transaction(self) -> Iterator[Any]:

@@ -10,8 +10,7 @@ from alembic.script import ScriptDirectory
 
 from include.order_sync import tuning
 from include.order_sync.errors import StopError, TryAgainError
-from include.order_sync.ledger import schema
-from include.order_sync.ledger import session as session_module
+from include.order_sync.ledger import lost_sender, schema
 from include.order_sync.ledger.opening import open_session
 
 
@@ -181,7 +180,7 @@ def test_a_clock_that_was_set_back_is_not_waited_for(ledger: sa.Engine, monkeypa
             (lost.sender.destination_id,),
         )
     waits: list[float] = []
-    monkeypatch.setattr(session_module.time, "sleep", waits.append)
+    monkeypatch.setattr(lost_sender.time, "sleep", waits.append)
     with open_session(ledger, "order_sync_ledger", **opening):
         pass
     assert waits == [2 * tuning.CONNECT_S + tuning.ANSWER_S]
