@@ -15,6 +15,7 @@ from yaml import YAMLError
 from include.order_sync import stops
 from include.order_sync.configuration import yaml12
 from include.order_sync.configuration.dag_entry import DagEntry, of_mistaken, salvaged
+from include.order_sync.configuration.mistakes import UNTANGLE, Mistake, faults
 from include.order_sync.configuration.models import Alarms, Destination, Retention, requests_a_second
 from include.order_sync.configuration.source import SOURCE_TYPES, Source
 from include.order_sync.configuration.values import PROJECT, known_key
@@ -23,24 +24,8 @@ from include.order_sync.errors import StopError
 DEFAULT_FILE = PROJECT / "include" / "config" / "order_sync.yaml"
 TOP_KEYS = ("staging", "retention", "pace", "alarms", "sources", "destinations")
 
-# The cure of a value that can't be shown.
-UNTANGLE = "write it out: it contains itself by an alias (*name within &name), or nests far too deep"
-
 _REFERENCE = re.compile(r"\$\{(?P<name>\w+)(?::-(?P<default>[^}]*))?\}")
 _Model = TypeVar("_Model", bound=BaseModel)
-
-
-@dataclass(frozen=True)
-class Mistake:
-    """One mistake: file, key, the value as written (before environment variables), and the cure."""
-
-    file: Path
-    key: str
-    value: Any
-    cure: str
-
-    def __str__(self) -> str:
-        return f"{self.file}: {self.key or '(the file)'}: {self.value!r}: {self.cure}"
 
 
 @dataclass
@@ -144,9 +129,8 @@ class _Reader:
         try:
             section = model.model_validate(expanded)
         except ValidationError as error:
-            for fault in error.errors():
-                path = [str(step) for step in fault["loc"]]
-                self._mistake(".".join([key, *path]), _at(self.tree[key], path), _cure(model, fault, path))
+            for path, value, cure in faults(error, model, self.tree[key]):
+                self._mistake(f"{key}.{path}" if path else key, value, cure)
             return None
         return section if len(self.configuration.mistakes) == before else None
 
@@ -258,11 +242,10 @@ class _Reader:
         try:
             entry = model.model_validate({**expanded, "name": name}, context=context)
         except ValidationError as error:
-            for fault in error.errors():
-                path = [str(step) for step in fault["loc"] if step != "[key]"]
-                where = ".".join([key, *path])
+            for path, value, cure in faults(error, model, {**body, "name": name}):
+                where = f"{key}.{path}" if path else key
                 if not any(f"{mistake}.".startswith(f"{where}.") for mistake in reported):
-                    self._mistake(where, _at({**body, "name": name}, path), _cure(model, fault, path))
+                    self._mistake(where, value, cure)
             return None
         return entry if len(self.configuration.mistakes) == before else None
 
@@ -292,31 +275,3 @@ class _Reader:
 
     def _mistake(self, key: str, value: Any, cure: str) -> None:
         self.configuration.mistakes.append(Mistake(self.configuration.file, key, value, cure))
-
-
-def _at(body: Any, path: list[str]) -> Any:
-    """Return the value at `path` as written; None if there is none."""
-    for step in path:
-        if isinstance(body, list) and step.isdecimal():
-            body = body[int(step)]
-        elif isinstance(body, dict):
-            body = body.get(step)
-        else:
-            return None
-    return body
-
-
-def _cure(model: type[BaseModel], fault: Any, path: list[str]) -> str:
-    """Return the cure of a fault that pydantic has found."""
-    if fault["type"] == "extra_forbidden":
-        try:
-            known_key("key", path[-1], [name for name in model.model_fields if name != "name"])
-        except ValueError as error:
-            return str(error)
-    if fault["type"] == "value_error":
-        return str(fault["ctx"]["error"])
-    described = model.model_fields.get(path[0]) if path else None
-    meaning = described.description if described and described.description else ""
-    if fault["type"] == "missing":
-        return f"add it: {meaning}"
-    return f"{fault['msg']}; give {meaning}"

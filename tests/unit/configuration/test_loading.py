@@ -13,7 +13,8 @@ from ruamel.yaml import YAML
 
 from include.order_sync.configuration import loading, models, sql_source
 from include.order_sync.configuration.csv_source import CsvSource
-from include.order_sync.configuration.loading import Configuration, Mistake
+from include.order_sync.configuration.loading import Configuration
+from include.order_sync.configuration.mistakes import Mistake
 from include.order_sync.configuration.sql_source import SqlSource
 from include.order_sync.configuration.values import PROJECT
 from include.order_sync.errors import StopError
