@@ -353,6 +353,22 @@ def test_the_status_from_before_a_rejected_one_is_unchanged(provider, deliver, s
         assert (back.requests, back.orders) == (0, {"unchanged": 1})
 
 
+@rejects_orders
+def test_each_change_that_was_delivered_is_counted(provider, deliver, sandbox):
+    """By the code before and the new one: of new orders, of several changes in one run, of repeats; of no rejection."""
+    first, second = two_codes(provider)
+    old, new = (str(provider.statuses[status]) for status in (first, second))
+    several = ready(provider, orders(["1", "2"], first, TEN), orders(["2"], second, ELEVEN))
+    assert deliver(several).code_changes == {(None, old): 2, (old, new): 1}
+    later = ready(provider, orders(["1"], second, NOON))
+    assert deliver(later, run="later").code_changes == {(old, new): 1}
+    assert deliver(later, run="resend", resend=True).code_changes == {(new, new): 1}
+    sandbox.fault({"provider": provider.name, "kind": "refuse_orders", "order_ids": ["3"], "next": 1})
+    both = deliver(ready(provider, orders(["3"], first, TEN)), ready(provider, orders(["4"], first, TEN)), run="both")
+    assert both.code_changes == dict.fromkeys([(None, old)], both.orders["accepted"])
+    assert both.orders["accepted"] < 2
+
+
 def test_one_load_of_a_destination_at_a_time(ledger):
     """A second load of a destination waits a limited time for the first; other destinations do not wait."""
     arguments = {"run": "run", "try_number": 1, "lock_wait_s": 1}

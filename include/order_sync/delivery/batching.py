@@ -19,6 +19,7 @@ BATCH_COLUMNS = [
     "position",
     "rank",
     "source_hash",
+    "change",
 ]
 
 
@@ -47,6 +48,11 @@ class Batch:
     def orders(self) -> pd.DataFrame:
         """BATCH_COLUMNS of its orders."""
         return self.write.iloc[self.start : self.start + len(self)]
+
+    @property
+    def changes(self) -> list[str]:
+        """Of each order the code that the service has and its new one, as planning.py joins them."""
+        return self.write["change"].iloc[self.start : self.start + len(self)].tolist()
 
 
 def sizes_of(write: pd.DataFrame, max_orders: int) -> list[int]:

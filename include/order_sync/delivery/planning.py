@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from include.order_sync.columns.text import array_of
+from include.order_sync.columns.text import array_of, series_of
 from include.order_sync.delivery import stale
 from include.order_sync.delivery.batching import BATCH_COLUMNS
 from include.order_sync.delivery.decision_table import Action, SendOptions, decide
@@ -166,7 +166,7 @@ class Planner:
         rest = actions[~(send | held | kept)]
         others = {str(name): n for name, n in rest.value_counts().items()}
         return PartPlan(
-            to_send=to_send.assign(attempt=self._lines(to_send))[BATCH_COLUMNS],
+            to_send=to_send.assign(attempt=self._lines(to_send), change=_changes(to_send))[BATCH_COLUMNS],
             notifications=int(notifying(self.provider, to_send).sum()),
             recheck=unchanged.index[waits],
             newer=newer.assign(attempt=self._lines(newer.assign(payload_hash=newer["known_hash"]))),
@@ -220,6 +220,21 @@ def notifying(provider: Provider, orders: pd.DataFrame) -> pd.Series[bool]:
     """
     codes = [str(code) for code in provider.notifies]
     return orders["code"].isin(codes) | (orders["status_changed_at"] < datetime.now(UTC) - OLD)
+
+
+def _changes(orders: pd.DataFrame) -> pd.Series[str]:
+    """Return the code that the service has of each order, empty without one, a tab, and its new code.
+
+    Args:
+        orders: that are to be sent: `order_id`, `partition_hash`, `known_code`, `code`; changes of an order in order.
+    """
+    before = orders["known_code"]
+    # Equal hashes are not always one order, but one order always has equal hashes.
+    if not orders["partition_hash"].is_unique:
+        before = orders.groupby("order_id")["code"].shift().fillna(before)
+    tab = pa.scalar("\t", pa.large_string())
+    joined = pc.binary_join_element_wise(pc.fill_null(array_of(before), ""), array_of(orders["code"]), tab)
+    return series_of(joined, orders.index)
 
 
 def _own_verdicts(part: pd.DataFrame, own: pd.DataFrame) -> pd.Series:

@@ -36,6 +36,7 @@ class DeliveryResult:
         requests: how many the run has made; it starts with the batches that earlier tries of the run have begun.
         orders: how many orders have each outcome: an Action but SEND, or NOT_SENT.
         delivered: how many orders this try delivered.
+        changes: how many of these orders have each change, as planning.py joins its codes.
         reasons: how many orders this try rejected for each reason.
         stale: how many orders are stale for each reason of stale.py.
         stale_orders: the ids of the first of them.
@@ -59,6 +60,7 @@ class DeliveryResult:
     requests: int = 0
     orders: Counter[str] = field(default_factory=Counter)
     delivered: int = 0
+    changes: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     stale: Counter[str] = field(default_factory=Counter)
     stale_orders: dict[str, list[str]] = field(default_factory=dict)
@@ -82,6 +84,12 @@ class DeliveryResult:
     def request_s(self) -> float | None:
         """The seconds that a request of this try took on average; None without any."""
         return self.answering_s / self.answers if self.answers else None
+
+    @property
+    def code_changes(self) -> dict[tuple[str | None, str], int]:
+        """How many orders this try delivered by the code that the service had, None without one, and the new one."""
+        split = ((change.split("\t"), orders) for change, orders in self.changes.items())
+        return {(before or None, code): orders for (before, code), orders in split}
 
     @property
     def stale_changed(self) -> int:

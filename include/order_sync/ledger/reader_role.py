@@ -18,6 +18,7 @@ VIEWS = (
     "files_v1",
     "files_not_read_v1",
     "freshness_v1",
+    "changes_v1",
 )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -61,8 +62,9 @@ _EARLIER = f"""
 """  # noqa: S608  (our own names)
 _INSERT = f"""
     insert into run_records (destination, run, try, kind, begun_by, window_start, window_end, is_complete, is_plan,
-                             delays,           {", ".join(COUNTS)})
+                             delays, changes,  {", ".join(COUNTS)})
     values (:destination, :run, :try, :kind, :begun_by, :start, :end, :is_complete, :is_plan, :delays,
+            cast(:changes as jsonb),
             {", ".join(f":{name}" for name in COUNTS)})
 """  # noqa: S608
 _FRESHEN = """
@@ -94,6 +96,7 @@ class RunRecord:
         is_plan: whether the run was to send and remember nothing.
         window: that it has read; None if it was narrowed.
         newest_read: the newest change among its rows; None if that is not known.
+        changes: (code before, None without one; new code) -> how many orders this try delivered with that change.
     """
 
     destination: str
@@ -106,6 +109,7 @@ class RunRecord:
     is_plan: bool
     window: Window | None = None
     newest_read: datetime | None = None
+    changes: Mapping[tuple[str | None, str], int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -143,6 +147,7 @@ def record(connection: sa.Connection, done: RunRecord) -> Recorded:
         "is_complete": done.is_complete,
         "is_plan": done.is_plan,
         "delays": delays,
+        "changes": json.dumps([[*codes, orders] for codes, orders in done.changes.items()]),
         **added,
     }
     connection.execute(sa.text(_INSERT), values)

@@ -154,10 +154,12 @@ class DestinationOperator(OrderSyncOperator):
         *,
         is_complete: bool = True,
         request_s: float | None = None,
+        changes: Mapping[tuple[str | None, str], int] | None = None,
     ) -> None:
         """Record what this try has done, for the page and the read model. That it can't be is no reason to end red.
 
-        `counts` are of the run so far; `window` is the one that it has read; `request_s` is how long a request took.
+        `counts` are of the run so far; `window` is the one that it has read; `request_s` is how long a request took;
+        `changes` are what it has delivered.
         """
         from include.order_sync.ledger.run_records import RunRecord, record
 
@@ -172,6 +174,7 @@ class DestinationOperator(OrderSyncOperator):
             run_context.is_plan(context, destination),
             window,
             run_context.pull_newest_read(context),
+            changes or {},
         )
         try:
             with ledger_transaction() as ledger:

@@ -142,6 +142,7 @@ class LoadOrdersOperator(DestinationOperator):
                         window,
                         is_complete=result.complete,
                         request_s=result.request_s,
+                        changes=result.code_changes,
                     )
             redriven = context["ti"].xcom_pull(task_ids="extract", key=REDRIVEN_KEY)
             if redriven:

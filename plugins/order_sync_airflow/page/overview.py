@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
@@ -10,6 +12,9 @@ from fastapi.responses import Response
 from include.order_sync.ledger.run_records import COUNTS
 from order_sync_airflow.page import airflow_runs, charts, reads, shown
 from order_sync_airflow.page.answers import User, answer
+
+if TYPE_CHECKING:
+    from include.order_sync.configuration.models import Destination
 
 router = APIRouter()
 
@@ -21,10 +26,12 @@ def overview(request: Request, access: User) -> Response:
     """How each destination does: freshness, counts, what waits for a person, and the last days."""
     now = datetime.now(UTC)
     today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    yesterday = today - timedelta(days=1)
     with reads.reading() as ledger:
         fresh = reads.freshness(ledger, access.names)
         hours = reads.counts_by_hour(ledger, access.names, min(now - timedelta(hours=charts.HOURS), today))
         days = reads.counts_by_day(ledger, access.names, today - timedelta(days=DAYS_SHOWN - 1))
+        changes = reads.changes_by_day(ledger, access.names, yesterday)
         reasons = reads.reasons(ledger, access.names)
         held = reads.held_batches(ledger, access.names)
         unusable = reads.unusable_files(ledger, access.names, now - timedelta(days=7))
@@ -34,6 +41,7 @@ def overview(request: Request, access: User) -> Response:
     for name, destination in access.destinations.items():
         own = [row for row in hours if row["destination"] == name]
         promise = destination.fresh_within
+        counts = {"today": _day(days, name, today), "yesterday": _day(days, name, yesterday)}
         tone, word = shown.freshness_of(fresh.get(name), promise, now)
         cards.append(
             {
@@ -45,8 +53,13 @@ def overview(request: Request, access: User) -> Response:
                 "tone": tone,
                 "word": word,
                 "fresh": fresh.get(name),
-                "today": _day(days, name, today),
-                "yesterday": _day(days, name, today - timedelta(days=1)),
+                **counts,
+                "changes": _changes(
+                    [row for row in changes if row["destination"] == name],
+                    destination,
+                    today,
+                    Counter({day: of_day["accepted"] for day, of_day in counts.items()}),
+                ),
                 "by_hour": {row["hour"]: (row["accepted"], row["rejected"]) for row in own},
                 "pace": access.paces.get(name),
                 "requests": sum(row["requests"] for row in own if row["hour"] >= now - timedelta(hours=24)),
@@ -70,3 +83,22 @@ def overview(request: Request, access: User) -> Response:
 def _day(days: reads.Rows, name: str, day: datetime) -> dict[str, int]:
     found = [row for row in days if row["destination"] == name and row["day"] == day]
     return found[0] if found else dict.fromkeys(COUNTS, 0)
+
+
+def _changes(rows: reads.Rows, destination: Destination, today: datetime, accepted: Counter[str]) -> reads.Rows:
+    """Return which changes the service has accepted, the most frequent first: `change`, `today` and `yesterday`.
+
+    Args:
+        rows: of reads.changes_by_day(), of the destination.
+        destination: with the statuses of the codes.
+        today: its begin.
+        accepted: how many orders on each day. Not all have their change: a try that was killed has recorded none.
+    """
+    found: dict[str, Counter[str]] = {}
+    for row in rows:
+        said = shown.transition(row["code_before"], row["code"], destination)
+        found.setdefault(said, Counter())["today" if row["day"] == today else "yesterday"] += row["orders"]
+    told = sorted(found.items(), key=lambda each: (-each[1].total(), each[0]))
+    if left := accepted - sum(found.values(), Counter()):
+        told.append(("change not recorded", left))
+    return [{"change": said, "today": orders["today"], "yesterday": orders["yesterday"]} for said, orders in told]

@@ -78,6 +78,15 @@ def counts_by_day(ledger: sa.Connection, names: Sequence[str], since: datetime) 
     return _rows(ledger, query, names=names, since=since)
 
 
+def changes_by_day(ledger: sa.Connection, names: Sequence[str], since: datetime) -> Rows:
+    """Return how many orders each service accepted on each UTC day with which change of their code."""
+    query = """
+        select destination, date_trunc('day', recorded_at) as day, code_before, code, sum(orders)::bigint as orders
+        from changes_v1 where recorded_at >= :since and destination = any(:names) group by 1, 2, 3, 4
+    """
+    return _rows(ledger, query, names=names, since=since)
+
+
 def reasons(ledger: sa.Connection, names: Sequence[str]) -> Rows:
     """Return the open entries by destination and reason, the most frequent first; held orders are not among them."""
     query = """

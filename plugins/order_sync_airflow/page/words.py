@@ -40,6 +40,7 @@ LEGEND = {
     "not sent": "A plan only counts it, a person did not approve the run, or the run was to send other orders.",
     "superseded": "Another row of the same order in the same run is newer.",
     "skipped": "A row that is no order: a blank line, a header that comes again, or a footer.",
+    "change not recorded": "A try that was killed, or an earlier release, has sent it.",
     "batch": "The orders of one request.",
     "gap": "A time that no run has read yet; a scheduled run reads it by itself.",
 }

@@ -39,6 +39,34 @@ def test_each_view_says_what_happened(client: TestClient, name: str, filled: int
     assert found.headers["location"].startswith(f"/prefix/order-sync/run/order_sync_{name}/scheduled__2026")
 
 
+def test_the_overview_says_what_changed(client: TestClient, ledger: sa.Engine, name: str):
+    """Changes by the words of their statuses, of today and yesterday; what no try has told is named as such."""
+    codes = ("INITIALIZED", "IN_PROGRESS", "DELIVERED", "CANCELLED", "ABANDONED_SHOPPING_CART")
+    changes = {(None, code): number for number, code in enumerate(codes, 1)}
+    changes |= {("IN_PROGRESS", "DELIVERED"): 40, ("DELIVERED", "DELIVERED"): 30, ("GONE", "DELIVERED"): 20}
+    with schema.transaction(ledger, "ledger") as connection:
+        key = f"order_sync_{name} {RUN} a b"
+        done = RunRecord(name, key, 1, "", "schedule", {"accepted": 107}, True, False, changes=changes)
+        record(connection, done)
+        connection.execute(sa.text("update run_records set recorded_at = recorded_at - interval '1 day'"))
+        record(
+            connection, replace(done, try_number=2, counts={"accepted": 112}, changes={("IN_PROGRESS", "DELIVERED"): 5})
+        )
+    (card,) = client.get("/?format=json").json()["cards"]
+    told = {row["change"]: (row["today"], row["yesterday"]) for row in card["changes"]}
+    assert list(told)[:3] == [
+        "paid, in progress or shipped → delivered",
+        "delivered, sent again",
+        "code GONE → delivered",
+    ]
+    assert told["paid, in progress or shipped → delivered"] == (5, 40)
+    assert told["new → created"] == (0, 1)
+    assert list(told.items())[-1] == ("change not recorded", (0, 2))
+    overview = client.get("/").text
+    assert "What changed at Yespo" in overview
+    assert '<th scope="row">4 more</th><td>0</td><td>8</td>' in overview
+
+
 def test_a_time_of_reading_is_no_time_read_up_to(client: TestClient, ledger: sa.Engine, name: str):
     """A destination that only a person's run has read is read up to nothing, whatever the time of that run."""
     key, window = f"order_sync_{name} {RUN}", Window(NOW - timedelta(hours=1), NOW)

@@ -155,3 +155,17 @@ def test_the_view_has_the_limits_of_the_record(ledger: sa.Engine, name: str, now
             record(connection, try_of(each, now, run, 1))
         (found,) = rows(ledger, "select half_within from freshness_v1", each)
         assert found["half_within"] == (said and timedelta(minutes=said))
+
+
+def test_changes_add_up(ledger: sa.Engine, name: str, now: datetime):
+    """Each try has the changes that it has delivered, with the code before, or none of a new order."""
+    with schema.transaction(ledger, "ledger") as connection:
+        record(connection, try_of(name, now, "dag run-1 a b", 1, changes={(None, "PAID"): 3, ("PAID", "DONE"): 2}))
+        record(connection, try_of(name, now, "dag run-1 a b", 2, changes={(None, "PAID"): 1}))
+        record(connection, try_of(name, now, "dag run-2 a b", 1))
+    found = rows(ledger, "select dag, run, try, code_before, code, orders from changes_v1", name)
+    assert sorted((tuple(row.values()) for row in found), key=str) == [
+        ("dag", "run-1", 1, "PAID", "DONE", 2),
+        ("dag", "run-1", 1, None, "PAID", 3),
+        ("dag", "run-1", 2, None, "PAID", 1),
+    ]
