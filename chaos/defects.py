@@ -19,7 +19,6 @@ DELIVERY = "include/order_sync/delivery"
 LEDGER = "include/order_sync/ledger"
 PROVIDERS = "include/order_sync/providers"
 PLUGINS = "plugins/order_sync_airflow"
-OPERATORS = "tests/airflow/test_operators.py"
 
 
 @dataclass(frozen=True)
@@ -285,7 +284,7 @@ DEFECTS = (
         f"{PLUGINS}/operators/load.py",
         "                        check_balance(before | outcomes, ledger.own_accepted())\n",
         "",
-        f"{OPERATORS}::test_a_run_whose_sums_are_off_is_red_and_finishes_no_window",
+        "tests/airflow/test_red_runs.py::test_a_run_whose_sums_are_off_is_red_and_finishes_no_window",
         "DID NOT RAISE",
     ),
     Defect(
@@ -318,7 +317,7 @@ DEFECTS = (
         "                    if result.complete:\n",
         "                    self.finish_window(context, source, self.staged, window)\n"
         "                    if result.complete:\n",
-        f"{OPERATORS}::test_a_run_whose_sums_are_off_is_red_and_finishes_no_window",
+        "tests/airflow/test_red_runs.py::test_a_run_whose_sums_are_off_is_red_and_finishes_no_window",
         "assert 1 == 0",
     ),
     *(
@@ -327,7 +326,7 @@ DEFECTS = (
             f"{DELIVERY}/accounting.py",
             old,
             "    if False:\n",
-            f"{OPERATORS}::test_each_threshold_makes_a_run_red",
+            "tests/airflow/test_red_runs.py::test_each_threshold_makes_a_run_red",
             "DID NOT RAISE",
         )
         for setting, old in (
@@ -419,7 +418,7 @@ DEFECTS = (
         f"{PLUGINS}/operators/base.py",
         "        os.umask(0o077)\n",
         "",
-        f"{OPERATORS}::test_what_is_staged_only_its_user_can_read",
+        "tests/airflow/test_secrets.py::test_what_is_staged_only_its_user_can_read",
         FAILED,
     ),
     Defect(
@@ -436,7 +435,7 @@ DEFECTS = (
         f"{PLUGINS}/operators/base.py",
         "            mask_secret(value, name)\n",
         "            pass\n",
-        f"{OPERATORS}::test_a_secret_in_the_configuration_is_masked_in_logs",
+        "tests/airflow/test_secrets.py::test_a_secret_in_the_configuration_is_masked_in_logs",
         FAILED,
     ),
     Defect(
@@ -444,7 +443,7 @@ DEFECTS = (
         f"{PLUGINS}/ledger_connection.py",
         "    if not cipher.is_encrypted:\n",
         "    if False:\n",
-        f"{OPERATORS}::test_without_a_key_nothing_is_sent",
+        "tests/airflow/test_secrets.py::test_without_a_key_nothing_is_sent",
         "DID NOT RAISE",
     ),
     # A person's redrive.
@@ -454,7 +453,7 @@ DEFECTS = (
             f"{LEDGER}/quarantine.py",
             old,
             new,
-            f"{OPERATORS}::test_a_redrive_takes_the_entries_that_its_params_choose",
+            "tests/airflow/test_redrive.py::test_a_redrive_takes_the_entries_that_its_params_choose",
             FAILED,
         )
         for param, old, new in (
@@ -480,7 +479,7 @@ DEFECTS = (
         f"{PLUGINS}/operators/redrive.py",
         '        dry_run = params["dry_run"] or not destination.live\n',
         "        dry_run = not destination.live\n",
-        f"{OPERATORS}::test_a_dry_run_changes_nothing",
+        "tests/airflow/test_redrive.py::test_a_dry_run_changes_nothing",
         FAILED,
     ),
     Defect(
@@ -488,7 +487,7 @@ DEFECTS = (
         f"{PLUGINS}/operators/load.py",
         "                    resolve_redriven(cursor, ledger.sender.run, redriven)\n",
         "                    pass\n",
-        f"{OPERATORS}::test_a_redrive_closes_an_entry_that_does_not_fail_again",
+        "tests/airflow/test_redrive.py::test_a_redrive_closes_an_entry_that_does_not_fail_again",
         FAILED,
     ),
     # Retries.

@@ -129,7 +129,9 @@ GROUPS = {
     ),
     "redrive": Group(
         (f"{LEDGER}/quarantine.py", f"{PLUGINS}/operators/redrive.py"),
-        (f"{AIRFLOW}/test_operators.py",),
+        tuple(
+            f"{AIRFLOW}/test_{name}.py" for name in ("operators", "quarantine", "redrive", "decisions", "run_reports")
+        ),
     ),
 }
 

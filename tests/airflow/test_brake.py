@@ -16,7 +16,7 @@ from order_sync_airflow.operators.approve import ApproveOperator
 
 from include.order_sync.errors import StopError
 from include.order_sync.ledger import approvals
-from tests.airflow.test_operators import NOW, Shop, Task, address, row, shop  # noqa: F401  (fixtures)
+from tests.airflow.shop import NOW, Shop, Task, row
 
 HOUR = timedelta(hours=1)
 
@@ -70,7 +70,7 @@ class Braked:
 
 
 @pytest.fixture
-def braked(shop: Shop, ledger: sa.Engine) -> Braked:  # noqa: F811
+def braked(shop: Shop, ledger: sa.Engine) -> Braked:
     """A shop with `approve_above: 2`."""
     file = shop.tmp / "order_sync.yaml"
     file.write_text(file.read_text("utf-8") + "    approve_above: 2\n", "utf-8")

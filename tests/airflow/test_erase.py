@@ -19,8 +19,8 @@ from include.order_sync.ledger.encrypted_rows import QuarantineEntry
 from include.order_sync.sources.raw import RAW_SCHEMA
 from include.order_sync.staging.partition_hash import partition_hash
 from include.order_sync.staging.run_folder import Staging
+from tests.airflow.shop import use_keys
 from tests.airflow.test_ledger_command import KEY, command  # noqa: F401  (a fixture)
-from tests.airflow.test_operators import use_keys
 
 ANNA = {"order_id": "A-1", "email": "Anna@Shop.example", "phone": "+380 (97) 111-22-33", "customer_id": "c1"}
 BORIS = {"order_id": "B-1", "email": "boris@shop.example", "phone": "+380972222222", "customer_id": "c2"}

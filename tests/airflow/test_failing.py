@@ -12,10 +12,10 @@ from demo.airflow_api import service_connection
 from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.ledger.reasons import FAILING_REASON
 from sandbox.registry import SERVICES
-from tests.airflow.test_operators import Shop, Task, address, row, shop  # noqa: F401  (fixtures)
+from tests.airflow.shop import Shop, Task, row
 
 
-def tries(shop: Shop, number: int) -> list[Exception]:  # noqa: F811
+def tries(shop: Shop, number: int) -> list[Exception]:
     """Run extract and transform, and so many tries of load; return the errors of the tries."""
     shop.runs += 1
     context = shop.context(f"run {shop.runs}")
@@ -31,14 +31,14 @@ def tries(shop: Shop, number: int) -> list[Exception]:  # noqa: F811
     return errors
 
 
-def finished_windows(ledger: sa.Engine, shop: Shop) -> int:  # noqa: F811
+def finished_windows(ledger: sa.Engine, shop: Shop) -> int:
     """Return how many windows the destination has finished."""
     with ledger.connect() as connection:
         query = sa.text("select count(*) from windows where destination = :name")
         return connection.execute(query, {"name": shop.name}).scalar_one()
 
 
-def test_an_order_at_which_the_service_fails(shop, ledger):  # noqa: F811
+def test_an_order_at_which_the_service_fails(shop, ledger):
     """It is listed with what the service said; later runs send it once and are green, and a redrive delivers it."""
     poison = {"provider": "yespo", "kind": "status", "status": 500, "order_ids": ["2"]}
     shop.sandbox.fault(poison).raise_for_status()
@@ -68,7 +68,7 @@ def test_an_order_at_which_the_service_fails(shop, ledger):  # noqa: F811
     assert shop.taken()["2"] == ["DELIVERED"]
 
 
-def test_a_plan_does_not_count_what_waits_for_a_redrive(shop, monkeypatch, capsys):  # noqa: F811
+def test_a_plan_does_not_count_what_waits_for_a_redrive(shop, monkeypatch, capsys):
     """Orders that REES46 refused with their whole batch are not sent by a run, so its plan does not show them."""
     login, secret = SERVICES["rees46"].account
     account = service_connection("rees46", f"{shop.sandbox.url}/rees46", login, secret)

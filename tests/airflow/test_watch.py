@@ -27,7 +27,7 @@ from include.order_sync import watch
 from include.order_sync.errors import TryAgainError
 from include.order_sync.ledger import schema, windows
 from include.order_sync.model import Window
-from tests.airflow.test_operators import NOW, Shop, address, row, shop  # noqa: F401  (fixtures)
+from tests.airflow.shop import NOW, Shop, row
 
 HOUR = timedelta(hours=1)
 
@@ -73,7 +73,7 @@ def inbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Inbox]:
 
 
 @pytest.fixture
-def watched(shop: Shop, inbox: Inbox) -> Shop:  # noqa: F811
+def watched(shop: Shop, inbox: Inbox) -> Shop:
     """A live destination whose problems are mailed."""
     shop.configure(top="alarms: {email: [ops@shop.example]}")
     return shop
@@ -84,7 +84,7 @@ def look() -> None:
     operators.WatchOperator(task_id="watch").execute({})
 
 
-def read_up_to(ledger: sa.Engine, shop: Shop, time: datetime) -> None:  # noqa: F811
+def read_up_to(ledger: sa.Engine, shop: Shop, time: datetime) -> None:
     """Let scheduled runs have read the source up to a time."""
     with schema.transaction(ledger, "order_sync_ledger") as connection:
         windows.begin(connection, shop.name, NOW - 100 * HOUR)
@@ -203,7 +203,7 @@ class Hook(BaseHTTPRequestHandler):
         self.end_headers()
 
 
-def test_a_webhook_gets_the_text(shop, monkeypatch):  # noqa: F811
+def test_a_webhook_gets_the_text(shop, monkeypatch):
     """It is posted as Slack takes it; a refusal is an error that does not show the token."""
     server = HTTPServer(("127.0.0.1", 0), Hook)
     threading.Thread(target=server.serve_forever, daemon=True).start()
