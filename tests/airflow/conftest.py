@@ -3,7 +3,9 @@
 import json
 import os
 import tempfile
+import uuid
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +26,13 @@ os.environ |= {
 
 from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType  # noqa: E402
 from airflow.sdk.execution_time import comms, task_runner  # noqa: E402
+from order_sync_airflow import ledger_connection  # noqa: E402
 
 from demo.airflow_api import service_connection  # noqa: E402
+from include.order_sync.configuration import sql_source  # noqa: E402
 from sandbox.registry import SERVICES  # noqa: E402
 from simulation.tasks import Store  # noqa: E402
+from tests.airflow.runs import CONFIGURATION, HOUR, NOON, STARTS, Runs  # noqa: E402
 from tests.airflow.shop import Shop, use_keys  # noqa: E402
 from tests.sandbox.conftest import Client, serve  # noqa: E402
 
@@ -99,3 +104,55 @@ def entries(shop: Shop, ledger: sa.Engine) -> Callable[..., list[Any]]:
             return [tuple(found) for found in connection.execute(sa.text(query), {"name": shop.name})]
 
     return select
+
+
+@pytest.fixture
+def sandbox(address, monkeypatch):
+    """The sandbox with an empty memory, and a connection to its JustClick."""
+    client = Client(address)
+    client.request("POST", "/__admin/reset")
+    login, secret = SERVICES["justclick"].account
+    account = service_connection("justclick", f"{client.url}/justclick", login, secret)
+    monkeypatch.setenv("AIRFLOW_CONN_ACCOUNT", json.dumps(account))
+    yield client
+    client.session.close()
+
+
+@pytest.fixture
+def destinations(request, tmp_path, monkeypatch, ledger, sandbox):
+    """Two destinations that are new to the ledger: one of a drop, one of a warehouse. Its param is how they start."""
+    (tmp_path / "drop").mkdir()
+    (tmp_path / "sql").mkdir()
+    columns = "order_id, status, changed_at as status_changed_at, order_id as bill_id, 'RR1' as tracking_number"
+    windowed = "changed_at >= :window_start and changed_at < :window_end"
+    (tmp_path / "sql/orders.sql").write_text(f"select {columns} from test.changes where {windowed}")
+    (tmp_path / "sql/orders_by_ids.sql").write_text(f"select {columns} from test.changes where order_id in :order_ids")
+    names = {source: f"{source}_{uuid.uuid4().hex}" for source in ("drop", "warehouse")}
+    monkeypatch.setattr(sql_source, "SQL_FOLDER", tmp_path / "sql")
+    (tmp_path / "order_sync.yaml").write_text(
+        CONFIGURATION.format(folder=tmp_path, starts=getattr(request, "param", STARTS), **names)
+    )
+    monkeypatch.setenv("ORDER_SYNC_CONFIG", str(tmp_path / "order_sync.yaml"))
+    monkeypatch.setattr(ledger_connection, "ledger_engine", lambda: ledger)
+    use_keys(monkeypatch, Fernet.generate_key().decode())
+    return {source: Runs(name, tmp_path, ledger) for source, name in names.items()}
+
+
+@pytest.fixture
+def drop(destinations):
+    """The destination of a drop."""
+    return destinations["drop"]
+
+
+@pytest.fixture
+def warehouse(destinations, postgres, monkeypatch):
+    """The destination of a warehouse with two changes: one soon after noon, and one of another order a year before."""
+    fields = {"conn_type": "postgres", "host": "127.0.0.1", "port": postgres.url.port, "schema": "postgres"}
+    login = {"login": postgres.url.username, "password": postgres.url.password}
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps(fields | login))
+    with postgres.begin() as connection:
+        connection.exec_driver_sql("create table changes (order_id text, status text, changed_at timestamptz)")
+        rows = [("7", "sent", NOON - timedelta(days=365)), ("8", "sent", NOON + HOUR / 2)]
+        for row in rows:
+            connection.exec_driver_sql("insert into changes values (%s, %s, %s)", row)
+    return destinations["warehouse"]

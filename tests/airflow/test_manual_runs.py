@@ -1,0 +1,70 @@
+"""Runs that a person starts: backfills, wide runs and runs of some orders."""
+
+import re
+
+import pytest
+
+from include.order_sync.errors import StopError
+from tests.airflow.runs import HOUR, NOON
+
+
+def test_a_narrowed_run_finishes_nothing(drop):
+    """A run that sends only some orders of a window finishes neither the window nor its files."""
+    drop.put("a.csv", "1", "2")
+    times = {"from_": NOON.isoformat(), "to": (NOON + HOUR).isoformat()}
+    assert drop.counts(0, "manual", **times, order_ids=["2"])["accepted"] == 1
+    assert drop.status() == (None, 0, 0)
+    assert drop.counts(0)["accepted"] == 1
+
+
+@pytest.mark.parametrize("run_type", ["backfill", "manual"])
+def test_a_backfill_and_a_wide_run_take_files_again(drop, run_type):
+    """A run with a given window reads files that were taken before; still no order is sent twice."""
+    drop.put("a.csv", "1")
+    drop.run(0)
+    times = {"from_": NOON.isoformat(), "to": (NOON + HOUR).isoformat()}
+    given = times if run_type == "manual" else {}
+    assert drop.counts(0, run_type, **given)["unchanged"] == 1
+
+
+def test_orders_by_their_ids(warehouse):
+    """A run with only order ids sends these orders, however old, and finishes no window."""
+    assert warehouse.counts(0, "manual", order_ids=["7"])["accepted"] == 1
+    assert warehouse.status() == (None, 0, 0)
+
+
+def test_order_ids_that_are_not_found_are_said(warehouse, drop, capsys):
+    """If none of the named orders is found, the run is red and names them; some unknown ones are named in the log."""
+    with pytest.raises(StopError, match=r"not in what was read: '7, 8'.*one id a line"):
+        warehouse.run(0, "manual", order_ids=["7, 8"])
+    times = {"from_": NOON.isoformat(), "to": (NOON + HOUR).isoformat()}
+    with pytest.raises(StopError, match="'no such order'"):
+        drop.run(0, "manual", **times, order_ids=["no such order"])
+    capsys.readouterr()
+    assert warehouse.counts(0, "manual", order_ids=["7", "no such order"])["accepted"] == 1
+    assert "1 orders of the param `order_ids` not in what was read: 'no such order'." in capsys.readouterr().out
+
+
+def test_ids_alone_of_a_drop_are_refused_with_a_cure(drop):
+    """The message names the file in which an order was seen and the params that read it; and they do."""
+    drop.put("a.csv", "1")
+    assert drop.counts(0)["accepted"] == 1
+    with pytest.raises(StopError, match=r"OS-604.*'A-7': in no file") as stop:
+        drop.run(0, "manual", order_ids=["1", "A-7"])
+    assert f"'1': {drop.folder / 'drop' / 'a.csv'}" in str(stop.value)
+    times = dict(re.findall("`(from|to)` ([^ ]+[0-9])", str(stop.value)))
+    given = {"from_": times["from"], "to": times["to"], "order_ids": ["1"]}
+    assert drop.counts(0, "manual", **given)["unchanged"] == 1
+    with pytest.raises(StopError, match="put a file with them into the drop"):
+        drop.run(0, "manual", order_ids=["A-7"])
+
+
+@pytest.mark.parametrize(("kind", "says"), [("current", True), ("history", False)])
+def test_a_backfill_says_what_present_states_can_show(warehouse, capsys, kind, says):
+    """A backfill of a source of present states replays orders whose last change lies in its interval, and says so."""
+    file = warehouse.folder / "order_sync.yaml"
+    file.write_text(file.read_text().replace("query: orders.sql", f"query: orders.sql\n    kind: {kind}"))
+    assert warehouse.counts(0)["accepted"] == 1
+    assert "replays" not in capsys.readouterr().out
+    warehouse.counts(0, "backfill")
+    assert ("replays the orders whose last change lies in its interval" in capsys.readouterr().out) == says
