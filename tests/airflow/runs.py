@@ -13,11 +13,7 @@ from include.order_sync.ledger import schema
 from include.order_sync.ledger.status import status
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-
-
 NOON = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(days=2)
-
-
 CONFIGURATION = """
 staging: {folder}/staging
 sources:
@@ -37,8 +33,6 @@ destinations:
   {drop}: {{provider: justclick, connection: account, source: drop, start_date: 2026-01-01, {starts}}}
   {warehouse}: {{provider: justclick, connection: account, source: warehouse, start_date: 2026-01-01, {starts}}}
 """
-
-
 STARTS = "live: true, first_run: window"
 
 

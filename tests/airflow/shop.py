@@ -17,8 +17,6 @@ from order_sync_airflow import operators
 from tests.sandbox.conftest import Client
 
 NOW = datetime.now(UTC)
-
-
 CONFIGURATION = """
 staging: {tmp}/staging
 {top}
@@ -37,8 +35,6 @@ destinations:
     live: {live}
     first_run: window
 """
-
-
 HEADER = "order_id,status,status_changed_at,created_at,customer_id,email,phone,total_cost,currency"
 
 

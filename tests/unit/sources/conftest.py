@@ -1,4 +1,4 @@
-"""Warehouses of three kinds, each with queries of its own."""
+"""Warehouses of three kinds, each with queries of its own, and a drop."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +13,7 @@ from include.order_sync.configuration.sql_source import SqlSource
 from include.order_sync.model import Window
 from include.order_sync.sources.warehouse import WarehouseReader
 from tests.unit.conftest import whole
+from tests.unit.sources.drops import Drop
 
 WINDOW = Window(datetime(2026, 11, 21, 10, tzinfo=UTC), datetime(2026, 11, 21, 11, tzinfo=UTC))
 # A plain order; a test may add its own columns.
@@ -100,3 +101,11 @@ def warehouse(request: pytest.FixtureRequest) -> Warehouse:
 def mysql(mariadb: sa.Engine, folder: Path) -> Warehouse:
     """A MariaDB warehouse."""
     return Warehouse(mariadb, folder)
+
+
+@pytest.fixture
+def drop(tmp_path: Path) -> Drop:
+    """An empty drop."""
+    folder = tmp_path / "drop"
+    folder.mkdir()
+    return Drop(folder)

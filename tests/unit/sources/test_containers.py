@@ -4,22 +4,13 @@ import gzip
 import io
 import zipfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from include.order_sync import tuning
 from include.order_sync.transform.row_problems import UNREADABLE_FILE
-from tests.unit.sources.test_csv_drop import GOOD, HEADER, Drop, rows_of
-
-
-@pytest.fixture
-def drop(tmp_path: Path) -> Drop:
-    """An empty drop."""
-    folder = tmp_path / "drop"
-    folder.mkdir()
-    return Drop(folder)
+from tests.unit.sources.drops import GOOD, HEADER, Drop, rows_of
 
 
 def zipped(members: dict[str, str | bytes]) -> bytes:

@@ -16,7 +16,7 @@ from include.order_sync.errors import StopError
 from include.order_sync.transform.canonical import canonical_orders
 from include.order_sync.transform.row_problems import UNREADABLE_FILE
 from tests.unit.conftest import whole
-from tests.unit.sources.test_csv_drop import Drop, rows_of
+from tests.unit.sources.drops import Drop, rows_of
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 # Encoding -> texts that it can hold.
