@@ -9,6 +9,7 @@ from include.order_sync.transform.checks import (
     WHOLE_NUMBER,
     Check,
     flagged,
+    items_unreadable,
     missing,
     no_match,
 )
@@ -127,15 +128,21 @@ LENIENT_ITEM_CHECKS = (
         "OS-217",
         "items: not a JSON array of objects",
         'give it as [{"id": ...}, ...], or nothing',
-        flagged("items_unreadable"),
+        items_unreadable(is_lost=False),
+    ),
+    Check(
+        "OS-224",
+        "items: a line of the order could not be read",
+        "correct that line, which is listed too: without it the order would be sent with fewer items",
+        items_unreadable(is_lost=True),
     ),
     _item("OS-218", "item_id", "or give the destination `items: none`"),
     _item_number("OS-219", "quantity", "not a whole number", WHOLE_NUMBER, "give whole pieces: 1, 2, 3"),
 )
 ITEM_CHECKS = (
-    *LENIENT_ITEM_CHECKS[:2],
+    *LENIENT_ITEM_CHECKS[:3],
     _item("OS-220", "name"),
-    *LENIENT_ITEM_CHECKS[2:],
+    *LENIENT_ITEM_CHECKS[3:],
     _item_number("OS-221", "cost", "not a number", NUMBER, "give the price of a piece as digits with a point, 1234.50"),
     _item("OS-222", "url"),
     _item("OS-223", "image_url"),

@@ -81,11 +81,12 @@ class CsvText:
             log.warning("%s is empty", self.where)
             return
         statuses = frozenset(word.encode() for word in source.statuses)
-        records = Records(text.read, layout.delimiter, row_test(layout, statuses), skip=layout.lines)
+        is_row = row_test(layout, statuses, joins_lines=source.joins_lines)
+        records = Records(text.read, layout.delimiter, is_row, skip=layout.lines)
         parser = RowParser(layout, [*layout.found.values(), *layout.items.values(), *layout.rules], source.footers)
         fields = {column: str(at) for column, at in layout.found.items()}
         fields |= {column: column for column in source.given_columns}
-        merger = LineMerger(source.lines, fields, layout.items, source.missing_words) if source.lines else None
+        merger = self._merger(fields, layout)
         bad_bytes = 0
         self.skipped += layout.skipped
         for block in prefetch(records):
@@ -94,7 +95,7 @@ class CsvText:
             self.good += rows.table.num_rows
             table, lines = self._with_statuses(rows.table, layout), rows.lines
             if merger:
-                merger.add(table, lines, block.problems)
+                merger.add(table, lines, block.bad)
                 table, lines = merger.rows(ended=False)
             if table.num_rows:
                 yield self._raw(table, lines, position, fields)
@@ -114,6 +115,12 @@ class CsvText:
         if records.first_bad:
             self.bad_bytes = self._bad_bytes(text, records.first_bad, bad_bytes)
             log.warning("%s: %s", self.where, self.bad_bytes)
+
+    def _merger(self, fields: Mapping[str, str], layout: Layout) -> LineMerger | None:
+        how, forms = self.source.lines, RawForms.of(self.source)
+        if how is None:
+            return None
+        return LineMerger(how, fields, layout.items, layout.delimiter, forms, self.source.missing_words)
 
     def _bad_bytes(self, text: Text, first: tuple[int, bytes], rows: int) -> str:
         """Return what is said of rows with bytes that are no text.
@@ -158,7 +165,7 @@ class CsvText:
         """
         names = table.schema.names
         found = {column: column if column in names else name for column, name in {"items": "", **fields}.items()}
-        return raw_table(
+        raw = raw_table(
             table,
             {column: names.index(name) for column, name in found.items() if name in names},
             origin=self._origin,
@@ -167,3 +174,4 @@ class CsvText:
             forms=RawForms.of(self.source),
             file_modified_at=self.file.modified_at,
         )
+        return raw.append_column("problem", table.column("problem")) if "problem" in names else raw

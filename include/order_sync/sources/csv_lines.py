@@ -5,20 +5,30 @@
 - `last`: the last line is the order, and the lines before it are passed over.
 
 The lines of an order stand together. Where they do not, transform refuses the order (`scattered`). A line that could
-not be read ends its order: nobody knows whose line it was, and whose lines come after it.
+not be read may have its id all the same: then its order's items have LOST_ITEM, for services that take items. With
+`last` the order is refused, because its newest line is lost.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Literal
 
 import pyarrow as pa
 
+from include.order_sync.sources.raw_forms import RawForms
+from include.order_sync.transform.row_problems import LAST_LINE_LOST, LOST_ITEM
+from include.order_sync.transform.values import plain_word
+
 _STATE = ("status", "status_changed_at", "updated_at")
 
 _Row = dict[str, str | None]
+
+# What stands for each byte that is no text.
+_NO_TEXT = "\ufffd"
 
 
 class LineMerger:
@@ -28,6 +38,8 @@ class LineMerger:
         how: `lines` of the source.
         fields: canonical column -> the name of the table's column.
         items: key of an item -> the column's index in the file.
+        delimiter: of the file.
+        forms: of the source's ids and times, by which lines are compared.
         missing: words for nothing, in any case.
 
     Attributes:
@@ -39,47 +51,56 @@ class LineMerger:
         how: Literal["items", "continuation", "last"],
         fields: Mapping[str, str],
         items: Mapping[str, int],
+        delimiter: str,
+        forms: RawForms,
         missing: Sequence[str] = (),
     ) -> None:
         self._missing = {word.lower() for word in missing}
         self._how, self._fields, self._item_columns = how, fields, items
+        self._delimiter, self._forms = delimiter, forms
+        self._compared = [column for column in ("order_id", *_STATE) if column in fields]
         self._row: _Row | None = None  # the order whose lines may go on
+        self._key: list[str] = []  # its id and state, as they are compared
         self._line = 0
         self._items: list[_Row] = []
+        self._has_bare_lines = self._has_lost_line = False
+        self._unread: list[list[str]] = []  # the fields of the lines since the last row that could not be read
         self._ready: list[tuple[int, _Row]] = []
         self.joined = 0
 
-    def add(self, table: pa.Table, lines: pa.Array, unread: Iterable[int]) -> None:
+    def add(self, table: pa.Table, lines: pa.Array, unread: Mapping[int, bytes]) -> None:
         """Take the next rows of the file.
 
         Args:
             table: of them.
             lines: of each, in the file.
-            unread: lines between or beside them that could not be read.
+            unread: lines between or beside them that could not be read, and their bytes.
         """
-        breaks = sorted(unread)
+        breaks = sorted(unread, reverse=True)
         wanted = [*self._fields.values(), *map(str, self._item_columns.values())]
         columns = [table.column(name).to_pylist() for name in wanted]
         width = len(self._fields)
-        for line, *values in zip(lines.to_pylist(), *columns, strict=True):
+        for line, key, *values in zip(lines.to_pylist(), self._keys(table), *columns, strict=True):
             row = dict(zip(self._fields, values[:width], strict=True))
-            item = {key: value for key, value in zip(self._item_columns, values[width:], strict=True) if value}
-            if breaks and breaks[0] < line:
-                self._finish()
-                breaks = [other for other in breaks if other > line]
-            if self._row is not None and self._goes_on(self._row, row):
+            item = {name: value for name, value in zip(self._item_columns, values[width:], strict=True) if value}
+            while breaks and breaks[-1] < line:
+                self._take_unread(unread[breaks.pop()])
+            if self._row is not None and self._goes_on(key):
                 self.joined += 1
+                self._has_bare_lines |= _is_bare(key)
                 if self._how == "last":
-                    self._row, self._line, self._items = row, line, []
+                    self._begin(line, key, row)
             else:
                 self._finish()
-                self._row, self._line = row, line
+                self._begin(line, key, row)
+                self._has_lost_line = self._how != "last" and any(self._names(key[0], each) for each in self._unread)
+            self._unread = []
             self._items += [item] if item else []
-        if breaks:
-            self._finish()
+        for line in reversed(breaks):
+            self._take_unread(unread[line])
 
     def rows(self, *, ended: bool) -> tuple[pa.Table, pa.Array]:
-        """Return the whole rows so far, by canonical columns, and their lines.
+        """Return the whole rows so far, by canonical columns and `problem`, and their lines.
 
         Args:
             ended: whether the file has: then the last order is whole too.
@@ -87,24 +108,78 @@ class LineMerger:
         if ended:
             self._finish()
         lines = pa.array([line for line, _ in self._ready], pa.int64())
-        columns = [*(column for column in self._fields if column != "items"), "items"]
+        columns = [*(column for column in self._fields if column != "items"), "items", "problem"]
         table = {name: pa.array([row.get(name) for _, row in self._ready], pa.string()) for name in columns}
         self._ready = []
         return pa.table(table), lines
 
-    def _goes_on(self, order: _Row, row: _Row) -> bool:
-        order_id, own = self._text(order, "order_id"), self._text(row, "order_id")
-        state = [(self._text(order, column), self._text(row, column)) for column in _STATE if column in self._fields]
-        if self._how == "continuation":
-            return own in ("", order_id) and all(given in ("", known) for known, given in state)
-        return own == order_id != "" and (self._how == "last" or all(given == known for known, given in state))
+    def _keys(self, table: pa.Table) -> Iterable[list[str]]:
+        """Return id and state of each row, as they are compared: in the source's forms, without words for nothing."""
+        columns = [
+            [self._text(text) for text in self._forms.apply(column, table.column(self._fields[column])).to_pylist()]
+            for column in self._compared
+        ]
+        for column, texts in zip(self._compared, columns, strict=True):
+            if column == "status":
+                texts[:] = map(_plain_word, texts)
+        return map(list, zip(*columns, strict=True))
 
-    def _text(self, row: _Row, column: str) -> str:
-        text = (row.get(column) or "").strip()
-        return "" if text.lower() in self._missing else text
+    def _goes_on(self, key: list[str]) -> bool:
+        order_id, state = key[0], key[1:]
+        if self._how == "continuation":
+            repeats = all(given in ("", known) for given, known in zip(state, self._key[1:], strict=True))
+            # After lines that leave the status empty, one that has it is another copy of its order.
+            is_copy = self._has_bare_lines and not _is_bare(key)
+            return order_id in ("", self._key[0]) and repeats and not is_copy
+        return order_id == self._key[0] != "" and (self._how == "last" or state == self._key[1:])
+
+    def _take_unread(self, record: bytes) -> None:
+        texts = record.decode("utf-8", "replace").split(self._delimiter)
+        fields = [self._text(text.strip(' \t\r\n"')) for text in texts]
+        self._unread.append(fields)
+        if self._row is None:
+            return
+        at = int(self._fields["order_id"])
+        has_no_id = self._how == "continuation" and at < len(fields) and not fields[at]
+        if has_no_id or self._names(self._key[0], fields):
+            self._has_lost_line = True
+        else:
+            self._finish()
+
+    def _names(self, order_id: str, fields: Sequence[str]) -> bool:
+        """Return whether a line that could not be read has the id of an order, or may have.
+
+        It may stand in another place than the header says: a field too many may be the line's fault.
+        """
+        if not order_id:
+            return False
+        if order_id in self._forms.apply("order_id", pa.array(fields, pa.string())).to_pylist():
+            return True
+        at = int(self._fields["order_id"])
+        readable = re.split(f"{_NO_TEXT}+", fields[at]) if at < len(fields) else []
+        return any(readable) and bool(re.fullmatch(".*".join(map(re.escape, readable)), order_id))
+
+    def _text(self, text: str | None) -> str:
+        trimmed = (text or "").strip()
+        return "" if trimmed.lower() in self._missing else trimmed
+
+    def _begin(self, line: int, key: list[str], row: _Row) -> None:
+        self._row, self._key, self._line, self._items = row, key, line, []
+        self._has_bare_lines = self._has_lost_line = False
 
     def _finish(self) -> None:
         if self._row is not None:
-            items = json.dumps(self._items, ensure_ascii=False) if self._items else None
-            self._ready.append((self._line, self._row | {"items": items}))
+            is_last = self._how == "last"
+            every = [*self._items, *([LOST_ITEM] if self._has_lost_line and not is_last else [])]
+            items = json.dumps(every, ensure_ascii=False) if every else None
+            problem = LAST_LINE_LOST if self._has_lost_line and is_last else None
+            self._ready.append((self._line, self._row | {"items": items, "problem": problem}))
         self._row, self._items = None, []
+
+
+_plain_word = lru_cache(maxsize=1000)(plain_word)
+
+
+def _is_bare(key: Sequence[str]) -> bool:
+    """Return whether a line leaves its order's status empty."""
+    return not any(key[1:2])

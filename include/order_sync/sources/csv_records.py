@@ -42,6 +42,7 @@ class Block(NamedTuple):
         lines: the file's line on which each begins.
         is_plain: whether each takes one line.
         problems: line -> problem, of the bad records among them; these are not in `data`.
+        bad: line -> the bytes of these records.
     """
 
     data: bytes
@@ -49,6 +50,11 @@ class Block(NamedTuple):
     lines: np.ndarray
     is_plain: bool
     problems: dict[int, str]
+    bad: dict[int, bytes]
+
+    def refuse(self, line: int, problem: str, record: bytes) -> None:
+        """Note a bad record."""
+        self.problems[line], self.bad[line] = problem, record
 
     def records(self) -> Iterator[bytes]:
         """Yield the bytes of each record."""
@@ -121,7 +127,7 @@ class Records:
             block, used = self._split(rest, ended=ended)
             rest = rest[used:]
             if len(rest) > LONGEST_ROW and not _first_line_end(rest):
-                block.problems[self._line] = TOO_LONG
+                block.refuse(self._line, TOO_LONG, rest)
                 is_cutting, rest = True, b""
             if len(block.lines) or block.problems:
                 yield block
@@ -137,7 +143,6 @@ class Records:
             alone = alone[np.append(array, _RETURN)[alone + 1] != _NEW_LINE]
             line_ends = np.sort(np.append(line_ends, alone))
         ends, is_plain = line_ends + 1, True
-        problems: dict[int, str] = {}
         if b'"' in data:
             found = self._well_quoted(data, array, line_ends)
             if found is None or ((ended or len(data) > LONGEST_ROW) and (found[-1] if len(found) else 0) < len(data)):
@@ -147,7 +152,7 @@ class Records:
         starts = np.append(0, ends[:-1]) if len(ends) else ends
         lines = self._line + np.searchsorted(line_ends, starts)
         self._line += int(np.searchsorted(line_ends, used))
-        return self._without_bad_bytes(Block(data[:used], starts, lines, is_plain, problems)), used
+        return self._without_bad_bytes(Block(data[:used], starts, lines, is_plain, {}, {})), used
 
     def _well_quoted(self, data: bytes, array: np.ndarray, line_ends: np.ndarray) -> np.ndarray | None:
         """Return where the records end, if all quotes before the last end are well placed; else None."""
@@ -173,12 +178,13 @@ class Records:
         """Return what _split does, record by record, without the lines whose quotes are bad."""
         at, pieces, lines = 0, [], []
         problems: dict[int, str] = {}
+        bad: dict[int, bytes] = {}
         while at < len(data):
             found = self._record.match(data, at)
             record = found[0] if found else b""
             line_ends = _count_line_ends(record)
             if len(record) > LONGEST_ROW and line_ends == 1:
-                problems[self._line] = TOO_LONG
+                problems[self._line], bad[self._line] = TOO_LONG, record
             elif found and len(record) <= LONGEST_ROW and (line_ends == 1 or not self._swallows_rows(record)):
                 pieces.append(record)
                 lines.append(self._line)
@@ -188,12 +194,12 @@ class Records:
                 first = _first_line_end(data, at)
                 if not first:
                     break  # it goes on, and is longer than a row may be
-                problems[self._line] = BAD_QUOTE
                 line_ends, record = 1, data[at:first]
+                problems[self._line], bad[self._line] = BAD_QUOTE, record
             self._line += line_ends
             at += len(record)
         lengths = np.array([len(piece) for piece in pieces], dtype=np.int64)
-        block = Block(b"".join(pieces), np.cumsum(lengths) - lengths, np.array(lines, np.int64), False, problems)
+        block = Block(b"".join(pieces), np.cumsum(lengths) - lengths, np.array(lines, np.int64), False, problems, bad)
         return self._without_bad_bytes(block), at
 
     def _swallows_rows(self, record: bytes) -> bool:
@@ -207,17 +213,17 @@ class Records:
         good, kept = [], []
         for record, line, is_long in zip(block.records(), block.lines.tolist(), too_long.tolist(), strict=True):
             if is_long:
-                block.problems[line] = TOO_LONG
+                block.refuse(line, TOO_LONG, record)
             elif is_utf8(record):
                 good.append(record)
                 kept.append(line)
             else:
-                block.problems[line] = BAD_BYTES
+                block.refuse(line, BAD_BYTES, record)
                 if self.first_bad is None:
                     self.first_bad = _first_bad(record, line)
         lengths = np.array([len(record) for record in good], dtype=np.int64)
         starts = np.cumsum(lengths) - lengths
-        return Block(b"".join(good), starts, np.array(kept, np.int64), block.is_plain, block.problems)
+        return block._replace(data=b"".join(good), starts=starts, lines=np.array(kept, np.int64))
 
 
 def is_utf8(data: bytes) -> bool:

@@ -78,7 +78,7 @@ class RowParser:
                 mended.append([fields[column] for column in self._columns])
                 mended_records.append(number)
             else:
-                block.problems[int(block.lines[number])] = WRONG_WIDTH
+                block.refuse(int(block.lines[number]), WRONG_WIDTH, text.encode())
         if mended:
             more = pa.table([pa.array(column, pa.string()) for column in zip(*mended, strict=True)], table.schema.names)
             records = np.append(records, mended_records)
@@ -90,7 +90,9 @@ class RowParser:
             table, records = table.filter(pa.array(keep)), records[keep]
         shifted = self._shifted(table)
         if shifted.any():
-            block.problems.update(dict.fromkeys(block.lines[records[shifted]].tolist(), WRONG_WIDTH))
+            bounds = block.bounds
+            for at in records[shifted]:
+                block.refuse(int(block.lines[at]), WRONG_WIDTH, block.data[bounds[at] : bounds[at + 1]])
             table, records = table.filter(pa.array(~shifted)), records[~shifted]
         return Rows(table, pa.array(block.lines[records], pa.int64()), skipped)
 

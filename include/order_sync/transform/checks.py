@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from include.order_sync.reason import Reason
+from include.order_sync.transform.row_problems import LOST_ITEM
 
 if TYPE_CHECKING:  # DAG parsing imports this module, and pandas is slow to import
     import pandas as pd
@@ -43,6 +44,18 @@ def missing(column: str) -> Callable[[pd.DataFrame, Any], pd.Series[bool]]:
 def flagged(column: str) -> Callable[[pd.DataFrame, Any], pd.Series[bool]]:
     """Return a check's function: True where transform has set the flag `column`."""
     return lambda orders, _items: orders[column]
+
+
+def items_unreadable(*, is_lost: bool) -> Callable[[pd.DataFrame, Any], pd.Series[bool]]:
+    """Return a check's function: True where items can't be read, either since a line of theirs is lost, or as JSON."""
+
+    def fails(orders: pd.DataFrame, _items: Any) -> pd.Series[bool]:
+        unreadable = orders["items_unreadable"]
+        if not unreadable.any():
+            return unreadable
+        return unreadable & (orders["items"].str.endswith(f'"{LOST_ITEM}"]', na=False) == is_lost)
+
+    return fails
 
 
 def matches(column: str, pattern: str, signs: bytes) -> Callable[[pd.DataFrame, Any], pd.Series[bool]]:

@@ -14,6 +14,7 @@ from include.order_sync.model import Window
 from include.order_sync.sources.warehouse import WarehouseReader
 from tests.unit.conftest import whole
 from tests.unit.sources.drops import Drop
+from tests.unit.sources.told import Told
 
 WINDOW = Window(datetime(2026, 11, 21, 10, tzinfo=UTC), datetime(2026, 11, 21, 11, tzinfo=UTC))
 # A plain order; a test may add its own columns.
@@ -109,3 +110,15 @@ def drop(tmp_path: Path) -> Drop:
     folder = tmp_path / "drop"
     folder.mkdir()
     return Drop(folder)
+
+
+@pytest.fixture
+def tell(tmp_path: Path) -> Any:
+    """Read a file of this content, for REES46 or another provider; the other keys are those of its source."""
+
+    def told(content: str | bytes, provider: str = "rees46", **keys: Any) -> Told:
+        folder = tmp_path / str(len(list(tmp_path.iterdir())))
+        folder.mkdir()
+        return Told(folder, content, provider, **keys)
+
+    return told
