@@ -125,5 +125,5 @@ def salvaged(text: str) -> dict[str, Any]:
 def _body(name: str, text: str) -> Any:
     try:
         return yaml12.load(text)[name]
-    except (YAMLError, ValueError, RecursionError):
+    except (YAMLError, ValueError):
         return None

@@ -81,8 +81,6 @@ class _Reader:
             self._mistake("", error.strerror, "write the file, or set ORDER_SYNC_CONFIG to its path")
         except (YAMLError, ValueError) as error:
             self._mistake("", " ".join(str(error).split()), "correct the YAML there")
-        except RecursionError:
-            self._mistake("", "...", UNTANGLE)
         if isinstance(self.tree, dict):
             self._read_tree(self.tree)
             written = self.tree.get("destinations")

@@ -14,6 +14,7 @@ import yaml
 # Far above what a destination or a source needs.
 MAX_DEPTH = 20
 MAX_VALUES = 10_000
+DEEPEST_TEXT = 1_000
 
 _TAG = "tag:yaml.org,2002:"
 _TEXT_AS_KEYS = tuple(_TAG + kind for kind in ("int", "float", "bool", "timestamp"))
@@ -42,9 +43,10 @@ def load(text: str) -> Any:
     """Return the one document of a text, as dicts, lists and plain values; None where it is empty.
 
     Raises:
-        yaml.YAMLError: the text is no YAML, or a key comes twice; the message names the line.
+        yaml.YAMLError: the text is no YAML, is nested too deep, or a key comes twice; the message names the line.
         ValueError: a date or number is impossible, as 2026-13-01.
     """
+    _refuse_deep(text)
     loader = _Loader(text)
     try:
         document = loader.get_single_node()
@@ -54,6 +56,15 @@ def load(text: str) -> Any:
         return loader.construct_document(document)
     finally:
         loader.dispose()
+
+
+def _refuse_deep(text: str) -> None:
+    """Raise YAMLError where a text is nested too deep: each level takes C stack, and its end ends the process."""
+    depth = 0
+    for event in yaml.parse(text, _Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST_TEXT:
+            raise yaml.YAMLError(f"nested more than {DEEPEST_TEXT} deep,{event.start_mark}")
 
 
 def is_tangled(value: Any) -> bool:
