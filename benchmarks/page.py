@@ -27,6 +27,7 @@ VIEWS = {
     "order_rejected": "/order/Q-77",
     "order_never": "/order/no-such-order",
     "ids": "/order?q=ORD-0000010",
+    "ids_of_eight_letters": "/order?q=orderssy-0000010",
     "quarantine": "/quarantine",
     "quarantine_common": "/quarantine?reason=status: missing",
     "quarantine_rare": "/quarantine?destination=page_2&reason=items: a reason of many, number 17",

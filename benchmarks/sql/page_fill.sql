@@ -4,10 +4,11 @@ select 'page_' || number, now(), now(), now(), now(), now() from generate_series
 
 insert into run_records (destination, run, try, kind, begun_by, recorded_at, is_complete, is_plan, rows, superseded,
                          skipped, orders, accepted, adopted, rejected, unchanged, stale, held, not_sent,
-                         not_for_provider, requests, delays)
+                         not_for_provider, requests, delays, changes)
 select 'page_' || number, 'order_sync_page_' || number || ' scheduled__' || hour || ' a b', 1, '', 'schedule',
     now() - make_interval(hours => hour), true, false, 1000, 0, 0, 1000, 900, 0, 10, 90, 0, 0, 0, 0, 10,
-    '{0,0,0,0,100,200,300,200,100,0,0,0,0,0,0,0,0}'
+    '{0,0,0,0,100,200,300,200,100,0,0,0,0,0,0,0,0}',
+    '[[null, "0", 200], [null, "1", 100], [null, "2", 50], ["0", "1", 400], ["0", "2", 100], ["1", "2", 50]]'
 from generate_series(0, 365 * 24) hour, generate_series(1, 4) number;
 
 insert into quarantine (destination, order_id, row_hash, reasons, encrypted_row, origin, line, status_changed_at, run,

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
+from math import prod
 
 import sqlalchemy as sa
 
 from include.order_sync.staging.partition_hash import hashes_of_longer_ids, partition_hash
+
+# Of a text with eight letters. Each is looked up: so many take less than a tenth of a second.
+SPELLINGS = 256
 
 
 def history(connection: sa.Connection, order_id: str) -> Sequence[sa.RowMapping]:
@@ -31,6 +36,8 @@ def history(connection: sa.Connection, order_id: str) -> Sequence[sa.RowMapping]
 def ids_beginning_with(connection: sa.Connection, text: str, destinations: Sequence[str], at_most: int) -> list[str]:
     """Return ids of orders that were sent or rejected, begin with a text and have up to three bytes more, in order.
 
+    Capital and small letters count alike, as far as spellings_of() goes.
+
     Longer ones are not found: the table is kept by hashes, of which only the last three characters of an id keep the
     order.
 
@@ -47,20 +54,33 @@ def ids_beginning_with(connection: sa.Connection, text: str, destinations: Seque
         cross join lateral (
             select order_id from order_state_v1
             where destination = name and partition_hash between hashes.first and hashes.last
-                and starts_with(order_id, :text)
+                and left(order_id, :length) = any(:spellings)
             union all
             select order_id from rejections_v1
             where destination = name and partition_hash between hashes.first and hashes.last
-                and starts_with(order_id, :text)
+                and left(order_id, :length) = any(:spellings)
         ) found
         order by found.order_id limit :at_most
     """
-    ranges = hashes_of_longer_ids(text)
+    spellings = spellings_of(text)
+    ranges = sorted({hashes for spelling in spellings for hashes in hashes_of_longer_ids(spelling)})
     values = {
         "first": [first for first, _ in ranges],
         "last": [last for _, last in ranges],
         "names": list(destinations),
-        "text": text,
+        "spellings": spellings,
+        "length": len(text),
         "at_most": at_most,
     }
     return list(connection.execute(sa.text(query), values).scalars())
+
+
+def spellings_of(text: str) -> list[str]:
+    """Return the text with its letters small or capital in each way, or in three ways if these are too many.
+
+    An id is found by its hash, so each way to write it is looked up.
+    """
+    letters = [{letter, *(each for each in (letter.lower(), letter.upper()) if len(each) == 1)} for letter in text]
+    if prod(map(len, letters)) <= SPELLINGS:
+        return ["".join(each) for each in product(*map(sorted, letters))]
+    return sorted(each for each in {text, text.lower(), text.upper()} if len(each) == len(text))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from urllib.parse import quote
 
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
@@ -27,7 +28,7 @@ def search(request: Request, access: User, q: str = "") -> Response:
         return say(request, "Find an order", "Write the id of an order, or how it begins, into the search.", 200)
     if code := _CODE.fullmatch(text.upper()):
         return RedirectResponse(f"{root_of(request)}/reasons#{code[0]}", 303)
-    return _order(request, access, text)
+    return _order(request, access, text, is_search=True)
 
 
 @router.get("/order/{order_id:path}")
@@ -36,18 +37,14 @@ def order(request: Request, access: User, order_id: str) -> Response:
     return _order(request, access, order_id.strip())
 
 
-def _order(request: Request, access: Access, order_id: str) -> Response:
+def _order(request: Request, access: Access, order_id: str, *, is_search: bool = False) -> Response:
     with reads.reading() as ledger:
         events = [dict(row) for row in reads.history(ledger, order_id) if row["destination"] in access.names]
         fresh = reads.freshness(ledger, access.names)
         others = [] if events else reads.ids_beginning_with(ledger, order_id, access.names, IDS_FOUND)
-        # Ids are found by their hash: of other capitals only these two are looked up.
-        spelled = {order_id.upper(), order_id.lower()} - {order_id} if not events else set()
-        meant = [
-            each
-            for each in sorted(spelled)
-            if any(row["destination"] in access.names for row in reads.history(ledger, each))
-        ]
+    meant = [other for other in others if len(other) == len(order_id)]
+    if is_search and len(meant) == 1:
+        return RedirectResponse(f"{root_of(request)}/order/{quote(meant[0])}", 303)
     for event in events:
         encrypted = event.pop("encrypted_row")
         event["said"], event["row"] = service_words.opened(encrypted) if access.may_redrive and encrypted else ("", {})

@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from include.order_sync.ledger import schema
-from include.order_sync.ledger.order_history import history, ids_beginning_with
+from include.order_sync.ledger.order_history import history, ids_beginning_with, spellings_of
 from include.order_sync.ledger.reasons import HELD_REASON
 from include.order_sync.ledger.run_records import COUNTS
 from include.order_sync.staging.partition_hash import partition_hash
@@ -134,17 +134,18 @@ def entries(
         ledger: of reading().
         names: of the destinations.
         reason: with this reason among theirs.
-        order_id: of this order.
+        order_id: of this order, in small or capital letters.
         run: seen first or last by this run.
         file: of this file, or of a member of it.
         is_open: leave resolved ones out.
         with_held: also those of held orders.
     """
+    spellings = spellings_of(order_id) if order_id else []
     wanted = ["destination = any(:names)"]
     wanted += ["resolved_at is null"] if is_open else []
     wanted += ["reasons @> array[:reason]"] if reason else []
     wanted += [] if with_held else ["not reasons @> array[:held]"]
-    wanted += ["order_id = :order_id and partition_hash = :hash"] if order_id else []
+    wanted += ["order_id = any(:spellings) and partition_hash = any(:hashes)"] if order_id else []
     wanted += ["(run = :run or first_run = :run)"] if run else []
     wanted += [_OF_FILE] if file else []
     query = f"""
@@ -158,8 +159,8 @@ def entries(
     values = {
         "reason": reason,
         "held": HELD_REASON,
-        "order_id": order_id,
-        "hash": order_id and partition_hash(order_id),
+        "spellings": spellings,
+        "hashes": [partition_hash(each) for each in spellings],
         "run": run,
         "path": file,
     }

@@ -322,14 +322,16 @@ def test_a_code_in_the_search_leads_to_its_meaning(client: TestClient):
     assert found.headers["location"] == "/prefix/order-sync/reasons#OS-215"
 
 
-def test_a_search_says_that_letters_matter(client: TestClient, access: Access, filled: int):
-    """Who writes an id in other letters is told why it is not found, and the id in capitals that the user may see."""
+def test_capital_and_small_letters_are_alike_in_a_search(client: TestClient, access: Access, filled: int):
+    """A search leads to the one id that is meant, an address offers it, and the quarantine filters by it."""
+    assert client.get("/order", params={"q": "a-1"}).headers["location"] == "/prefix/order-sync/order/A-1"
     order = client.get("/order/a-1").text
-    assert ("small and capital letters differ" in order, 'order/A-1">A-1</a>?' in order) == (True, True)
+    assert ('Did you mean <a class="id"' in order, 'order/A-1">A-1</a>?' in order) == (True, True)
+    assert "begin like this" not in order
     assert "No id begins" not in order
-    assert "small and capital letters" in client.get("/quarantine?order=r-1").text
+    assert 'order/R-1"' in client.get("/quarantine?order=r-1").text
     seen_as(replace(access, destinations={}))
-    assert "A-1</a>" not in client.get("/order/a-1").text
+    assert "A-1</a>" not in client.get("/order", params={"q": "a-1"}).text
 
 
 def test_a_red_run_says_why(client: TestClient, airflow_engine: sa.Engine, ledger: sa.Engine, name: str):

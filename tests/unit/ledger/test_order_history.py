@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from include.order_sync.ledger import attempts, quarantine, schema
 from include.order_sync.ledger.encrypted_rows import QuarantineEntry
 from include.order_sync.ledger.opening import open_session
-from include.order_sync.ledger.order_history import history, ids_beginning_with
+from include.order_sync.ledger.order_history import history, ids_beginning_with, spellings_of
 from include.order_sync.ledger.session import LedgerSession
 from include.order_sync.model import NO_TIME
 from include.order_sync.staging.partition_hash import hashes_of_longer_ids, partition_hash
@@ -126,4 +126,14 @@ def test_ids_are_found_by_their_beginning(ledger: sa.Engine):
         found = ids_beginning_with(connection, "ORDER-7", [name], 10)
         assert ids_beginning_with(connection, "ORDER-7", [name], 2) == found[:2]
         assert ids_beginning_with(connection, "ORDER-7", ["another"], 10) == []
+        assert ids_beginning_with(connection, "oRdEr-7", [name], 10) == found
     assert found == ["ORDER-7", "ORDER-7-R", "ORDER-70", "ORDER-701", "ORDER-7012"]
+
+
+def test_an_id_is_spelled_in_small_and_capital_letters():
+    """Each way with up to eight letters; of more as it is, small and capital; a letter never becomes two."""
+    assert spellings_of("a-1B") == ["A-1B", "A-1b", "a-1B", "a-1b"]
+    assert len(spellings_of("Abcdefgh")) == 256
+    assert spellings_of("Abcdefghi") == ["ABCDEFGHI", "Abcdefghi", "abcdefghi"]
+    assert spellings_of("1ß") == ["1ß"]
+    assert spellings_of("Straße und Weg") == ["Straße und Weg", "straße und weg"]
