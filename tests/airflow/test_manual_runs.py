@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from order_sync_airflow.operators import extract
 
 from include.order_sync.errors import StopError
 from tests.airflow.runs import HOUR, NOON
@@ -25,6 +26,28 @@ def test_a_backfill_and_a_wide_run_take_files_again(drop, run_type):
     times = {"from_": NOON.isoformat(), "to": (NOON + HOUR).isoformat()}
     given = times if run_type == "manual" else {}
     assert drop.counts(0, run_type, **given)["unchanged"] == 1
+
+
+@pytest.mark.parametrize(
+    ("run_type", "params", "message"),
+    [
+        (
+            "manual",
+            {"from_": "2026-01-02", "to": "2026-01-01"},
+            r"`from` \(2026-01-02.*must lie before `to` \(2026-01-01",
+        ),
+        ("manual", {"from_": "2026-01-02"}, r"`from` is 2026-01-02.*`to` is empty: give both"),
+        ("manual", {"to": "2026-01-02"}, r"`to` is 2026-01-02.*`from` is empty: give both"),
+        ("manual", {"from_": "2926-01-02", "to": "2926-01-03"}, r"`from` \(2926-01-02.*future.*past time"),
+        ("manual", {"mode": "adopt", "resend": True}, r"`mode` is adopt and `resend` is true.*Leave `resend` off"),
+        ("backfill", {"from_": "2026-01-02"}, r"this one has `from` \(2026-01-02.*Leave them empty"),
+    ],
+)
+def test_params_must_not_contradict_each_other(warehouse, monkeypatch, run_type, params, message):
+    """The run ends red with param, value and cure, before ledger or source is asked, and without a retry."""
+    monkeypatch.setattr(extract, "check_marks", lambda *_, **__: pytest.fail("the ledger was asked"))
+    with pytest.raises(StopError, match=rf"OS-602.*{message}"):
+        warehouse.run(0, run_type, **params)
 
 
 def test_orders_by_their_ids(warehouse):

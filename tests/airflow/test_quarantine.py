@@ -123,7 +123,7 @@ def test_a_dismissed_line_is_listed_again_when_its_file_changes(shop, entries):
     [
         ({"entries": [1]}, "param `note`"),
         ({"note": "all"}, "Say which entries"),
-        ({"note": "held", "batch": 1}, "Say which entries"),
+        ({"note": "held", "batch": 1}, r"`batch` is 1, and `decision` is dismiss"),
     ],
 )
 def test_a_dismissal_needs_its_entries_and_a_note(shop, params, message):

@@ -4,6 +4,7 @@ import contextlib
 
 import pytest
 import sqlalchemy as sa
+from order_sync_airflow.operators import redrive
 
 from include.order_sync.errors import StopError
 from tests.airflow.shop import row
@@ -193,6 +194,25 @@ def test_a_redrive_refuses_times_that_do_not_fit(shop):
     """`to` must lie after `from`."""
     with pytest.raises(StopError, match=r"OS-602.*must lie before `to`"):
         shop.run(redrive=True, **{"from": "2026-01-02T00:00:00", "to": "2026-01-01T22:00:00-02:00"})
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"batch": 7}, r"OS-602.*`batch` is 7, and `decision` is empty.*resend or accept"),
+        ({"note": "a test order"}, r"OS-602.*`note` is 'a test order'.*dismiss"),
+        ({"decision": "accept", "batch": 7, "reason": "OS-129"}, r"OS-602.*`decision` is accept.*`reason` \(OS-129\)"),
+        ({"decision": "resend", "order_ids": ["1"], "entries": [3]}, r"`entries` \(\[3\]\) empty"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else ", ".join(value),
+)
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_params_of_a_redrive_must_not_contradict_each_other(shop, monkeypatch, params, message, dry_run):
+    """Else it would send what was to be dismissed. Neither ledger nor service is asked before, also in a dry run."""
+    monkeypatch.setattr(redrive, "open_ledger", lambda *_, **__: pytest.fail("the ledger was asked"))
+    with pytest.raises(StopError, match=message) as stop:
+        shop.run(redrive=True, dry_run=dry_run, **params)
+    assert "Nothing was read or sent" in str(stop.value)
 
 
 @pytest.mark.parametrize("reason", ["OS-129", "OS-129 status: not in the status map", "not in the status"])

@@ -129,8 +129,8 @@ def run_window(request: RunRequest, healing: HealingRule, *, has_ids_query: bool
             `to` and is no manual run.
     """
     narrowed = RunWindow(None, request.order_ids)
-    if request.start is not None or request.end is not None:
-        return replace(narrowed, window=_from_to(request))
+    if window := given_window(request):
+        return replace(narrowed, window=window)
     if request.by == "backfill" and request.interval:
         return replace(narrowed, window=request.interval)
     if request.order_ids:
@@ -150,13 +150,30 @@ def run_window(request: RunRequest, healing: HealingRule, *, has_ids_query: bool
     return healing.run_window(request.interval)
 
 
-def _from_to(request: RunRequest) -> Window:
+def given_window(request: RunRequest) -> Window | None:
+    """Return the time from `from` up to `to`; None without them.
+
+    Raises:
+        StopError: one of them is missing, `to` does not lie after `from`, or the run is no manual one.
+    """
+    start, end = request.start, request.end
+    if start is None and end is None:
+        return None
     if request.by != "person":
+        given = " and ".join(f"`{name}` ({time})" for name, time in (("from", start), ("to", end)) if time)
         raise StopError(
-            stops.WRONG_PARAM, "The params `from` and `to` are for manual runs: this one reads its own data interval."
+            stops.WRONG_PARAM,
+            f"Only manual runs take `from` and `to`, and this one has {given}: it reads its own data interval. Leave "
+            "them empty.",
         )
-    if request.start is None or request.end is None:
-        raise StopError(stops.WRONG_PARAM, "Give both params, `from` and `to`, or neither.")
-    if request.start >= request.end:
-        raise StopError(stops.WRONG_PARAM, f"The param `from` ({request.start}) must lie before `to` ({request.end}).")
-    return Window(request.start, request.end)
+    if start is None or end is None:
+        has, lacks = ("to", "from") if start is None else ("from", "to")
+        raise StopError(
+            stops.WRONG_PARAM,
+            f"The param `{has}` is {start or end}, and `{lacks}` is empty: give both params, or neither.",
+        )
+    if start >= end:
+        raise StopError(
+            stops.WRONG_PARAM, f"The param `from` ({start}) must lie before `to` ({end}). Correct one of them."
+        )
+    return Window(start, end)

@@ -13,7 +13,7 @@ from include.order_sync.configuration.sql_source import SqlSource
 from include.order_sync.errors import StopError
 from include.order_sync.model import Window
 from include.order_sync.sources.run_window import HealingRule, reconcile_reach, run_window
-from order_sync_airflow import run_context, run_figures
+from order_sync_airflow import param_rules, run_context, run_figures
 from order_sync_airflow.hooks.base import sql_engine
 from order_sync_airflow.ledger_connection import check_marks, history_name, ledger_transaction
 from order_sync_airflow.operators.base import DestinationOperator, read_folder, storage_path
@@ -59,6 +59,8 @@ class ExtractOrdersOperator(DestinationOperator):
 
         configuration, destination = self.read_configuration()
         run_context.refuse_unknown_params(context)
+        request = run_context.run_request(context)
+        param_rules.check_run(context["params"], request)
         run_figures.push_kind(context, run_context.kind(context, destination))
         source = configuration.sources[destination.source]
         mode = run_context.mode(context, destination)
@@ -69,14 +71,13 @@ class ExtractOrdersOperator(DestinationOperator):
             )
         if mode != "plan":
             check_marks(context, destination, adopts=mode == "adopt")
-        request = run_context.run_request(context)
         if isinstance(source, CsvSource) and request.by == "person" and request.order_ids and request.start is None:
             self._refuse_ids_alone(destination, source, request.order_ids)
         run, began, has_begun = self._run_window(request, destination, source, plan_only=mode == "plan")
         params = context["params"]
         trusts_source = run_context.trusts_source(context)
         if trusts_source:
-            _refuse_trust_in_the_past(run_context.run_request(context), run)
+            _refuse_trust_in_the_past(request, run)
         adopted = adopt_before(
             destination,
             began,
@@ -89,7 +90,7 @@ class ExtractOrdersOperator(DestinationOperator):
         # A date alone says nothing of the hour. What stood there at the begin, the first reading has adopted.
         but_at = first_day(adopted, source.timezone) if adopted and has_begun and adopted == began else None
         run_context.push_adopt_before(context, adopted, but_at)
-        replayed = replay_message(source, run_context.run_request(context))
+        replayed = replay_message(source, request)
         if replayed:
             self.log.warning("%s", replayed)
         if run.window:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from include.order_sync import stops, tuning
 from include.order_sync.errors import StopError
 from include.order_sync.redact import redact
-from order_sync_airflow import log_tables, run_context, run_figures
+from order_sync_airflow import log_tables, param_rules, run_context, run_figures
 from order_sync_airflow.ledger_connection import REDRIVEN_KEY, deployment_cipher, open_ledger
 from order_sync_airflow.operators.base import DestinationOperator, read_folder
 
@@ -47,6 +47,7 @@ class StageQuarantineOperator(DestinationOperator):
 
         configuration, destination = self.read_configuration()
         run_context.refuse_unknown_params(context)
+        wanted = _filter(context)
         params = context["params"]
         source = configuration.sources[destination.source]
         staging = Staging(read_folder(configuration.staging, context, run_context.push_read_at(context)))
@@ -58,7 +59,7 @@ class StageQuarantineOperator(DestinationOperator):
             self.log.warning("Dry run: destination %r is not `live` in the configuration.", destination.name)
         with open_ledger(context, destination, read_only=dry_run) as ledger:
             with ledger.transaction() as cursor:
-                found = quarantine.find(cursor, ledger.sender.destination, _filter(context))
+                found = quarantine.find(cursor, ledger.sender.destination, wanted)
             tokens = [entry["encrypted_row"] for entry in found]
             messages = [said and redact(said) for said in service_messages(tokens, deployment_cipher())]
             now = would_be(found, source, destination, staging) if dry_run else None
@@ -66,10 +67,10 @@ class StageQuarantineOperator(DestinationOperator):
             if dry_run or decision not in ("resend", "accept"):  # else the decision says which were held
                 self._warn_of_missing("orders", params["order_ids"], {entry["order_id"] for entry in found})
             self._warn_of_missing("entries", params["entries"], {entry["id"] for entry in found})
-            if params["decision"] == "dismiss":
-                self._dismiss(context, ledger, [entry["id"] for entry in found], dry_run=dry_run)
+            if dry_run:
                 found = []
-            elif dry_run:
+            elif params["decision"] == "dismiss":
+                self._dismiss(context, ledger, [entry["id"] for entry in found])
                 found = []
             elif params["decision"]:
                 with_rows = {entry["order_id"] for entry in found}
@@ -122,11 +123,6 @@ class StageQuarantineOperator(DestinationOperator):
             raise StopError(
                 stops.NO_CHOICE, "Say which held orders the decision is about: give the param `order_ids`, or `batch`."
             )
-        if params["reason"] or params["from"] or params["to"] or params["entries"]:
-            raise StopError(
-                stops.NO_CHOICE,
-                "A decision is about `order_ids` or a `batch`: leave `reason`, `from`, `to` and `entries` empty.",
-            )
         who = _who(context)
         with ledger.transaction() as cursor:
             decided = quarantine.decide(
@@ -150,24 +146,15 @@ class StageQuarantineOperator(DestinationOperator):
             self.log.info("%d were decided before, and not sent since: %s", len(left), ", ".join(sorted(left)[:20]))
         return set(decided)
 
-    def _dismiss(self, context: Context, ledger: LedgerSession, ids: list[int], *, dry_run: bool) -> None:
-        """Close the entries with the person's note; a dry run only checks the params."""
+    def _dismiss(self, context: Context, ledger: LedgerSession, ids: list[int]) -> None:
+        """Close the entries with the person's note."""
         from include.order_sync.ledger import quarantine
 
-        params = context["params"]
-        if params["batch"] or not any(params[name] for name in ("entries", "reason", "order_ids")):
-            raise StopError(
-                stops.NO_CHOICE,
-                "Say which entries are dismissed: give the param `entries`, `reason` or `order_ids`, and no `batch`.",
-            )
-        note = (params["note"] or "").strip()
-        if not note:
-            raise StopError(stops.NO_CHOICE, "Say in the param `note` why these entries are dismissed.")
-        if not dry_run:
-            with ledger.transaction() as cursor:
-                closed = quarantine.dismiss(cursor, ids, _who(context), note)
-            run_figures.push_kind(context, f"REDRIVE, dismissed {closed} {'entry' if closed == 1 else 'entries'}")
-            self.log.info("%s dismissed %d entries: %s", _who(context), closed, note)
+        note = context["params"]["note"].strip()
+        with ledger.transaction() as cursor:
+            closed = quarantine.dismiss(cursor, ids, _who(context), note)
+        run_figures.push_kind(context, f"REDRIVE, dismissed {closed} {'entry' if closed == 1 else 'entries'}")
+        self.log.info("%s dismissed %d entries: %s", _who(context), closed, note)
 
 
 def would_be(
@@ -221,8 +208,7 @@ def _filter(context: Context) -> Filter:
 
     params = context["params"]
     seen_from, seen_to = run_context.param_time(context, "from"), run_context.param_time(context, "to")
-    if seen_from and seen_to and seen_from >= seen_to:
-        raise StopError(stops.WRONG_PARAM, f"The param `from` ({seen_from}) must lie before `to` ({seen_to}).")
+    param_rules.check_redrive(params, seen_from, seen_to)
     about_held = params["decision"] in ("resend", "accept")
     return Filter(
         reason=pattern(params["reason"] or ""),

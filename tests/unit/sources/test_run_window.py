@@ -215,8 +215,8 @@ def test_orders_by_their_ids(interval: Window | None) -> None:
         (RunRequest("person", start=TEN), "both params"),
         (RunRequest("person", end=TEN), "both params"),
         (RunRequest("person", start=TEN, end=TEN), "must lie before"),
-        (RunRequest("backfill", INTERVAL, TEN - DAY, TEN), "for manual runs"),
-        (RunRequest("schedule", INTERVAL, TEN - DAY, TEN), "for manual runs"),
+        (RunRequest("backfill", INTERVAL, TEN - DAY, TEN), "Only manual runs"),
+        (RunRequest("schedule", INTERVAL, TEN - DAY, TEN), "Only manual runs"),
     ],
     ids=["none", "no to", "no from", "empty", "backfill", "scheduled"],
 )
