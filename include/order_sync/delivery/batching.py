@@ -6,8 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from include.order_sync import tuning
+from include.order_sync.columns.text import array_of
 
 # The columns that a batch needs: to be recorded, to be sent, and to find its rows for the quarantine.
 BATCH_COLUMNS = [
@@ -49,10 +52,17 @@ class Batch:
         """BATCH_COLUMNS of its orders."""
         return self.write.iloc[self.start : self.start + len(self)]
 
-    @property
-    def changes(self) -> list[str]:
-        """Of each order the code that the service has and its new one, as planning.py joins them."""
-        return self.write["change"].iloc[self.start : self.start + len(self)].tolist()
+    def changes(self, refused: Sequence[bool]) -> dict[str, int]:
+        """Return how many of its orders have each change, as planning.py joins its codes.
+
+        Args:
+            refused: which of the orders do not count.
+        """
+        changes = array_of(self.write["change"].iloc[self.start : self.start + len(self)])
+        if any(refused):
+            changes = changes.filter(pc.invert(pa.array(refused)))
+        # Python would take three times as long.
+        return {change["values"]: change["counts"] for change in pc.value_counts(changes).to_pylist()}
 
 
 def sizes_of(write: pd.DataFrame, max_orders: int) -> list[int]:

@@ -7,8 +7,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from itertools import compress
-from operator import not_
 
 import pandas as pd
 
@@ -191,7 +189,7 @@ class Settlement:
         else:
             self.result.waits_in_a_row = 0
             self.result.delivered += refused.count(False)
-            self.result.changes.update(compress(batch.changes, map(not_, refused)))
+            self.result.changes.update(batch.changes(refused))
             self.result.orders[Action.ACCEPTED] += refused.count(False)
 
     def _reject(self, number: int, orders: pd.DataFrame, verdicts: Sequence[Verdict]) -> None:
