@@ -83,7 +83,7 @@ class CsvSource(SourceEntry):
     def _absolute(cls, path: str) -> str:
         if "\\" in path:
             raise ValueError("write the path with /, as C:/drop/*.csv")
-        if path.startswith(("http://", "https://", "ftp://", "ftps://")):
+        if path.lower().startswith(("http://", "https://", "ftp://", "ftps://")):
             raise ValueError("a web address is no drop: let a job put the files into a folder or an object storage")
         if path.startswith("~"):
             raise ValueError("write the whole path: ~ is another folder for each user")

@@ -11,11 +11,17 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 PATH_TIMES = {"%Y": r"\d{4}"} | dict.fromkeys(("%y", "%m", "%d", "%H", "%M", "%S"), r"\d{2}")
 
 
+# Python's encodings of other things than files.
+_NO_FILES = ("idna", "punycode", "unicode-escape", "raw-unicode-escape")
+
+
 def known_encoding(name: str) -> str:
     """Return the name of an encoding of text as Python knows it; raise ValueError for another."""
     try:
         known = codecs.lookup(name).name
         ",".encode(known)
+        if known in _NO_FILES:
+            raise LookupError
     except (LookupError, UnicodeError):
         raise ValueError(
             "there is no such encoding; known: utf-8, utf-16, windows-1250, windows-1251, windows-1252, cp437, cp850, "

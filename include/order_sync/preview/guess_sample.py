@@ -59,7 +59,7 @@ def read_sample(file: Path) -> Sample:
     words = [word for given in (*COLUMN_NAMES.values(), *STATUS_WORDS.values()) for word in given]
     with file.open("rb") as opened:
         try:
-            _, content = next(texts_of(opened, file.stat().st_size, ","))
+            _, content = next(texts_of(opened, file.stat().st_size, ",", str(file)))
             start = _read(content)
         except UnreadableError as error:
             raise StopError(stops.SMALL_FILE, f"{file} {error}.") from None

@@ -15,8 +15,8 @@ Required = Sequence[str | tuple[str, ...]]
 # Canonical column -> the source's name for it, or several of which it has one.
 Names = Mapping[str, str | Sequence[str]]
 
-# No name of a column has these: an address, a date, a year, a long number, or nothing but a number.
-_DATA = re.compile(r"@|\d{4}-\d\d|\d\d[./]\d\d[./]\d\d|\b(?:19|20)\d\d\b|\d{5}|^[+\d\s().:,/-]+$")
+# No name of a column has these: a control character, an address, a date, a year, a long number, a number alone.
+_DATA = re.compile(r"[\x00-\x1f]|@|\d{4}-\d\d|\d\d[./]\d\d[./]\d\d|\b(?:19|20)\d\d\b|\d{5}|^[+\d\s().:,/-]+$")
 # Of the names of a message.
 _SHOWN_NAMES = 50
 _SHOWN_CHARACTERS = 60
@@ -111,7 +111,7 @@ def plain_name(name: str) -> str:
 
 def looks_like_data(name: str) -> bool:
     """Return whether a name of a column may be a person's data."""
-    return bool(_DATA.search(name))
+    return len(name) > _SHOWN_CHARACTERS or bool(_DATA.search(name))
 
 
 def names_to_show(names: Sequence[str], columns: Names, rows: Sequence[Sequence[str]]) -> list[str] | None:
@@ -147,7 +147,7 @@ def _has_digit(text: str) -> bool:
 
 def listed(names: Sequence[str], shown: Sequence[str]) -> str:
     """Return which columns a source has, without names that may be data."""
-    few = [repr(name[:_SHOWN_CHARACTERS]) for name in shown[:_SHOWN_NAMES]]
+    few = [repr(name) for name in shown[:_SHOWN_NAMES]]
     if not few:
         return f"It has {len(names)} columns, whose names may be data and are not shown"
     more = f" and {len(names) - len(few)} more" if len(few) < len(names) else ""

@@ -74,6 +74,7 @@ class CsvDropReader:
     not_read: list[FileNotRead] = field(default_factory=list, init=False)
     unusable: list[str] = field(default_factory=list, init=False)
     notice: str = field(default="", init=False)
+    _lacks_columns: bool = field(default=False, init=False)
 
     @contextmanager
     def open(self) -> Iterator[tuple[Iterator[pa.Table], Iterator[pa.Table]]]:
@@ -108,7 +109,6 @@ class CsvDropReader:
         """
         position = 0
         files = self.files()
-        lacks_columns = False
         for file in files:
             log.info("Source %r: reading %s", self.source.name, file.path)
             try:
@@ -122,14 +122,14 @@ class CsvDropReader:
                     file.path,
                 )
             except (StopError, UnreadableError, PermissionError, pa.ArrowInvalid) as error:
-                self._refuse(file, self._message(file, error))
-                lacks_columns |= isinstance(error, StopError)
-                problem = MISSING_COLUMN if isinstance(error, StopError) else UNREADABLE_FILE
-                yield CsvText(self.source, self.required, file).problem_rows(position, {1: problem})
+                whole = CsvText(self.source, self.required, file)
+                self._refuse(file, self._message(whole.where, error))
+                self._lacks_columns |= isinstance(error, StopError)
+                yield whole.problem_rows(position, {1: _problem_of(error)})
                 position += 1
         if not files:
             self.notice = nothing_matches(self.folder, self.source)
-        if lacks_columns and len(self.unusable) == len(files):
+        if self._lacks_columns and len(self.unusable) == len(files):
             raise StopError(stops.FILES_UNUSABLE, " ".join(self.unusable))
 
     def _refuse(self, file: DropFile, message: str) -> None:
@@ -140,20 +140,36 @@ class CsvDropReader:
             self.taken.append(unusable(file, content_hash(file.path), self.source))
 
     def _read(self, file: DropFile, position: int) -> Iterator[pa.Table]:
-        """Yield the rows of one file, bad ones with their problem."""
+        """Yield the rows of one file, bad ones with their problem.
+
+        A file in a zip that can't be used costs itself, if another one can.
+        """
         texts: list[CsvText] = []
+        faults: list[tuple[CsvText, Exception]] = []
         with file.path.open("rb") as opened:
             hashed = HashedContent(opened)
             delimiter = DELIMITERS[self.source.delimiter or ","]
-            for name, content in texts_of(cast("BinaryIO", hashed), file.size, delimiter):
+            for name, content in texts_of(cast("BinaryIO", hashed), file.size, delimiter, str(file.path)):
                 text = CsvText(self.source, self.required, file, name)
                 texts.append(text)
-                for table in text.tables(content, position):
-                    yield table
-                    position += table.num_rows
+                try:
+                    for table in text.tables(content, position):
+                        yield table
+                        position += table.num_rows
+                except (StopError, UnreadableError, pa.ArrowInvalid) as error:
+                    if not text.is_member:
+                        raise
+                    faults.append((text, error))
+                    yield text.problem_rows(position, {1: _problem_of(error)})
+                    position += 1
                 self.skipped += text.skipped
             # A container is read in leaps.
             read = content_hash(file.path) if texts[0].name else hashed.hash
+        if faults:
+            self._refuse(file, " ".join(self._message(text.where, error) for text, error in faults))
+            if len(faults) == len(texts):
+                self._lacks_columns |= any(isinstance(error, StopError) for _, error in faults)
+            return
         bad = sum(text.bad for text in texts)
         if bad and not any(text.good for text in texts):
             self._refuse(
@@ -167,11 +183,10 @@ class CsvDropReader:
         rows = bad + skipped + sum(text.rows for text in texts)
         self.taken.append(replace(file.version(read), rows=rows, skipped=skipped))
 
-    def _message(self, file: DropFile, error: Exception) -> str:
-        """Return what is said of a file that could not be read; nothing in it is quoted."""
+    def _message(self, where: str, error: Exception) -> str:
+        """Return what is said of a text that could not be read; nothing in it is quoted."""
         if isinstance(error, StopError):
             return str(error)
-        where = f"Source {self.source.name!r}, {file.path}"
         if isinstance(error, PermissionError):
             return (
                 f"{where}: the worker may not read it. Give its user the right to read the file; a later run then "
@@ -181,3 +196,7 @@ class CsvDropReader:
             return f"{where} {error}. The others are not sent: this is a fault of Order Sync, so please report it."
         fault = str(error) if isinstance(error, UnreadableError) else "could not be parsed as CSV: write it anew"
         return f"{where} {fault}. It is read again when it or the configuration has changed."
+
+
+def _problem_of(error: Exception) -> str:
+    return MISSING_COLUMN if isinstance(error, StopError) else UNREADABLE_FILE

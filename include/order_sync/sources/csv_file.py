@@ -56,6 +56,11 @@ class CsvText:
         return f"Source {self.source.name!r}, {self._origin}"
 
     @property
+    def is_member(self) -> bool:
+        """Whether it is one of the files in a zip."""
+        return self.name not in ("", "gzip", "spreadsheet")
+
+    @property
     def _origin(self) -> str:
         inner = f" ({self.name})" if self.name else ""
         return f"{self.file.path}{inner}"

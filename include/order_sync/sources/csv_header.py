@@ -104,7 +104,9 @@ def read_layout(text: Text, source: CsvSource, required: Required, where: str) -
     # Inside quotes a delimiter makes no columns.
     delimiter, rows, header_lines = max(readings, key=lambda reading: (known_names(reading[1][0]), len(reading[1][0])))
     if source.header == "none":
-        names = [str(number) for number in range(1, max(map(len, rows)) + 1)]
+        widths = Counter(len(row) for row in rows if any(row))
+        width = max(widths, key=lambda width: (widths[width], width))  # one row with a field too many is no measure
+        names = [str(number) for number in range(1, width + 1)]
         return _with_columns(Layout(delimiter, names, {}, first, first, has_header=False), source, required, where, [])
     names = [name.strip() for name in rows[0]]
     if _swallows_rows(lines[first : first + header_lines], delimiter):

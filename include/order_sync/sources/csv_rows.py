@@ -135,8 +135,7 @@ class RowParser:
         found, names = self._layout.found, self._layout.names
         key = str(found.get("order_id", 0))
         ids = _trimmed(table, key)
-        odd = [""] + ([names[int(key)]] if self._layout.has_header else [])
-        doubtful = pc.is_in(ids, value_set=pa.array(odd, pa.string())).to_numpy(zero_copy_only=False)
+        doubtful = _is_one_of(ids, "", *(_header_forms(names[int(key)]) if self._layout.has_header else []))
         footer = np.zeros(len(doubtful), dtype=bool)
         if self._footers:
             first = pc.utf8_lower(_trimmed(table, "0"))
@@ -151,7 +150,7 @@ class RowParser:
         for name in table.schema.names:
             blank = blank & pc.equal(_trimmed(table, name), "").to_numpy(zero_copy_only=False)
         for column in found.values():
-            header = header & pc.equal(_trimmed(table, str(column)), names[column]).to_numpy(zero_copy_only=False)
+            header = header & _is_one_of(_trimmed(table, str(column)), *_header_forms(names[column]))
         # A column that is not read may hold something: then it is a row, and a person should look at it.
         nothing = (self._layout.delimiter + ' \t\r\n"\u00a0').encode()
         bounds = block.bounds
@@ -174,3 +173,13 @@ class RowParser:
 
 def _trimmed(table: pa.Table, column: str) -> pa.ChunkedArray:
     return pc.utf8_trim_whitespace(pc.fill_null(table.column(column), ""))
+
+
+def _header_forms(name: str) -> list[str]:
+    """Return a name as a repeated header has it: files that were joined have a byte order mark before it."""
+    return [name, f"\ufeff{name}"]
+
+
+def _is_one_of(texts: pa.ChunkedArray, *wanted: str) -> np.ndarray:
+    mask: np.ndarray = pc.is_in(texts, value_set=pa.array(wanted, pa.string())).to_numpy(zero_copy_only=False)
+    return mask

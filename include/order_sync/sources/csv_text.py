@@ -96,10 +96,12 @@ def open_text(content: Readable, encoding: str | None, words: Iterable[str]) -> 
         mark = b""
         if encoding is None:
             encoding, found = _encoding_of(sample, words)
-        elif encoding.startswith("utf-16") and 0 in sample:
-            encoding = {"utf-16": "utf-16-le"}.get(encoding, encoding)  # without a mark
+        elif encoding.startswith(("utf-16", "utf-32")) and 0 in sample:
+            pass
         elif encoding != "utf-8" and _is_surely_utf8(sample, encoding, is_whole=is_whole):
             encoding, found = "utf-8", "its bytes fit UTF-8 and no other encoding by chance"
+    if encoding in ("utf-16", "utf-32"):  # without a mark, which Python would refuse
+        encoding = _utf_16_of(sample) or f"{encoding}-le"
     rest = sample[len(mark) :]
     if encoding == "utf-8":
         read = _after(rest, content.read)

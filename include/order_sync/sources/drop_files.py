@@ -170,6 +170,8 @@ def nothing_matches(folder: UPath, source: CsvSource) -> str:
         return f"{said} ** alone stands for folders: write {source.path}/*.csv."
     if "{" in source.pattern:
         return f"{said} A glob has no {{a,b}}: use * or a source for each."
+    if (folder / source.pattern).is_file():
+        return f"{said} [ and ] stand for a set of signs: write [[] and []] for themselves."
     paths = (path.relative_to(folder).as_posix() for path in islice(folder.glob("**/*"), _LISTED_FOR_NAMES))
     names = [name for name in paths if not any(part.startswith(".") for part in name.split("/"))]
     wanted = source.pattern.casefold()
@@ -282,9 +284,10 @@ def path_time(path: str, pattern: str, timezone: str) -> datetime | None:
     expression = re.escape(pattern)
     for directive, digits in PATH_TIMES.items():
         expression = expression.replace(re.escape(directive), f"(?P<{directive[1]}>{digits})")
-    found = re.search(expression, path)
-    if not found:
-        return None
+    return next((time for found in re.finditer(expression, path) if (time := _time_of(found, timezone))), None)
+
+
+def _time_of(found: re.Match[str], timezone: str) -> datetime | None:
     numbers = {name: int(digits) for name, digits in found.groupdict().items()}
     try:
         year = numbers["Y"] if "Y" in numbers else 2000 + numbers["y"]

@@ -11,6 +11,8 @@ import pyarrow.compute as pc
 
 from include.order_sync.columns.text import array_of, series_of, without_invisible
 
+# Around a number: the fraction that a program has given it, and what makes a text of it in a spreadsheet.
+_MARKS = r"""^(?:="|')?(\+?[0-9]+)(?:\.0+|")?$"""
 # What people put between the digits.
 _BETWEEN = r"[\s\x{00a0}\x{2009}\x{202f}()./\-‐-―−]"
 # Numbers of some countries, which need no library: United States, Russia and Kazakhstan, Poland, Belarus, Ukraine.
@@ -34,7 +36,7 @@ def phones(texts: pd.Series, country: str | None) -> Contacts:
         texts: trimmed.
         country: of numbers without a country's code, as UA; None if there may be none.
     """
-    given = pc.replace_substring_regex(without_invisible(array_of(texts)), r"^(\+?[0-9]+)\.0+$", r"\1")
+    given = pc.replace_substring_regex(without_invisible(array_of(texts)), _MARKS, r"\1")
     digits = pc.replace_substring_regex(given, _BETWEEN, "")
     international = pc.match_substring_regex(digits, r"^(?:\+|00)")
     digits = pc.replace_substring_regex(digits, r"^(?:\+|00)", "")

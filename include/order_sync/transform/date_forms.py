@@ -25,7 +25,7 @@ _WEEKDAY = r"(?:[^\W\d_]{2,}\.?,?\s+)?"
 _TIME = (
     r"(?:\s*[гр]\.)?(?:(?:[\s,T]+|\s+(?:at|um|в|о|-)\s+)(?P<hour>\d{1,2})[:.](?P<minute>\d{2})"
     r"(?:[:.](?P<second>\d{2}(?:[.,]\d{1,9})?))?(?:\s*(?P<half>[ap])(?:\.?m)?\.?)?)?"
-    r"(?P<zone>\s*(?:z|[a-z]{2,4}|(?:utc|gmt)?[+-]\d{1,2}(?::?\d{2})?))?(?:\s*[([][^)\]]*[)\]])?"
+    r"(?P<zone>\s*(?:z|[^\W\d_]{2,4}|(?:utc|gmt)?[+-]\d{1,2}(?::?\d{2})?))?(?:\s*[([][^)\]]*[)\]])?"
 )
 _COMPACT = (
     r"(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})"
@@ -61,6 +61,7 @@ def known_form(written: str) -> str:
     if form not in _NUMBERS:
         # A time may follow any date, so it needs no name.
         form = re.sub("[ t]?h.*", "", re.sub(r"([dmy])\1+", r"\1", form))
+        form = re.sub(r"[-/., ]+", " ", form) if "mon" in form else form
     if form not in FORMS:
         raise ValueError(f"there is no such form of dates; known: {', '.join(FORMS)}; ISO 8601 is always read")
     return form
@@ -121,8 +122,11 @@ def _written(parts: dict[str, str | None]) -> str | None:
     month = _month(name.casefold()) if name else int(parts["month"] or 0)
     if not month:
         return None
-    year = int(parts["year"] or 0)
-    day = datetime(year + 2000 if year < 100 else year, month, int(parts["day"] or 0))  # noqa: DTZ001
+    written = parts["year"] or ""
+    year = int(written) + (2000 if len(written) == 2 else 0)
+    if year < 1000:  # 0026 is a mistake, and no year of this century
+        raise ValueError
+    day = datetime(year, month, int(parts["day"] or 0))  # noqa: DTZ001
     if not parts["hour"]:
         return None if parts["zone"] else f"{day:%Y-%m-%d}"
     hour, half = int(parts["hour"]), parts["half"]

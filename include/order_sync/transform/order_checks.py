@@ -20,7 +20,10 @@ UNKNOWN_STATUS = "status: not in the status map"
 # A spreadsheet shows a long number so, and keeps 15 of its digits; or signs alone, if its column is narrow.
 _LOST_DIGITS = r"#?[0-9]{1,3}(?:(?:[.,][0-9]+)?[Ee]\+|[.,][0-9]+[Ee])[0-9]+|##+"
 # What programs write where there is nothing, or where a formula failed: in English, Russian, German and Polish.
-_NOTHING = ("null", "none", "NaN", "nil", "undefined", "n/a", "н/д", "[object Object]", "\\N", "-", "--", "---")
+_NOTHING = (
+    *("null", "none", "NaN", "nil", "undefined", "n/a", "н/д", "[object Object]", "\\N", "-", "--", "---", "–", "—"),  # noqa: RUF001
+    *("#", "№", "'", "''", '""', '=""', ".", "?", "*", "_", "/"),
+)
 _FORMULAS = (
     *("REF!", "VALUE!", "NAME?", "DIV/0!", "NUM!", "NULL!", "N/A", "SPILL!", "CALC!"),
     *("ССЫЛКА!", "ЗНАЧ!", "ИМЯ?", "ДЕЛ/0!", "ЧИСЛО!", "ПУСТО!", "Н/Д", "BEZUG!", "WERT!", "NV", "ADR!", "ARG!"),  # noqa: RUF001

@@ -23,7 +23,8 @@ _BLANKS = "[\u00a0\u2007\u2009\u202f]"
 # The end of a time, with what may stand before its offset; and the words for offsets that mean one alone.
 _TIME_END = r"(:[0-9]{2}(?:[.,][0-9]{1,9})?)"
 _UNUSUAL_OFFSET = (
-    _TIME_END + r"(?:\s*[A-Za-z]{1,4}(?:[+-].*)?|\s+[+-].*|[+-][0-9](?::.*)?|[+-][0-9]{2}:[0-9]{2}:[0-9]{2})$"
+    _TIME_END
+    + r"(?:\s*[[:alpha:]\p{Cyrillic}]{1,4}(?:[+-].*)?|\s+[+-].*|[+-][0-9](?::.*)?|[+-][0-9]{2}:[0-9]{2}:[0-9]{2})$"
 )
 # Programs of JavaScript and Java write the zone's name behind its offset: GMT+0200 (EET), +02:00[Europe/Kyiv].
 _NAMED_OFFSET = r"(\s*(?i:UTC|GMT)?[+-][0-9:]+|Z)\s*[(\[][^)\]]*[)\]]$"
@@ -31,7 +32,7 @@ _ZONE_WORDS = {
     "+00:00": "Z|UTC|GMT|UT|WET",
     "+01:00": "CET|WEST",
     "+02:00": "EET|CEST",
-    "+03:00": "EEST|MSK",
+    "+03:00": "EEST|MSK|МСК",  # noqa: RUF001
 }
 _OFFSET_WITH_SECONDS = re.compile(r":[0-9]{2}(?:\.[0-9]+)?[+-][0-9]{2}:[0-9]{2}:[0-9]{2}$")
 

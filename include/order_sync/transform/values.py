@@ -24,8 +24,8 @@ _FREE_TEXT = frozenset(
 )
 _BLANKS = " \u00a0\u2009\u202f"
 _AMOUNT = re.compile(
-    rf"(?P<before>[^0-9(.,+\-−]*)(?P<sign>[+\-−]?)(?P<currency>[^0-9(.,+\-−]*)"
-    rf"(?P<digits>[0-9][0-9.,'’{_BLANKS}]*(?<=[0-9]))(?P<after>[^0-9%]*)"
+    rf"(?P<before>[^0-9(.,+\-−]*(?:[^\W\d_]\.\s*)?)(?P<sign>[+\-−]?)(?P<currency>[^0-9(.,+\-−]*)"
+    rf"(?P<digits>[0-9][0-9.,'’{_BLANKS}]*(?<=[0-9]))(?P<after>(?!\s*[\-−])[^0-9%]*)"
 )
 # Thousands; in India the groups before the last one have two digits.
 _GROUPED = re.compile(rf"[0-9]{{1,3}}(?P<sign>[.,'’{_BLANKS}])(?:[0-9]{{2,3}}(?P=sign))*[0-9]{{3}}|[0-9]+")
@@ -121,6 +121,9 @@ class Values:
 
 PLAIN = Values()
 
+# Turkish has an i without a dot, and a capital I with one, which becomes an i and a dot.
+_SAME_LETTERS = str.maketrans({"ё": "е", "ı": "i", "\u0307": None})
+
 
 def amount(text: str, decimal: str) -> str | None:
     """Return an amount of money as digits with a point, its currency and the signs between thousands taken off.
@@ -147,5 +150,5 @@ def amount(text: str, decimal: str) -> str | None:
 
 def plain_word(word: str) -> str:
     """Return a status word without what shops change in it unseen: case, kinds of blanks, dots of ё, composition."""
-    composed = unicodedata.normalize("NFKC", word).casefold().replace("ё", "е")
+    composed = unicodedata.normalize("NFKC", word).casefold().translate(_SAME_LETTERS)
     return " ".join("".join(one for one in composed if unicodedata.category(one) != "Cf").split())

@@ -114,7 +114,7 @@ BAD = [
     pytest.param(zipped({"a/": ""}), "zip file without files", id="zip without files"),
     pytest.param(encrypted(zipped({"a.csv": GOOD})), "encrypted", id="encrypted"),
     pytest.param(zipped({"mimetype": "x", "content.xml": "<x/>"}), "save it as .xlsx or CSV", id="OpenDocument"),
-    pytest.param(zipped({"a.csv.gz": gzip.compress(b"x")}), "holds a.csv.gz, which is packed twice", id="packed twice"),
+    pytest.param(zipped({"a.csv.gz": gzip.compress(b"x")}), "a.csv (a.csv.gz) is packed twice", id="packed twice"),
     pytest.param(zipped({"xl/workbook.xml": "<x/>"}), "spreadsheet that can't be read", id="no spreadsheet"),
 ]
 

@@ -177,3 +177,14 @@ def test_utf8_under_another_configured_encoding(drop: Drop) -> None:
     drop.put("a.csv", HEADER + "1,Новый,x,y\n")
 
     assert [row["status"] for row in drop.rows(encoding="windows-1251")] == ["Новый"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+def test_a_file_in_another_encoding_than_utf_16(drop: Drop, encoding: str) -> None:
+    """A file that has no mark and no zeros costs itself, and the others are read."""
+    drop.put("a.csv", f"{HEADER}1,Новый,x,y\n".encode("cp1251"))
+    drop.put("b.csv", GOOD.encode("utf-16"))
+    reader = drop.reader(encoding=encoding)
+
+    assert ids(rows_of(reader)) == [None, "1"]
+    assert len(reader.unusable) == 1

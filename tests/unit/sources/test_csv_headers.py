@@ -6,9 +6,7 @@ from typing import Any
 import pytest
 
 from include.order_sync.errors import StopError
-from include.order_sync.transform.row_problems import (
-    MISSING_COLUMN,
-)
+from include.order_sync.transform.row_problems import MISSING_COLUMN, WRONG_WIDTH
 from tests.unit.sources.drops import GOOD, HEADER, START, Drop, ids, rows_of
 
 
@@ -80,12 +78,12 @@ def test_file_without_a_header(drop: Drop, line: str, caplog: pytest.LogCaptureF
 
 
 def test_fields_of_a_header_that_look_like_data_are_not_shown(drop: Drop) -> None:
-    """The message about a missing column shows the names of the others, and neither data nor a very long list."""
+    """The message about a missing column shows the names of the others: no data, no long text, no very long list."""
     drop.put("a.csv", f"order_id,status,Сума,Ann 2026,ann@shop.example,{'x' * 90},{','.join('abc' * 30)}\n")
     with pytest.raises(StopError, match="no column status_changed_at") as stop:
         drop.rows()
 
-    assert f"It has 'order_id', 'status', 'Сума', '{'x' * 60}', 'a', " in str(stop.value)
+    assert "It has 'order_id', 'status', 'Сума', 'a', " in str(stop.value)
     assert " and 46 more. " in str(stop.value)
 
 
@@ -163,6 +161,22 @@ def test_files_without_a_header(drop: Drop) -> None:
         ("1", "2026-11-21", 1),
         ("2", "2026-11-21", 2),
     ]
+
+
+def test_one_long_row_without_a_header(drop: Drop) -> None:
+    """It is listed, and the others, which are as wide as most, are read."""
+    drop.put("a.csv", "1,paid,2026-11-20\n2,paid,2026-11-20\n3,paid,2026-11-20,x,y\n")
+    rows = drop.rows(header="none", columns={"order_id": 1, "status": 2, "status_changed_at": 3})
+
+    assert [(row["line"], row["problem"]) for row in rows] == [(1, None), (2, None), (3, WRONG_WIDTH)]
+
+
+def test_files_that_were_joined(drop: Drop) -> None:
+    """A header with a byte order mark in the middle of a file is a repeated header."""
+    drop.put("a.csv", f"\ufeff{GOOD}\ufeff{GOOD.replace('1,', '2,')}")
+    reader = drop.reader()
+
+    assert (ids(rows_of(reader)), reader.skipped) == (["1", "2"], 1)
 
 
 def test_preambles_and_footers(drop: Drop) -> None:

@@ -125,6 +125,7 @@ def test_no_hour_is_lost(day: str) -> None:
         ("21.11.26 10.15.csv", "%d.%m.%y %H.%M", datetime(2026, 11, 21, 10, 15, tzinfo=UTC)),
         ("orders_20261121_106130.csv", "%Y%m%d_%H%M%S", None),
         ("orders_00010101.csv", "%Y%m%d", None),
+        ("1234567890_20261121.csv", "%Y%m%d", datetime(2026, 11, 21, tzinfo=UTC)),
     ],
 )
 def test_path_time_to_the_second(path: str, pattern: str, expected: datetime | None) -> None:

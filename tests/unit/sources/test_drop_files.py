@@ -365,6 +365,16 @@ def test_a_wrong_configuration_takes_nothing(drop: Drop) -> None:
     assert drop.run() == ["1"]
 
 
+def test_a_name_with_brackets(drop: Drop) -> None:
+    """A glob that is the very name of a file, but for its brackets, is told how to write them."""
+    drop.put("a[1].csv", "1")
+    drop.source = drop.source.model_copy(update={"path": f"{drop.folder}/a[1].csv"})
+    reader = drop.reader()
+
+    assert list(reader.tables()) == []
+    assert "[ and ] stand for a set of signs: write [[] and []]" in reader.notice
+
+
 @pytest.mark.parametrize(
     ("pattern", "said"),
     [

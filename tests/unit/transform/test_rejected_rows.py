@@ -87,6 +87,14 @@ def test_status_words_as_shops_write_them(run: Run, word: str) -> None:
     assert transformed.ready["code"].tolist() == ["2"]
 
 
+@pytest.mark.parametrize("word", ["İPTAL", "iptal", "IPTAL", "ıptal"])
+def test_turkish_letters(run: Run, word: str) -> None:
+    """An i with and without its dot is one letter: a capital of the one is the other, by most programs."""
+    transformed = run({"status": word}, statuses={"İptal": OrderStatus.CANCELLED})
+
+    assert transformed.ready["code"].tolist() == ["2"]
+
+
 def test_status_words_that_differ_in_case_alone(run: Run) -> None:
     """Where the map has both, each means itself, and a third form means neither."""
     statuses = {"Done": OrderStatus.DELIVERED, "DONE": OrderStatus.CANCELLED}
