@@ -5,8 +5,9 @@ The DAG of a destination with mistakes stays, and its runs end red at once, with
 
 from datetime import timedelta
 
-from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, Param, TriggerRule, get_parsing_context
+from airflow.sdk import DAG, CronDataIntervalTimetable, Param, TriggerRule, get_parsing_context
 from airflow.sdk.definitions.param import ParamsDict
+from order_sync_airflow.assets import asset_of
 from order_sync_airflow.operators import (
     ApproveOperator,
     ExtractOrdersOperator,
@@ -135,7 +136,7 @@ def build_dag(entry: DagEntry) -> DAG:
             task_id="load",
             destination=entry.name,
             staged=transform.output,
-            outlets=[Asset(f"order-sync://{entry.name}")],
+            outlets=[asset_of(entry.name)],
             max_active_tis_per_dag=1,  # a backfill's runs and the hourly one must not send at once
             trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS,  # transform skips `approve` where it is not needed
         )

@@ -59,3 +59,8 @@ def pull(context: Context, task: str) -> dict[str, int]:
     """Return the figures that `task` pushed."""
     figures: dict[str, int] = context["ti"].xcom_pull(task_ids=task, key=COUNTS_KEY)
     return figures
+
+
+def ready(figures: Mapping[str, int]) -> int:
+    """Return how many orders transform has made ready to be sent."""
+    return figures["orders"] - figures["rejected"] - figures["not_for_provider"]

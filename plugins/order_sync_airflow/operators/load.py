@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
-from airflow.sdk import Asset, AssetAlias
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.order_sync import tuning
 from include.order_sync.configuration.sql_source import SqlSource
 from include.order_sync.delivery.accounting import OUTCOMES, check_balance, check_thresholds
-from order_sync_airflow import brake, log_tables, progress, run_context, run_figures
+from order_sync_airflow import assets, brake, log_tables, progress, run_context, run_figures
 from order_sync_airflow.hooks import hook_for
 from order_sync_airflow.ledger_connection import REDRIVEN_KEY, deployment_cipher, ledger_transaction, open_ledger
 from order_sync_airflow.operators.base import DestinationOperator, storage_path
@@ -22,16 +22,37 @@ from order_sync_airflow.operators.base import DestinationOperator, storage_path
 if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
 
+    from include.order_sync.configuration.loading import Configuration
     from include.order_sync.configuration.models import Destination
     from include.order_sync.configuration.source import Source
     from include.order_sync.delivery.decision_table import SendOptions
-    from include.order_sync.delivery.planning import Planner
     from include.order_sync.delivery.result import DeliveryResult
     from include.order_sync.ledger.attempts import Sender
-    from include.order_sync.ledger.lateness import Lateness
+    from include.order_sync.ledger.encrypted_rows import RowEncryptor
     from include.order_sync.ledger.session import LedgerSession
     from include.order_sync.model import Window
     from include.order_sync.staging.run_folder import Staging
+
+
+@dataclass(frozen=True)
+class _Run:
+    """The run of a load, as it was when the task began.
+
+    Args:
+        context: of the task.
+        configuration: read anew.
+        destination: of the orders.
+        source: of the orders.
+        window: that was read; None if not all its orders were.
+        before: the figures of extract and transform.
+    """
+
+    context: Context
+    configuration: Configuration
+    destination: Destination
+    source: Source
+    window: Window | None
+    before: dict[str, int]
 
 
 class LoadOrdersOperator(DestinationOperator):
@@ -59,98 +80,96 @@ class LoadOrdersOperator(DestinationOperator):
     def execute(self, context: Context) -> None:
         """Deliver; the staged parts are deleted once Airflow has recorded the success or the skip."""
         configuration, destination = self.read_configuration()
-        source = configuration.sources[destination.source]
         self._ends_at = time.monotonic() + tuning.LOAD_S
         before = run_figures.pull(context, "transform")
-        mode = run_context.mode(context, destination)
-        # Now: the run may be cleared while it is under way, and another window read.
-        window = run_context.pull_window(context)
+        run = _Run(
+            context,
+            configuration,
+            destination,
+            configuration.sources[destination.source],
+            # Now: the run may be cleared while it is under way, and another window read.
+            run_context.pull_window(context),
+            before,
+        )
         if not before["orders"]:
             # Transform has skipped this task, and a person has cleared only this one.
             raise AirflowSkipException("No orders in this window.")
 
         # Imported late: pandas takes longer to import than a whole hour without orders.
-        from include.order_sync import pipeline
-        from include.order_sync.delivery.planning import Planner
-        from include.order_sync.delivery.result import DeliveryResult
         from include.order_sync.ledger.encrypted_rows import RowEncryptor
-        from include.order_sync.ledger.quarantine import resolve_redriven
         from include.order_sync.staging.run_folder import Staging
 
         staging = Staging(storage_path(self.staged))
-        hook = hook_for(destination.provider, destination.connection)
-
-        is_scheduled = run_context.run_request(context).by == "schedule"
-
-        def options_of(ledger: LedgerSession) -> SendOptions:
-            return brake.send_options(context, destination, source, ledger, retry_rejected=self.retry_rejected)
-
-        encryptor = RowEncryptor(staging, source.timezone, deployment_cipher())
+        encryptor = RowEncryptor(staging, run.source.timezone, deployment_cipher())
+        mode = run_context.mode(context, destination)
         if mode == "plan":
-            with open_ledger(context, destination, read_only=True) as ledger:
-                options = options_of(ledger)
-                planned = self._show(context, Planner.of(destination.service, ledger, options), staging)
-            self.record_run(context, destination, before | planned, window)
+            self._plan(run, staging)
             return
         with open_ledger(context, destination, adopts=mode == "adopt") as ledger:
-            options = options_of(ledger)
-            if not staging.is_listed(ledger.sender.run):
-                for rows in staging.rejected_parts():
-                    ledger.quarantine(encryptor.encrypt_rejected(rows))
-                staging.note_listed(ledger.sender.run)
-            if before["orders"] == before["rejected"] + before["not_for_provider"]:
-                self.finish_window(context, source, self.staged, window)
-                self.record_run(context, destination, before, window)
+            _list_rejected(staging, encryptor, ledger)
+            if not run_figures.ready(before):
+                self.finish_window(context, run.source, self.staged, run.window)
+                self.record_run(context, destination, before, run.window)
                 check_thresholds(self._with_newly_rejected(before, ledger), destination)
                 run_context.stop_if_left_out(context, destination)
                 raise AirflowSkipException("No orders to send in this window.")
-            ready = before["orders"] - before["rejected"] - before["not_for_provider"]
-            with hook.get_conn() as session:
-                account, pace = hook.credentials, configuration.requests_a_second(destination)
-                result = DeliveryResult()
-                total = before["orders"] - before["rejected"] - before["not_for_provider"]
-                try:
-                    with progress.shown(self.log, total, lambda: sum([*result.orders.values()])):
-                        pipeline.load(
-                            staging,
-                            destination,
-                            account,
-                            session,
-                            ledger,
-                            encryptor,
-                            options,
-                            pace,
-                            result,
-                            self._must_stop,
-                            brake.of_load(context, destination, ledger, ready),
-                        )
-                finally:
-                    outcomes = self._report(context, result, before["rejected"])
-                    if result.complete:
-                        # First: a window whose balance is off is not finished, so that the next run reads it again.
-                        check_balance(before | outcomes, ledger.own_accepted())
-                        late_by = None
-                        if window and isinstance(source, SqlSource) and is_scheduled:
-                            late = self._lateness(destination, source, window, ledger.sender)
-                            run_figures.push(context, **outcomes, late=late.missed)
-                            late_by = late.longest
-                        self.finish_window(context, source, self.staged, window, late_by)
-                    self.record_run(
-                        context,
-                        destination,
-                        before | outcomes,
-                        window,
-                        is_complete=result.complete,
-                        request_s=result.request_s,
-                        changes=result.code_changes,
-                    )
-            redriven = context["ti"].xcom_pull(task_ids="extract", key=REDRIVEN_KEY)
-            if redriven:
-                with ledger.transaction() as cursor:
-                    resolve_redriven(cursor, ledger.sender.run, redriven)
+            outcomes = self._deliver(run, staging, encryptor, ledger)
+            _resolve_redriven(context, ledger)
             counts = self._with_newly_rejected(before | outcomes, ledger)
         check_thresholds(counts, destination)
         run_context.stop_if_left_out(context, destination)
+
+    def _deliver(self, run: _Run, staging: Staging, encryptor: RowEncryptor, ledger: LedgerSession) -> dict[str, int]:
+        """Send the ready orders and return their outcomes; report and record them also if the load fails.
+
+        Raises:
+            StopError: of pipeline.load, or the sums are off.
+            TryAgainError: of pipeline.load.
+        """
+        from include.order_sync import pipeline
+        from include.order_sync.delivery.result import DeliveryResult
+
+        context, destination = run.context, run.destination
+        ready = run_figures.ready(run.before)
+        options = self._send_options(run, ledger)
+        hook = hook_for(destination.provider, destination.connection)
+        result = DeliveryResult()
+        with hook.get_conn() as session:
+            try:
+                with progress.shown(self.log, ready, lambda: sum([*result.orders.values()])):
+                    pipeline.load(
+                        staging,
+                        destination,
+                        hook.credentials,
+                        session,
+                        ledger,
+                        encryptor,
+                        options,
+                        run.configuration.requests_a_second(destination),
+                        result,
+                        self._must_stop,
+                        brake.of_load(context, destination, ledger, ready),
+                    )
+            finally:
+                outcomes = self._report(context, result, run.before["rejected"])
+                if result.complete:
+                    # First: a window whose balance is off is not finished, so that the next run reads it again.
+                    check_balance(run.before | outcomes, ledger.own_accepted())
+                    late_by = self._measure_lateness(run, outcomes, ledger.sender)
+                    self.finish_window(context, run.source, self.staged, run.window, late_by)
+                self.record_run(
+                    context,
+                    destination,
+                    run.before | outcomes,
+                    run.window,
+                    is_complete=result.complete,
+                    request_s=result.request_s,
+                    changes=result.code_changes,
+                )
+        return outcomes
+
+    def _send_options(self, run: _Run, ledger: LedgerSession) -> SendOptions:
+        return brake.send_options(run.context, run.destination, run.source, ledger, retry_rejected=self.retry_rejected)
 
     def _with_newly_rejected(self, counts: dict[str, int], ledger: LedgerSession) -> dict[str, int]:
         """Return the counts with `newly_rejected`: in a redrive, which is to cure them, all that were rejected."""
@@ -177,37 +196,46 @@ class LoadOrdersOperator(DestinationOperator):
             self._is_stopping = True
         return self._is_stopping
 
-    def _show(self, context: Context, planner: Planner, staging: Staging) -> dict[str, int]:
-        """Log, push and return the plan of the run: ids and codes only."""
+    def _plan(self, run: _Run, staging: Staging) -> None:
+        """Log, push and record what the run would send: ids and codes only."""
         from include.order_sync.delivery.decision_table import Action
+        from include.order_sync.delivery.planning import Planner
         from include.order_sync.delivery.preview import preview
         from include.order_sync.delivery.result import NOT_SENT
 
-        before = run_figures.pull(context, "transform")
         outcomes: dict[str, int] = {}
-        if before["orders"] > before["rejected"] + before["not_for_provider"]:
-            outcomes, first = preview(planner, staging.ready_parts())
-            self.log.info(
-                "Plan only, nothing is sent. %s. The first to be sent:\n%s",
-                dict(outcomes),
-                log_tables.plan_table(first),
-            )
-        planned = {name: before.get(name, 0) + outcomes.get(name, 0) for name in OUTCOMES}
+        with open_ledger(run.context, run.destination, read_only=True) as ledger:
+            planner = Planner.of(run.destination.service, ledger, self._send_options(run, ledger))
+            if run_figures.ready(run.before):
+                outcomes, first = preview(planner, staging.ready_parts())
+                self.log.info(
+                    "Plan only, nothing is sent. %s. The first to be sent:\n%s",
+                    dict(outcomes),
+                    log_tables.plan_table(first),
+                )
+        planned = {name: run.before.get(name, 0) + outcomes.get(name, 0) for name in OUTCOMES}
         if kept := outcomes.get(Action.KEPT, 0):
             self.log.info("%d orders would not be sent: they wait in the quarantine for a redrive.", kept)
             planned[NOT_SENT] += kept
-        run_figures.push(context, **planned)
-        self._tell_assets(context, planned)
-        return planned
+        run_figures.push(run.context, **planned)
+        assets.describe_event(run.context, self.outlets, self.destination, planned)
+        self.record_run(run.context, run.destination, run.before | planned, run.window)
 
-    def _lateness(self, destination: Destination, source: Source, window: Window, sender: Sender) -> Lateness:
-        """Return how late the run's rows were; log it if `lookback` has missed some of them."""
+    def _measure_lateness(self, run: _Run, outcomes: dict[str, int], sender: Sender) -> timedelta | None:
+        """Push how many rows of a scheduled run came late; return the longest lateness, None where it is not measured.
+
+        Log it if `lookback` has missed some of them.
+        """
+        is_scheduled = run_context.run_request(run.context).by == "schedule"
+        if run.window is None or not isinstance(run.source, SqlSource) or not is_scheduled:
+            return None
         from include.order_sync.ledger import lateness
 
+        destination = run.destination
         with ledger_transaction() as ledger:
             reconcile = timedelta(days=destination.reconcile)
             lookback = lateness.widened(ledger, destination.name, destination.lookback, reconcile)
-            late = lateness.measure(ledger, sender, window.start, source.timezone, lookback)
+            late = lateness.measure(ledger, sender, run.window.start, run.source.timezone, lookback)
         if late.missed:
             self.log.warning(
                 "%d orders came late: their time had been read before, and their rows were not there. They were "
@@ -218,7 +246,8 @@ class LoadOrdersOperator(DestinationOperator):
                 late.longest,
                 lookback,
             )
-        return late
+        run_figures.push(run.context, **outcomes, late=late.missed)
+        return late.longest
 
     def _report(self, context: Context, result: DeliveryResult, rejected_before: int) -> dict[str, int]:
         """Log, push and return the outcomes so far."""
@@ -238,22 +267,26 @@ class LoadOrdersOperator(DestinationOperator):
         outcomes["rejected"] += rejected_before
         outcomes["requests"], outcomes["stale_changed"] = result.requests, result.stale_changed
         run_figures.push(context, **outcomes)
-        self._tell_assets(context, outcomes)
+        assets.describe_event(context, self.outlets, self.destination, outcomes)
         return outcomes
 
-    def _tell_assets(self, context: Context, counts: Mapping[str, int]) -> None:
-        """Give the event of the destination's asset, which Airflow makes if the task succeeds, counts and kind of run.
 
-        A redrive's destination is known only now, so it names the asset by an alias.
-        https://airflow.apache.org/docs/apache-airflow/stable/authoring-and-scheduling/asset-scheduling.html
-        """
-        extra: dict[str, Any] = {**counts, "kind": run_figures.pull_kind(context)}
-        for outlet in self.outlets:
-            event = context["outlet_events"][outlet]
-            if isinstance(outlet, AssetAlias):
-                event.add(Asset(f"order-sync://{self.destination}"), extra=extra)
-            else:
-                event.extra = extra
+def _list_rejected(staging: Staging, encryptor: RowEncryptor, ledger: LedgerSession) -> None:
+    """Put the rows that transform has rejected into the quarantine, once in a run."""
+    if not staging.is_listed(ledger.sender.run):
+        for rows in staging.rejected_parts():
+            ledger.quarantine(encryptor.encrypt_rejected(rows))
+        staging.note_listed(ledger.sender.run)
+
+
+def _resolve_redriven(context: Context, ledger: LedgerSession) -> None:
+    """Close the entries whose rows a redrive has staged and has not put into the quarantine again."""
+    from include.order_sync.ledger.quarantine import resolve_redriven
+
+    redriven = context["ti"].xcom_pull(task_ids="extract", key=REDRIVEN_KEY)
+    if redriven:
+        with ledger.transaction() as cursor:
+            resolve_redriven(cursor, ledger.sender.run, redriven)
 
 
 def delete_parts(context: Context) -> None:
