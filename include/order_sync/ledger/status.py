@@ -41,7 +41,7 @@ def status(connection: sa.Connection, destination: str) -> DestinationStatus:
     held, in_doubt = connection.execute(sa.text(query), {"destination": destination}).one_or_none() or (0, 0)
     covered = windows.gapless(connection, destination)
     # After an adoption nothing but that is read: it ends where the destination begins.
-    read = covered and (covered.start < covered.end or windows.is_first_read(connection, destination))
+    read = covered and (covered.start < covered.end or windows.has_first_reading(connection, destination))
     return DestinationStatus(
         read_up_to=covered.end if covered and read else None,
         gaps=windows.gaps(connection, destination),

@@ -47,8 +47,11 @@ def began(connection: sa.Connection, destination: str) -> datetime | None:
     return first.astimezone(UTC) if first else None
 
 
-def is_first_read(connection: sa.Connection, destination: str) -> bool:
-    """Return whether a finished window reaches over the time at which the destination began, or touches it."""
+def has_first_reading(connection: sa.Connection, destination: str) -> bool:
+    """Return whether a run has finished the first reading of the destination.
+
+    Then a finished window contains the time at which the destination began, or ends there.
+    """
     query = """
         select exists(
             select from first_windows f join windows w on w.destination = f.destination

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
@@ -73,7 +73,7 @@ class HealingRule:
         start_date: of the destination.
         first_run: of the destination.
         began: since when the destination's changes are read by themselves; None before its first scheduled run.
-        is_first_read: whether a run has finished what `first_run` has it read.
+        has_first_reading: whether a run has finished the first reading, which `first_run` chooses.
         reconciled_up_to: the end of the last window that reaches as far back as `reconcile_reach`; None without one.
         unread: times since `began` up to the data interval that no run has read, oldest first.
     """
@@ -84,7 +84,7 @@ class HealingRule:
     start_date: datetime
     first_run: Literal["adopt", "send", "window"] = "window"
     began: datetime | None = None
-    is_first_read: bool = False
+    has_first_reading: bool = False
     reconciled_up_to: datetime | None = None
     unread: tuple[Window, ...] = ()
 
@@ -94,7 +94,7 @@ class HealingRule:
 
     def run_window(self, interval: Window) -> RunWindow:
         """Return the orders that the scheduled run with this data interval reads."""
-        if self.first_run != "window" and not self.is_first_read:
+        if self.first_run != "window" and not self.has_first_reading:
             start = min(self.start_date, interval.start)
             return RunWindow(Window(start, interval.end), healing=Healing(start, start))
         began = self.begin(interval) if self.began is None else self.began
@@ -128,14 +128,13 @@ def run_window(request: RunRequest, healing: HealingRule, *, has_ids_query: bool
         StopError: the request names no window, half of one, or one that ends before it starts; or it has `from` or
             `to` and is no manual run.
     """
-    narrowed = RunWindow(None, request.order_ids)
     if window := given_window(request):
-        return replace(narrowed, window=window)
+        return RunWindow(window, request.order_ids)
     if request.by == "backfill" and request.interval:
-        return replace(narrowed, window=request.interval)
+        return RunWindow(request.interval, request.order_ids)
     if request.order_ids:
         if has_ids_query:
-            return narrowed
+            return RunWindow(None, request.order_ids)
         raise StopError(
             stops.NO_IDS_QUERY,
             "The source has no `by_ids_query`, so orders can't be read by their ids alone: trigger the run again with "

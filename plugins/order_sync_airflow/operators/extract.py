@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
 
 from include.order_sync import stops, tuning
@@ -42,6 +42,18 @@ FILES_NOT_READ_KEPT = 1000
 LATEST = datetime.max.replace(tzinfo=UTC)
 
 
+class FirstReading(NamedTuple):
+    """The first reading of a destination: what `first_run` has a scheduled run read.
+
+    Args:
+        began: since when changes are read by themselves; None before the first scheduled run.
+        is_done: whether it is finished.
+    """
+
+    began: datetime | None
+    is_done: bool
+
+
 class ExtractOrdersOperator(DestinationOperator):
     """Stages the raw rows of the run's window, partitioned by order.
 
@@ -73,23 +85,49 @@ class ExtractOrdersOperator(DestinationOperator):
             check_marks(context, destination, adopts=mode == "adopt")
         if isinstance(source, CsvSource) and request.by == "person" and request.order_ids and request.start is None:
             self._refuse_ids_alone(destination, source, request.order_ids)
-        run, began, has_begun = self._run_window(request, destination, source, plan_only=mode == "plan")
-        params = context["params"]
-        trusts_source = run_context.trusts_source(context)
-        if trusts_source:
+        run, first_reading = self._run_window(request, destination, source, plan_only=mode == "plan")
+        if run_context.trusts_source(context):
             _refuse_trust_in_the_past(request, run)
+        self._push_adoption(context, destination, source, first_reading)
+        self._log_what_is_read(request, source, run)
+        staging = Staging(read_folder(configuration.staging, context, run_context.push_read_at(context)))
+        started = datetime.now(UTC)
+        reader = self._reader(source, run, destination.service.required)
+        done = extract(reader, staging, run.order_ids)
+        if done.not_found:
+            message = not_found_message(done.not_found, source.name)
+            if done.not_found == run.order_ids:
+                raise StopError(stops.ORDERS_NOT_FOUND, message)
+            self.log.warning("%s", message)
+        if isinstance(source, CsvSource) and run.healing and mode != "plan":
+            self._keep_not_read(reader)
+        self._push_left_out(context, destination, source, run, reader)
+        self.log.info("Staged %d rows in %d parts; skipped %d", done.rows - done.skipped, done.parts, done.skipped)
+        run_figures.push(context, rows=done.rows, skipped=done.skipped)
+        # A narrowed run has not read all orders of its window or files.
+        run_context.push_window(context, None if run.order_ids else _read_by_now(run.window, started))
+        return str(staging.folder)
+
+    def _push_adoption(
+        self, context: Context, destination: Destination, source: Source, first_reading: FirstReading
+    ) -> None:
+        """Push which changes load adopts, and log it."""
+        params = context["params"]
         adopted = adopt_before(
             destination,
-            began,
+            first_reading.began,
             wholly=params.get("mode") == "adopt",
-            insists=bool(params.get("resend")) or trusts_source,
+            insists=bool(params.get("resend")) or run_context.trusts_source(context),
         )
         if adopted:
             which = "All changes that are read" if adopted == LATEST else f"Changes from before {adopted}"
             self.log.info("%s are adopted: %s counts as having them", which, destination.service.title)
         # A date alone says nothing of the hour. What stood there at the begin, the first reading has adopted.
-        but_at = first_day(adopted, source.timezone) if adopted and has_begun and adopted == began else None
+        is_by_begin = adopted is not None and first_reading.is_done and adopted == first_reading.began
+        but_at = first_day(adopted, source.timezone) if adopted and is_by_begin else None
         run_context.push_adopt_before(context, adopted, but_at)
+
+    def _log_what_is_read(self, request: RunRequest, source: Source, run: RunWindow) -> None:
         replayed = replay_message(source, request)
         if replayed:
             self.log.warning("%s", replayed)
@@ -97,40 +135,31 @@ class ExtractOrdersOperator(DestinationOperator):
             self.log.info("Reading %s from %s up to %s", source.name, run.window.start, run.window.end)
         else:
             self.log.info("Reading %d orders of %s by their ids", len(run.order_ids), source.name)
-        folder = read_folder(configuration.staging, context, run_context.push_read_at(context))
-        started = datetime.now(UTC)
-        reader = self._reader(source, run, destination.service.required)
-        done = extract(reader, Staging(folder), run.order_ids)
-        if done.not_found:
-            said = not_found_message(done.not_found, source.name)
-            if done.not_found == run.order_ids:
-                raise StopError(stops.ORDERS_NOT_FOUND, said)
-            self.log.warning("%s", said)
+
+    def _push_left_out(
+        self,
+        context: Context,
+        destination: Destination,
+        source: Source,
+        run: RunWindow,
+        reader: WarehouseReader | CsvDropReader,
+    ) -> None:
+        """Push what was left out and makes the run red at its end: older orders, and files that could not be used."""
         message = left_out_message(destination, run.healing, reader)
         if message:
             self.log.warning("%s", message)
         if isinstance(source, CsvSource):
-            if run.healing and mode != "plan":
-                self._keep_not_read(reader)
             message = " ".join(filter(None, [message, unusable_message(source, reader)])) or None
             notice = getattr(reader, "notice", "")
             if notice:
                 self.log.warning("%s", notice)
                 run_figures.push_reason(context, notice)
         run_context.push_left_out(context, message)
-        self.log.info("Staged %d rows in %d parts; skipped %d", done.rows - done.skipped, done.parts, done.skipped)
-        run_figures.push(context, rows=done.rows, skipped=done.skipped)
-        # A narrowed run has not read all orders of its window or files.
-        run_context.push_window(context, None if run.order_ids else _read_by_now(run.window, started))
-        return str(folder)
 
     def _run_window(
         self, request: RunRequest, destination: Destination, source: Source, *, plan_only: bool
-    ) -> tuple[RunWindow, datetime | None, bool]:
-        """Return what the run reads, since when changes are read by themselves, and whether the first reading is done.
-
-        The first reading is what `first_run` has a run read.
-        """
+    ) -> tuple[RunWindow, FirstReading]:
+        """Return what the run reads, and what is known of the destination's first reading."""
         from include.order_sync.ledger import lateness, windows
 
         name, interval = history_name(destination), request.interval
@@ -152,7 +181,7 @@ class ExtractOrdersOperator(DestinationOperator):
                 destination.start_date,
                 destination.first_run,
                 began,
-                windows.is_first_read(ledger, name),
+                windows.has_first_reading(ledger, name),
                 windows.reconciled_up_to(ledger, name, reconcile_reach(reconcile, destination.heal_at_most)),
                 tuple(windows.unread(ledger, name, interval.start) if interval else ()),
             )
@@ -161,7 +190,7 @@ class ExtractOrdersOperator(DestinationOperator):
             if request.by == "schedule" and interval and not plan_only:
                 began = began or healing.begin(interval)
                 windows.begin(ledger, name, began)
-        return decided, began, healing.is_first_read
+        return decided, FirstReading(began, healing.has_first_reading)
 
     def _reader(self, source: Source, run: RunWindow, required: Required) -> WarehouseReader | CsvDropReader:
         if isinstance(source, SqlSource):

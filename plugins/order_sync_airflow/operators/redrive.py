@@ -42,7 +42,7 @@ class StageQuarantineOperator(DestinationOperator):
     def execute(self, context: Context) -> str:
         """Find, decide and stage; a dry run only lists."""
         from include.order_sync.ledger import quarantine
-        from include.order_sync.ledger.encrypted_rows import decrypt_rows, service_messages
+        from include.order_sync.ledger.encrypted_rows import service_messages
         from include.order_sync.staging.run_folder import Staging
 
         configuration, destination = self.read_configuration()
@@ -67,24 +67,19 @@ class StageQuarantineOperator(DestinationOperator):
             if dry_run or decision not in ("resend", "accept"):  # else the decision says which were held
                 self._warn_of_missing("orders", params["order_ids"], {entry["order_id"] for entry in found})
             self._warn_of_missing("entries", params["entries"], {entry["id"] for entry in found})
-            if dry_run:
-                found = []
-            elif params["decision"] == "dismiss":
+            if decision == "dismiss" and not dry_run:
                 self._dismiss(context, ledger, [entry["id"] for entry in found])
-                found = []
-            elif params["decision"]:
-                with_rows = {entry["order_id"] for entry in found}
-                rowless = self._decide(context, ledger, params["decision"], with_rows) - with_rows
-                if params["decision"] == "resend" and rowless:
-                    self.log.warning(
-                        "%d of these have no row in the quarantine (%s): they are sent by the next run that reads "
-                        "them. Trigger the destination's DAG with `from` and `to`.",
-                        len(rowless),
-                        ", ".join(sorted(rowless)[:20]),
-                    )
-                if params["decision"] == "accept":
-                    found = []
-        orders, items, closed = decrypt_rows([entry["encrypted_row"] for entry in found], deployment_cipher())
+            elif decision and not dry_run:
+                self._decide(context, ledger, decision, {entry["order_id"] for entry in found})
+        is_sent = not dry_run and decision not in ("accept", "dismiss")
+        self._stage(context, staging, found if is_sent else [])
+        return str(staging.folder)
+
+    def _stage(self, context: Context, staging: Staging, entries: Sequence[Mapping[str, Any]]) -> None:
+        """Stage the rows of these entries; push their number, and the ids of the entries."""
+        from include.order_sync.ledger.encrypted_rows import decrypt_rows
+
+        orders, items, closed = decrypt_rows([entry["encrypted_row"] for entry in entries], deployment_cipher())
         if closed:
             self.log.error(
                 "%d entries can't be opened with today's keys, and stay: put the key that encrypted them behind "
@@ -92,11 +87,9 @@ class StageQuarantineOperator(DestinationOperator):
                 len(closed),
             )
         rows, _ = staging.stage_raw([orders], [items] if items is not None else [])
-        context["ti"].xcom_push(
-            REDRIVEN_KEY, [entry["id"] for index, entry in enumerate(found) if index not in set(closed)]
-        )
+        opened = [entry["id"] for index, entry in enumerate(entries) if index not in set(closed)]
+        context["ti"].xcom_push(REDRIVEN_KEY, opened)
         run_figures.push(context, rows=rows)
-        return str(staging.folder)
 
     def _warn_of_missing(self, what: str, wanted: Collection[Any] | None, found: Collection[Any]) -> None:
         """Name each order or entry of the params that is not among those found."""
@@ -110,11 +103,20 @@ class StageQuarantineOperator(DestinationOperator):
                 ", ".join(missing),
             )
 
-    def _decide(self, context: Context, ledger: LedgerSession, decision: Any, with_rows: set[str]) -> set[str]:
-        """Record the decision, and return the ids of its orders.
+    def _decide(self, context: Context, ledger: LedgerSession, decision: Any, with_rows: set[str]) -> None:
+        """Record the decision on held orders.
 
         A decision outlives its task: orders of `with_rows` that are not decided now were decided by a task that ended
         before it sent them.
+
+        Args:
+            context: of the task.
+            ledger: with the destination's lock.
+            decision: resend or accept.
+            with_rows: the ids of the orders whose rows were found in the quarantine.
+
+        Raises:
+            StopError: the params choose no order, or none of these is held.
         """
         from include.order_sync.ledger import quarantine
 
@@ -144,7 +146,14 @@ class StageQuarantineOperator(DestinationOperator):
         self._warn_of_missing("held orders", params["order_ids"], left | set(decided))
         if left:
             self.log.info("%d were decided before, and not sent since: %s", len(left), ", ".join(sorted(left)[:20]))
-        return set(decided)
+        rowless = set(decided) - with_rows
+        if decision == "resend" and rowless:
+            self.log.warning(
+                "%d of these have no row in the quarantine (%s): they are sent by the next run that reads "
+                "them. Trigger the destination's DAG with `from` and `to`.",
+                len(rowless),
+                ", ".join(sorted(rowless)[:20]),
+            )
 
     def _dismiss(self, context: Context, ledger: LedgerSession, ids: list[int]) -> None:
         """Close the entries with the person's note."""

@@ -15,6 +15,9 @@ from order_sync_airflow.operators.base import DestinationOperator, storage_path
 if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
 
+    from include.order_sync.configuration.source import Source
+    from include.order_sync.pipeline import TransformResult
+
 
 class TransformOrdersOperator(DestinationOperator):
     """Maps, validates and builds the orders of each staged part.
@@ -57,6 +60,19 @@ class TransformOrdersOperator(DestinationOperator):
 
         staging = Staging(storage_path(self.staged))
         done = transform(staging, source, destination)
+        self._report(context, source, done)
+        run_context.push_newest_read(context, done.newest_change)
+        run_figures.push(context, **done.counts)
+        ready = run_figures.ready(done.counts)
+        asked = brake.to_be_approved(context, destination, source, staging, ready, retry_rejected=self.retry_rejected)
+        context["ti"].xcom_push(brake.NOTIFICATIONS_KEY, asked)
+        if asked is None and run_figures.APPROVE in self.downstream_task_ids:
+            context["ti"].xcom_push(BaseXCom.XCOM_RETURN_KEY, self.staged)  # Airflow pushes no value beside the error
+            raise DownstreamTasksSkipped(tasks=[run_figures.APPROVE])  # type: ignore[no-untyped-call]
+        return self.staged
+
+    def _report(self, context: Context, source: Source, done: TransformResult) -> None:
+        """Log what was rejected, left out or doubtful, and push the first reason for the run's note."""
         if done.reasons:
             run_figures.push_reason(context, log_tables.first_reason(done.reasons, done.unknown_words))
             self.log.warning(
@@ -82,12 +98,3 @@ class TransformOrdersOperator(DestinationOperator):
                 ", ".join(done.doubtful[doubt]),
                 ", ..." if orders > len(done.doubtful[doubt]) else "",
             )
-        run_context.push_newest_read(context, done.newest_change)
-        run_figures.push(context, **done.counts)
-        ready = done.counts["orders"] - done.counts["rejected"] - done.counts["not_for_provider"]
-        asked = brake.to_be_approved(context, destination, source, staging, ready, retry_rejected=self.retry_rejected)
-        context["ti"].xcom_push(brake.NOTIFICATIONS_KEY, asked)
-        if asked is None and run_figures.APPROVE in self.downstream_task_ids:
-            context["ti"].xcom_push(BaseXCom.XCOM_RETURN_KEY, self.staged)  # Airflow pushes no value beside the error
-            raise DownstreamTasksSkipped(tasks=[run_figures.APPROVE])  # type: ignore[no-untyped-call]
-        return self.staged

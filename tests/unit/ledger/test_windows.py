@@ -161,8 +161,8 @@ def test_what_a_new_destination_begins_with_is_read(ledger: sa.Engine, finished:
         windows.begin(connection, other, hours(20, 21).start)
         for window in finished:
             windows.finish(connection, destination, window, "run")
-        assert windows.is_first_read(connection, destination) is is_read
-        assert windows.is_first_read(connection, other) is False
+        assert windows.has_first_reading(connection, destination) is is_read
+        assert windows.has_first_reading(connection, other) is False
 
 
 def test_destinations_know_nothing_of_each_other(ledger: sa.Engine) -> None:

@@ -76,7 +76,7 @@ def test_the_first_run_of_adopt_and_send_reads_all(first_run: Any, began: dateti
     assert read(RunRequest("schedule", INTERVAL), begun) == expected
     later = Window(TEN + HOUR, TEN + 2 * HOUR)
     start = max(TEN, began)
-    assert read(RunRequest("schedule", later), replace(begun, is_first_read=True, unread=())).window == Window(
+    assert read(RunRequest("schedule", later), replace(begun, has_first_reading=True, unread=())).window == Window(
         start, later.end
     )
 
