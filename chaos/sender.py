@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -147,7 +147,8 @@ def load(world: World, run: Run, try_number: int) -> None:
     ):
         staging = Staging(UPath(world.folder / run.folder))
         encryptor = RowEncryptor(staging, source.timezone, Fernet(Fernet.generate_key()))
-        options, result = pipeline.send_options(destination, retry_rejected=run.retries_rejected), DeliveryResult()
+        options = replace(pipeline.send_options(destination), retry_rejected=run.retries_rejected)
+        result = DeliveryResult()
         pace = REQUESTS_A_SECOND if destination.service.requests_a_second else None
         try:
             pipeline.load(

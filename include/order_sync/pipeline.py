@@ -177,31 +177,11 @@ def rules_of(source: Source, destination: Destination, now: datetime) -> Rules:
     )
 
 
-def send_options(
-    destination: Destination,
-    *,
-    resend: bool = False,
-    retry_rejected: bool = False,
-    reads_present: bool = False,
-    adopt_before: datetime | None = None,
-    adopt_but_at: datetime | None = None,
-    shows_newest: bool = False,
-    trust_source: bool = False,
-) -> SendOptions:
-    """Return the send options of a destination's configuration and a run's params."""
+def send_options(destination: Destination) -> SendOptions:
+    """Return the send options of a destination's configuration; those of a run are put in by dataclasses.replace."""
     from include.order_sync.delivery.decision_table import SendOptions
 
-    return SendOptions(
-        send_when=destination.send_when,
-        resend_in_doubt=destination.in_doubt == "resend",
-        resend=resend,
-        retry_rejected=retry_rejected,
-        reads_present=reads_present,
-        adopt_before=adopt_before,
-        adopt_but_at=adopt_but_at,
-        shows_newest=shows_newest,
-        trust_source=trust_source,
-    )
+    return SendOptions(send_when=destination.send_when, resend_in_doubt=destination.in_doubt == "resend")
 
 
 def load(

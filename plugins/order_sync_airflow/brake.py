@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -45,8 +46,8 @@ def send_options(
     trust_source = run_context.trusts_source(context)
     # Whoever adopts what a warehouse says now means also the second of two states with the very same times.
     adopts_present = mode == "adopt" and isinstance(source, SqlSource)
-    return pipeline.send_options(
-        destination,
+    return replace(
+        pipeline.send_options(destination),
         resend=bool(context["params"].get("resend")),
         # A person who adopts knows more than the service's answer of then.
         retry_rejected=retry_rejected or mode == "adopt",

@@ -127,31 +127,36 @@ def workers(nonce: str) -> list[Finding]:
     read = ask(nonce=nonce, write="no")
     own = fingerprints(nonce)
     findings = []
-    for worker in sorted(written):
-        others = {key for key, value in own.items() if written[worker].get(key) != value}
-        findings.append(
-            finding(
-                f"keys of {worker}",
-                f"others than here: {', '.join(sorted(others))}" if others else "as here",
-                "the same in all services",
-                "Give all services one .env, and start them again.",
-                is_well=not others,
-            )
-        )
+    for worker, answer in sorted(written.items()):
+        findings.append(_keys_of(worker, answer, own))
         seen = set(map(str, read.get(worker, {}).get("files") or []))  # type: ignore[call-overload]
-        missing = set(written) - seen
-        findings.append(
-            finding(
-                f"staging of {worker}",
-                f"lacks the files of {', '.join(sorted(missing))}" if missing else "has each worker's file",
-                "what one worker writes, each reads",
-                "Mount one volume in all workers, or stage on an object storage.",
-                is_well=not missing,
-            )
-        )
+        findings.append(_staging_of(worker, set(written) - seen))
     for path in storage_path(load().staging).glob(f"doctor-{nonce}-*"):
         path.unlink()
     return findings
+
+
+def _keys_of(worker: str, answer: dict[str, object], own: dict[str, str]) -> Finding:
+    """Return whether a worker's keys are those of this process, by their fingerprints."""
+    others = {key for key, value in own.items() if answer.get(key) != value}
+    return finding(
+        f"keys of {worker}",
+        f"others than here: {', '.join(sorted(others))}" if others else "as here",
+        "the same in all services",
+        "Give all services one .env, and start them again.",
+        is_well=not others,
+    )
+
+
+def _staging_of(worker: str, missing: set[str]) -> Finding:
+    """Return whether a worker sees each worker's file; `missing` are those whose file it does not see."""
+    return finding(
+        f"staging of {worker}",
+        f"lacks the files of {', '.join(sorted(missing))}" if missing else "has each worker's file",
+        "what one worker writes, each reads",
+        "Mount one volume in all workers, or stage on an object storage.",
+        is_well=not missing,
+    )
 
 
 def examine(*, with_accounts: bool = False) -> list[Finding]:

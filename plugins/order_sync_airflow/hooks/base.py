@@ -96,9 +96,8 @@ class ServiceHook(BaseHook):
 
     def get_conn(self) -> requests.Session:
         """Return a new keep-alive session for this account's requests."""
-        from include.order_sync.delivery.http import (
-            open_session,
-        )  # not at the top: parsing imports this module, but not requests
+        # Not at the top: parsing imports this module, but not requests.
+        from include.order_sync.delivery.http import open_session
 
         return open_session(self.credentials.url)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
@@ -14,9 +13,8 @@ from include.order_sync.errors import StopError
 from include.order_sync.model import Window
 from include.order_sync.sources.run_window import HealingRule, reconcile_reach, run_window
 from order_sync_airflow import param_rules, run_context, run_figures
-from order_sync_airflow.hooks.base import sql_engine
 from order_sync_airflow.ledger_connection import check_marks, history_name, ledger_transaction
-from order_sync_airflow.operators.base import DestinationOperator, read_folder, storage_path
+from order_sync_airflow.operators.base import DestinationOperator, read_folder
 from order_sync_airflow.operators.extract_messages import (
     ORDERS_NAMED,
     ids_of_a_drop_message,
@@ -25,14 +23,13 @@ from order_sync_airflow.operators.extract_messages import (
     replay_message,
     unusable_message,
 )
+from order_sync_airflow.operators.source_readers import reader_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from include.order_sync.configuration.models import Destination
     from include.order_sync.configuration.source import Source
-    from include.order_sync.model import FileVersion
-    from include.order_sync.sources.column_names import Required
     from include.order_sync.sources.csv_drop import CsvDropReader
     from include.order_sync.sources.run_window import RunRequest, RunWindow
     from include.order_sync.sources.warehouse import WarehouseReader
@@ -92,7 +89,7 @@ class ExtractOrdersOperator(DestinationOperator):
         self._log_what_is_read(request, source, run)
         staging = Staging(read_folder(configuration.staging, context, run_context.push_read_at(context)))
         started = datetime.now(UTC)
-        reader = self._reader(source, run, destination.service.required)
+        reader = reader_of(source, destination, run, self._history)
         done = extract(reader, staging, run.order_ids)
         if done.not_found:
             message = not_found_message(done.not_found, source.name)
@@ -192,19 +189,6 @@ class ExtractOrdersOperator(DestinationOperator):
                 windows.begin(ledger, name, began)
         return decided, FirstReading(began, healing.has_first_reading)
 
-    def _reader(self, source: Source, run: RunWindow, required: Required) -> WarehouseReader | CsvDropReader:
-        if isinstance(source, SqlSource):
-            from include.order_sync.sources.warehouse import WarehouseReader
-
-            engine = sql_engine(source.connection)
-            return WarehouseReader(engine, source, run.window, required, run.order_ids)
-        from include.order_sync.sources.csv_drop import CsvDropReader
-
-        if run.window is None:
-            raise AssertionError("a drop has no query by ids")
-        folder = storage_path(source.folder, source.connection)
-        return CsvDropReader(folder, source, run.window, required, self._taken, run.healing)
-
     def _refuse_ids_alone(self, destination: Destination, source: CsvSource, order_ids: frozenset[str]) -> None:
         """Raise StopError with the files in which the ledger has seen the orders, and the params that read them."""
         from include.order_sync.ledger import files
@@ -221,13 +205,6 @@ class ExtractOrdersOperator(DestinationOperator):
 
         with ledger_transaction() as ledger:
             files.keep_not_read(ledger, self._history, getattr(reader, "not_read", [])[:FILES_NOT_READ_KEPT])
-
-    def _taken(self, paths: Sequence[str]) -> list[FileVersion]:
-        """Return the versions of these files that the destination has taken."""
-        from include.order_sync.ledger import files
-
-        with ledger_transaction() as ledger:
-            return files.taken(ledger, self._history, paths)
 
 
 def adopt_before(destination: Destination, began: datetime | None, *, wholly: bool, insists: bool) -> datetime | None:

@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from include.order_sync import tuning
 from include.order_sync.configuration.loading import load
-from include.order_sync.configuration.sql_source import SqlSource
 from include.order_sync.errors import OrderSyncError
 from order_sync_airflow import alarms
-from order_sync_airflow.hooks.base import sql_engine
 from order_sync_airflow.ledger_connection import LEDGER_CONNECTION, ledger_engine, ledger_transaction
 from order_sync_airflow.operators.base import OrderSyncOperator, storage_path
 from order_sync_airflow.operators.extract import adopt_before
+from order_sync_airflow.operators.source_readers import reader_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from include.order_sync.configuration.loading import Configuration
     from include.order_sync.configuration.models import Destination
-    from include.order_sync.configuration.source import Source
-    from include.order_sync.model import FileVersion, Window
-    from include.order_sync.sources.csv_drop import CsvDropReader
-    from include.order_sync.sources.warehouse import WarehouseReader
+    from include.order_sync.model import Window
     from include.order_sync.watch import Problem
 
 OF_LEDGER = ("late", "silent", "held", "quarantine", "files")
@@ -75,12 +72,13 @@ class WatchOperator(OrderSyncOperator):
         from include.order_sync import pipeline, watch
         from include.order_sync.delivery.planning import Planner
         from include.order_sync.ledger.opening import open_session
+        from include.order_sync.sources.run_window import Healing, RunWindow
         from include.order_sync.staging.run_folder import Staging
 
         source = configuration.sources[destination.source]
         self.log.info("%s: looking at %s from %s up to %s", destination.name, source.name, window.start, window.end)
-        options = pipeline.send_options(
-            destination,
+        options = replace(
+            pipeline.send_options(destination),
             reads_present=True,
             adopt_before=adopt_before(destination, window.start, wholly=False, insists=False),
         )
@@ -98,7 +96,9 @@ class WatchOperator(OrderSyncOperator):
         try:
             with session as ledger:
                 planner = Planner.of(destination.service, ledger, options)
-                reader = _reader(source, destination, window)
+                # Of a drop the files of this time alone that were not taken.
+                run = RunWindow(window, healing=Healing(window.start, window.start))
+                reader = reader_of(source, destination, run, destination.name)
                 found = watch.unseen(reader, Staging(folder), source, destination, planner)
         except OrderSyncError as error:
             return [watch.Problem(destination.name, "source", f"Source {source.name} can't be looked at: {error}")]
@@ -124,23 +124,3 @@ class WatchOperator(OrderSyncOperator):
 
 def _judged(destinations: Sequence[Destination], kinds: Sequence[str]) -> set[tuple[str, str]]:
     return {(destination.name, kind) for destination in destinations for kind in kinds}
-
-
-def _reader(source: Source, destination: Destination, window: Window) -> WarehouseReader | CsvDropReader:
-    if isinstance(source, SqlSource):
-        from include.order_sync.sources.warehouse import WarehouseReader
-
-        return WarehouseReader(sql_engine(source.connection), source, window, destination.service.required)
-    from include.order_sync.sources.csv_drop import CsvDropReader
-    from include.order_sync.sources.run_window import Healing
-
-    def taken(paths: Sequence[str]) -> list[FileVersion]:
-        from include.order_sync.ledger import files
-
-        with ledger_transaction() as ledger:
-            return files.taken(ledger, destination.name, paths)
-
-    folder = storage_path(source.folder, source.connection)
-    # Those that were not taken, of this time alone.
-    healing = Healing(window.start, window.start)
-    return CsvDropReader(folder, source, window, destination.service.required, taken, healing)
