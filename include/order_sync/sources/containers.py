@@ -150,7 +150,7 @@ def _of_zip(file: BinaryIO, size: int, delimiter: str, where: str) -> Iterator[t
         raise UnreadableError("is a damaged zip file: copy it anew") from None
     members = [member for member in container.infolist() if not member.is_dir() and not _is_hidden(member.filename)]
     if any(member.filename == _WORKBOOK for member in members):
-        yield "spreadsheet", rows_of_spreadsheet(file, container, delimiter)
+        yield "spreadsheet", rows_of_spreadsheet(file, container, delimiter, where)
         return
     if any(member.filename in _OTHER_DOCUMENTS for member in members):
         raise UnreadableError("is a document of another form than .xlsx: save it as .xlsx or CSV")

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from include.order_sync.configuration.csv_values import StatusRule
+from include.order_sync.transform.times import NO_DATE
 
 
 def with_statuses(
@@ -21,7 +22,7 @@ def with_statuses(
         rules: the first that applies to a row gives its status word.
         places: the index of each rule's column.
         time: the name of the column that has the time where the rule gives none; None without such a column.
-        missing: words for nothing, in any case: no rule without `is` applies to them.
+        missing: words for nothing, in any case: no rule without `is` applies to them, or to a date for none.
     """
     words = pa.nulls(table.num_rows, pa.string())
     nothing = pa.array(["", *(word.lower() for word in missing)], pa.string())
@@ -33,7 +34,8 @@ def with_statuses(
             wanted = pa.array([word.lower() for word in rule.is_], pa.string())
             applies = pc.is_in(pc.utf8_lower(text), value_set=wanted)
         else:
-            applies = pc.invert(pc.is_in(pc.utf8_lower(text), value_set=nothing))
+            is_none = pc.or_(pc.is_in(pc.utf8_lower(text), value_set=nothing), pc.match_substring_regex(text, NO_DATE))
+            applies = pc.invert(is_none)
         words = pc.if_else(applies, pa.scalar(rule.word) if rule.word else text, words)
         times = pc.if_else(applies, text if rule.time else base, times)
     table = table.append_column("status", words)

@@ -1,9 +1,10 @@
-"""Reads the first sheet of a spreadsheet (.xlsx) as CSV."""
+"""Reads the first sheet that a person sees of a spreadsheet (.xlsx) as CSV."""
 
 from __future__ import annotations
 
 import csv
 import io
+import logging
 import re
 import zipfile
 import zlib
@@ -14,6 +15,8 @@ from include.order_sync import tuning
 from include.order_sync.sources.csv_records import UnreadableError
 from include.order_sync.sources.csv_text import Readable
 
+log = logging.getLogger(__name__)
+
 # From here on a spreadsheet has lost digits of a number: it keeps 15. Written so, its id is refused.
 _LOST = 1e15
 # ECMA-376 part 1, 18.3.1.4. A cell that has only a style is closed at once, and makes no area.
@@ -21,26 +24,32 @@ _FILLED_CELL = re.compile(rb"<(?:\w+:)?c\b[^>]*?\br=[\"']([A-Z]{1,3})([0-9]{1,7}
 _LONGEST_TAG = 1000
 
 
-def rows_of_spreadsheet(file: BinaryIO, container: zipfile.ZipFile, delimiter: str) -> Readable:
-    """Return the rows of the first sheet as CSV, one line each.
+def rows_of_spreadsheet(file: BinaryIO, container: zipfile.ZipFile, delimiter: str, where: str) -> Readable:
+    """Return the rows of the first sheet that is not hidden as CSV, one line each.
 
     Args:
         file: the spreadsheet.
         container: the same, as a zip file.
         delimiter: of the CSV.
+        where: the file, for the log.
 
     Raises:
         UnreadableError: it would not fit into memory, or can't be read.
     """
     _refuse_large(container)
-    from python_calamine import CalamineError, CalamineWorkbook  # few drops need it
+    from python_calamine import CalamineError, CalamineWorkbook, SheetTypeEnum, SheetVisibleEnum  # few drops need it
 
     file.seek(0)
     try:
-        sheet = CalamineWorkbook.from_filelike(file).get_sheet_by_index(0)
-        rows = sheet.to_python(skip_empty_area=False)
+        workbook = CalamineWorkbook.from_filelike(file)
+        sheets = [sheet for sheet in workbook.sheets_metadata if sheet.typ == SheetTypeEnum.WorkSheet]
+        first, *others = [sheet.name for sheet in sheets if sheet.visible == SheetVisibleEnum.Visible] or [""]
+        rows = workbook.get_sheet_by_name(first).to_python(skip_empty_area=False)
+        filled = [name for name in others if workbook.get_sheet_by_name(name).height > 1]
     except (CalamineError, IndexError):
         raise UnreadableError("is a spreadsheet that can't be read: export it as CSV") from None
+    if filled:
+        log.warning("%s: its first sheet is read, and %d others with rows are not", where, len(filled))
     text = io.StringIO(newline="")
     writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
     writer.writerows([_cell(value) for value in row] for row in rows)

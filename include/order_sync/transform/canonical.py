@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from include.order_sync.columns.text import array_of, series_of
 from include.order_sync.model import ITEM_COLUMNS, ORDER_COLUMNS, ORIGIN_COLUMNS, TIME_COLUMNS, VERSION
 from include.order_sync.transform.repeated_hour import tell_passes
-from include.order_sync.transform.times import read_times
+from include.order_sync.transform.times import NO_DATE, read_times
 from include.order_sync.transform.values import PLAIN, Values
 
 NO_ITEMS = pd.DataFrame(
@@ -58,7 +58,10 @@ def canonical_orders(
             continue
         read = read_times(texts, timezone)
         orders[column] = read.times
-        orders[f"{column}_unreadable"] = texts.notna() & read.times.isna()
+        unreadable = texts.notna() & read.times.isna()
+        if unreadable.any():
+            unreadable &= ~texts.str.contains(NO_DATE, na=False)
+        orders[f"{column}_unreadable"] = unreadable
         if len(read.first_passes):
             first_passes[column] = read.first_passes
         if len(read.skipped) and column in VERSION:

@@ -18,6 +18,9 @@ _DATE = r"(?:19|[2-8][0-9]|9[0-8])[0-9]{2}-[0-9]{2}-[0-9]{2}"
 _DATE_AND_TIME = _DATE + r"(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]{1,9})?)?)?"
 _OFFSET = r"(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?)"
 
+# What MySQL and .NET write where there is no date.
+NO_DATE = r"^(?:0000-00-00|0001-01-01|0?1[./]0?1[./]0001)(?:[^0-9]|$)"
+
 # Non-breaking and thin blanks.
 _BLANKS = "[\u00a0\u2007\u2009\u202f]"
 # The end of a time, with what may stand before its offset; and the words for offsets that mean one alone.

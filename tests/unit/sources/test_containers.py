@@ -22,6 +22,12 @@ def zipped(members: dict[str, str | bytes]) -> bytes:
     return packed.getvalue()
 
 
+def unzipped(content: bytes) -> dict[str, str]:
+    """Return the texts in a zip file by their names."""
+    with zipfile.ZipFile(io.BytesIO(content)) as container:
+        return {name: container.read(name).decode() for name in container.namelist()}
+
+
 def order(number: int) -> str:
     """Return a file of one order."""
     return GOOD.replace("1,", f"{number},")

@@ -52,6 +52,7 @@ def test_words_for_nothing_in_several_columns(tell: Any) -> None:
     """A word for nothing is no text of a rule, and no state of a line that goes on with its order."""
     head = "id,at,Sent,Paid,sku"
     lines = ["1,2026-11-20,null,paid,A", "1,NULL,NULL,NULL,B", "2,2026-11-20,sent,paid,A"]
+    lines += ["3,2026-11-20,0000-00-00 00:00:00,paid,A"]
     told = tell(
         "\n".join([head, *lines]),
         columns={"order_id": "id", "status_changed_at": "at"},
@@ -62,7 +63,7 @@ def test_words_for_nothing_in_several_columns(tell: Any) -> None:
         item_columns={"item_id": "sku"},
     )
 
-    assert (told.sent, told.listed, told.reader.skipped) == ({"1": "0", "2": "0"}, {}, 1)
+    assert (told.sent, told.listed, told.reader.skipped) == ({"1": "0", "2": "0", "3": "0"}, {}, 1)
 
 
 LINES = f"""{FULL},sku,qty

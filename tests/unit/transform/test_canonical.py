@@ -139,6 +139,18 @@ def test_unreadable_times(raw_orders: Any) -> None:
     assert orders["created_at"].isna().tolist() == [True, True, True, False]
 
 
+@pytest.mark.parametrize(
+    "nothing",
+    ["0000-00-00", "0000-00-00 00:00:00", "0001-01-01T00:00:00", "01.01.0001 0:00:00", "1/1/0001 12:00:00 AM"],
+)
+def test_dates_that_stand_for_none(raw_orders: Any, nothing: str) -> None:
+    """What MySQL and .NET write where there is no date is a missing date."""
+    orders = canonical_orders(raw_orders({"updated_at": nothing}, {"updated_at": "0001-01-010"}), "UTC")
+
+    assert orders["updated_at"].isna().all()
+    assert orders["updated_at_unreadable"].tolist() == [False, True]
+
+
 def test_updated_at_of_a_file(raw_orders: Any) -> None:
     """A row without its own change time has its file's; a query's row has none."""
     modified = pd.Timestamp("2026-11-21T12:00:00Z")

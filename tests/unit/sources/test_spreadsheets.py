@@ -1,0 +1,53 @@
+"""Spreadsheets of several sheets."""
+
+import logging
+import re
+
+import pytest
+
+from tests.unit.sources.drops import HEADER, Drop, ids
+from tests.unit.sources.test_containers import spreadsheet, unzipped, zipped
+
+COLUMNS = HEADER.strip().split(",")
+ORDERS = [COLUMNS, [1001, "paid", (46346,), "x"]]
+
+
+def workbook(*sheets: list[list[object]], hidden: int | None = None) -> bytes:
+    """Return an .xlsx of these sheets, one of them hidden."""
+    members: dict[str, str | bytes] = {}
+    entries = []
+    for number, rows in enumerate(sheets, 1):
+        members |= {
+            name.replace("sheet1", f"sheet{number}"): content
+            for name, content in unzipped(spreadsheet(*rows)).items()
+            if name.startswith("xl/worksheets") or number == 1
+        }
+        state = ' state="hidden"' if number == hidden else ""
+        entries.append(f'<sheet name="S{number}" sheetId="{number}" r:id="sheet{number}"{state}/>')
+    book = str(members["xl/workbook.xml"])
+    members["xl/workbook.xml"] = re.sub(r"<sheets>.*</sheets>", f"<sheets>{''.join(entries)}</sheets>", book)
+    relations = str(members["xl/_rels/workbook.xml.rels"])
+    (sheet,) = re.findall(r'<Relationship Id="rId1"[^>]*/>', relations)
+    every = [
+        sheet.replace("rId1", f"sheet{number}").replace("sheet1.xml", f"sheet{number}.xml")
+        for number in range(1, len(sheets) + 1)
+    ]
+    members["xl/_rels/workbook.xml.rels"] = relations.replace(sheet, "".join(every))
+    return zipped(members)
+
+
+def test_a_hidden_sheet(drop: Drop, caplog: pytest.LogCaptureFixture) -> None:
+    """The first sheet that a person sees is read."""
+    caplog.set_level(logging.WARNING)
+    drop.put("a.csv", workbook([["help"]], ORDERS, hidden=1))
+
+    assert (ids(drop.rows()), caplog.text) == (["1001"], "")
+
+
+@pytest.mark.parametrize("first", [[], ORDERS])
+def test_other_sheets(drop: Drop, caplog: pytest.LogCaptureFixture, first: list[list[object]]) -> None:
+    """The log says that sheets with rows are not read."""
+    file = drop.put("a.csv", workbook(first, ORDERS, [["note"]], ORDERS, ORDERS, hidden=5))
+
+    assert ids(drop.rows()) == (["1001"] if first else [])
+    assert f"{file}: its first sheet is read, and 2 others with rows are not" in caplog.text
