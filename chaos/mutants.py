@@ -119,7 +119,8 @@ GROUPS = {
         (f"{AIRFLOW}/test_retry.py", f"{AIRFLOW}/test_run_context.py"),
     ),
     "validation": Group(
-        tuple(f"{CODE}/transform/{name}.py" for name in ("reasons", "transform")), (f"{UNIT}/transform",)
+        tuple(f"{CODE}/transform/{name}.py" for name in ("reasons", "order_checks", "transform")),
+        (f"{UNIT}/transform",),
     ),
     "windows": Group((f"{LEDGER}/windows.py",), (f"{UNIT}/ledger/test_windows.py",)),
     # Against the sandbox and PostgreSQL: a test takes a quarter of a second.

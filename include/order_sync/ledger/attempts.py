@@ -98,7 +98,7 @@ def lines(orders: pd.DataFrame, destination_id: int) -> pd.Series[str]:
         orders: COLUMNS.
         destination_id: of the attempts.
     """
-    # Ids hold no control characters (transform/reasons.py): COPY would misread only the backslash.
+    # Ids hold no control characters (transform/order_checks.py): COPY would misread only the backslash.
     ids = pc.replace_substring(array_of(orders["order_id"]), "\\", "\\\\")
     texts = [ids if name == "order_id" else _texts(pa.array(orders[name])) for name in COLUMNS]
     destination = pa.scalar(str(destination_id), pa.large_string())
@@ -157,7 +157,7 @@ def find(cursor: psycopg.Cursor[Any], which: str, values: Mapping[str, Any]) -> 
 def settled(found: Found) -> pd.DataFrame:
     """Return the attempts that were found: STATE_COLUMNS but `attempted_hash`, and `batch_id`."""
     numbers = np.frombuffer(found[0] or b"", _NUMBERS)
-    # No id holds a control character (reasons.py), and no code or verdict.
+    # No id holds a control character (transform/order_checks.py), and no code or verdict.
     texts = [pc.split_pattern(pa.array([text], pa.large_string()), "\n").flatten() for text in found[1:]]
     rows = pd.DataFrame(
         {name: numbers[name].astype("int64") for name in _NUMBERS.names or ()}

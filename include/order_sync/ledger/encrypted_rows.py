@@ -16,7 +16,7 @@ from include.order_sync.model import ITEM_COLUMNS, NO_TIME, ORDER_COLUMNS
 from include.order_sync.sources.raw import RAW_ITEMS_SCHEMA, RAW_SCHEMA
 from include.order_sync.staging.run_folder import Staging
 from include.order_sync.transform.canonical import canonical_orders
-from include.order_sync.transform.reasons import readable_ids
+from include.order_sync.transform.order_checks import readable_ids
 from include.order_sync.transform.repeated_hour import with_offsets
 
 # Columns that are kept beside the order columns, so that a redrive reads the row as it was.

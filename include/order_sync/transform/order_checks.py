@@ -32,9 +32,17 @@ _NO_IDS = {form for word in _NOTHING for form in forms_of(word)}
 _NO_IDS |= {f"{sign}{word}" for word in _FORMULAS for sign in ("", "#")}  # `strip_ids` takes the sign off
 
 
-def _unreadable_id(orders: pd.DataFrame, _items: Any) -> pd.Series[bool]:
-    from include.order_sync.transform.reasons import readable_ids  # not at the top: it brings pandas
+def readable_ids(ids: pd.Series) -> pd.Series[bool]:
+    """Return a mask of the ids that services and the ledger can hold."""
+    from include.order_sync.columns.text import array_of, may_hold  # not at the top: it brings pandas
 
+    readable = ids.str.len().between(1, MAX_ID_CHARACTERS)
+    if may_hold(array_of(ids), b"\x7f"):
+        readable &= ~ids.str.contains(r"[\x00-\x1f\x7f]", na=False)
+    return readable
+
+
+def _unreadable_id(orders: pd.DataFrame, _items: Any) -> pd.Series[bool]:
     return orders["order_id"].notna() & ~readable_ids(orders["order_id"])
 
 

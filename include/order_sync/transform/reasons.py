@@ -7,20 +7,11 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from include.order_sync.columns.text import array_of, may_hold
 from include.order_sync.transform.checks import Check
-from include.order_sync.transform.order_checks import MAX_ID_CHARACTERS, UNKNOWN_STATUS
+from include.order_sync.transform.order_checks import UNKNOWN_STATUS
 
 # A status word that may be a person's: an address, a number of theirs, or a sentence.
 _PERSONAL = re.compile(r"@|[0-9].*[0-9].*[0-9].*[0-9].*[0-9]|.{41}|(?:[^\W_]+[\W_]+){5}[^\W_]", re.DOTALL)
-
-
-def readable_ids(ids: pd.Series) -> pd.Series[bool]:
-    """Return a mask of the ids that services and the ledger can hold."""
-    readable = ids.str.len().between(1, MAX_ID_CHARACTERS)
-    if may_hold(array_of(ids), b"\x7f"):
-        readable &= ~ids.str.contains(r"[\x00-\x1f\x7f]", na=False)
-    return readable
 
 
 def with_words(reasons: pd.Series, words: pd.Series) -> pd.Series:
