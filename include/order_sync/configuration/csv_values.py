@@ -5,7 +5,9 @@ from __future__ import annotations
 import codecs
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
+
+from include.order_sync.configuration.values import Section
 
 # Of a time in a file's path. A year of two digits is of this century.
 PATH_TIMES = {"%Y": r"\d{4}"} | dict.fromkeys(("%y", "%m", "%d", "%H", "%M", "%S"), r"\d{2}")
@@ -30,10 +32,8 @@ def known_encoding(name: str) -> str:
     return known
 
 
-class StatusRule(BaseModel):
+class StatusRule(Section):
     """One way to the status word of a row, from one of its columns."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     column: str = Field(description="the file's name for the column, or its number", min_length=1)
     is_: list[str] = Field([], alias="is", description="a list of texts, in any case; without it any text but none")

@@ -7,10 +7,11 @@ from datetime import UTC, date, datetime, time
 from typing import Any
 
 from croniter import croniter
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator
 from yaml import YAMLError
 
 from include.order_sync.configuration import yaml12
+from include.order_sync.configuration.values import Section
 
 # Names of the project's own DAGs, which a destination must not take.
 RESERVED_NAMES = ("config", "redrive", "maintenance", "watch")
@@ -22,10 +23,8 @@ FALLBACKS = {"schedule": "0 * * * *", "start_date": "2026-01-01", "live": False}
 _KEY = re.compile(r"""(?P<indent>\s+)(?P<quote>["']?)(?P<name>\w+)(?P=quote)\s*:""")
 
 
-class Entry(BaseModel):
-    """A named entry of the configuration, which takes no unknown key."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class Entry(Section):
+    """A source or a destination, with its name."""
 
     name: str = Field(description="the key itself")
 

@@ -10,29 +10,25 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from include.order_sync.configuration.dag_entry import DagEntry
-from include.order_sync.configuration.values import Duration, known_value
+from include.order_sync.configuration.values import Duration, Section, known_value
 from include.order_sync.model import Code, OrderStatus
 from include.order_sync.providers import PROVIDERS
 from include.order_sync.providers.base import Provider
 
 
-class Retention(BaseModel):
+class Retention(Section):
     """Days after which old rows and files are removed; the states of orders stay."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     staged_parts: int = Field(7, ge=1, description="days that the parts of red runs, and rejected rows, are kept")
     attempts: int = Field(90, ge=1, description="days that attempts are kept")
     quarantine: int = Field(90, ge=1, description="days that resolved entries of the quarantine are kept")
 
 
-class Alarms(BaseModel):
+class Alarms(Section):
     """Who hears of what is wrong."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     email: list[str] = Field([], description="a list of addresses, as [ops@shop.example]")
     email_connection: str = Field("smtp_default", description="the id of an Airflow connection of type smtp")

@@ -1,4 +1,4 @@
-"""Values that several keys of the configuration share, and messages about unknown ones."""
+"""What several parts of the configuration share: their form, values of keys, and messages about unknown ones."""
 
 from __future__ import annotations
 
@@ -10,12 +10,18 @@ from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import available_timezones
 
-from pydantic import BeforeValidator
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 # Relative paths of the configuration begin here.
 PROJECT = Path(__file__).parents[3]
 
 LONGEST = timedelta(days=36_500)
+
+
+class Section(BaseModel):
+    """A part of the configuration, which takes no unknown key."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def known_key(kind: str, key: str, known: Sequence[str]) -> None:
