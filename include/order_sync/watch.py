@@ -132,7 +132,7 @@ def unseen(
         planner: of the destination.
     """
     from include.order_sync import pipeline
-    from include.order_sync.delivery.preview import preview
+    from include.order_sync.delivery.plan_mode import plan_outcomes
     from include.order_sync.delivery.result import NOT_SENT
 
     read = pipeline.extract(reader, staging)
@@ -140,7 +140,7 @@ def unseen(
         return None
     pipeline.transform(staging, source, destination)
     parts = [part for part in staging.ready_parts() if len(part)]
-    count = preview(planner, parts)[0][NOT_SENT] if parts else 0
+    count = plan_outcomes(planner, parts)[0][NOT_SENT] if parts else 0
     if not count:
         return None
     text = (

@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from include.order_sync import tuning
 from include.order_sync.delivery import http
 from include.order_sync.delivery.decision_table import SendOptions
+from include.order_sync.delivery.plan_mode import plan_outcomes
 from include.order_sync.delivery.planning import Planner
-from include.order_sync.delivery.preview import preview
 from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.ledger import schema
 from include.order_sync.ledger.opening import open_session
@@ -433,7 +433,7 @@ def test_a_preview_shows_old_and_new_codes(provider, deliver, sandbox, ledger):
     with open_session(
         ledger, "order_sync_ledger", destination=deliver.destination, run="look", try_number=1, read_only=True
     ) as session:
-        outcomes, shown = preview(Planner.of(provider, session, SendOptions()), [part])
+        outcomes, shown = plan_outcomes(Planner.of(provider, session, SendOptions()), [part])
     assert outcomes == {"not_sent": 2, "unchanged": 1}
     codes = provider.statuses
     assert sorted(shown.fillna("").to_numpy().tolist()) == [

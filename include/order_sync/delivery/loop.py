@@ -21,7 +21,6 @@ from include.order_sync.delivery.in_flight import InFlight
 from include.order_sync.delivery.pacing import Pace
 from include.order_sync.delivery.planning import PartPlan, Planner, kept_back
 from include.order_sync.delivery.result import (
-    ORDERS_NAMED_IN_A_MESSAGE,
     UNANSWERED_BATCHES_IN_A_ROW,
     DeliveryResult,
     named,
@@ -202,10 +201,9 @@ class Delivery:
         if plan.overruled:
             log.warning(
                 "%d orders are sent though their row is older than the one that was attempted, because the run trusts "
-                "the source: %s%s",
+                "the source: %s",
                 len(plan.overruled),
-                ", ".join(plan.overruled[:ORDERS_NAMED_IN_A_MESSAGE]),
-                ", ..." if len(plan.overruled) > ORDERS_NAMED_IN_A_MESSAGE else "",
+                named(plan.overruled),
             )
         self.result.orders.update(plan.outcomes)
 

@@ -199,15 +199,15 @@ class LoadOrdersOperator(DestinationOperator):
     def _plan(self, run: _Run, staging: Staging) -> None:
         """Log, push and record what the run would send: ids and codes only."""
         from include.order_sync.delivery.decision_table import Action
+        from include.order_sync.delivery.plan_mode import plan_outcomes
         from include.order_sync.delivery.planning import Planner
-        from include.order_sync.delivery.preview import preview
         from include.order_sync.delivery.result import NOT_SENT
 
         outcomes: dict[str, int] = {}
         with open_ledger(run.context, run.destination, read_only=True) as ledger:
             planner = Planner.of(run.destination.service, ledger, self._send_options(run, ledger))
             if run_figures.ready(run.before):
-                outcomes, first = preview(planner, staging.ready_parts())
+                outcomes, first = plan_outcomes(planner, staging.ready_parts())
                 self.log.info(
                     "Plan only, nothing is sent. %s. The first to be sent:\n%s",
                     dict(outcomes),

@@ -14,7 +14,7 @@ from include.order_sync.delivery.result import NOT_SENT
 ORDERS_SHOWN = 20
 
 
-def preview(planner: Planner, parts: Iterable[pd.DataFrame]) -> tuple[Counter[str], pd.DataFrame]:
+def plan_outcomes(planner: Planner, parts: Iterable[pd.DataFrame]) -> tuple[Counter[str], pd.DataFrame]:
     """Return how many orders have each outcome, and the first orders that would be sent.
 
     Args:
