@@ -12,7 +12,7 @@ from collections.abc import Collection, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import psycopg
 import pyarrow as pa
@@ -24,7 +24,7 @@ from include.order_sync import stops, tuning
 from include.order_sync.configuration.query_files import read_query, statement_text
 from include.order_sync.configuration.sql_source import SqlSource
 from include.order_sync.errors import StopError, TryAgainError
-from include.order_sync.model import ITEM_COLUMNS, TIME_COLUMNS, FileVersion, Window
+from include.order_sync.model import ITEM_COLUMNS, TIME_COLUMNS, FileNotRead, FileVersion, Window
 from include.order_sync.sources.answer import Columns, too_long
 from include.order_sync.sources.column_names import Required, find_columns
 from include.order_sync.sources.cursor import read_by_cursor
@@ -36,6 +36,9 @@ from include.order_sync.sources.sessions import prepare
 from include.order_sync.sources.window_check import check_window
 from include.order_sync.sources.window_values import window_values
 from include.order_sync.transform.row_problems import TOO_LONG
+
+if TYPE_CHECKING:
+    from include.order_sync.sources.drop_files import DropFile
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +61,12 @@ class WarehouseReader:
     required: Required
     order_ids: Collection[str] = ()
     skipped: ClassVar[int] = 0  # a query has no blank rows and no header
+    # A warehouse has no files: these are a drop's.
     taken: ClassVar[Sequence[FileVersion]] = ()
+    left_out: ClassVar[Sequence[DropFile]] = ()
+    not_read: ClassVar[Sequence[FileNotRead]] = ()
+    unusable: ClassVar[Sequence[str]] = ()
+    notice: ClassVar[str] = ""
 
     @contextmanager
     def open(self) -> Iterator[tuple[Iterator[pa.Table], Iterator[pa.Table]]]:

@@ -147,10 +147,9 @@ class ExtractOrdersOperator(DestinationOperator):
             self.log.warning("%s", message)
         if isinstance(source, CsvSource):
             message = " ".join(filter(None, [message, unusable_message(source, reader)])) or None
-            notice = getattr(reader, "notice", "")
-            if notice:
-                self.log.warning("%s", notice)
-                run_figures.push_reason(context, notice)
+        if reader.notice:
+            self.log.warning("%s", reader.notice)
+            run_figures.push_reason(context, reader.notice)
         run_context.push_left_out(context, message)
 
     def _run_window(
@@ -204,7 +203,7 @@ class ExtractOrdersOperator(DestinationOperator):
         from include.order_sync.ledger import files
 
         with ledger_transaction() as ledger:
-            files.keep_not_read(ledger, self._history, getattr(reader, "not_read", [])[:FILES_NOT_READ_KEPT])
+            files.keep_not_read(ledger, self._history, reader.not_read[:FILES_NOT_READ_KEPT])
 
 
 def adopt_before(destination: Destination, began: datetime | None, *, wholly: bool, insists: bool) -> datetime | None:

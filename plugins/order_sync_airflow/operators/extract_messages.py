@@ -74,7 +74,7 @@ def left_out_message(
 ) -> str | None:
     """Return which times and files a run has left out because of `heal_at_most`, and the cure; None without any."""
     times = [*healing.left_out] if healing else []
-    files = getattr(reader, "left_out", [])
+    files = reader.left_out
     if not times and not files:
         return None
     named = [f"the time from {time.start.isoformat()} up to {time.end.isoformat()}" for time in times]
@@ -94,7 +94,7 @@ def left_out_message(
 
 def unusable_message(source: CsvSource, reader: WarehouseReader | CsvDropReader) -> str | None:
     """Return which files could not be used; None if the source tolerates as many."""
-    unusable = getattr(reader, "unusable", [])
+    unusable = reader.unusable
     found = len(unusable)
     if found <= source.max_unusable_files:
         return None

@@ -11,6 +11,7 @@ from include.order_sync.redact import redact
 from order_sync_airflow import log_tables, param_rules, run_context, run_figures
 from order_sync_airflow.ledger_connection import REDRIVEN_KEY, deployment_cipher, open_ledger
 from order_sync_airflow.operators.base import DestinationOperator, read_folder
+from order_sync_airflow.operators.extract_messages import ORDERS_NAMED
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -142,17 +143,17 @@ class StageQuarantineOperator(DestinationOperator):
             )
         orders = "order" if len(decided) == 1 else "orders"
         run_figures.push_kind(context, f"REDRIVE, decided to {decision} {len(decided)} held {orders}")
-        self.log.info("%s says %s of %d held orders: %s", who, decision, len(decided), ", ".join(decided[:20]))
+        self.log.info("%s says %s of %d held orders: %s", who, decision, len(decided), _first(decided))
         self._warn_of_missing("held orders", params["order_ids"], left | set(decided))
         if left:
-            self.log.info("%d were decided before, and not sent since: %s", len(left), ", ".join(sorted(left)[:20]))
+            self.log.info("%d were decided before, and not sent since: %s", len(left), _first(sorted(left)))
         rowless = set(decided) - with_rows
         if decision == "resend" and rowless:
             self.log.warning(
                 "%d of these have no row in the quarantine (%s): they are sent by the next run that reads "
                 "them. Trigger the destination's DAG with `from` and `to`.",
                 len(rowless),
-                ", ".join(sorted(rowless)[:20]),
+                _first(sorted(rowless)),
             )
 
     def _dismiss(self, context: Context, ledger: LedgerSession, ids: list[int]) -> None:
@@ -199,6 +200,11 @@ def would_be(
     opened = iter(range(len(found)))
     other = "not sent: another row of its order is newer, or its status is not for this provider"
     return ["" if index in closed else said.get(next(opened), other) for index in range(len(found))]
+
+
+def _first(order_ids: Sequence[str]) -> str:
+    """Return the first of these ids, for the log."""
+    return ", ".join(order_ids[:ORDERS_NAMED])
 
 
 def _batches(params: Mapping[str, Any]) -> tuple[int, ...]:
