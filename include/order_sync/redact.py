@@ -39,7 +39,7 @@ def database_message(error: Any, query: str | None = None) -> str:
     """Return what a database says of a failure, without the rows that it quotes.
 
     Args:
-        error: of the driver. Of PostgreSQL's only the first line is told: its DETAIL and CONTEXT quote rows.
+        error: of the driver. Only the first line of PostgreSQL's is shown: its DETAIL and CONTEXT quote rows.
         query: that failed; then of quoted words only those stay that the query has too.
     """
     match getattr(error, "args", ()):

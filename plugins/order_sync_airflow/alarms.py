@@ -31,7 +31,7 @@ TIMEOUT_S = 30
 
 @dataclass
 class State:
-    """What was told.
+    """What people were told so far.
 
     Args:
         looked_at: when the watch has looked last; None if never.
@@ -81,7 +81,7 @@ def tell(alarms: Alarms, state: State, found: Sequence[Problem], judged: set[tup
     if lines:
         names = sorted({problem.destination for problem in new} or {state.open[key]["destination"] for key in over})
         send(alarms, f"Order Sync: {', '.join(names)} {'needs you' if new else 'well again'}", lines)
-    # Kept only once it is told: otherwise nobody would hear of it.
+    # Kept only after the message was sent: otherwise nobody would hear of it.
     for key in over:
         del state.open[key]
     since = f"{now:%Y-%m-%d %H:%M} UTC"

@@ -44,7 +44,7 @@ def send_options(
     is_scheduled = run_context.run_request(context).by == "schedule"
     reads_present = is_scheduled and window is not None and not ledger.has_read_later(window.end)
     trust_source = run_context.trusts_source(context)
-    # Whoever adopts what a warehouse says now means also the second of two states with the very same times.
+    # A person who adopts what a warehouse says now adopts the second of two states of one time too.
     adopts_present = mode == "adopt" and isinstance(source, SqlSource)
     return replace(
         pipeline.send_options(destination),

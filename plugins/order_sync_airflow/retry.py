@@ -21,8 +21,8 @@ FIRST_DELAY_S = 60
 # The first delay where the service names one: it may say "in a second" all through an outage.
 FIRST_FLOOR_S = 2
 TRIES_OF_UNKNOWN_ERRORS = 3
-# A scheduled run of which only orders are left that failed alone ends after so many tries: it would hold up the next
-# one, which reads them again, beside others that tell whether the service is down.
+# A scheduled run ends after so many tries if only orders are left that failed alone: it would hold up the next run,
+# which reads them again, beside others that tell whether the service is down.
 TRIES_OF_THE_LAST_ORDERS = 5
 
 # Errors that end a try and have no code of their own.

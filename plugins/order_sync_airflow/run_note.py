@@ -72,7 +72,7 @@ def with_line(
 
 
 def _sum(counts: Mapping[str, int]) -> str:
-    """Return how the rows of a run add up; those that it has not come to are named too."""
+    """Return how the rows of a run add up; rows that it has not reached are named too."""
     parts = {name: counts[name] for name in (*OUTCOMES, *NOT_FOR_LOAD)}
     parts["not_reached"] = counts["rows"] - sum(parts.values())
     shown = [f"{name.replace('_', ' ')} {count}" for name, count in parts.items() if count or name in ALWAYS]

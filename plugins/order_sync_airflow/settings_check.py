@@ -153,7 +153,7 @@ def _visibility_timeout() -> list[Finding]:
 
 
 def _test_connection() -> Finding:
-    """With it, whoever may edit connections can make the api-server connect to any host."""
+    """With it, a person who may edit connections can make the api-server connect to any host."""
     found = conf.get("core", "test_connection", fallback="Disabled")
     return finding(
         "[core] test_connection",

@@ -63,8 +63,8 @@ def measure(connection: sa.Connection, sender: Sender, start: datetime, timezone
     """Return how late the rows of a run were, at least: from their time up to the last reading that missed them.
 
     The time of a row is the later of its `status_changed_at` and `updated_at`. Not measured are rows without
-    `updated_at` whose `status_changed_at` is a date, and rows from before the run's window: its query goes by another
-    time.
+    `updated_at` whose `status_changed_at` is a date, and rows from before the run's window: its query
+    compares another time.
 
     Args:
         connection: to the ledger, in a transaction.

@@ -38,8 +38,8 @@ def ids_beginning_with(connection: sa.Connection, text: str, destinations: Seque
 
     Capital and small letters count alike, as far as spellings_of() goes.
 
-    Longer ones are not found: the table is kept by hashes, of which only the last three characters of an id keep the
-    order.
+    Longer ones are not found: the table is kept by hashes, which keep the order of an id's last three
+    characters alone.
 
     Args:
         connection: of schema.transaction().
