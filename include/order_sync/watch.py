@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from include.order_sync.configuration.csv_source import CsvSource
+from include.order_sync.counted import are, counted
 from include.order_sync.ledger import windows
 from include.order_sync.ledger.status import status
 from include.order_sync.model import Window
@@ -144,8 +145,8 @@ def unseen(
     if not count:
         return None
     text = (
-        f"Source {source.name} has {count} orders that changed more than {_hours(destination.fresh_within)} ago, and "
-        "no run has read them. Do its times and its `timezone` agree with the window?"
+        f"Source {source.name} has {counted(count, 'order')} changed more than {_hours(destination.fresh_within)} ago "
+        "that no run has read. Do its times and its `timezone` agree with the window?"
     )
     return Problem(destination.name, "unread", text)
 
@@ -204,8 +205,8 @@ def _held(connection: sa.Connection, destination: Destination, now: datetime) ->
     if not count:
         return None
     return (
-        f"{count} orders are held for more than {_hours(HELD_AT_MOST)}, the first since {since:%Y-%m-%d %H:%M} UTC. "
-        "Decide on them by a redrive (DAG order_sync_redrive)."
+        f"{are(count, 'order')} held for more than {_hours(HELD_AT_MOST)}, the first since "
+        f"{since:%Y-%m-%d %H:%M} UTC. Decide by a redrive (DAG order_sync_redrive)."
     )
 
 
@@ -224,7 +225,7 @@ def _growth(connection: sa.Connection, destination: Destination, now: datetime) 
     new, before = connection.execute(sa.text(query), values).one()
     if new <= max(FEW_ENTRIES, TIMES_AS_MANY * before / 7):
         return None
-    return f"{new} new entries of the quarantine in 24 hours, and {before} in the seven days before. Read the reasons."
+    return f"New in the quarantine in 24 hours: {new}; in the seven days before: {before}. Read the reasons."
 
 
 def _unusable(connection: sa.Connection, destination: Destination, source: Source, now: datetime) -> str | None:
@@ -240,7 +241,7 @@ def _unusable(connection: sa.Connection, destination: Destination, source: Sourc
     count, path = connection.execute(sa.text(query), values).one()
     if count <= source.max_unusable_files:
         return None
-    return f"{count} files could not be used, as {path}: extract's log says why. Write them anew."
+    return f"{counted(count, 'file')} could not be used, as {path}: extract's log says why. Write each anew."
 
 
 def _hours(time: timedelta) -> str:

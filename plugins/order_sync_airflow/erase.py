@@ -12,6 +12,7 @@ from collections.abc import Iterable
 
 from include.order_sync import stops
 from include.order_sync.configuration.loading import load
+from include.order_sync.counted import counted
 from include.order_sync.errors import OrderSyncError, StopError
 from include.order_sync.ledger import erasure as quarantined
 from include.order_sync.staging import erasure as staged
@@ -48,12 +49,13 @@ def erase(lines: Iterable[str], *, delete: bool) -> str:
         taken = quarantined.taken(ledger, entries.order_ids | parts.order_ids | person.values)
     verb = "Erased" if delete else "Would erase (--delete does it)"
     said = [
-        f"{verb}: {len(entries.numbers)} entries of the quarantine, {parts.rejected} staged rejected rows, "
-        f"the staged rows of {len(parts.reads)} runs that have not succeeded"
+        f"{verb}: {counted(len(entries.numbers), 'entry')} of the quarantine, "
+        f"{counted(parts.rejected, 'staged rejected row')}, "
+        f"the staged rows of {counted(len(parts.reads), 'run')} without success"
     ]
     said += [f"- {read.parent.parent.name}, {read.parent.name}: clear it from extract on" for read in parts.reads]
     if entries.closed:
-        said.append(f"{entries.closed} entries have another key: of these only the order id was compared")
+        said.append(f"{counted(entries.closed, 'entry')} with another key: only the order id was compared")
     said += [STAYS, *(f"- at {name}, delete there: orders {', '.join(ids)}" for name, ids in taken.items())]
     return "\n".join(said)
 

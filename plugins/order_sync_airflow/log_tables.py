@@ -43,8 +43,9 @@ def first_reason(reasons: Counter[str], unknown_words: Counter[str] | None = Non
     words = _shown(unknown_words).most_common(WORDS_IN_NOTE) if unknown_words and "status map" in reason else []
     named = f" ({', '.join(f'{word} {count}' for word, count in words)})" if words else ""
     from include.order_sync.codes import coded  # not at the top: DAG parsing imports this module
+    from include.order_sync.counted import counted
 
-    return f"{orders} orders rejected: {coded(reason)}{named}."
+    return f"{counted(orders, 'order')} rejected: {coded(reason)}{named}."
 
 
 def words_table(unknown: Counter[str], statuses: Mapping[str, str]) -> str:

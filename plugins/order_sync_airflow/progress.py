@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
+from include.order_sync.counted import counted
+
 EVERY_S = 10.0
 
 
@@ -40,5 +42,5 @@ def shown(log: Any, total: int, done: Callable[[], int], every_s: float | None =
 def line(done: int, total: int, seconds: float) -> str:
     """Return the line for `done` of `total` orders after some seconds."""
     rate = done / seconds
-    share = f"{done} of {total} orders ({done / total:.0%}), {rate:.1f} a second"
+    share = f"{done} of {counted(total, 'order')} ({done / total:.0%}), {rate:.1f} a second"
     return f"{share}, {timedelta(seconds=round((total - done) / rate))} left" if done else share

@@ -102,7 +102,7 @@ def test_those_of_the_last_24_hours_count(braked, monkeypatch):
     second = braked.stage(*rows, run="second", hours=1)
     assert braked.asked(second[0])["total"] == 1
     assert braked.asked(second[0])["recent"] == 2
-    with pytest.raises(StopError, match="1 more notifications are to be sent, and 0 are left"):
+    with pytest.raises(StopError, match="1 more notification is to be sent, and 0 are left"):
         braked.load(second)
     monkeypatch.setattr(approvals, "RECENT", timedelta(0))
     later = braked.stage(*rows, run="later", hours=2)

@@ -78,7 +78,7 @@ def test_a_decision_that_finds_nothing_held_is_said(held):
 def test_orders_that_were_held_before_do_not_make_a_run_red(held, caplog):
     """A later run counts and names them, and is green; so is the same run, cleared."""
     assert held.run() == {"rows": 2, "orders": 2, "held": 2}
-    assert "2 orders were held before this run, and still wait for a decision: 1, 2" in caplog.text
+    assert "2 orders held before this run, and waiting for a decision: 1, 2" in caplog.text
     assert held.run(run_id="run 1") == {"rows": 2, "orders": 2, "held": 2}
 
 
@@ -89,12 +89,12 @@ def test_a_run_is_red_for_what_it_holds_newly(held):
     held.drop(row("1", "paid"), row("2", "paid"), row("3", "paid"))
     lost = {"provider": "yespo", "kind": "close", "when": "after", "next": 1}
     held.sandbox.fault(lost)
-    with pytest.raises(StopError, match=r"1 orders are held \(3\)"):
+    with pytest.raises(StopError, match=r"1 order is held \(3\)"):
         held.run()
     held.drop(row("5", "paid"))
     held.run()
     held.sandbox.fault(lost)
-    with pytest.raises(StopError, match=r"1 orders are held \(1\)"):
+    with pytest.raises(StopError, match=r"1 order is held \(1\)"):
         held.run(redrive=True, decision="resend", order_ids=["1"], user="olena")
 
 

@@ -87,12 +87,14 @@ def test_a_person_is_erased_from_quarantine_and_staged_files(erase, command, tmp
 
     said = erase(value, delete=False)
     assert "Would erase" in said
-    assert "2 entries of the quarantine, 1 staged rejected rows, the staged rows of 1 runs" in said
+    assert "2 entries of the quarantine, 1 staged rejected row, the staged rows of 1 run without success" in said
     assert (len(entries(command.engine)), rejected_ids(read)) == (3, ["A-1", "B-1"])
     assert len(read.ready_parts().paths) == 1
 
     said = erase(value)
-    assert "Erased: 2 entries of the quarantine, 1 staged rejected rows, the staged rows of 1 runs" in said
+    assert (
+        "Erased: 2 entries of the quarantine, 1 staged rejected row, the staged rows of 1 run without success" in said
+    )
     assert "order_sync_yespo, red_run: clear it from extract on" in said
     assert f"at {DESTINATION}, delete there: orders A-1\n" in f"{said}\n"
     assert entries(command.engine) == ["B-1"]

@@ -45,7 +45,7 @@ def test_an_order_at_which_the_service_fails(shop, ledger):
     shop.drop(row("1", "paid"), row("2", "paid"), row("3", "paid"))
     errors = tries(shop, 3)
     assert [type(error) for error in errors] == [TryAgainError, TryAgainError, StopError]
-    assert "1 orders are not sent (2)" in str(errors[-1])
+    assert "1 order is not sent (2)" in str(errors[-1])
     assert finished_windows(ledger, shop) == 1
     with ledger.connect() as connection:
         query = sa.text("select order_id, reasons from quarantine where destination = :name and resolved_at is null")
@@ -84,5 +84,5 @@ def test_a_plan_does_not_count_what_waits_for_a_redrive(shop, monkeypatch, capsy
     assert shop.run(mode="plan") == {"rows": 3, "orders": 3, "not_sent": 3}
     said = capsys.readouterr().out.split("Plan only", 1)[1]
     assert re.findall(r"^(\d) ", said, re.MULTILINE) == ["3"]
-    assert "2 orders would not be sent: they wait in the quarantine for a redrive." in said
+    assert "Not sent: 2 orders that wait in the quarantine for a redrive." in said
     assert shop.run() == {"rows": 3, "orders": 3, "accepted": 1, "not_sent": 2, "requests": 1}

@@ -121,9 +121,9 @@ def test_a_red_runs_note_names_what_it_has_not_come_to_and_why(airflow_):
 def test_a_green_run_names_the_first_reason_of_its_rejections(airflow_):
     """The reason that transform gives comes before load's."""
     run = airflow_.run()
-    airflow_.push(run, "transform", "reason", "1 orders rejected: status: missing")
+    airflow_.push(run, "transform", "reason", "1 order rejected: status: missing")
     airflow_.push(run, "load", "reason", "2 orders rejected: the service says no")
-    assert airflow_.end(run).endswith("requests 0. 1 orders rejected: status: missing")
+    assert airflow_.end(run).endswith("requests 0. 1 order rejected: status: missing")
 
 
 def test_a_run_that_ends_without_a_word_is_noted_too(airflow_):

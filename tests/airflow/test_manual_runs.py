@@ -65,7 +65,7 @@ def test_order_ids_that_are_not_found_are_said(warehouse, drop, capsys):
         drop.run(0, "manual", **times, order_ids=["no such order"])
     capsys.readouterr()
     assert warehouse.counts(0, "manual", order_ids=["7", "no such order"])["accepted"] == 1
-    assert "1 orders of the param `order_ids` not in what was read: 'no such order'." in capsys.readouterr().out
+    assert "1 order of the param `order_ids` not in what was read: 'no such order'." in capsys.readouterr().out
 
 
 def test_ids_alone_of_a_drop_are_refused_with_a_cure(drop):

@@ -135,7 +135,7 @@ def test_a_redrive_in_the_hour_that_comes_twice_sends_nothing_older(shop, capsys
             (warning,) = [
                 line for line in capsys.readouterr().out.splitlines() if "in the hour that comes twice" in line
             ]
-            assert "1 orders have a time" in warning
+            assert "1 order with a time" in warning
             assert "Orders: 2 [" in warning
     assert shop.run(redrive=True) == {}
     assert shop.taken() == {"1": ["DELIVERED"], "2": ["DELIVERED"]}
@@ -147,7 +147,7 @@ def test_a_dry_run_shows_what_the_service_said(shop, capsys):
     said = {"message": "the phone of anna@shop.example is too short"}
     shop.sandbox.fault({"provider": "yespo", "kind": "refuse_orders", "order_ids": ["1"], "next": 1} | said)
     shop.run()
-    assert shop.xcoms["load", "reason"] == "1 orders rejected: OS-299 Yespo lists the order as failed."
+    assert shop.xcoms["load", "reason"] == "1 order rejected: OS-299 Yespo lists the order as failed."
     capsys.readouterr()
     assert shop.run(redrive=True, dry_run=True) == {}
     shown = capsys.readouterr().out

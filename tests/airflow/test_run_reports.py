@@ -39,7 +39,7 @@ def test_a_run_says_what_it_is_to_do(shop, live, params, kind):
     """The kind of a run, for its note, is what it really does, whatever its params."""
     shop.drop(row("1", "нове"))
     shop.run()
-    assert shop.xcoms["transform", "reason"] == "1 orders rejected: OS-129 status: not in the status map (нове 1)."
+    assert shop.xcoms["transform", "reason"] == "1 order rejected: OS-129 status: not in the status map (нове 1)."
     shop.configure(live=live)
     shop.run(**params)
     assert shop.xcoms["extract", "kind"] == kind
@@ -140,4 +140,4 @@ def test_a_load_shows_its_progress(shop, monkeypatch, capsys):
     shop.sandbox.fault({"provider": "yespo", "kind": "slow", "seconds": 0.5, "when": "before", "next": 1})
     shop.drop(row("1", "paid"), row("2", "hurra"))
     shop.run()
-    assert "0 of 1 orders (0%)" in capsys.readouterr().out
+    assert "0 of 1 order (0%)" in capsys.readouterr().out

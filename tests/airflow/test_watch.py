@@ -138,7 +138,7 @@ def test_orders_that_no_run_has_seen(watched, inbox, ledger):
     os.utime(file, ((NOW - 5 * HOUR).timestamp(),) * 2)
     look()
     ((_, text),) = inbox.new()
-    assert "unread: Source drop has 1 orders that changed more than 3 hours ago, and no run has read them." in text
+    assert "unread: Source drop has 1 order changed more than 3 hours ago that no run has read." in text
     assert "anna" not in text
     assert [path for path in (watched.tmp / "staging").rglob("*") if path.is_file()] == []
     file.unlink()

@@ -57,7 +57,7 @@ def test_held_orders_do_not_keep_a_window_open(drop, sandbox):
     """A held order waits in the ledger: the window is finished, and its file is not taken again."""
     drop.put("a.csv", "1", "2")
     fail_next(sandbox, kind="close", when="after")
-    with pytest.raises(StopError, match="1 orders are held"):
+    with pytest.raises(StopError, match="1 order is held"):
         drop.run(0)
     assert drop.status() == (1, 0, 1)
     assert drop.counts(1) is None
@@ -81,7 +81,7 @@ def test_rows_that_come_late_widen_the_lookback(warehouse, postgres, capsys):
         connection.exec_driver_sql("insert into changes values ('9', 'sent', %s)", (NOON + HOUR / 2,))
     assert warehouse.run(20)["load", "counts"]["late"] == 1
     # The run of one o'clock was the last one that read half past twelve: its window ended at two.
-    assert "1 orders came late" in (said := capsys.readouterr().out)
+    assert "1 order came late" in (said := capsys.readouterr().out)
     assert "at least 1:30:00" in said
     with postgres.begin() as connection:
         # Half an hour is within the lookback, and an hour and a half within the wider one.

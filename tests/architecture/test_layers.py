@@ -21,7 +21,7 @@ FLOORS = (
     {"providers"},
     {"staging", "transform"},
     {"columns", "model", "errors", "redact", "tuning", "prefetch", "stops"},
-    {"reason"},
+    {"reason", "counted"},
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 

@@ -1,6 +1,7 @@
 """The project's rules about imports, names and accounts."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -140,3 +141,24 @@ def test_each_provider_has_its_own_places(name):
     assert name in SERVICES, f"sandbox/{name}.py is missing, or its line in sandbox/registry.py"
     sample = yaml.safe_load((ROOT / "include/config/order_sync.yaml").read_text("utf-8"))["destinations"]
     assert sample.get(name, {}).get("provider") == name, "the demo has no destination of that name"
+
+
+# A number that is not known when the text is written, and then a plural.
+PLURAL = re.compile(
+    r"(\{(?![A-Z_]+\})[^{}]*\}|%d|\}\}) ((more|new|held|open|other) )?"
+    r"(orders|rows|files|entries|requests|notifications|batches|lines|runs|columns|reasons|results)\b"
+)
+
+
+@pytest.mark.parametrize("folder", ["include", "plugins", "dags"])
+def test_one_thing_is_no_plural(folder):
+    """No text says `1 orders`: counted.py makes it `1 order`."""
+    texts = [file for suffix in ("py", "html", "js") for file in (ROOT / folder).rglob(f"*.{suffix}")]
+    found = [f"{file}: {hit[0]}" for file in texts for hit in PLURAL.finditer(file.read_text("utf-8"))]
+    assert found == []
+
+
+@pytest.mark.parametrize("text", ["{len(ids)} orders are", "%d rows", "{{ more | number }} more runs"])
+def test_a_plural_after_a_number_is_seen(text):
+    """The test above finds something."""
+    assert PLURAL.search(text)

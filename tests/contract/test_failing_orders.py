@@ -103,7 +103,7 @@ def test_a_failing_order_at_the_end_blocks_no_later_run(provider, deliver, sandb
     bad = part["order_id"].iloc[place]
     poison(sandbox, provider, [bad])
     ends = tries_until_the_end(deliver, part, TRIES_UNTIL_UNSURE, provider=few)
-    assert f"1 orders are not sent ({bad})" in str(ends[-1])
+    assert f"1 order is not sent ({bad})" in str(ends[-1])
     assert waiting(ledger, provider) == [(bad, FAILING_REASON)]
     assert times_taken(sandbox, provider) == {number: 1 for number in NUMBERS if number != bad}
     # If it is not sure, its window is not finished: so the next run reads it again.
@@ -118,7 +118,7 @@ def test_an_order_that_was_given_up_finishes_no_run_alone(provider, deliver, san
     few, code = repeatable(provider)
     poison(sandbox, provider, ["7"])
     tries_until_the_end(deliver, ready(provider, orders(NUMBERS, code)), 5, provider=few)
-    with pytest.raises(StopError, match=r"1 orders are not sent \(7\).*no other order was left") as stop:
+    with pytest.raises(StopError, match=r"1 order is not sent \(7\).*no other order was left") as stop:
         deliver(ready(provider, orders(["7"], code)), provider=few, run="night")
     assert (stop.value.result.complete, stop.value.result.requests) == (False, 1)
 
@@ -131,7 +131,7 @@ def test_a_redrive_tries_what_was_given_up_as_any_other_order(provider, deliver,
     tries_until_the_end(deliver, part, 5, provider=few)
     listed = ready(provider, orders(["7", "1000"], code))
     ends = tries_until_the_end(deliver, listed, 5, provider=few, run="redrive", retry_rejected=True)
-    assert "1 orders are not sent (7)" in str(ends[-1])
+    assert "1 order is not sent (7)" in str(ends[-1])
     sandbox.request("DELETE", "/__admin/faults")
     assert deliver(listed, provider=few, run="redrive 2", retry_rejected=True).orders["accepted"] == 1
 

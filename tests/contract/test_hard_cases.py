@@ -180,7 +180,7 @@ def test_a_held_order_stays_held_for_all_rows_of_its_code(service, deliver):
         raise InDoubtError("lost")
 
     service.answer = doubt
-    with pytest.raises(StopError, match="1 orders are held"):
+    with pytest.raises(StopError, match="1 order is held"):
         deliver(ready(("a", 1, FIRST)))
     service.answer = lambda _orders: pytest.fail("a held order was sent")
     assert deliver(ready(("a", 2, FIRST), ("a", 3, FIRST)), run="next").orders["held"] == 2
@@ -204,7 +204,7 @@ def test_an_answer_that_breaks_the_reader_is_in_doubt(service, deliver, error):
         raise error("an answer of another shape")
 
     service.answer = fail
-    with pytest.raises(StopError, match="1 orders are held"):
+    with pytest.raises(StopError, match="1 order is held"):
         deliver(ready(("a", 1, FIRST)))
 
 

@@ -265,7 +265,7 @@ def test_a_held_order_that_its_run_resolves_stops_nothing(provider, deliver, san
     assert deliver(overtaken, run="green").orders == {"held": 1, "accepted": 1}
     unanswered = -(-2 // provider.max_orders)
     sandbox.fault({"provider": provider.name, "kind": "close", "when": "after", "next": unanswered}).raise_for_status()
-    with pytest.raises(StopError, match=r"1 orders are held \(3\)") as stop:
+    with pytest.raises(StopError, match=r"1 order is held \(3\)") as stop:
         deliver(ready(provider, orders(["2", "3"], status, TEN), orders(["2"], other, NOON)), run="red")
     assert stop.value.result.orders == {"held": 2, "accepted": 1}
 

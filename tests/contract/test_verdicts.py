@@ -342,5 +342,5 @@ def test_justclick_an_account_that_accepts_nothing_stops(provider, deliver, sand
 def test_no_answer_brings_the_reader_down(provider, deliver, sandbox, body):
     """An unreadable answer leaves its batch in doubt and held: it could have been taken."""
     sandbox.fault({"provider": provider.name, "kind": "garbage", "message": body, "next": 1}).raise_for_status()
-    with pytest.raises(StopError, match="1 orders are held"):
+    with pytest.raises(StopError, match="1 order is held"):
         deliver(ready(provider, orders(["1"], "paid")))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from include.order_sync import stops
+from include.order_sync.counted import counted
 from include.order_sync.errors import StopError
 
 if TYPE_CHECKING:
@@ -30,9 +31,10 @@ def check_balance(counts: Mapping[str, int], accepted_in_ledger: int) -> None:
     if (rows, orders, accepted_in_ledger) != (counts["rows"], counts["orders"], counts["accepted"]):
         raise StopError(
             stops.SUMS_OFF,
-            f"The sums are off: {counts['rows']} rows against {rows} accounted for, {counts['orders']} orders against "
-            f"{orders}, {counts['accepted']} accepted against {accepted_in_ledger} in the ledger. Clear the run from "
-            "its extract task on; if it stays so, this is a fault of Order Sync.",
+            f"The sums are off: {counted(counts['rows'], 'row')} against {rows} accounted for, "
+            f"{counted(counts['orders'], 'order')} against {orders}, {counts['accepted']} accepted against "
+            f"{accepted_in_ledger} in the ledger. Clear the run from its extract task on; if it stays so, this is a "
+            "fault of Order Sync.",
         )
 
 
@@ -59,6 +61,6 @@ def check_thresholds(counts: Mapping[str, int], destination: Destination) -> Non
     if limits:
         raise StopError(
             stops.TOO_MANY_REJECTED,
-            f"{rejected} of {tried} orders that were tried are rejected ({'; '.join(limits)}). "
-            "All others are delivered, and the rejected ones are in the quarantine: the table above says why.",
+            f"Rejected: {rejected} of {counted(tried, 'order')} that {'was' if tried == 1 else 'were'} tried "
+            f"({'; '.join(limits)}). All others are delivered, and the quarantine has these: the table above says why.",
         )

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 
 from include.order_sync import stops
+from include.order_sync.counted import are
 from include.order_sync.delivery.decision_table import Action
 from include.order_sync.delivery.planning import Planner, notifying
 from include.order_sync.errors import StopError
@@ -92,7 +93,7 @@ class Brake:
         if planned > self.left:
             raise StopError(
                 stops.NOT_APPROVED,
-                f"{planned} more notifications are to be sent, and {max(self.left, 0)} are left: {self.why}. They are "
-                "not sent. To be asked for approval, clear the run from transform on.",
+                f"{are(planned, 'more notification')} to be sent, and {max(self.left, 0)} are left: {self.why}. "
+                "Nothing more is sent. To be asked for approval, clear the run from transform on.",
             )
         self.left -= planned

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import requests
 
+from include.order_sync.counted import counted
 from include.order_sync.delivery import http
 from include.order_sync.delivery.batching import Batch
 from include.order_sync.errors import InDoubtError
@@ -65,5 +66,5 @@ class Client:
             raise InDoubtError(f"{title} gave an answer that can't be read ({type(error).__name__})") from None
         if len(verdicts) != len(batch):
             # Nobody knows which order a result is missing for.
-            raise InDoubtError(f"{title} gave {len(verdicts)} results for {len(batch)} orders")
+            raise InDoubtError(f"{title} gave {counted(len(verdicts), 'result')} for {counted(len(batch), 'order')}")
         return verdicts

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from include.order_sync.counted import counted
 from include.order_sync.delivery.batching import Batch
 from include.order_sync.delivery.result import LONGEST_WAIT_S, DeliveryResult, named
 from include.order_sync.errors import StopError, TryAgainError
@@ -201,8 +202,8 @@ class FailingOrders:
             return failure
         ids = sorted(self._waiting)
         error = TryAgainError(
-            f"{failure}. It answers other requests. {len(ids)} orders were not taken ({named(ids)}); the next try "
-            "sends them last, in smaller requests.",
+            f"{failure}. It answers other requests. {counted(len(ids), 'order')} not taken ({named(ids)}); the next "
+            "try sends these last, in smaller requests.",
             failure.after_s if isinstance(failure, TryAgainError) else None,
         )
         error.is_failure = True

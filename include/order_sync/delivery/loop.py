@@ -12,6 +12,7 @@ import pandas as pd
 import requests
 
 from include.order_sync import stops
+from include.order_sync.counted import are, counted
 from include.order_sync.delivery.batching import Batch, LedgerWrites
 from include.order_sync.delivery.brake import Brake
 from include.order_sync.delivery.client import Client
@@ -101,7 +102,7 @@ class Delivery:
         before = [order_id for order_id, is_new in held.items() if not is_new]
         if before:
             log.warning(
-                "%d orders were held before this run, and still wait for a decision: %s", len(before), named(before)
+                "%s held before this run, and waiting for a decision: %s", counted(len(before), "order"), named(before)
             )
         stop_at_the_end(self.result, [order_id for order_id in held if held[order_id]], self.provider.title)
 
@@ -120,9 +121,9 @@ class Delivery:
             _, failure = unsure[-1]
             raise StopError(
                 stops.FAILING_ORDERS,
-                f"{failure}. {len(unsure)} orders are not sent ({named(self.result.failing)}): each failed alone, and "
-                f"no other order was left, so either {self.provider.title} is down or it fails at these. They wait in "
-                "the quarantine. The next scheduled run sends them once more. If none follows, look at their rows, "
+                f"{failure}. {are(len(unsure), 'order')} not sent ({named(self.result.failing)}): each failed "
+                f"alone, and no other order was left, so either {self.provider.title} is down or it fails at each. The "
+                "quarantine has the rows. The next scheduled run sends each once more. If none follows, look at them, "
                 "then trigger a redrive (DAG order_sync_redrive).",
             )
 
@@ -200,9 +201,8 @@ class Delivery:
         self._settlement.note_stale(plan.stale)
         if plan.overruled:
             log.warning(
-                "%d orders are sent though their row is older than the one that was attempted, because the run trusts "
-                "the source: %s",
-                len(plan.overruled),
+                "%s sent though the row is older than the one that was attempted, because the run trusts the source: %s",
+                counted(len(plan.overruled), "order"),
                 named(plan.overruled),
             )
         self.result.orders.update(plan.outcomes)

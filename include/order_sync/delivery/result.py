@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from include.order_sync import stops, tuning
+from include.order_sync.counted import are, counted
 from include.order_sync.delivery.decision_table import Action
 from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.ledger.reasons import OLDER
@@ -145,8 +146,8 @@ def stop_if_fruitless(result: DeliveryResult, title: str) -> None:
     if result.fruitless >= FRUITLESS_REQUESTS and not result.orders[Action.ACCEPTED]:
         raise StopError(
             stops.ACCEPTS_NOTHING,
-            f"{title} accepted nothing, and rejected {result.orders[Action.REJECTED]} orders in this try ("
-            f"{result.requests} requests of this run): {result.reasons.most_common(1)[0][0]}. "
+            f"{title} accepted nothing, and rejected {counted(result.orders[Action.REJECTED], 'order')} in this try ("
+            f"{counted(result.requests, 'request')} of this run): {result.reasons.most_common(1)[0][0]}. "
             "The others were not sent. Look at the account. If it was the cause, trigger a redrive of those that are "
             "rejected (DAG order_sync_redrive).",
         )
@@ -185,23 +186,24 @@ def stop_at_the_end(result: DeliveryResult, held: list[str], title: str) -> None
     found: list[tuple[Reason, str]] = []
     if held:
         said = (
-            f"{len(held)} orders are held ({named(held)}): they were sent, no answer tells whether {title} took them, "
-            "and a second send could mail the customer again. Look them up there, and trigger the DAG "
+            f"{are(len(held), 'order')} held ({named(held)}): each was sent, no answer tells whether {title} "
+            "took it, and a second send could mail the customer again. Look each up there, and trigger the DAG "
             "order_sync_redrive with a `decision`."
         )
         found.append((stops.NEWLY_HELD, said))
     if result.not_judged:
         refusal = result.refusal or f"{title} refused their whole batch"
         said = (
-            f"{len(result.not_judged)} orders are not sent: {refusal}, and named no order. They wait in the "
-            "quarantine. Look at the account and at the rows, then trigger a redrive (DAG order_sync_redrive)."
+            f"{are(len(result.not_judged), 'order')} not sent: {refusal}, and named no "
+            "order. The quarantine has the rows. Look at the account and at them, then trigger a redrive (DAG "
+            "order_sync_redrive)."
         )
         found.append((stops.NOT_JUDGED_BATCHES, said))
     if result.failing:
         said = (
-            f"{len(result.failing)} orders are not sent ({named(result.failing)}): {title} fails at each request with "
-            "one of them, and takes the others. They wait in the quarantine. Look at their rows, or ask the service's "
-            "support; then trigger a redrive (DAG order_sync_redrive)."
+            f"{are(len(result.failing), 'order')} not sent ({named(result.failing)}): "
+            f"{title} fails at each request with such an order, and takes the others. The quarantine has the rows. "
+            "Look at them, or ask the service's support; then trigger a redrive (DAG order_sync_redrive)."
         )
         found.append((stops.FAILING_ORDERS, said))
     if found:

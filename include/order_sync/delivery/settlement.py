@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from include.order_sync.counted import counted
 from include.order_sync.delivery.batching import Batch
 from include.order_sync.delivery.decision_table import Action
 from include.order_sync.delivery.result import (
@@ -151,7 +152,7 @@ class Settlement:
             error.is_failure = True
             raise error from None
         self.ledger.conclude(batch.number, "in_doubt", reason=str(doubt))
-        log.error("%s. Its %d orders are held: they are not sent again.", doubt, len(batch))
+        log.error("%s. Held, and not sent again: %s.", doubt, counted(len(batch), "order"))
         self.hold(batch.orders)
         self.result.unanswered += 1
         stop_if_unanswered(self.result, self.provider.title, doubt.after_s)
@@ -168,7 +169,7 @@ class Settlement:
         self.result.not_judged += batch.order_ids
         self.result.refusal = str(refusal)
         self.result.refused_in_a_row += 1
-        log.error("%s. Its %d orders are not sent: they wait in the quarantine for a redrive.", refusal, len(orders))
+        log.error("%s. Not sent, and in the quarantine for a redrive: %s.", refusal, counted(len(orders), "order"))
         stop_if_all_refused(self.result, self.provider.title)
 
     def _note_answer(self) -> None:

@@ -8,9 +8,9 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from include.order_sync import stops
+from include.order_sync.counted import counted
 from include.order_sync.errors import StopError
 from include.order_sync.model import IDENTITY_COLUMNS, ORDER_COLUMNS, TIME_COLUMNS
-from include.order_sync.preview.counted import counted
 from include.order_sync.preview.guess_columns import Columns, columns_of, misfits, times_in
 from include.order_sync.preview.guess_forms import (
     are_decorated,

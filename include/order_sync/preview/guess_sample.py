@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from include.order_sync import stops
+from include.order_sync.counted import counted
 from include.order_sync.errors import StopError
 from include.order_sync.model import IDENTITY_COLUMNS
 from include.order_sync.preview.guess_names import COLUMN_NAMES, is_order_number, plain, squeezed
@@ -87,7 +88,7 @@ def read_sample(file: Path) -> Sample:
     footer = last if plain(last) in FOOTERS else None
     further = further[:-1] if footer else further
     if len(names) < len(IDENTITY_COLUMNS) - 1:
-        raise StopError(stops.SMALL_FILE, f"{file} has {len(names)} columns by any of , ; tab |: is it CSV?")
+        raise StopError(stops.SMALL_FILE, f"{file} has {counted(len(names), 'column')} by any of , ; tab |: is it CSV?")
     if known_names(names) < 2 and names_to_show(names, {}, further) is None:
         before = [row for row in map(_trimmed, rows[: at + 1]) if any(row)]
         return Sample(encoding, is_sure, delimiter, 0, None, before + further, footer)

@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache
 
+from include.order_sync.counted import counted
 from include.order_sync.model import OrderStatus
-from include.order_sync.preview.counted import counted
 from include.order_sync.preview.guess_names import CANCELLED_AT, COLUMN_NAMES, plain, squeezed
 from include.order_sync.preview.guess_sample import Sample
 from include.order_sync.preview.guess_words import NOTHING, STATUS_WORDS

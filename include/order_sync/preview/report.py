@@ -21,9 +21,9 @@ from include.order_sync.configuration.csv_source import CsvSource
 from include.order_sync.configuration.models import Destination
 from include.order_sync.configuration.source import Source
 from include.order_sync.configuration.sql_source import SqlSource
+from include.order_sync.counted import counted
 from include.order_sync.model import ORDER_COLUMNS, Window
 from include.order_sync.preview.connections import engine_of
-from include.order_sync.preview.counted import counted
 from include.order_sync.preview.findings import Outcome, Reason, Report
 from include.order_sync.preview.masks import masked_body, masked_order
 from include.order_sync.providers import PROVIDERS

@@ -11,7 +11,7 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
-from include.order_sync.preview.counted import counted
+from include.order_sync.counted import counted
 from include.order_sync.preview.findings import Outcome, Report
 
 

@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 
 from include.order_sync import stops
+from include.order_sync.counted import counted
 from include.order_sync.errors import StopError
 from include.order_sync.model import IDENTITY_COLUMNS, ORDER_COLUMNS
 
@@ -149,6 +150,6 @@ def listed(names: Sequence[str], shown: Sequence[str]) -> str:
     """Return which columns a source has, without names that may be data."""
     few = [repr(name) for name in shown[:_SHOWN_NAMES]]
     if not few:
-        return f"It has {len(names)} columns, whose names may be data and are not shown"
+        return f"It has {counted(len(names), 'column')}: a name may be data, and is not shown"
     more = f" and {len(names) - len(few)} more" if len(few) < len(names) else ""
     return f"It has {', '.join(few)}{more}"

@@ -174,7 +174,7 @@ class CsvDropReader:
         if bad and not any(text.good for text in texts):
             self._refuse(
                 file,
-                f"{texts[0].where}: none of its {bad} rows could be used; the table of reasons names their faults. "
+                f"{texts[0].where}: none of its rows could be used ({bad}); the table of reasons names the faults. "
                 f"{''.join(f'{text.bad_bytes} ' for text in texts[:1] if text.bad_bytes)}"
                 "The file is read again when it or the configuration has changed.",
             )

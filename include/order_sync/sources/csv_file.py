@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from include.order_sync.configuration.csv_source import CsvSource
+from include.order_sync.counted import counted
 from include.order_sync.prefetch import prefetch
 from include.order_sync.sources.column_names import Required
 from include.order_sync.sources.csv_header import Layout, read_layout, row_test
@@ -115,7 +116,7 @@ class CsvText:
             table, lines = merger.rows(ended=True)
             yield self._raw(table, lines, position, fields)
             self.rows += table.num_rows
-            log.info("%s: %d lines were joined with the first line of their order", self.where, merger.joined)
+            log.info("%s: %s joined with the first of the same order", self.where, counted(merger.joined, "line"))
             self.skipped += merger.joined
         if records.first_bad:
             self.bad_bytes = self._bad_bytes(text, records.first_bad, bad_bytes)

@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from include.order_sync import tuning
+from include.order_sync.counted import counted
 from include.order_sync.transform.row_problems import BAD_BYTES, BAD_QUOTE, TOO_LONG
 
 LONGEST_ROW = tuning.CSV_BLOCK_BYTES
@@ -132,7 +133,7 @@ class Records:
             if len(block.lines) or block.problems:
                 yield block
         if self._line - 1 != self._line_ends:
-            raise MiscountError(f"has {self._line_ends} lines, and {self._line - 1} of them were read")
+            raise MiscountError(f"has {counted(self._line_ends, 'line')}, of which {self._line - 1} read")
 
     def _split(self, data: bytes, *, ended: bool) -> tuple[Block, int]:
         """Return the whole records at the beginning of `data`, and how many bytes they take."""

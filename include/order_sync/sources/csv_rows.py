@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
+from include.order_sync.counted import counted
 from include.order_sync.sources.csv_header import Layout
 from include.order_sync.sources.csv_records import Block, MiscountError
 from include.order_sync.transform.row_problems import WRONG_WIDTH
@@ -64,9 +65,8 @@ class RowParser:
 
         table = self._parsed(block, note)
         if table.num_rows + len(bad) != len(block.lines):
-            raise MiscountError(
-                f"has {len(block.lines)} rows from line {block.lines[0]} on, and {table.num_rows + len(bad)} were read"
-            )
+            rows = counted(len(block.lines), "row")
+            raise MiscountError(f"has {rows} from line {block.lines[0]} on, of which {table.num_rows + len(bad)} read")
         records = np.delete(np.arange(len(block.lines)), [number for number, *_ in bad])
         skipped, mended, mended_records = 0, [], []
         for number, text, width in bad:

@@ -19,6 +19,7 @@ from psycopg.pq.abc import PGconn
 from psycopg.waiting import Wait
 
 from include.order_sync import stops, tuning
+from include.order_sync.counted import counted
 from include.order_sync.errors import StopError
 from include.order_sync.sources.answer import TOO_LONG_MARK, Columns
 
@@ -79,7 +80,8 @@ def read_by_copy(
                     yield columns, table
                 if sent not in (None, read):
                     raise StopError(
-                        stops.OWN_FAULT, f"PostgreSQL sent {sent} rows and {read} were read: a fault of Order Sync."
+                        stops.OWN_FAULT,
+                        f"PostgreSQL sent {counted(sent, 'row')}, of which {read} read: a fault of Order Sync.",
                     )
 
 

@@ -23,6 +23,7 @@ from sqlalchemy.exc import DBAPIError, PendingRollbackError
 from include.order_sync import stops, tuning
 from include.order_sync.configuration.query_files import read_query, statement_text
 from include.order_sync.configuration.sql_source import SqlSource
+from include.order_sync.counted import counted
 from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.model import ITEM_COLUMNS, TIME_COLUMNS, FileNotRead, FileVersion, Window
 from include.order_sync.sources.answer import Columns, too_long
@@ -120,10 +121,10 @@ class WarehouseReader:
             is_long = too_long(chunk)
             if pc.any(is_long).as_py():
                 log.error(
-                    "%s: %d rows of more than %d bytes are rejected, the first is row %d. "
+                    "%s: %s of more than %d bytes rejected, the first is row %d. "
                     "Leave the column that is so large out of the query.",
                     where,
-                    pc.sum(is_long).as_py(),
+                    counted(pc.sum(is_long).as_py(), "row"),
                     tuning.WAREHOUSE_ROW_MAX_BYTES,
                     lines.filter(is_long)[0].as_py(),
                 )

@@ -12,6 +12,7 @@ from airflow.sdk.definitions.param import ParamsDict
 from airflow.sdk.timezone import parse
 
 from include.order_sync import stops, tuning
+from include.order_sync.counted import counted
 from include.order_sync.errors import StopError, TryAgainError
 from order_sync_airflow import alarms, run_context
 from order_sync_airflow.brake import APPROVAL_KEY, NOTIFICATIONS_KEY
@@ -55,16 +56,17 @@ class ApproveOperator(DestinationOperator, ApprovalOperator):
         if not asked:
             raise StopError(stops.NOT_APPROVED, "Nothing is to be approved: clear the run from transform on.")
         configuration, destination = self.read_configuration()
-        self.subject = f"{destination.name}: send {asked['total']} notifications?"
+        self.subject = f"{destination.name}: send {counted(asked['total'], 'notification')}?"
         self.body = body(asked, destination.approve_above)
         self.params = _form(asked["total"], run_context.pull_window(context))
         self.log.warning("%s\n%s", self.subject, self.body)
         subject = f"Order Sync: {destination.dag_id} waits for approval"
-        counted = (
-            f"{asked['total']} notifications, with {asked['recent']} of the last 24 hours; run {context['run_id']}"
+        said = (
+            f"{counted(asked['total'], 'notification')}, after {asked['recent']} of the last 24 hours; "
+            f"run {context['run_id']}"
         )
         try:
-            alarms.send(configuration.alarms, subject, [counted])
+            alarms.send(configuration.alarms, subject, [said])
         except TryAgainError as error:
             self.log.error("%s", error)  # the form waits all the same
         super().execute(context)
@@ -114,8 +116,8 @@ def body(asked: Mapping[str, Any], approve_above: int) -> str:
     more = ", ..." if asked["total"] > len(asked["order_ids"]) else ""
     return "\n".join(
         [
-            f"This run would send {asked['total']} notifications; {asked['recent']} were sent in the last 24 hours, "
-            f"and `approve_above` is {approve_above}. Nothing is sent until you answer.",
+            f"This run would send {counted(asked['total'], 'notification')}; {asked['recent']} left in the last 24 "
+            f"hours, and `approve_above` is {approve_above}. Nothing is sent until you answer.",
             "",
             "| the service has | it gets | orders |",
             "|---|---|---|",

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from include.order_sync import stops, tuning
 from include.order_sync.configuration.csv_source import CsvSource
 from include.order_sync.configuration.sql_source import SqlSource
+from include.order_sync.counted import counted
 from include.order_sync.errors import StopError
 from include.order_sync.model import Window
 from include.order_sync.sources.run_window import HealingRule, reconcile_reach, run_window
@@ -99,7 +100,8 @@ class ExtractOrdersOperator(DestinationOperator):
         if isinstance(source, CsvSource) and run.healing and mode != "plan":
             self._keep_not_read(reader)
         self._push_left_out(context, destination, source, run, reader)
-        self.log.info("Staged %d rows in %d parts; skipped %d", done.rows - done.skipped, done.parts, done.skipped)
+        rows, parts = counted(done.rows - done.skipped, "row"), counted(done.parts, "part")
+        self.log.info("Staged %s in %s; skipped %d", rows, parts, done.skipped)
         run_figures.push(context, rows=done.rows, skipped=done.skipped)
         # A narrowed run has not read all orders of its window or files.
         run_context.push_window(context, None if run.order_ids else _read_by_now(run.window, started))
@@ -131,7 +133,7 @@ class ExtractOrdersOperator(DestinationOperator):
         if run.window:
             self.log.info("Reading %s from %s up to %s", source.name, run.window.start, run.window.end)
         else:
-            self.log.info("Reading %d orders of %s by their ids", len(run.order_ids), source.name)
+            self.log.info("Reading %s of %s by id", counted(len(run.order_ids), "order"), source.name)
 
     def _push_left_out(
         self,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from include.order_sync.configuration.csv_source import CsvSource
 from include.order_sync.configuration.sql_source import SqlSource
+from include.order_sync.counted import counted
 
 if TYPE_CHECKING:
     from include.order_sync.configuration.models import Destination
@@ -35,8 +36,9 @@ def not_found_message(order_ids: frozenset[str], source: str) -> str:
     named = ", ".join(map(repr, sorted(order_ids)[:ORDERS_NAMED]))
     more = ", ..." if len(order_ids) > ORDERS_NAMED else ""
     return (
-        f"Source {source!r} has {len(order_ids)} orders of the param `order_ids` not in what was read: {named}{more}. "
-        "Give one id a line, written as in the source; with `from` and `to` only orders that changed then are read."
+        f"Source {source!r} has {counted(len(order_ids), 'order')} of the param `order_ids` not in what was read: "
+        f"{named}{more}. Give one id a line, written as in the source; with `from` and `to` only orders that changed "
+        "then are read."
     )
 
 
@@ -79,7 +81,7 @@ def left_out_message(
         return None
     named = [f"the time from {time.start.isoformat()} up to {time.end.isoformat()}" for time in times]
     named += [f"the file {file.path}" for file in files[:FILES_NAMED]]
-    more = f" and {len(files) - FILES_NAMED} more files" if len(files) > FILES_NAMED else ""
+    more = f" and {len(files) - FILES_NAMED} more" if len(files) > FILES_NAMED else ""
     start = min([time.start for time in times] + [file.belongs_at for file in files])
     # One microsecond more: a window does not contain its end.
     end = max([time.end for time in times] + [file.belongs_at + timedelta(microseconds=1) for file in files])
@@ -100,6 +102,6 @@ def unusable_message(source: CsvSource, reader: WarehouseReader | CsvDropReader)
         return None
     more = f" And {found - FILES_NAMED} more: the log of extract names them." if found > FILES_NAMED else ""
     return (
-        f"{found} files could not be used, and `max_unusable_files` of source {source.name!r} is "
+        f"{counted(found, 'file')} could not be used, and `max_unusable_files` of source {source.name!r} is "
         f"{source.max_unusable_files}. All other files are delivered. {' '.join(unusable[:FILES_NAMED])}{more}"
     )

@@ -13,6 +13,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from include.order_sync import tuning
 from include.order_sync.configuration.sql_source import SqlSource
+from include.order_sync.counted import counted
 from include.order_sync.delivery.accounting import OUTCOMES, check_balance, check_thresholds
 from order_sync_airflow import assets, brake, log_tables, progress, run_context, run_figures
 from order_sync_airflow.hooks import hook_for
@@ -215,7 +216,7 @@ class LoadOrdersOperator(DestinationOperator):
                 )
         planned = {name: run.before.get(name, 0) + outcomes.get(name, 0) for name in OUTCOMES}
         if kept := outcomes.get(Action.KEPT, 0):
-            self.log.info("%d orders would not be sent: they wait in the quarantine for a redrive.", kept)
+            self.log.info("Not sent: %s that wait in the quarantine for a redrive.", counted(kept, "order"))
             planned[NOT_SENT] += kept
         run_figures.push(run.context, **planned)
         assets.describe_event(run.context, self.outlets, self.destination, planned)
@@ -238,11 +239,11 @@ class LoadOrdersOperator(DestinationOperator):
             late = lateness.measure(ledger, sender, run.window.start, run.source.timezone, lookback)
         if late.missed:
             self.log.warning(
-                "%d orders came late: their time had been read before, and their rows were not there. They were "
-                "written at least %s after their time, which is more than the lookback (%s), and waited for this run. "
+                "%s came late: that time had been read before, without the row. It was written at least %s after its "
+                "time, which is more than the lookback (%s), and waited for this run. "
                 "For seven days scheduled runs read twice as far back, up to `reconcile`. If this goes on, give the "
                 "destination a longer `lookback`, or let the source write sooner.",
-                late.missed,
+                counted(late.missed, "order"),
                 late.longest,
                 lookback,
             )
@@ -263,7 +264,7 @@ class LoadOrdersOperator(DestinationOperator):
             level = logging.WARNING if result.stale_changed else logging.INFO
             self.log.log(level, "Stale orders, which are not sent\n%s", log_tables.stale_table(result))
         said = ", ".join(f"{orders} {name}" for name, orders in outcomes.items())
-        self.log.info("%d requests; %s", result.requests, said)
+        self.log.info("%s; %s", counted(result.requests, "request"), said)
         outcomes["rejected"] += rejected_before
         outcomes["requests"], outcomes["stale_changed"] = result.requests, result.stale_changed
         run_figures.push(context, **outcomes)

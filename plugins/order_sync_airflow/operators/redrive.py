@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from include.order_sync import stops, tuning
+from include.order_sync.counted import counted, things
 from include.order_sync.errors import StopError
 from include.order_sync.redact import redact
 from order_sync_airflow import log_tables, param_rules, run_context, run_figures
@@ -64,10 +65,10 @@ class StageQuarantineOperator(DestinationOperator):
             tokens = [entry["encrypted_row"] for entry in found]
             messages = [said and redact(said) for said in service_messages(tokens, deployment_cipher())]
             now = would_be(found, source, destination, staging) if dry_run else None
-            self.log.info("%d entries\n%s", len(found), log_tables.entries_table(found, messages, now))
+            self.log.info("%s\n%s", counted(len(found), "entry"), log_tables.entries_table(found, messages, now))
             if dry_run or decision not in ("resend", "accept"):  # else the decision says which were held
-                self._warn_of_missing("orders", params["order_ids"], {entry["order_id"] for entry in found})
-            self._warn_of_missing("entries", params["entries"], {entry["id"] for entry in found})
+                self._warn_of_missing("order", params["order_ids"], {entry["order_id"] for entry in found})
+            self._warn_of_missing("entry", params["entries"], {entry["id"] for entry in found})
             if decision == "dismiss" and not dry_run:
                 self._dismiss(context, ledger, [entry["id"] for entry in found])
             elif decision and not dry_run:
@@ -83,9 +84,9 @@ class StageQuarantineOperator(DestinationOperator):
         orders, items, closed = decrypt_rows([entry["encrypted_row"] for entry in entries], deployment_cipher())
         if closed:
             self.log.error(
-                "%d entries can't be opened with today's keys, and stay: put the key that encrypted them behind "
-                "today's in Airflow's [core] fernet_key (new,old).",
-                len(closed),
+                "Not opened by today's keys, and still there: %s. Put the key that encrypted such rows behind today's "
+                "in Airflow's [core] fernet_key (new,old).",
+                counted(len(closed), "entry"),
             )
         rows, _ = staging.stage_raw([orders], [items] if items is not None else [])
         opened = [entry["id"] for index, entry in enumerate(entries) if index not in set(closed)]
@@ -97,10 +98,10 @@ class StageQuarantineOperator(DestinationOperator):
         missing = [str(each) for each in wanted or () if each not in found]
         if missing:
             self.log.warning(
-                "%d %s of the params are not among these: none is open for them, or another param leaves it out. "
+                "Not among these are %d %s of the params: none is open for them, or another param leaves it out. "
                 "`... order_sync_airflow.ledger order ORDER_ID` shows what became of an order. They are: %s",
                 len(missing),
-                what,
+                things(len(missing), what),
                 ", ".join(missing),
             )
 
@@ -141,17 +142,17 @@ class StageQuarantineOperator(DestinationOperator):
             raise StopError(
                 stops.NONE_HELD, "No order of these is held: nothing was decided. `make status` counts those that are."
             )
-        orders = "order" if len(decided) == 1 else "orders"
-        run_figures.push_kind(context, f"REDRIVE, decided to {decision} {len(decided)} held {orders}")
-        self.log.info("%s says %s of %d held orders: %s", who, decision, len(decided), _first(decided))
-        self._warn_of_missing("held orders", params["order_ids"], left | set(decided))
+        what = counted(len(decided), "held order")
+        run_figures.push_kind(context, f"REDRIVE, decided to {decision} {what}")
+        self.log.info("%s says %s of %s: %s", who, decision, what, _first(decided))
+        self._warn_of_missing("held order", params["order_ids"], left | set(decided))
         if left:
-            self.log.info("%d were decided before, and not sent since: %s", len(left), _first(sorted(left)))
+            self.log.info("Decided before, and not sent since: %d (%s)", len(left), _first(sorted(left)))
         rowless = set(decided) - with_rows
         if decision == "resend" and rowless:
             self.log.warning(
-                "%d of these have no row in the quarantine (%s): they are sent by the next run that reads "
-                "them. Trigger the destination's DAG with `from` and `to`.",
+                "%d of these without a row in the quarantine (%s): the next run that reads such an order sends "
+                "it. Trigger the destination's DAG with `from` and `to`.",
                 len(rowless),
                 _first(sorted(rowless)),
             )
@@ -163,8 +164,8 @@ class StageQuarantineOperator(DestinationOperator):
         note = context["params"]["note"].strip()
         with ledger.transaction() as cursor:
             closed = quarantine.dismiss(cursor, ids, _who(context), note)
-        run_figures.push_kind(context, f"REDRIVE, dismissed {closed} {'entry' if closed == 1 else 'entries'}")
-        self.log.info("%s dismissed %d entries: %s", _who(context), closed, note)
+        run_figures.push_kind(context, f"REDRIVE, dismissed {counted(closed, 'entry')}")
+        self.log.info("%s dismissed %s: %s", _who(context), counted(closed, "entry"), note)
 
 
 def would_be(

@@ -9,6 +9,7 @@ from airflow.sdk.bases.xcom import BaseXCom
 from airflow.sdk.exceptions import DownstreamTasksSkipped
 
 from include.order_sync import tuning
+from include.order_sync.counted import counted
 from order_sync_airflow import brake, log_tables, run_context, run_figures
 from order_sync_airflow.operators.base import DestinationOperator, storage_path
 
@@ -76,9 +77,9 @@ class TransformOrdersOperator(DestinationOperator):
         if done.reasons:
             run_figures.push_reason(context, log_tables.first_reason(done.reasons, done.unknown_words))
             self.log.warning(
-                "%d of %d orders are rejected; their rows are in %s/rejected\n%s",
+                "Rejected: %d of %s; the rows are in %s/rejected\n%s",
                 done.counts["rejected"],
-                done.counts["orders"],
+                counted(done.counts["orders"], "order"),
                 self.staged,
                 log_tables.reasons_table(done.reasons, done.first_rows),
             )
@@ -89,11 +90,11 @@ class TransformOrdersOperator(DestinationOperator):
                 log_tables.words_table(done.unknown_words, source.statuses),
             )
         for column, orders in done.left_out.items():
-            self.log.warning("%d orders are sent without their %s, because it is none", orders, column)
+            self.log.warning("%s sent without %s, because it is none", counted(orders, "order"), column)
         for doubt, orders in done.doubts.items():
             self.log.warning(
-                "%d orders have a time %s. Give times with an offset, or correct the source's `timezone`. Orders: %s%s",
-                orders,
+                "%s with a time %s. Give times with an offset, or correct the source's `timezone`. Ids: %s%s",
+                counted(orders, "order"),
                 doubt,
                 ", ".join(done.doubtful[doubt]),
                 ", ..." if orders > len(done.doubtful[doubt]) else "",

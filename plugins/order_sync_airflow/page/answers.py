@@ -11,6 +11,7 @@ from fastapi.encoders import jsonable_encoder
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from include.order_sync.counted import things
 from order_sync_airflow.page import PREFIX, charts, shown, words
 from order_sync_airflow.page.access import REDRIVE, Access, access_of
 
@@ -31,6 +32,8 @@ _templates.filters |= {
     "span": shown.span,
     "ago": shown.ago,
     "number": shown.number,
+    "counted": shown.many,
+    "things": things,
     "pace": shown.pace,
     "code": shown.code,
     "cure": shown.cure,

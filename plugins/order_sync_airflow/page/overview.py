@@ -99,6 +99,6 @@ def _changes(rows: reads.Rows, destination: Destination, today: datetime, accept
         said = shown.transition(row["code_before"], row["code"], destination)
         found.setdefault(said, Counter())["today" if row["day"] == today else "yesterday"] += row["orders"]
     told = sorted(found.items(), key=lambda each: (-each[1].total(), each[0]))
-    if left := accepted - sum(found.values(), Counter()):
+    if told and (left := accepted - sum(found.values(), Counter())):
         told.append(("change not recorded", left))
     return [{"change": said, "today": orders["today"], "yesterday": orders["yesterday"]} for said, orders in told]

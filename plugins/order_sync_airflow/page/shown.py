@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from include.order_sync import codes
+from include.order_sync.counted import things
 from include.order_sync.reason import Mend
 
 if TYPE_CHECKING:
@@ -54,13 +55,22 @@ def number(count: int | None) -> str:
     return "" if count is None else f"{count:,}".replace(",", "\u202f")
 
 
+def many(count: int, thing: str) -> str:
+    """Return a number with thin spaces and its thing, as `1 row` or `1 200 rows`."""
+    return f"{number(count)} {things(count, thing)}"
+
+
 def pace(requests_a_second: float | None) -> str:
     """Return how fast an account may be asked; None is for any pace."""
     if requests_a_second is None:
         return "as fast as it answers"
     if requests_a_second < 1:
-        return f"at most {round(60 * requests_a_second, 1):g} requests a minute"
-    return f"at most {requests_a_second:g} {'request' if requests_a_second == 1 else 'requests'} a second"
+        return f"at most {_requests(round(60 * requests_a_second, 1))} a minute"
+    return f"at most {_requests(requests_a_second)} a second"
+
+
+def _requests(number: float) -> str:
+    return f"{number:g} {'request' if number == 1 else 'requests'}"
 
 
 def words(code: str | None, destination: Destination | None) -> str:

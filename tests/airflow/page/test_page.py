@@ -64,7 +64,7 @@ def test_the_overview_says_what_changed(client: TestClient, ledger: sa.Engine, n
     assert list(told.items())[-1] == ("change not recorded", (0, 2))
     overview = client.get("/").text
     assert "What changed at Yespo" in overview
-    assert '<th scope="row">4 more</th><td>0</td><td>8</td>' in overview
+    assert '<th scope="row">4 other changes</th><td>0</td><td>8</td>' in overview
 
 
 def test_a_time_of_reading_is_no_time_read_up_to(client: TestClient, ledger: sa.Engine, name: str):

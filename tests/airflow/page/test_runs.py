@@ -336,7 +336,7 @@ def test_capital_and_small_letters_are_alike_in_a_search(client: TestClient, acc
 
 def test_a_red_run_says_why(client: TestClient, airflow_engine: sa.Engine, ledger: sa.Engine, name: str):
     """The overview, the run and the file that it could not use have the reason of its note; a green run ends it."""
-    path, said = f"/drop/{name}.csv", "OS-609 1 files could not be used: `columns` takes status from 'Status'."
+    path, said = f"/drop/{name}.csv", "OS-609 1 file could not be used: `columns` takes status from 'Status'."
     note = f"A person's word.\n\nOrder Sync, begun {RUN} UTC: read 0 = accepted 0 + rejected 0; requests 0. {said}"
     key = f"order_sync_{name} {RUN} s r"
     with schema.transaction(ledger, "ledger") as connection:
@@ -345,7 +345,7 @@ def test_a_red_run_says_why(client: TestClient, airflow_engine: sa.Engine, ledge
         files.take(connection, name, [unusable], key)
     airflow_ran(airflow_engine, name, RUN, "failed", note)
     airflow_ran(airflow_engine, name, "before_orders", "failed")
-    shown = "1 files could not be used: <code>columns</code> takes status"
+    shown = "1 file could not be used: <code>columns</code> takes status"
     run = client.get(f"/run/order_sync_{name}/{RUN}").text
     assert ('<span class="pill bad">red</span>' in run, "#OS-609" in run, shown in run) == (True, True, True)
     assert "Its log in Airflow says why" in client.get(f"/run/order_sync_{name}/before_orders").text

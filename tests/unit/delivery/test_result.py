@@ -169,7 +169,7 @@ def test_the_end_of_a_load_names_all_that_a_person_must_do():
     assert [": ".join(sentence.split(": ")[:2]) for sentence in sentences] == [
         "OS-907: 2 orders are held (H1, H2)",
         "OS-908: 2 orders are not sent",
-        "OS-909: 1 orders are not sent (F)",
+        "OS-909: 1 order is not sent (F)",
     ]
     ids = [str(number) for number in range(ORDERS_NAMED_IN_A_MESSAGE + 1)]
     for count, end in ((ORDERS_NAMED_IN_A_MESSAGE, "19)"), (ORDERS_NAMED_IN_A_MESSAGE + 1, "19, ...)")):
