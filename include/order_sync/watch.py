@@ -61,9 +61,15 @@ class Problem:
 def of_configuration(configuration: Configuration) -> list[Problem]:
     """Return the mistakes of live destinations; all mistakes, if no destination can be known."""
     named = [name for name, entry in configuration.mistaken.items() if entry.live]
-    if not configuration.destinations and not configuration.mistaken:
-        named = ["configuration"]
-    said = f"{len(configuration.mistakes)} mistakes, as {configuration.mistakes[0]}" if configuration.mistakes else ""
+    # Also one in `alarms`: then nobody is told, and only a monitor outside sees it.
+    of_all = [each for each in configuration.mistakes if not each.key.startswith(("destinations.", "sources."))]
+    if of_all or not (configuration.destinations or configuration.mistaken):
+        named.append("configuration")
+    said = (
+        f"{counted(len(configuration.mistakes), 'mistake')}, as {configuration.mistakes[0]}"
+        if configuration.mistakes
+        else ""
+    )
     return [Problem(name, "mistake", said) for name in named]
 
 
@@ -177,10 +183,13 @@ def digest(connection: sa.Connection, destination: Destination, now: datetime) -
 
 def _silence(connection: sa.Connection, destination: Destination, now: datetime) -> str | None:
     query = """
-        with brought as (
+        with bringing as (
             select recorded_at from run_records
-            where destination = :name and begun_by = 'schedule' and recorded_at > :since
-              and accepted + adopted + held > 0
+            where destination = :name and begun_by = 'schedule' and accepted + adopted + held > 0
+        ), brought as (
+            -- The days before the last order: a source that is silent for longer stays so.
+            select recorded_at from bringing
+            where recorded_at > (select max(recorded_at) from bringing) - cast(:rhythm as interval)
         ), pauses as (
             select recorded_at - lag(recorded_at) over (order by recorded_at) as pause from brought
         )
@@ -188,12 +197,12 @@ def _silence(connection: sa.Connection, destination: Destination, now: datetime)
             (select pause from pauses where pause is not null order by pause desc offset 1 limit 1)
         from brought
     """
-    values = {"name": destination.name, "since": now - RHYTHM}
+    values = {"name": destination.name, "rhythm": RHYTHM}
     runs, last, pause = connection.execute(sa.text(query), values).one()
     if runs < RUNS_OF_A_RHYTHM or now - last <= 2 * max(pause, SHORTEST_PAUSE):
         return None
     return (
-        f"No new order since {last:%Y-%m-%d %H:%M} UTC, and its pauses of the last {RHYTHM.days} days were at most "
+        f"No new order since {last:%Y-%m-%d %H:%M} UTC, and its pauses of the {RHYTHM.days} days before were at most "
         f"{_hours(pause)}. Does the shop still write to source {destination.source}?"
     )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import html
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 VARIABLE = "order_sync_alarms"
 DESCRIPTION = "Order Sync: what is wrong at present. Written by the DAG order_sync_watch."
 TIMEOUT_S = 30
+NOTIFIERS = ("email", "webhook")
+MESSAGES_KEPT = 50  # of a notifier that is down
 
 
 @dataclass
@@ -37,11 +39,15 @@ class State:
         looked_at: when the watch has looked last; None if never.
         open: key of a problem -> its destination, kind and text, and since when.
         digest: the day of the last digest.
+        unsent: notifier -> subject and lines of each message that it has not taken yet, the oldest first.
+        failed: notifier -> why it has not.
     """
 
     looked_at: str | None = None
     open: dict[str, dict[str, str]] = field(default_factory=dict)
     digest: str | None = None
+    unsent: dict[str, list[list[Any]]] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
 
 
 def read_state(text: str | None) -> State:
@@ -80,8 +86,7 @@ def tell(alarms: Alarms, state: State, found: Sequence[Problem], judged: set[tup
     ]
     if lines:
         names = sorted({problem.destination for problem in new} or {state.open[key]["destination"] for key in over})
-        send(alarms, f"Order Sync: {', '.join(names)} {'needs you' if new else 'well again'}", lines)
-    # Kept only after the message was sent: otherwise nobody would hear of it.
+        queue(alarms, state, f"Order Sync: {', '.join(names)} {'needs you' if new else 'well again'}", lines)
     for key in over:
         del state.open[key]
     since = f"{now:%Y-%m-%d %H:%M} UTC"
@@ -95,7 +100,36 @@ def tell(alarms: Alarms, state: State, found: Sequence[Problem], judged: set[tup
         for problem in found
     }
     state.looked_at = now.isoformat()
+    send_unsent(alarms, state)
+
+
+def queue(alarms: Alarms, state: State, subject: str, lines: Sequence[str]) -> None:
+    """Let each notifier of the configuration send a message; without one it stands in the log alone."""
+    log.warning("%s\n%s", subject, "\n".join(lines))
+    for name in _configured(alarms):
+        state.unsent[name] = [*state.unsent.get(name, []), [subject, list(lines)]][-MESSAGES_KEPT:]
+
+
+def send_unsent(alarms: Alarms, state: State) -> None:
+    """Send what each notifier has not taken yet, and keep the state: one that is down floods no other one."""
+    state.failed.clear()
+    for name in set(state.unsent) - set(_configured(alarms)):
+        del state.unsent[name]
+    for name, messages in list(state.unsent.items()):
+        while messages and name not in state.failed:
+            if failure := _failure(alarms, name, *messages[0]):
+                state.failed[name] = failure
+            else:
+                del messages[0]
+        if not messages:
+            del state.unsent[name]
     keep_state(state)
+
+
+def raise_if_unsent(state: State) -> None:
+    """Raise TryAgainError if a notifier has not taken all messages."""
+    if state.failed:
+        raise _failed(state.failed)
 
 
 def send(alarms: Alarms, subject: str, lines: Sequence[str]) -> None:
@@ -105,20 +139,32 @@ def send(alarms: Alarms, subject: str, lines: Sequence[str]) -> None:
         TryAgainError: a notifier has failed. The others have got the message.
     """
     log.warning("%s\n%s", subject, "\n".join(lines))
-    failed = []
-    for name, notify in (("email", _email), ("webhook", _webhook)):
-        if getattr(alarms, name):
-            try:
-                notify(alarms, subject, lines)
-            except Exception as error:
-                # Not its text: requests quotes the address, which holds the token.
-                said = str(error) if isinstance(error, OrderSyncError) else type(error).__name__
-                failed.append(f"`{name}` ({said})")
+    said = {name: _failure(alarms, name, subject, lines) for name in _configured(alarms)}
+    failed = {name: failure for name, failure in said.items() if failure}
     if failed:
-        raise TryAgainError(
-            f"Of `alarms` in the configuration failed: {', '.join(failed)}. Look at their connections. The message "
-            "stands in this log, and the next look sends it again."
-        )
+        raise _failed(failed)
+
+
+def _configured(alarms: Alarms) -> list[str]:
+    return [name for name in NOTIFIERS if getattr(alarms, name)]
+
+
+def _failure(alarms: Alarms, name: str, subject: str, lines: Sequence[str]) -> str:
+    """Send a message by a notifier; return why it has failed, without a secret, else nothing."""
+    try:
+        {"email": _email, "webhook": _webhook}[name](alarms, subject, lines)
+    except Exception as error:
+        # Not its text: requests quotes the address, which holds the token.
+        return str(error) if isinstance(error, OrderSyncError) else type(error).__name__
+    return ""
+
+
+def _failed(failed: Mapping[str, str]) -> TryAgainError:
+    named = ", ".join(f"`{name}` ({said})" for name, said in failed.items())
+    return TryAgainError(
+        f"Of `alarms` in the configuration failed: {named}. Look at their connections. The message stands in this log, "
+        "and the next look sends it again."
+    )
 
 
 def _email(alarms: Alarms, subject: str, lines: Sequence[str]) -> None:

@@ -23,6 +23,8 @@ def health(request: Request) -> JSONResponse:  # noqa: ARG001  (Starlette calls 
     wrong: dict[str, list[str]] = {}
     for problem in state.open.values():
         wrong.setdefault(problem["destination"], []).append(problem["kind"])
+    if state.failed:
+        wrong["alarms"] = ["unsent"]
     looked_at = datetime.fromisoformat(state.looked_at) if state.looked_at else None
     if looked_at is None or looked_at < datetime.now(UTC) - LOOKED_WITHIN:
         wrong["watch"] = ["late"]

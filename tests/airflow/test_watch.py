@@ -178,6 +178,63 @@ def test_an_alarm_that_can_not_be_sent_is_sent_later(watched, inbox, ledger, mon
     assert len(inbox.new()) == 1
 
 
+def test_a_notifier_that_is_down_floods_no_other_one(watched, inbox, ledger, monkeypatch, hook):
+    """Each gets each message once; what one has missed it gets when it is up again, in order."""
+    watched.drop()
+    watched.configure(top="alarms: {email: [ops@shop.example], webhook: team, digest_hour: 0}")
+    up = os.environ["AIRFLOW_CONN_SMTP_DEFAULT"]
+    monkeypatch.setenv("AIRFLOW_CONN_SMTP_DEFAULT", json.dumps(json.loads(up) | {"port": 1}))
+    for hours_ago in (5, 5, 0, 0):
+        read_up_to(ledger, watched, NOW - hours_ago * HOUR)
+        with pytest.raises(TryAgainError, match=r"failed: `email` \(ConnectionRefusedError\)"):
+            look()
+    told = [body["text"].splitlines()[0] for _, body in hook.requests]
+    today = f"*Order Sync: {datetime.now(UTC):%Y-%m-%d}*"
+    assert told == [f"*Order Sync: {watched.name} needs you*", today, f"*Order Sync: {watched.name} well again*"]
+    monkeypatch.setenv("AIRFLOW_CONN_SMTP_DEFAULT", up)
+    look()
+    look()
+    assert [f"*{subject}*" for subject, _ in inbox.new()] == told
+    assert len(hook.requests) == 3
+
+
+def test_a_mail_server_that_refuses_is_named(watched, inbox, ledger, monkeypatch):
+    """It answers 550 to the recipient: the alarm is kept, and health says that nobody was told."""
+    monkeypatch.setattr(Inbox, "handle_RCPT", refused, raising=False)
+    watched.drop()
+    read_up_to(ledger, watched, NOW - 5 * HOUR)
+    with pytest.raises(TryAgainError, match=r"failed: `email` \(SMTPRecipientsRefused\)"):
+        look()
+    assert alarms.kept_state().failed == {"email": "SMTPRecipientsRefused"}
+    monkeypatch.delattr(Inbox, "handle_RCPT")
+    look()
+    assert len(inbox.new()) == 1
+    assert alarms.kept_state().failed == {}
+
+
+async def refused(*_: Any) -> str:
+    """Refuse a recipient, as a server does that does not know it."""
+    return "550 no such user"
+
+
+def test_silence_is_not_over_because_nothing_is_read(watched, inbox, monkeypatch):
+    """A source is silent, then its DAG is paused: the silence is not told as over."""
+    watched.drop()
+
+    def finds(*kinds: str) -> None:
+        problems = [watch.Problem(watched.name, kind, "text") for kind in kinds]
+        monkeypatch.setattr(watch, "of_ledger", lambda *_: problems)
+        look()
+
+    finds("silent")
+    finds("late")
+    finds("late")
+    assert "well again" not in str(inbox.new())
+    finds()
+    ((_, text),) = inbox.new()
+    assert text.count("well again") == 2
+
+
 def test_the_digest_comes_once_a_day(watched, inbox):
     """It has a line for each live destination."""
     watched.drop()
@@ -203,25 +260,32 @@ class Hook(BaseHTTPRequestHandler):
         self.end_headers()
 
 
-def test_a_webhook_gets_the_text(shop, monkeypatch):
-    """It is posted as Slack takes it; a refusal is an error that does not show the token."""
+@pytest.fixture
+def hook(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Hook]]:
+    """A real webhook behind the connection `team`."""
+    monkeypatch.setattr(Hook, "requests", [])
     server = HTTPServer(("127.0.0.1", 0), Hook)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     fields = {"conn_type": "http", "host": f"http://127.0.0.1:{server.server_port}/services", "password": "a-token"}
     monkeypatch.setenv("AIRFLOW_CONN_TEAM", json.dumps(fields))
+    yield Hook
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_webhook_gets_the_text(shop, hook, monkeypatch):
+    """It is posted as Slack takes it; a refusal is an error that does not show the token."""
     shop.configure(top="alarms: {webhook: team}")
     configuration = operators.watch.load()
-    try:
-        alarms.send(configuration.alarms, "Order Sync: yespo needs you", ["yespo, late: since noon"])
-        monkeypatch.setattr(Hook, "status", 404)
-        with pytest.raises(TryAgainError, match=r"`webhook` \(HTTP 404\)") as refused:
-            alarms.send(configuration.alarms, "again", [])
-    finally:
-        server.shutdown()
-        server.server_close()
+    alarms.send(configuration.alarms, "Order Sync: yespo needs you", ["yespo, late: since noon"])
+    monkeypatch.setattr(Hook, "status", 404)
+    with pytest.raises(TryAgainError, match=r"`webhook` \(HTTP 404\)") as refused:
+        alarms.send(configuration.alarms, "again", [])
+    fields = {"conn_type": "http", "host": "http://127.0.0.1:1/services", "password": "a-token"}
+    monkeypatch.setenv("AIRFLOW_CONN_TEAM", json.dumps(fields))
     with pytest.raises(TryAgainError, match=r"`webhook` \(ConnectionError\)") as away:
         alarms.send(configuration.alarms, "away", [])
-    assert Hook.requests[0] == (
+    assert hook.requests[0] == (
         "/services/a-token",
         {"text": "*Order Sync: yespo needs you*\n- yespo, late: since noon"},
     )
@@ -267,3 +331,11 @@ def test_health_needs_no_login_and_tells_names_alone(supervisor, monkeypatch, mi
     assert answer.json()["wrong"] == wrong
     assert answer.json()["ok"] == (status == 200)
     assert "a text" not in answer.text
+
+
+def test_health_says_that_nobody_can_be_told(supervisor, monkeypatch):
+    """A mail server that refuses the alarms is seen by an outside monitor alone."""
+    alarms.keep_state(alarms.State(datetime.now(UTC).isoformat(), failed={"email": "SMTPRecipientsRefused"}))
+    monkeypatch.setattr(Variable, "get", lambda key, default_var: supervisor.variables.get(key, default_var))
+    answer = TestClient(app, root_path="/order-sync", follow_redirects=False).get("/health")
+    assert (answer.status_code, answer.json()["wrong"]) == (503, {"alarms": ["unsent"]})

@@ -146,7 +146,7 @@ def test_each_provider_has_its_own_places(name):
 # A number that is not known when the text is written, and then a plural.
 PLURAL = re.compile(
     r"(\{(?![A-Z_]+\})[^{}]*\}|%d|\}\}) ((more|new|held|open|other) )?"
-    r"(orders|rows|files|entries|requests|notifications|batches|lines|runs|columns|reasons|results)\b"
+    r"(orders|rows|files|entries|requests|notifications|batches|lines|runs|columns|reasons|results|mistakes)\b"
 )
 
 

@@ -112,6 +112,16 @@ def test_a_source_is_silent_against_its_own_rhythm(connection, destination):
     assert found(connection, destination) == {}
 
 
+def test_a_source_that_stays_silent_is_not_well_again(connection, destination):
+    """Its rhythm is that of the days before its last order, however long ago that was."""
+    read(connection, destination, NOW - HOUR)
+    runs(connection, destination, [40 * DAY + number * HOUR for number in range(30)])
+    assert list(found(connection, destination)) == ["silent"]
+    # Of a rhythm of long ago nothing is left.
+    runs(connection, destination, [number * HOUR for number in range(3)])
+    assert found(connection, destination) == {}
+
+
 def test_runs_that_accept_nothing_are_no_rhythm(connection, destination):
     """Green runs without an order do not hide the silence."""
     read(connection, destination, NOW - HOUR)
@@ -176,6 +186,10 @@ def test_mistakes_of_live_destinations_alone(tmp_path):
     assert "did you mean 'yespo'" in problem.text
     file.write_text(text.replace("live: true", "live: false"), "utf-8")
     assert watch.of_configuration(load(file)) == []
+    # Nobody would be told: so a monitor outside must see it.
+    wrong = Path(DEFAULT_FILE).read_text("utf-8") + "\nalarms: {email: 7}\n"
+    file.write_text(wrong, "utf-8")
+    assert [each.destination for each in watch.of_configuration(load(file))] == ["configuration"]
     file.write_text("no: yaml: here", "utf-8")
     assert [each.destination for each in watch.of_configuration(load(file))] == ["configuration"]
 

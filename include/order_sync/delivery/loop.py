@@ -201,7 +201,7 @@ class Delivery:
         self._settlement.note_stale(plan.stale)
         if plan.overruled:
             log.warning(
-                "%s sent though the row is older than the one that was attempted, because the run trusts the source: %s",
+                "%s sent though the row is older than the attempted one, because the run trusts the source: %s",
                 counted(len(plan.overruled), "order"),
                 named(plan.overruled),
             )

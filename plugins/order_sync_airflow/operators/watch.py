@@ -57,15 +57,19 @@ class WatchOperator(OrderSyncOperator):
                     window = watch.overdue(ledger, destination, now)
                     if window:
                         overdue.append((destination, window))
-            judged |= _judged(live, OF_LEDGER) | {("ledger", "down")}
+            # Where nothing is read, silence says nothing: one that was open stays so.
+            late = {(problem.destination, "silent") for problem in found if problem.kind == "late"}
+            judged |= (_judged(live, OF_LEDGER) - late) | {("ledger", "down")}
         except OrderSyncError as error:
             found.append(watch.Problem("ledger", "down", str(error)))
             alarms.tell(configuration.alarms, state, found, judged, now)
+            alarms.raise_if_unsent(state)
             return
         alarms.tell(configuration.alarms, state, found, judged, now)
         self._send_digest(configuration, state, live, now)
         seen = [problem for each in overdue for problem in self._look_at_source(configuration, *each)]
         alarms.tell(configuration.alarms, state, [*found, *seen], judged | _judged(live, OF_SOURCE), now)
+        alarms.raise_if_unsent(state)
 
     def _look_at_source(self, configuration: Configuration, destination: Destination, window: Window) -> list[Problem]:
         """Return the problem of a source that runs do not see rightly, or that can't be read."""
@@ -117,9 +121,9 @@ class WatchOperator(OrderSyncOperator):
             return
         with ledger_transaction() as ledger:
             lines = [watch.digest(ledger, destination, now) for destination in live]
-        alarms.send(configuration.alarms, f"Order Sync: {today}", lines)
+        alarms.queue(configuration.alarms, state, f"Order Sync: {today}", lines)
         state.digest = today
-        alarms.keep_state(state)
+        alarms.send_unsent(configuration.alarms, state)
 
 
 def _judged(destinations: Sequence[Destination], kinds: Sequence[str]) -> set[tuple[str, str]]:
