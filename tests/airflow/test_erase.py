@@ -125,7 +125,7 @@ def test_an_entry_of_a_lost_key_is_found_by_its_order_id(erase, command):  # noq
     """Its row can't be compared, which the answer says."""
     quarantine_both(command.engine, key=Fernet.generate_key().decode())
     said = erase("c1", "A-1")
-    assert "3 entries have another key" in said
+    assert "3 entries with another key" in said
     assert entries(command.engine) == ["B-1", None]
 
 

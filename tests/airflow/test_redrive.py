@@ -136,7 +136,7 @@ def test_a_redrive_in_the_hour_that_comes_twice_sends_nothing_older(shop, capsys
                 line for line in capsys.readouterr().out.splitlines() if "in the hour that comes twice" in line
             ]
             assert "1 order with a time" in warning
-            assert "Orders: 2 [" in warning
+            assert "Ids: 2 [" in warning
     assert shop.run(redrive=True) == {}
     assert shop.taken() == {"1": ["DELIVERED"], "2": ["DELIVERED"]}
 

@@ -410,7 +410,7 @@ def test_a_backfill_has_the_sum_of_its_runs(
     of_one = client.get("/backfills/7").text
     assert f"/run/order_sync_{name}/two" in of_one  # the red one
     assert f"/run/order_sync_{name}/one" not in of_one
-    assert "2 more runs are not listed" in of_one
+    assert "Not listed: 2 more runs." in of_one
     monkeypatch.setattr(backfills, "of_airflow", lambda *_: [])
     assert "no backfill 7" in client.get("/backfills/7").text
     assert "Nobody has started a backfill" in client.get("/backfills").text

@@ -311,7 +311,7 @@ def test_a_row_that_is_too_long(
     assert [(row["order_id"], row["line"]) for row in good] == [
         (str(number), number) for number in range(1, 301) if number not in bad
     ]
-    assert "orders.sql: 2 rows of more than 4096 bytes are rejected, the first is row 7" in caplog.text
+    assert "orders.sql: 2 rows of more than 4096 bytes rejected, the first is row 7" in caplog.text
 
 
 @pytest.mark.parametrize("warehouse", LONG, indirect=True)
@@ -342,7 +342,7 @@ def test_a_row_that_is_not_read_is_noticed(copied: Warehouse, monkeypatch: pytes
     read_csv = postgresql_copy.pa_csv.read_csv
     monkeypatch.setattr(postgresql_copy.pa_csv, "read_csv", lambda *given, **more: read_csv(*given, **more)[1:])
 
-    with pytest.raises(StopError, match="sent 60000 rows and 59"):
+    with pytest.raises(StopError, match="sent 60000 rows, of which 59"):
         copied.rows(MANY["copied"])
 
 
