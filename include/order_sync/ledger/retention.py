@@ -5,7 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 # An order's state is its newest settled attempt and the one that was accepted last: these two stay. Attempts that are
-# held or in doubt stay too, as no later attempt was accepted.
+# held or in doubt stay too, as no later attempt was accepted. A rejected one tells nothing once there is a later one:
+# of an order that a service rejects redrive after redrive, all would stay.
 _ATTEMPTS = """
     delete from attempts a using batches b
     where b.id = a.batch_id and b.concluded_at < now() - make_interval(days => :days)
@@ -15,7 +16,8 @@ _ATTEMPTS = """
             and later.order_id = a.order_id
             and (later.status_changed_at, later.updated_at, later.rank, later.batch_id)
                 > (a.status_changed_at, a.updated_at, a.rank, a.batch_id)
-            and later.verdict = 'accepted'))
+            and (later.verdict = 'accepted' or exists (
+                select from rejections r where r.batch_id = a.batch_id and r.order_id = a.order_id))))
 """
 _BATCHES_WITHOUT_ATTEMPTS = """
     with gone as (

@@ -6,10 +6,11 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 import pytest
 import sqlalchemy as sa
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from include.order_sync.ledger import attempts
+from include.order_sync.ledger.retention import remove_old
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 FATES = ("answered", "rejected", "not_taken", "in_doubt", "held", "unchanged", "adopted", "accept", "resend", "open")
@@ -103,6 +104,41 @@ def test_states_are_those_of_the_view(ledger: sa.Engine, made: list):
         (id_, pd.Timestamp(changed), pd.Timestamp(updated), rank, verdict, hash_)
         for id_, changed, updated, rank, verdict, hash_ in shown
     ]
+
+
+ISO = "set local datestyle = 'ISO'; set local timezone = 'UTC'"
+STATES = """
+    select order_id, status_changed_at, updated_at, rank, verdict, code, payload_hash from order_states
+    where destination_id = :number order by order_id
+"""
+TAKEN = """
+    select distinct on (order_id) order_id, code, payload_hash, verdict from settled_attempts
+    where destination_id = :number and verdict <> 'rejected'
+    order by order_id, status_changed_at desc, updated_at desc, rank desc, batch_id desc
+"""
+
+
+REDRIVEN = [("a", (0, 0, 0), "PAID", 1, fate) for fate in ("answered", "rejected", "rejected", "rejected")]
+
+
+@settings(max_examples=60)
+@given(any_attempts)
+@example(REDRIVEN)
+def test_retention_changes_no_state(ledger: sa.Engine, made: list):
+    """Without its old attempts each order has the state that it had, and at most one rejected attempt is left of it."""
+    with ledger.begin() as connection:
+        number = {"number": write(connection, uuid.uuid4().hex, made)}
+        aged = "update batches set concluded_at = now() - interval '91 days' where destination_id = :number"
+        connection.execute(sa.text(aged), number)
+        connection.exec_driver_sql(ISO)
+        before = [connection.execute(sa.text(query), number).all() for query in (STATES, TAKEN)]
+    remove_old(ledger, attempts_days=90, quarantine_days=90)
+    with ledger.begin() as connection:
+        connection.exec_driver_sql(ISO)
+        assert [connection.execute(sa.text(query), number).all() for query in (STATES, TAKEN)] == before
+        rejected = "select count(*) from settled_attempts where destination_id = :number and verdict = 'rejected'"
+        left = connection.execute(sa.text(f"{rejected} group by order_id"), number).scalars().all()
+        assert set(left) <= {1}
 
 
 def test_an_attempt_without_a_code_is_refused():
