@@ -120,9 +120,10 @@ def _look(report: Report, staging: Staging, source: Source, destinations: Sequen
     reasons: dict[str, dict[str, Reason]] = {destination.name: {} for destination in destinations}
     words: Counter[tuple[str, str | None]] = Counter()
     for _, raw, raw_items in staging.raw_parts(ORDER_COLUMNS):
-        report.columns = [column for column in ORDER_COLUMNS if column in raw or column in report.columns]
         orders = group.read_orders(raw, rules[destinations[0].name])
         known = orders["problem"].isna()
+        given = raw.columns if known.any() else []  # of an unreadable file nobody knows the columns
+        report.columns = [column for column in ORDER_COLUMNS if column in given or column in report.columns]
         words.update(
             (word, status if isinstance(status, str) else None)
             for word, status in zip(
@@ -148,7 +149,8 @@ def _look(report: Report, staging: Staging, source: Source, destinations: Sequen
         outcome.missing = [
             " or ".join([need] if isinstance(need, str) else need)
             for need in destination.service.required
-            if not ({need} if isinstance(need, str) else set(need)) & {*report.columns, *source.supplied}
+            if report.columns
+            and not ({need} if isinstance(need, str) else set(need)) & {*report.columns, *source.supplied}
         ]
         outcome.codes = {
             str(status): None if code is None else str(code)

@@ -266,6 +266,19 @@ def test_a_file_that_can_not_be_used(folder: Path, capsys: pytest.CaptureFixture
     assert "row: bytes that are no text" in out
 
 
+def test_columns_of_a_file_that_can_not_be_read(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nobody knows the columns of a spreadsheet of the old form: the report says what it is, and no more."""
+    (folder / "drop/orders.csv").write_bytes(b"\xd0\xcf\x11\xe0 an old spreadsheet")
+    assert main(["drop", "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+
+    assert (found["columns"], [outcome["missing"] for outcome in found["outcomes"]]) == (
+        [],
+        [[]] * len(found["outcomes"]),
+    )
+    assert "save it as .xlsx or CSV" in "".join(found["notes"])
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
