@@ -122,7 +122,7 @@ def _look(report: Report, staging: Staging, source: Source, destinations: Sequen
     for _, raw, raw_items in staging.raw_parts(ORDER_COLUMNS):
         orders = group.read_orders(raw, rules[destinations[0].name])
         known = orders["problem"].isna()
-        given = raw.columns if known.any() else []  # of an unreadable file nobody knows the columns
+        given = set(raw.columns) if known.any() else set()  # of an unreadable file nobody knows the columns
         report.columns = [column for column in ORDER_COLUMNS if column in given or column in report.columns]
         words.update(
             (word, status if isinstance(status, str) else None)

@@ -126,12 +126,12 @@ class LineMerger:
 
     def _goes_on(self, key: list[str]) -> bool:
         order_id, state = key[0], key[1:]
+        repeats = all(given in ("", known) for given, known in zip(state, self._key[1:], strict=True))
         if self._how == "continuation":
-            repeats = all(given in ("", known) for given, known in zip(state, self._key[1:], strict=True))
             # After lines that leave the status empty, one that has it is another copy of its order.
             is_copy = self._has_bare_lines and not _is_bare(key)
             return order_id in ("", self._key[0]) and repeats and not is_copy
-        return order_id == self._key[0] != "" and (self._how == "last" or state == self._key[1:])
+        return order_id == self._key[0] != "" and (self._how == "last" or repeats)
 
     def _take_unread(self, record: bytes) -> None:
         texts = record.decode("utf-8", "replace").split(self._delimiter)

@@ -51,9 +51,9 @@ def items_unreadable(*, is_lost: bool) -> Callable[[pd.DataFrame, Any], pd.Serie
 
     def fails(orders: pd.DataFrame, _items: Any) -> pd.Series[bool]:
         unreadable = orders["items_unreadable"]
-        if not unreadable.any():
-            return unreadable
-        return unreadable & (orders["items"].str.endswith(f'"{LOST_ITEM}"]', na=False) == is_lost)
+        if unreadable.any():
+            unreadable = unreadable & (orders["items"].str.endswith(f'"{LOST_ITEM}"]', na=False) == is_lost)
+        return unreadable | orders["line_lost"] if is_lost else unreadable
 
     return fails
 

@@ -122,6 +122,7 @@ def transform(raw: pd.DataFrame, raw_items: pd.DataFrame | None, rules: Rules) -
         lines = orders.loc[may_be, ["origin", "status", *TIES]]
         lines["status"] = lines["status"].map(plain_word, na_action="ignore")
         orders["scattered"] = lines.duplicated(keep=False).reindex(orders.index, fill_value=False)
+    orders["line_lost"] = _with_lost_lines(orders[may_be]).reindex(orders.index, fill_value=False)
     unreadable = find_faults(orders, NO_ITEMS, UNREADABLE)
     superseded = nowhere = pd.Series(False, index=orders.index)
     # A row without a readable id or version is rejected: it supersedes no row, and no row supersedes it.
@@ -233,6 +234,20 @@ def _only_items(alike: pd.DataFrame) -> pd.Series[bool]:
     has_status = alike["status"].notna()
     beside = has_status.groupby([alike[column] for column in TIES], dropna=False).transform("any")
     return ~has_status & beside
+
+
+def _with_lost_lines(lines: pd.DataFrame) -> pd.Series[bool]:
+    """Return a mask of the orders in joined lines that lack an item, because its line has no time or status to join by.
+
+    Args:
+        lines: of orders that have several, with what became of each.
+    """
+    lines = lines[lines["items"].notna()]
+    untimed = lines["status_changed_at"].isna() | lines["updated_at_unreadable"] | lines["in_future"]
+    unworded = ~untimed & lines["order_status"].isna()
+    by_order = untimed.groupby([lines[column] for column in ("origin", "order_id")]).transform("any")
+    by_time = unworded.groupby([lines[column] for column in ("origin", *TIES)], dropna=False).transform("any")
+    return ~untimed & ~unworded & (by_order | by_time)
 
 
 def _only(orders: pd.DataFrame, keep: pd.Series) -> pd.DataFrame:

@@ -191,6 +191,30 @@ def test_a_further_line_that_can_not_be_read(tell: Any, bad: str) -> None:
     assert told.listed[2] == LOST
 
 
+@pytest.mark.parametrize("at", [0, 1, 2])
+@pytest.mark.parametrize(
+    ("good", "bad"), [("2026-11-20 10", "2026-11-2x 10"), ("2026-11-20 10", "2926-11-20 10"), (",paid,", ",pa!d,")]
+)
+def test_a_line_without_a_readable_time_or_status(tell: Any, at: int, good: str, bad: str) -> None:
+    """It can't be joined, so its order lacks an item: neither is sent."""
+    lines = [line(1001, "A"), line(1001, "B"), line(1001, "C"), line(1002, "Y")]
+    lines[at] = lines[at].replace(good, bad, 1)
+    told, items = tell_lines(tell, lines, lines="items")
+
+    assert items == {"1002": ["Y"]}
+    assert told.listed
+
+
+@pytest.mark.parametrize("at", [1, 2])
+def test_a_line_without_a_status(tell: Any, at: int) -> None:
+    """It repeats the status of its order's other lines, as it may with `continuation`."""
+    lines = [line(1001, "A"), line(1001, "B"), line(1001, "C")]
+    lines[at] = lines[at].replace(",paid,", ",,", 1)
+    told, items = tell_lines(tell, lines, lines="items")
+
+    assert (items, told.listed) == ({"1001": ["A", "B", "C"]}, {})
+
+
 def test_an_item_is_lost_for_services_that_take_items_alone(tell: Any) -> None:
     """A service that gets an order's id and code gets it, though a line of its items can't be read."""
     told = tell(HEAD + "\n".join([line(1001, "A"), "1001,paid"]), lines="items", item_columns=ITEM_COLUMNS)
