@@ -137,6 +137,24 @@ def test_a_plan_that_has_grown_is_not_covered(braked):
     assert braked.shop.taken() == {}
 
 
+def test_two_runs_that_wait_for_the_same_orders_send_each_once(braked):
+    """Both are approved, or one is refused: what one has sent the other one does not, and its approval is not used."""
+    first, second = (braked.stage(*THREE, run=run, hours=hours) for run, hours in (("first", 0), ("second", 9)))
+    assert braked.asked(first[0])["total"] == braked.asked(second[0])["total"] == 3
+    for run in (first, second):
+        braked.answer(run[0], "Approve")
+    braked.load(second)
+    braked.load(first)
+    assert braked.shop.taken() == {"1": ["IN_PROGRESS"], "2": ["IN_PROGRESS"], "3": ["DELIVERED"]}
+    third = braked.stage(*THREE, row("4", "paid"), run="third", hours=20)
+    assert (braked.asked(third[0])["total"], braked.asked(third[0])["recent"]) == (1, 3)
+    with pytest.raises(StopError, match="olena has refused"):
+        braked.answer(third[0], "Reject")
+    with pytest.raises(StopError, match="1 more notification is to be sent, and 0 are left"):
+        braked.load(third)
+    assert "4" not in braked.shop.taken()
+
+
 def test_one_approval_covers_a_backfill(braked):
     """Runs within its range are not asked again while enough is left; beyond the range or the number they are."""
     first = braked.stage(*THREE)
