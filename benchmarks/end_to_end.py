@@ -36,6 +36,7 @@ from include.order_sync.configuration.models import Destination
 from include.order_sync.configuration.sql_source import SqlSource
 from include.order_sync.delivery import http
 from include.order_sync.delivery.accounting import OUTCOMES, check_balance
+from include.order_sync.delivery.client import Client
 from include.order_sync.delivery.loop import never
 from include.order_sync.delivery.result import DeliveryResult
 from include.order_sync.ledger.encrypted_rows import RowEncryptor
@@ -161,7 +162,8 @@ def _load(
     ):
         encryptor = RowEncryptor(staging, source.timezone, NoCipher())
         options, result = pipeline.send_options(destination), DeliveryResult()
-        pipeline.load(staging, destination, credentials, session, ledger, encryptor, options, pace, result, never)
+        client = Client(destination.service, credentials, session)
+        pipeline.load(staging, destination, client, ledger, encryptor, options, pace, result, never)
         counts = {name: result.orders[name] for name in OUTCOMES}
         counts["rejected"] += before["rejected"]
         check_balance(before | counts, ledger.own_accepted())

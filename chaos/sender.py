@@ -22,6 +22,7 @@ from include.order_sync import pipeline, tuning
 from include.order_sync.configuration.models import Destination
 from include.order_sync.configuration.sql_source import SqlSource
 from include.order_sync.delivery import http
+from include.order_sync.delivery.client import Client
 from include.order_sync.delivery.result import DeliveryResult
 from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.ledger.encrypted_rows import RowEncryptor
@@ -154,8 +155,7 @@ def load(world: World, run: Run, try_number: int) -> None:
             pipeline.load(
                 staging,
                 destination,
-                credentials,
-                session,
+                Client(destination.service, credentials, session),
                 ledger,
                 encryptor,
                 options,

@@ -17,16 +17,14 @@ from include.order_sync.prefetch import prefetch
 from include.order_sync.staging.run_folder import READY, Staging
 
 if TYPE_CHECKING:  # a task imports only the modules that it needs
-    import requests
-
     from include.order_sync.configuration.models import Destination
     from include.order_sync.configuration.source import Source
     from include.order_sync.delivery.brake import Brake
+    from include.order_sync.delivery.client import Client
     from include.order_sync.delivery.decision_table import SendOptions
     from include.order_sync.delivery.result import DeliveryResult
     from include.order_sync.ledger.encrypted_rows import RowEncryptor
     from include.order_sync.ledger.session import LedgerSession
-    from include.order_sync.providers.base import Credentials
     from include.order_sync.sources.csv_drop import CsvDropReader
     from include.order_sync.sources.warehouse import WarehouseReader
     from include.order_sync.transform.transform import Rules, Transformed
@@ -187,8 +185,7 @@ def send_options(destination: Destination) -> SendOptions:
 def load(
     staging: Staging,
     destination: Destination,
-    credentials: Credentials,
-    session: requests.Session,
+    client: Client,
     ledger: LedgerSession,
     encryptor: RowEncryptor,
     options: SendOptions,
@@ -202,8 +199,7 @@ def load(
     Args:
         staging: of the run.
         destination: from the configuration.
-        credentials: of its account.
-        session: of http.py.
+        client: of its account.
         ledger: the session that holds its lock.
         encryptor: of the run's staged rows.
         options: of the destination and the run.
@@ -222,9 +218,7 @@ def load(
 
     result.requests = ledger.count_batches()
     Delivery(
-        destination.service,
-        credentials,
-        session,
+        client,
         ledger,
         encryptor.encrypt_ready,
         options,

@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 
 from include.order_sync import tuning
 from include.order_sync.delivery import http
+from include.order_sync.delivery.client import Client
 from include.order_sync.delivery.decision_table import SendOptions
 from include.order_sync.delivery.loop import Delivery
 from include.order_sync.errors import InDoubtError, StopError, TryAgainError
@@ -189,7 +190,8 @@ class LedgerMachine(RuleBasedStateMachine):
                 self.engine, "ledger", destination=self.destination, run=run, try_number=tries + 1
             ) as ledger:
                 options = SendOptions(reads_present=reads_present)
-                delivery = Delivery(self.provider, Credentials("", "", ""), None, ledger, _encrypt_nothing, options)
+                client = Client(self.provider, Credentials("", "", ""), None)
+                delivery = Delivery(client, ledger, _encrypt_nothing, options)
                 stopped = False
                 try:
                     delivery.run([ready])

@@ -12,7 +12,7 @@ import pytest
 import requests
 import sqlalchemy as sa
 
-from include.order_sync.delivery import http
+from include.order_sync.delivery import client, http
 from include.order_sync.delivery.decision_table import SendOptions
 from include.order_sync.delivery.loop import Delivery, never
 from include.order_sync.delivery.pacing import Pace
@@ -196,9 +196,7 @@ def deliver(
             ledger, "order_sync_ledger", destination=destination, run=run, try_number=tries[run]
         ) as written:
             delivery = Delivery(
-                provider,
-                credentials,
-                session,
+                client.Client(provider, credentials, session),
                 written,
                 encrypted,
                 SendOptions(**send_options),

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from include.order_sync.delivery import http
+from include.order_sync.delivery.client import Client
 from include.order_sync.delivery.decision_table import SendOptions
 from include.order_sync.delivery.loop import Delivery
 from include.order_sync.delivery.result import DeliveryResult
@@ -105,9 +106,7 @@ def deliver(service, ledger) -> Callable[..., DeliveryResult]:
         provider = replace(service.provider, max_orders=max_orders)
         with session(run) as written:
             delivery = Delivery(
-                provider,
-                Credentials("", "", ""),
-                None,
+                Client(provider, Credentials("", "", ""), None),
                 written,
                 encrypt,
                 SendOptions(**send_options),
@@ -460,11 +459,11 @@ def test_orders_that_wait_are_read_again(service, deliver):
 
     given = Parts()
     with deliver.session() as written:
-        delivery = Delivery(service.provider, Credentials("", "", ""), None, written, encrypted)
+        delivery = Delivery(Client(service.provider, Credentials("", "", ""), None), written, encrypted)
         delivery.run(given)
     assert delivery.result.orders == {"accepted": 6, "unchanged": 12}
     assert given.reads == 6
     once = Parts()
     with deliver.session("later") as written:
-        Delivery(service.provider, Credentials("", "", ""), None, written, encrypted).run(once)
+        Delivery(Client(service.provider, Credentials("", "", ""), None), written, encrypted).run(once)
     assert once.reads == 3

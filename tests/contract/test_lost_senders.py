@@ -20,6 +20,7 @@ from cryptography.x509.oid import NameOID
 
 from include.order_sync import tuning
 from include.order_sync.delivery import http
+from include.order_sync.delivery.client import Client
 from include.order_sync.delivery.loop import Delivery
 from include.order_sync.errors import TryAgainError
 from include.order_sync.ledger import lost_sender
@@ -163,7 +164,7 @@ def test_no_request_leaves_after_the_lock_is_lost(provider, ledger, slow_handsha
             open_session(ledger, "ledger", destination=destination, run="run", try_number=1) as written,
         ):
             account = Credentials(slow_handshake.url, "login", "secret")
-            Delivery(provider, account, session, written, encrypted).run([part])
+            Delivery(Client(provider, account, session), written, encrypted).run([part])
 
     with ThreadPoolExecutor(1) as pool:
         lost = pool.submit(load)

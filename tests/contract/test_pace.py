@@ -15,6 +15,7 @@ import pytest
 import sqlalchemy as sa
 
 from include.order_sync.delivery import http
+from include.order_sync.delivery.client import Client
 from include.order_sync.delivery.in_flight import InFlight
 from include.order_sync.delivery.loop import Delivery
 from include.order_sync.delivery.pacing import Pace
@@ -93,7 +94,8 @@ def test_two_loads_share_a_pace(provider, sandbox, ledger, credentials, account,
             http.open_session(credentials.url) as session,
             open_session(ledger, "ledger", destination=destination, run="run", try_number=1) as written,
         ):
-            Delivery(few, credentials, session, written, encrypted, pace=Pace(account, QUICK)).run([part])
+            client = Client(few, credentials, session)
+            Delivery(client, written, encrypted, pace=Pace(account, QUICK)).run([part])
 
     with ThreadPoolExecutor(2) as threads:
         list(threads.map(load, destinations))
@@ -188,9 +190,7 @@ def load_as_a_worker(ledger: str, credentials: Credentials, provider: str, desti
         open_session(sa.create_engine(ledger), "ledger", destination=destination, run="run", try_number=1) as written,
     ):
         Delivery(
-            few,
-            credentials,
-            session,
+            Client(few, credentials, session),
             written,
             encrypted,
             connections=connections,

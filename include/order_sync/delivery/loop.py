@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import pandas as pd
-import requests
 
 from include.order_sync import stops
 from include.order_sync.counted import are, counted
@@ -32,7 +31,6 @@ from include.order_sync.delivery.settlement import Encrypt, Settlement
 from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.ledger.session import Kept, LedgerSession
 from include.order_sync.prefetch import prefetch
-from include.order_sync.providers.base import Credentials, Provider
 
 log = logging.getLogger(__name__)
 
@@ -47,9 +45,7 @@ class Delivery:
     """Sends ready orders to one account of one service.
 
     Args:
-        provider: whose requests and answers.
-        credentials: of the account.
-        session: of http.py.
+        client: of the account.
         ledger: the session that holds the destination's lock.
         encrypt: makes the rows for the quarantine.
         options: of the destination and the run.
@@ -60,9 +56,7 @@ class Delivery:
         brake: how many notifications the load may send; None for any number.
     """
 
-    provider: Provider
-    credentials: Credentials
-    session: requests.Session
+    client: Client
     ledger: LedgerSession
     encrypt: Encrypt
     options: SendOptions = field(default_factory=SendOptions)
@@ -84,9 +78,9 @@ class Delivery:
             StopError: later batches were not sent, also because of the brake; or all were sent and some orders are
                 held.
         """
-        if self.provider.held_codes and self.ledger.ends_in_doubt():
+        if self.client.provider.held_codes and self.ledger.ends_in_doubt():
             self.result.unanswered = UNANSWERED_BATCHES_IN_A_ROW - 1
-        for turn in self._failing.turns(self.provider.max_orders):
+        for turn in self._failing.turns(self.client.provider.max_orders):
             self._deliver_turn(parts, turn)
         self._stop_if_unsure()
         try:
@@ -104,7 +98,7 @@ class Delivery:
             log.warning(
                 "%s held before this run, and waiting for a decision: %s", counted(len(before), "order"), named(before)
             )
-        stop_at_the_end(self.result, [order_id for order_id in held if held[order_id]], self.provider.title)
+        stop_at_the_end(self.result, [order_id for order_id in held if held[order_id]], self.client.provider.title)
 
     def _stop_if_unsure(self) -> None:
         """List the orders that are left if nobody can tell whether they are bad or the service is down, and raise.
@@ -119,10 +113,11 @@ class Delivery:
             self._settlement.keep_failing(batch, failure, is_new=True)
         if unsure:
             _, failure = unsure[-1]
+            title = self.client.provider.title
             raise StopError(
                 stops.FAILING_ORDERS,
                 f"{failure}. {are(len(unsure), 'order')} not sent ({named(self.result.failing)}): each failed "
-                f"alone, and no other order was left, so either {self.provider.title} is down or it fails at each. The "
+                f"alone, and no other order was left, so either {title} is down or it fails at each. The "
                 "quarantine has the rows. The next scheduled run sends each once more. If none follows, look at them, "
                 "then trigger a redrive (DAG order_sync_redrive).",
             )
@@ -132,7 +127,7 @@ class Delivery:
 
         def planned(some: Iterable[pd.DataFrame]) -> Iterator[tuple[PartPlan | None, list[Batch]]]:
             keep = kept_back(self._kept, self.options)
-            planner = Planner(self.provider, self.ledger.look_ahead, self.options, keep)
+            planner = Planner(self.client.provider, self.ledger.look_ahead, self.options, keep)
             return self._written(planner.plans(some), turn.max_orders)
 
         recheck = self._deliver(planned(self._failing.chosen(parts, turn)))
@@ -152,11 +147,10 @@ class Delivery:
             batches_of_parts: as _written gives them.
         """
         recheck: list[pd.Index] = []
-        client = Client(self.provider, self.credentials, self.session)
-        with InFlight(client.ask, self.connections) as in_flight:
+        with InFlight(self.client.ask, self.connections) as in_flight:
             sending = Sending(
                 in_flight,
-                client,
+                self.client,
                 self.ledger,
                 self.result,
                 self._failing,
@@ -219,4 +213,4 @@ class Delivery:
 
     @cached_property
     def _settlement(self) -> Settlement:
-        return Settlement(self.provider, self.ledger, self.encrypt, self.result)
+        return Settlement(self.client.provider, self.ledger, self.encrypt, self.result)

@@ -128,6 +128,7 @@ class LoadOrdersOperator(DestinationOperator):
             TryAgainError: of pipeline.load.
         """
         from include.order_sync import pipeline
+        from include.order_sync.delivery.client import Client
         from include.order_sync.delivery.result import DeliveryResult
 
         context, destination = run.context, run.destination
@@ -141,8 +142,7 @@ class LoadOrdersOperator(DestinationOperator):
                     pipeline.load(
                         staging,
                         destination,
-                        hook.credentials,
-                        session,
+                        Client(destination.service, hook.credentials, session),
                         ledger,
                         encryptor,
                         options,
