@@ -101,10 +101,7 @@ def encrypt_rows(
         cipher: of the deployment.
     """
     canonical = canonical_orders(rows, timezone)
-    by_order: dict[str, list[dict[str, str]]] = {}
-    if items is not None:
-        for item in items.to_dict("records"):
-            by_order.setdefault(str(item["order_id"]).strip(), []).append(_given(item, ("order_id", *ITEM_COLUMNS)))
+    items_of = _items_by_order(items)
     entries = []
     updated_at = canonical["updated_at"].fillna(NO_TIME).mask(canonical["updated_at_unreadable"])
     for row, order_id, readable, changed, updated in zip(
@@ -121,7 +118,7 @@ def encrypt_rows(
         identity = content or {"origin": str(row["origin"]), "line": str(row["line"])}
         whole = {
             "row": content | _given(row, _CONTEXT),
-            "items": by_order.get(known_id or ""),
+            "items": items_of.get(known_id or ""),
             "service_message": row.get("service_message") or "",
         }
         entries.append(
@@ -139,6 +136,13 @@ def encrypt_rows(
             )
         )
     return entries
+
+
+def _items_by_order(items: pd.DataFrame | None) -> dict[str, list[dict[str, str]]]:
+    by_order: dict[str, list[dict[str, str]]] = {}
+    for item in [] if items is None else items.to_dict("records"):
+        by_order.setdefault(str(item["order_id"]).strip(), []).append(_given(item, ("order_id", *ITEM_COLUMNS)))
+    return by_order
 
 
 def decrypt_rows(encrypted_rows: Sequence[bytes], cipher: Cipher) -> tuple[pa.Table, pa.Table | None, list[int]]:

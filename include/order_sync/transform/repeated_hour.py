@@ -62,11 +62,8 @@ def tell_passes(
     seconds = {column: _moments(rows[column]) for column in VERSION_TIMES}
     moments: dict[str, dict[Hashable, _Moment]] = {column: {} for column in VERSION_TIMES}
     untold: list[Hashable] = []
-    by_order: dict[str, list[Hashable]] = {}
-    for row, order_id in rows["order_id"].items():
-        by_order.setdefault(str(order_id), []).append(row)
     without_neighbours = set(rows.index[rows["rank"].notna()])
-    for index in by_order.values():
+    for index in _by_order(rows["order_id"]):
         possible: Sequence[Sequence[_Reading]] = [
             _possible(
                 _both(firsts["status_changed_at"], seconds["status_changed_at"], row),
@@ -87,12 +84,32 @@ def tell_passes(
         times = pd.Series(moments[column], dtype="int64").astype("datetime64[us, UTC]")
         told[column][times.index] = times
     if "created_at" in first_passes:
-        # No version depends on it, but an order is not placed after it got its status.
         first = first_passes["created_at"]
-        second, changed = orders["created_at"][first.index], (orders | told)["status_changed_at"][first.index]
-        is_late = second - changed > pd.Timedelta(_TOLERANCE_US, "us")
-        told["created_at"][first.index] = second.where(~is_late, first)
+        told["created_at"][first.index] = _created(first, orders["created_at"], (orders | told)["status_changed_at"])
     return told, pd.Index(untold)
+
+
+def _by_order(order_ids: pd.Series) -> Iterable[list[Hashable]]:
+    """Return the rows of each order, in source order."""
+    by_order: dict[str, list[Hashable]] = {}
+    for row, order_id in order_ids.items():
+        by_order.setdefault(str(order_id), []).append(row)
+    return by_order.values()
+
+
+def _created(first: pd.Series, created: pd.Series, changed: pd.Series) -> pd.Series:
+    """Return the times of creation in a repeated hour: an order is not placed after it got its status.
+
+    No version depends on them.
+
+    Args:
+        first: the first passes of these times.
+        created: all times of creation, in the second pass.
+        changed: `status_changed_at`, told.
+    """
+    second = created[first.index]
+    is_late = second - changed[first.index] > pd.Timedelta(_TOLERANCE_US, "us")
+    return second.where(~is_late, first)
 
 
 def with_offsets(raw: pd.DataFrame, orders: pd.DataFrame, timezone: str) -> pd.DataFrame:
