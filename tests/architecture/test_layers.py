@@ -1,6 +1,7 @@
 """Imports inside include/order_sync go one way: from the run's steps down to the ground floor."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -80,6 +81,15 @@ def test_each_package_says_what_lives_there(package: str) -> None:
     """A package's docstring has at least two sentences: its content, and the things that it may not touch."""
     docstring = ast.get_docstring(ast.parse((PACKAGE / package / "__init__.py").read_text("utf-8"))) or ""
     assert docstring.count(".") >= 2
+
+
+@pytest.mark.parametrize("package", sorted(room for room in FLOOR_OF if len([*(PACKAGE / room).glob("*.py")]) > 8))
+def test_a_large_package_lists_its_modules(package: str) -> None:
+    """The docstring of a package with many modules is the map of it: it names each."""
+    folder = PACKAGE / package
+    docstring = ast.get_docstring(ast.parse((folder / "__init__.py").read_text("utf-8"))) or ""
+    modules = {file.name for file in folder.glob("*.py")} - {"__init__.py", "__main__.py"}
+    assert {module for module in modules if not re.search(rf"\b{module}\b", docstring)} == set()
 
 
 def test_an_import_changes_no_environment() -> None:
