@@ -54,7 +54,7 @@ class CsvSource(SourceEntry):
     )
     max_unusable_files: int = Field(0, ge=0, description="a run with more files that could not be used ends red")
 
-    @field_validator("columns", mode="before")
+    @field_validator("columns", "item_columns", mode="before")
     @classmethod
     def _numbered(cls, columns: Any) -> Any:
         if not isinstance(columns, dict):

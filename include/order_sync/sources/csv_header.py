@@ -86,8 +86,24 @@ def read_layout(text: Text, source: CsvSource, required: Required, where: str) -
     if first < len(lines) and (said := _DELIMITER_LINE.fullmatch(lines[first])):
         choices = choices if source.delimiter else [said[1]]
         first = _after_blank_lines(lines, first + 1)
+    known = {plain_name(name) for name in source.column_names}
+
+    def known_names(names: Sequence[str]) -> int:
+        return sum(plain_name(name) in known for name in names)
+
+    def refuse_other_header() -> None:
+        for number, line in enumerate(lines[: first + _PREAMBLE_LINES] if source.header is None else []):
+            if number != first and any(known_names(_read([line], each)[1][0]) >= 2 for each in choices):
+                said = "is no header" if first < len(lines) else "is beyond the file's end"
+                raise StopError(
+                    stops.NO_HEADER,
+                    f"{where}: line {first + 1} {said}, and line {number + 1} looks like one: set "
+                    f"`skip_lines: {number}` in the source.",
+                )
+
     if first >= len(lines):
         if text.is_whole:
+            refuse_other_header()
             return None
         raise UnreadableError("has no header in its first lines: remove what stands before it, or set `skip_lines`")
     if len(lines[first]) >= tuning.CSV_HEADER_MAX_BYTES:
@@ -95,16 +111,11 @@ def read_layout(text: Text, source: CsvSource, required: Required, where: str) -
             f"has a first line of {tuning.CSV_HEADER_MAX_BYTES} bytes or more, which is no header: "
             "do its lines end, and is it CSV?"
         )
-    known = {plain_name(name) for name in source.column_names}
-
-    def known_names(names: Sequence[str]) -> int:
-        return sum(plain_name(name) in known for name in names)
-
     readings = [_read(lines[first:], delimiter) for delimiter in choices]
     # Inside quotes a delimiter makes no columns.
     delimiter, rows, header_lines = max(readings, key=lambda reading: (known_names(reading[1][0]), len(reading[1][0])))
     if source.header == "none":
-        widths = Counter(len(row) for row in rows if any(row))
+        widths = Counter(len(row) for row in rows if any(row)) or Counter(map(len, rows))
         width = max(widths, key=lambda width: (widths[width], width))  # one row with a field too many is no measure
         names = [str(number) for number in range(1, width + 1)]
         return _with_columns(Layout(delimiter, names, {}, first, first, has_header=False), source, required, where, [])
@@ -112,13 +123,7 @@ def read_layout(text: Text, source: CsvSource, required: Required, where: str) -
     if _swallows_rows(lines[first : first + header_lines], delimiter):
         raise UnreadableError("has a quote in its header that swallows rows: close it before the delimiter")
     if known_names(names) < 2:
-        for line in range(first + 1, min(len(lines), first + _PREAMBLE_LINES)):
-            if any(known_names(next(csv.reader([lines[line]], delimiter=each), [])) >= 2 for each in choices):
-                raise StopError(
-                    stops.NO_HEADER,
-                    f"{where}: line {first + 1} is no header, and line {line + 1} looks like one: set "
-                    f"`skip_lines: {line}` in the source.",
-                )
+        refuse_other_header()
     names = _as_wide_as_rows(names, rows[1:])
     shown = names_to_show(names, source.columns, rows[1:])
     try:

@@ -129,6 +129,31 @@ def test_a_preamble_that_is_not_configured(drop: Drop) -> None:
     assert "Ann" not in str(stop.value)
 
 
+@pytest.mark.parametrize("skip_lines", [1, 9])
+def test_a_header_that_is_passed_over(drop: Drop, skip_lines: int) -> None:
+    """A file without the usual preamble is refused: its header would be skipped, or all of it as empty."""
+    drop.put("a.csv", GOOD)
+
+    with pytest.raises(StopError, match=r"line 1 looks like one: set `skip_lines: 0`"):
+        drop.rows(skip_lines=skip_lines)
+
+
+def test_a_very_long_preamble(drop: Drop) -> None:
+    """A line that no CSV library takes for a field is no header, and no accident."""
+    drop.put("a.csv", f'Report\n"{"x" * 200_000}"\n{GOOD}')
+
+    with pytest.raises(StopError, match=r"line 3 looks like one: set `skip_lines: 2`"):
+        drop.rows()
+
+
+def test_delimiters_alone(drop: Drop) -> None:
+    """A file without a header and without a text has no rows."""
+    drop.put("a.csv", ",,\n,,\n")
+    columns = {"order_id": 1, "status": 2, "status_changed_at": 3}
+
+    assert drop.rows(header="none", columns=columns) == []
+
+
 def test_a_header_that_shops_write_otherwise(drop: Drop) -> None:
     """Case, accents, kinds of blanks and invisible characters of a header do not count, where one column is meant."""
     drop.put("a.csv", "\u200bORDER_ID,\u00a0Stätus\u00a0 der  Sendung ,Изменен,Mail,EMAIL\n1,paid,x,y,z\n")

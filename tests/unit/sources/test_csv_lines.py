@@ -85,6 +85,16 @@ def test_lines_of_items(tell: Any) -> None:
     assert told.listed == {}
 
 
+def test_lines_of_items_without_a_header(tell: Any) -> None:
+    """Columns of items have numbers as others have."""
+    content = f"1001,paid,{TIMES},7,30.00,UAH,a@shop.example,,A1,1\n" * 2
+    columns = {name: number for number, name in enumerate(FULL.split(","), 1)}
+    keys = {"header": "none", "columns": columns, "item_columns": {"item_id": 10, "quantity": 11}}
+    told = tell(content, "yespo", lines="items", **keys)
+
+    assert told.payloads["1001"]["items"] == [{"externalItemId": "A1", "quantity": 1}] * 2
+
+
 def test_lines_that_do_not_stand_together(tell: Any) -> None:
     """They can't be joined: the order is listed, not sent with some of its items."""
     head, first, second, _, other = LINES.splitlines()
