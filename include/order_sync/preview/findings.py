@@ -8,8 +8,8 @@ from typing import Any
 
 
 @dataclass
-class Reason:
-    """A reason for rejection.
+class FoundReason:
+    """A reason for rejection, and the orders that have it.
 
     Args:
         reason: its text.
@@ -43,7 +43,7 @@ class Outcome:
     provider: str
     missing: list[str]
     counts: dict[str, int] = field(default_factory=dict)
-    reasons: list[Reason] = field(default_factory=list)
+    reasons: list[FoundReason] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
     codes: dict[str, str | None] = field(default_factory=dict)
     request: dict[str, Any] | None = None

@@ -24,7 +24,7 @@ from include.order_sync.configuration.sql_source import SqlSource
 from include.order_sync.counted import counted
 from include.order_sync.model import ORDER_COLUMNS, Window
 from include.order_sync.preview.connections import engine_of
-from include.order_sync.preview.findings import Outcome, Reason, Report
+from include.order_sync.preview.findings import FoundReason, Outcome, Report
 from include.order_sync.preview.masks import masked_body, masked_order
 from include.order_sync.providers import PROVIDERS
 from include.order_sync.providers.base import Credentials
@@ -117,7 +117,7 @@ def _look(report: Report, staging: Staging, source: Source, destinations: Sequen
         destination.name: Outcome(destination.name, destination.service.title, [], Counter(), [])
         for destination in destinations
     }
-    reasons: dict[str, dict[str, Reason]] = {destination.name: {} for destination in destinations}
+    reasons: dict[str, dict[str, FoundReason]] = {destination.name: {} for destination in destinations}
     words: Counter[tuple[str, str | None]] = Counter()
     for _, raw, raw_items in staging.raw_parts(ORDER_COLUMNS):
         orders = group.read_orders(raw, rules[destinations[0].name])
@@ -146,12 +146,7 @@ def _look(report: Report, staging: Staging, source: Source, destinations: Sequen
     came = {status for _, status in words}
     for destination in destinations:
         outcome = outcomes[destination.name]
-        outcome.missing = [
-            " or ".join([need] if isinstance(need, str) else need)
-            for need in destination.service.required
-            if report.columns
-            and not ({need} if isinstance(need, str) else set(need)) & {*report.columns, *source.supplied}
-        ]
+        outcome.missing = _missing(destination, {*report.columns, *source.supplied}) if report.columns else []
         outcome.codes = {
             str(status): None if code is None else str(code)
             for status in source.statuses.values()
@@ -162,7 +157,13 @@ def _look(report: Report, staging: Staging, source: Source, destinations: Sequen
         report.outcomes.append(outcome)
 
 
-def _count(outcome: Outcome, reasons: dict[str, Reason], done: group.Transformed) -> None:
+def _missing(destination: Destination, given: set[str]) -> list[str]:
+    """Return the columns that the destination's provider needs, and that are not among those given."""
+    needs = [[need] if isinstance(need, str) else [*need] for need in destination.service.required]
+    return [" or ".join(need) for need in needs if not given & {*need}]
+
+
+def _count(outcome: Outcome, reasons: dict[str, FoundReason], done: group.Transformed) -> None:
     counts = {
         "used": len(done.ready),
         **{name: done.counts[name] for name in ("superseded", "rejected", "not_for_provider")},
@@ -172,7 +173,7 @@ def _count(outcome: Outcome, reasons: dict[str, Reason], done: group.Transformed
     }
     outcome.left_out.update(done.left_out)
     for text, orders in done.reasons.items():
-        reason = reasons.setdefault(text, Reason(codes.coded(text), cure=codes.cure_of(text)))
+        reason = reasons.setdefault(text, FoundReason(codes.coded(text), cure=codes.cure_of(text)))
         reason.orders += orders
         listed = done.rejected["reasons"].map(lambda given, text=text: any(str(one).startswith(text) for one in given))
         rows = done.rejected[listed].head(LINES_SHOWN - len(reason.rows))
