@@ -1,6 +1,11 @@
-"""Says how many things there are, and what they do, also of one."""
+"""Says how many things there are, and what they do, also of one; and names the first orders."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+
+# A message or a log names so many orders, and no more.
+ORDERS_NAMED = 20
 
 
 def things(number: int, thing: str) -> str:
@@ -20,3 +25,9 @@ def counted(number: int, thing: str) -> str:
 def are(number: int, thing: str) -> str:
     """Return a number with its thing and verb, as `1 row is` or `2 rows are`."""
     return f"{counted(number, thing)} {'is' if number == 1 else 'are'}"
+
+
+def named(order_ids: Sequence[str]) -> str:
+    """Return the first of these ids, for a message."""
+    ids = ", ".join(order_ids[:ORDERS_NAMED])
+    return f"{ids}, ..." if len(order_ids) > ORDERS_NAMED else ids

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from include.order_sync.counted import ORDERS_NAMED
 from include.order_sync.model import IDENTITY_COLUMNS
 from include.order_sync.prefetch import prefetch
 from include.order_sync.staging.run_folder import READY, Staging
@@ -30,7 +31,6 @@ if TYPE_CHECKING:  # a task imports only the modules that it needs
     from include.order_sync.transform.transform import Rules, Transformed
 
 WORDS_KEPT = 1000
-ORDERS_NAMED = 20  # in the log, of each doubt about a local time
 
 
 @dataclass(frozen=True)

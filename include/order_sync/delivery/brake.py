@@ -13,13 +13,11 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 
 from include.order_sync import stops
-from include.order_sync.counted import are
+from include.order_sync.counted import ORDERS_NAMED, are
 from include.order_sync.delivery.decision_table import Action
 from include.order_sync.delivery.planning import Planner, notifying
 from include.order_sync.errors import StopError
 from include.order_sync.ledger.approvals import OLD
-
-ORDERS_NAMED = 20
 
 # How old changes are: the end of each class, and its name.
 AGES = ((timedelta(hours=1), "up to an hour"), (timedelta(days=1), "up to a day"), (OLD, f"up to {OLD.days} days"))

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from include.order_sync.counted import counted
+from include.order_sync.counted import counted, named
 from include.order_sync.delivery.batching import Batch
-from include.order_sync.delivery.result import LONGEST_WAIT_S, DeliveryResult, named
+from include.order_sync.delivery.result import LONGEST_WAIT_S, DeliveryResult
 from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.ledger.session import Failures, Kept
 

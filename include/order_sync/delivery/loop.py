@@ -11,7 +11,7 @@ from functools import cached_property
 import pandas as pd
 
 from include.order_sync import stops
-from include.order_sync.counted import are, counted
+from include.order_sync.counted import are, counted, named
 from include.order_sync.delivery.batching import Batch, LedgerWrites
 from include.order_sync.delivery.brake import Brake
 from include.order_sync.delivery.client import Client
@@ -23,7 +23,6 @@ from include.order_sync.delivery.planning import PartPlan, Planner, kept_back
 from include.order_sync.delivery.result import (
     UNANSWERED_BATCHES_IN_A_ROW,
     DeliveryResult,
-    named,
     stop_at_the_end,
 )
 from include.order_sync.delivery.sending import Sending, write_batches

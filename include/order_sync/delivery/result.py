@@ -7,13 +7,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from include.order_sync import stops, tuning
-from include.order_sync.counted import are, counted
+from include.order_sync.counted import are, counted, named
 from include.order_sync.delivery.decision_table import Action
 from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.ledger.reasons import OLDER
 from include.order_sync.reason import Reason
 
-ORDERS_NAMED_IN_A_MESSAGE = 20
 UNANSWERED_BATCHES_IN_A_ROW = 3
 FRUITLESS_REQUESTS = 20
 REFUSED_BATCHES_IN_A_ROW = 3
@@ -167,12 +166,6 @@ def stop_if_all_refused(result: DeliveryResult, title: str) -> None:
             f"others were not sent. Look at the account at {title}: is the feature switched on, are login and password "
             "right? Then trigger a redrive of this destination (DAG order_sync_redrive) and the next run.",
         )
-
-
-def named(order_ids: list[str]) -> str:
-    """Return the first of these ids, for a message."""
-    ids = ", ".join(order_ids[:ORDERS_NAMED_IN_A_MESSAGE])
-    return f"{ids}, ..." if len(order_ids) > ORDERS_NAMED_IN_A_MESSAGE else ids
 
 
 def stop_at_the_end(result: DeliveryResult, held: list[str], title: str) -> None:

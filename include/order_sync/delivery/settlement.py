@@ -10,12 +10,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from include.order_sync.counted import counted
+from include.order_sync.counted import ORDERS_NAMED, counted
 from include.order_sync.delivery.batching import Batch
 from include.order_sync.delivery.decision_table import Action
 from include.order_sync.delivery.result import (
     NOT_SENT,
-    ORDERS_NAMED_IN_A_MESSAGE,
     DeliveryResult,
     may_wait,
     stop_if_all_refused,
@@ -139,7 +138,7 @@ class Settlement:
             why = str(reason)
             self.result.stale[why] += len(alike)
             ids = self.result.stale_orders.setdefault(why, [])
-            ids += alike["order_id"].head(ORDERS_NAMED_IN_A_MESSAGE - len(ids)).tolist()
+            ids += alike["order_id"].head(ORDERS_NAMED - len(ids)).tolist()
         listed = orders[orders["stale"].isin(STALE_REASONS)]
         if not listed.empty:
             self.ledger.quarantine(self.encrypt(listed, listed["stale"].tolist(), [""] * len(listed)))

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from include.order_sync import stops, tuning
 from include.order_sync.configuration.csv_source import CsvSource
 from include.order_sync.configuration.sql_source import SqlSource
-from include.order_sync.counted import counted
+from include.order_sync.counted import ORDERS_NAMED, counted
 from include.order_sync.errors import StopError
 from include.order_sync.model import Window
 from include.order_sync.sources.run_window import HealingRule, reconcile_reach, run_window
@@ -17,7 +17,6 @@ from order_sync_airflow import param_rules, run_context, run_figures
 from order_sync_airflow.ledger_connection import check_marks, history_name, ledger_transaction
 from order_sync_airflow.operators.base import DestinationOperator, read_folder
 from order_sync_airflow.operators.extract_messages import (
-    ORDERS_NAMED,
     ids_of_a_drop_message,
     left_out_message,
     not_found_message,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from include.order_sync.configuration.csv_source import CsvSource
 from include.order_sync.configuration.sql_source import SqlSource
-from include.order_sync.counted import counted
+from include.order_sync.counted import ORDERS_NAMED, counted
 
 if TYPE_CHECKING:
     from include.order_sync.configuration.models import Destination
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from include.order_sync.sources.run_window import Healing, RunRequest
     from include.order_sync.sources.warehouse import WarehouseReader
 
-FILES_NAMED = ORDERS_NAMED = 20
+FILES_NAMED = 20
 
 
 def replay_message(source: Source, request: RunRequest) -> str | None:

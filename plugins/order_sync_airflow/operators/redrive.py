@@ -6,13 +6,12 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from include.order_sync import stops, tuning
-from include.order_sync.counted import counted, things
+from include.order_sync.counted import ORDERS_NAMED, counted, things
 from include.order_sync.errors import StopError
 from include.order_sync.redact import redact
 from order_sync_airflow import log_tables, param_rules, run_context, run_figures
 from order_sync_airflow.ledger_connection import REDRIVEN_KEY, deployment_cipher, open_ledger
 from order_sync_airflow.operators.base import DestinationOperator, read_folder
-from order_sync_airflow.operators.extract_messages import ORDERS_NAMED
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

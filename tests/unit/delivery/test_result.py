@@ -5,13 +5,13 @@ from collections import Counter
 
 import pytest
 
+from include.order_sync.counted import ORDERS_NAMED
 from include.order_sync.delivery import result as rules
 from include.order_sync.delivery.decision_table import Action
 from include.order_sync.delivery.result import (
     FRUITLESS_REQUESTS,
     LONGEST_WAIT_FOR_A_LIMIT_S,
     LONGEST_WAIT_S,
-    ORDERS_NAMED_IN_A_MESSAGE,
     REFUSED_BATCHES_IN_A_ROW,
     UNANSWERED_BATCHES_IN_A_ROW,
     WAITS_IN_A_ROW,
@@ -152,7 +152,7 @@ def test_a_service_that_refuses_batch_after_batch_refuses_the_account():
 
 def test_a_message_names_twenty_orders_at_most():
     """More orders are shown as dots."""
-    ids = [str(number) for number in range(ORDERS_NAMED_IN_A_MESSAGE + 1)]
+    ids = [str(number) for number in range(ORDERS_NAMED + 1)]
     assert named(ids[:-1]) == ", ".join(ids[:-1])
     assert named(ids) == ", ".join(ids[:-1]) + ", ..."
 
@@ -171,8 +171,8 @@ def test_the_end_of_a_load_names_all_that_a_person_must_do():
         "OS-908: 2 orders are not sent",
         "OS-909: 1 order is not sent (F)",
     ]
-    ids = [str(number) for number in range(ORDERS_NAMED_IN_A_MESSAGE + 1)]
-    for count, end in ((ORDERS_NAMED_IN_A_MESSAGE, "19)"), (ORDERS_NAMED_IN_A_MESSAGE + 1, "19, ...)")):
+    ids = [str(number) for number in range(ORDERS_NAMED + 1)]
+    for count, end in ((ORDERS_NAMED, "19)"), (ORDERS_NAMED + 1, "19, ...)")):
         with pytest.raises(StopError) as stop:
             stop_at_the_end(DeliveryResult(failing=ids[:count]), [], "Mail")
         assert f"not sent (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, {end}" in str(stop.value)
