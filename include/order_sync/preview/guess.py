@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from include.order_sync import stops
@@ -23,6 +23,7 @@ from include.order_sync.preview.guess_forms import (
 from include.order_sync.preview.guess_items import item_columns, json_keys, lines_of
 from include.order_sync.preview.guess_sample import Sample, read_sample
 from include.order_sync.preview.guess_statuses import is_nothing, quoted, status_columns, statuses_of
+from include.order_sync.preview.guess_steps import Steps, steps_of
 from include.order_sync.sources.column_names import looks_like_data, plain_name
 from include.order_sync.sources.csv_header import DELIMITERS
 
@@ -46,7 +47,10 @@ def guess(file: Path) -> str:
         raise StopError(stops.SMALL_FILE, f"{file} can't be read: {error.strerror}.") from None
     columns = columns_of(sample)
     items, taken = _items_of(sample, columns.found)
-    statuses = statuses_of(sample, columns.found)
+    steps = steps_of(sample) if "status" not in columns.found else Steps()
+    if steps.has_all_times and "status_changed_at" in columns.unsure:
+        del columns.found["status_changed_at"]
+    statuses = steps.lines or statuses_of(sample, columns.found)
     taken |= {at for at, name in enumerate(sample.names or []) if f"{{column: {quoted(name)}" in "\n".join(statuses)}
     lines = [
         f"# Proposed for {file.name}. Look at each line with a question mark, put this under `sources` of a copy of",
@@ -55,9 +59,9 @@ def guess(file: Path) -> str:
         "  type: csv",
         f"  path: {quoted(f'{file.absolute().parent}/*{file.suffix}')}",
         *_form_of(sample),
-        *_columns_of(sample, columns, taken),
+        *_columns_of(sample, columns, taken, steps),
         *items,
-        *_values_of(sample, columns.found),
+        *_values_of(sample, columns.found, steps.times),
         *statuses,
     ]
     return "\n".join(lines) + "\n"
@@ -79,13 +83,14 @@ def _form_of(sample: Sample) -> list[str]:
     return lines
 
 
-def _columns_of(sample: Sample, columns: Columns, taken: Collection[int]) -> list[str]:
+def _columns_of(sample: Sample, columns: Columns, taken: Collection[int], steps: Steps) -> list[str]:
     """Return the lines of `columns`, and comments about those that are missing and those that are not used.
 
     Args:
         sample: the beginning of the file.
         columns: of it.
         taken: indexes of columns that other keys name.
+        steps: that give the status, if no column does, and perhaps its time.
     """
     lines, own, used = [], [], {*taken, *columns.found.values()}
     several = len(status_columns(sample, columns.found)) > 1
@@ -106,11 +111,12 @@ def _columns_of(sample: Sample, columns: Columns, taken: Collection[int]) -> lis
     missing = [
         f"    # ? {column}: no column was found for it"
         for column in IDENTITY_COLUMNS
-        if column not in (*columns.found, *own)
+        if column not in (*columns.found, *own, *(["status"] if steps.lines else []))
+        and (column != "status_changed_at" or not steps.has_all_times)
     ]
-    if "status_changed_at" not in (*columns.found, *own):
+    if "status_changed_at" not in (*columns.found, *own) and not steps.has_all_times:
         missing[-1] = "  status_time: file  # ? no column has the time of a status, so the file's own time is taken"
-    if "status" not in columns.found:
+    if "status" not in columns.found and not steps.lines:
         missing.append("  # ? defaults: {status: new}, if all orders of a file have one status")
     said = ["  # with the canonical name already: " + ", ".join(own)] if own else []
     said += _not_used(sample, columns.refused, used)
@@ -157,9 +163,10 @@ def _items_of(sample: Sample, columns: dict[str, int]) -> tuple[list[str], set[i
     return lines, places
 
 
-def _values_of(sample: Sample, columns: Mapping[str, int]) -> list[str]:
+def _values_of(sample: Sample, columns: Mapping[str, int], steps: Sequence[int]) -> list[str]:
     lines = []
-    times = [times_of(times_in(sample, columns[column])) for column in TIME_COLUMNS if column in columns]
+    places = dict.fromkeys([*(columns[column] for column in TIME_COLUMNS if column in columns), *steps])
+    times = [times_of(times_in(sample, at)) for at in places]
     forms = list(dict.fromkeys(form for texts in times for form in date_forms(texts) or []))
     if have_offsets([text for texts in times for text in texts]):
         lines.append("  timezone: UTC  # all times have an offset of their own")

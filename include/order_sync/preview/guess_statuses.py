@@ -91,4 +91,6 @@ def is_nothing(value: str) -> bool:
 
 def quoted(text: str) -> str:
     """Return a text as YAML reads it back."""
-    return json.dumps(text, ensure_ascii=False)
+    return "".join(
+        sign if sign.isprintable() else json.dumps(sign)[1:-1] for sign in json.dumps(text, ensure_ascii=False)
+    )

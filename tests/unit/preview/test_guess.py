@@ -12,6 +12,7 @@ from include.order_sync.errors import StopError
 from include.order_sync.preview.__main__ import main
 from include.order_sync.preview.guess import guess
 from include.order_sync.preview.guess_forms import are_ids, date_forms, decimal_sign
+from tests.unit.preview.test_guess_steps import FLAGS, STEPS
 from tests.unit.sources.test_containers import spreadsheet
 
 RUSSIAN = """\
@@ -405,6 +406,8 @@ def test_columns_of_items_are_used(proposed: Any) -> None:
         pytest.param(AMERICAN, "utf-8", [("# ? dates: [d/m/y] or [m/d/y]", "dates: [m/d/y] #")], id="American"),
         pytest.param(GERMAN, "utf-16", [], id="German"),
         pytest.param(HEADERLESS, "utf-8", [], id="without a header"),
+        pytest.param(FLAGS, "utf-8", [], id="flags"),
+        pytest.param(STEPS, "utf-8", [("timezone: UTC", "timezone: Europe/Kyiv")], id="times of steps"),
     ],
 )
 def test_what_is_proposed_works(
