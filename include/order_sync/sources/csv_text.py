@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
+from include.order_sync.sources.wide_text import in_step
+
 # The beginning of a file, by which its encoding, delimiter and header are found.
 SAMPLE_BYTES = 256 * 1024
 
@@ -29,6 +31,7 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _LOOKED_AT_BYTES = 32 * 1024
+_BEGINNING_BYTES = 4 * 1024
 
 # A byte that is no text becomes half a surrogate pair, which keeps its value: encoded with "surrogatepass", this is no
 # UTF-8.
@@ -106,11 +109,17 @@ def open_text(content: Readable, encoding: str | None, words: Iterable[str]) -> 
     if encoding == "utf-8":
         read = _after(rest, content.read)
         return Text(read, rest, encoding, found, is_whole)
+    read_bytes: Callable[[int], bytes] = content.read
+    if encoding.startswith(("utf-16", "utf-32")):
+        read_bytes = in_step(_after(rest, content.read), encoding)
+        rest = read_bytes(SAMPLE_BYTES)
+        while is_whole and (more := read_bytes(SAMPLE_BYTES)):
+            rest += more
     decoder = codecs.getincrementaldecoder(encoding)("order_sync_bad_bytes")
     decoded = decoder.decode(rest).encode("utf-8", "surrogatepass")
 
     def read_on(size: int) -> bytes:
-        while data := content.read(size):
+        while data := read_bytes(size):
             if text := decoder.decode(data):
                 return text.encode("utf-8", "surrogatepass")
         text = decoder.decode(b"", final=True)
@@ -182,11 +191,12 @@ def _text_of(sample: bytes, encoding: str) -> str:
 
 def _utf_16_of(sample: bytes) -> str:
     """Return which form of UTF-16 a sample without a mark has, by the zeros beside ASCII; empty if it has none."""
+    sample = sample[:_BEGINNING_BYTES]  # a byte too many or too few behind it would turn all round
     first, second = sample[::2].count(0), sample[1::2].count(0)
     name = "utf-16-le" if second > 8 * first else "utf-16-be" if first > 8 * second else ""
     if not name or max(first, second) < len(sample) // 16:
         return ""
-    text = _text_of(sample[:_LOOKED_AT_BYTES], name)
+    text = _text_of(sample, name)
     # Control characters, halves of pairs and unassigned ones: it is no text.
     return "" if any(unicodedata.category(one)[0] == "C" for one in text if one not in "\t\r\n") else name
 
