@@ -12,11 +12,12 @@ from include.order_sync.configuration.csv_source import CsvSource
 from include.order_sync.counted import counted
 from include.order_sync.prefetch import prefetch
 from include.order_sync.sources.column_names import Required
-from include.order_sync.sources.csv_header import Layout, read_layout, row_test
+from include.order_sync.sources.csv_header import Layout, read_layout
 from include.order_sync.sources.csv_lines import LineMerger
 from include.order_sync.sources.csv_records import Records
 from include.order_sync.sources.csv_rows import RowParser
 from include.order_sync.sources.csv_status import with_file_time, with_statuses
+from include.order_sync.sources.csv_swallowed import row_test
 from include.order_sync.sources.csv_text import Readable, Text, bad_byte, encoding_cure, open_text
 from include.order_sync.sources.drop_files import DropFile
 from include.order_sync.sources.raw import problem_rows, raw_table
@@ -86,8 +87,7 @@ class CsvText:
         if layout is None:
             log.warning("%s is empty", self.where)
             return
-        statuses = frozenset(word.encode() for word in source.statuses)
-        is_row = row_test(layout, statuses, joins_lines=source.joins_lines)
+        is_row = row_test(layout, source)
         records = Records(text.read, layout.delimiter, is_row, skip=layout.lines)
         parser = RowParser(layout, [*layout.found.values(), *layout.items.values(), *layout.rules], source.footers)
         fields = {column: str(at) for column, at in layout.found.items()}

@@ -34,8 +34,6 @@ DELIMITERS = {",": ",", ";": ";", "tab": "\t", "|": "|"}
 _DELIMITER_LINE = re.compile(r'\s*"?sep=([,;\t|])"?\s*', re.IGNORECASE)
 # So many lines after a preamble are looked at for the header, to name it in a message.
 _PREAMBLE_LINES = 20
-# Text of several lines has by chance as many delimiters in one of them as a line of fewer columns.
-_TELLING_WIDTH = 5
 # So many rows after the header tell whether it is one.
 _FURTHER_ROWS = 100
 
@@ -223,36 +221,3 @@ def _swallows_rows(header: Sequence[str], delimiter: str) -> bool:
     except csv.Error:
         return True
     return False
-
-
-def row_test(layout: Layout, words: frozenset[bytes], *, joins_lines: bool) -> _RowTest:
-    """Return a test of whether a line within quotes looks like a row of the file, which a stray quote has swallowed.
-
-    Args:
-        layout: of the file.
-        words: the shop's words for statuses, as bytes.
-        joins_lines: whether an order has further lines, which may have neither its status nor its time.
-    """
-    return _RowTest(layout.delimiter.encode(), len(layout.names), dict(layout.found), words, joins_lines)
-
-
-@dataclass(frozen=True)
-class _RowTest:
-    delimiter: bytes
-    width: int
-    found: dict[str, int]
-    words: frozenset[bytes]
-    joins_lines: bool
-
-    def __call__(self, line: bytes) -> bool:
-        fields = line.split(self.delimiter)
-        # A quote closes a field of the true row there, or opens the next one: no row that was swallowed whole.
-        deciding = {column: fields[at].strip() for column, at in self.found.items() if at < len(fields)}
-        order_id, status, time = (deciding.get(column, b"-") for column in ("order_id", "status", "status_changed_at"))
-        if len(fields) != self.width or self.width < 2 or b'"' in order_id + time:
-            return False
-        if "status_changed_at" in deciding and time:
-            return sum(ord("0") <= byte <= ord("9") for byte in time) >= 4
-        if status in self.words:
-            return bool(order_id)
-        return self.joins_lines and not status and self.width >= _TELLING_WIDTH

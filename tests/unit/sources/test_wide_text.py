@@ -21,7 +21,7 @@ def read_all(content: bytes, encoding: str, size: int) -> bytes:
 
 
 @given(
-    st.text(st.sampled_from('a1,"\r\nЯ一Āਅ\u0a00\u0d00🎁') | st.characters(codec="utf-16")),
+    st.text(st.sampled_from('a1,"\r\néïЯ🎁ਅഅ ')),
     st.sampled_from(ENCODINGS),
     st.integers(1, 50),
 )
