@@ -243,6 +243,18 @@ def test_buttons_decide_and_redrive(page_as, backfilled, sandbox, some_of_each):
     assert (newest["uri"].rstrip("/"), newest["extra"]["accepted"]) == (f"order-sync://{DESTINATION}", 1)
 
 
+def test_a_resend_is_confirmed_by_choice(page_as, some_of_each):
+    """Enter, pressed twice on the button that may mail customers again, does nothing."""
+    page = page_as(UI_USER)
+    page.goto("/order-sync/quarantine")
+    page.route("**/dagRuns", lambda route: pytest.fail(f"it was sent: {route.request.post_data}"))
+    page.get_by_role("button", name="resend").first.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Cancel")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
 def head(page: Page) -> Locator:
     """Return how the order of a page stands at the destination."""
     return page.locator("section", has=page.get_by_role("heading", name=DESTINATION)).locator(".head .pill")

@@ -12,7 +12,7 @@ from airflow.utils.session import create_session
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from order_sync_airflow.page import airflow_runs, reads
+from order_sync_airflow.page import airflow_runs, changes, reads
 from order_sync_airflow.page.answers import User, answer, not_found
 from order_sync_airflow.page.words import OUTCOMES
 
@@ -56,12 +56,17 @@ def backfill(request: Request, access: User, number: int) -> Response:
     ids = [run["run"] for run in runs]
     with reads.reading() as ledger:
         done = {row["run"]: row for row in reads.sums_by_run(ledger, dags[one["dag_id"]], ids, one["created_at"])}
+        of_all = [run["run"] for run in every]
+        changed = reads.changes_of_runs(ledger, dags[one["dag_id"]], one["dag_id"], of_all, one["created_at"])
+        sums = reads.sums_of_runs(ledger, dags[one["dag_id"]], of_all, one["created_at"])
     notes = airflow_runs.of_runs(one["dag_id"], [run["run"] for run in runs if run["state"] == "failed"])
     for run in runs:
         run |= {"why": notes.get(run["run"], {}).get("why", ""), "done": done.get(run["run"])}
     columns = _columns([*done.values()])
     about = {"title": f"Backfill {number}", "destination": dags[one["dag_id"]], "more": len(every) - len(runs)}
-    return answer(request, "backfill.html", {**one, **about, "runs": runs, "columns": columns})
+    destination = access.destinations.get(dags[one["dag_id"]])
+    told = changes.told(changed, destination, {"orders": sums["accepted"]})
+    return answer(request, "backfill.html", {**one, **about, "runs": runs, "columns": columns, "changes": told})
 
 
 def _dags(access: User) -> dict[str, str]:

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from include.order_sync.ledger.run_records import COUNTS
-from order_sync_airflow.page import airflow_runs, charts, reads, shown
+from order_sync_airflow.page import airflow_runs, changes, charts, reads, shown
 from order_sync_airflow.page.answers import User, answer
-
-if TYPE_CHECKING:
-    from include.order_sync.configuration.models import Destination
 
 router = APIRouter()
 
@@ -31,7 +26,7 @@ def overview(request: Request, access: User) -> Response:
         fresh = reads.freshness(ledger, access.names)
         hours = reads.counts_by_hour(ledger, access.names, min(now - timedelta(hours=charts.HOURS), today))
         days = reads.counts_by_day(ledger, access.names, today - timedelta(days=DAYS_SHOWN - 1))
-        changes = reads.changes_by_day(ledger, access.names, yesterday)
+        changed = reads.changes_by_day(ledger, access.names, yesterday)
         reasons = reads.reasons(ledger, access.names)
         held = reads.held_batches(ledger, access.names)
         unusable = reads.unusable_files(ledger, access.names, now - timedelta(days=7))
@@ -54,11 +49,14 @@ def overview(request: Request, access: User) -> Response:
                 "word": word,
                 "fresh": fresh.get(name),
                 **counts,
-                "changes": _changes(
-                    [row for row in changes if row["destination"] == name],
+                "changes": changes.told(
+                    [
+                        {**row, "column": "today" if row["day"] == today else "yesterday"}
+                        for row in changed
+                        if row["destination"] == name
+                    ],
                     destination,
-                    today,
-                    Counter({day: of_day["accepted"] for day, of_day in counts.items()}),
+                    {day: of_day["accepted"] for day, of_day in counts.items()},
                 ),
                 "by_hour": {row["hour"]: (row["accepted"], row["rejected"]) for row in own},
                 "pace": access.paces.get(name),
@@ -83,22 +81,3 @@ def overview(request: Request, access: User) -> Response:
 def _day(days: reads.Rows, name: str, day: datetime) -> dict[str, int]:
     found = [row for row in days if row["destination"] == name and row["day"] == day]
     return found[0] if found else dict.fromkeys(COUNTS, 0)
-
-
-def _changes(rows: reads.Rows, destination: Destination, today: datetime, accepted: Counter[str]) -> reads.Rows:
-    """Return which changes the service has accepted, the most frequent first: `change`, `today` and `yesterday`.
-
-    Args:
-        rows: of reads.changes_by_day(), of the destination.
-        destination: with the statuses of the codes.
-        today: its begin.
-        accepted: how many orders on each day. Not all have their change: a try that was killed has recorded none.
-    """
-    found: dict[str, Counter[str]] = {}
-    for row in rows:
-        said = shown.transition(row["code_before"], row["code"], destination)
-        found.setdefault(said, Counter())["today" if row["day"] == today else "yesterday"] += row["orders"]
-    told = sorted(found.items(), key=lambda each: (-each[1].total(), each[0]))
-    if told and (left := accepted - sum(found.values(), Counter())):
-        told.append(("change not recorded", left))
-    return [{"change": said, "today": orders["today"], "yesterday": orders["yesterday"]} for said, orders in told]

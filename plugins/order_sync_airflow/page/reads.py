@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -24,6 +24,7 @@ FILES_SHOWN = 50
 FILES_NOT_READ_SHOWN = 200
 ROWS_COUNTED = 1000
 HELD_IDS_SHOWN = 1000
+EVER = datetime.min.replace(tzinfo=UTC)
 
 Rows = list[dict[str, Any]]
 
@@ -85,6 +86,15 @@ def changes_by_day(ledger: sa.Connection, names: Sequence[str], since: datetime)
         from changes_v1 where recorded_at >= :since and destination = any(:names) group by 1, 2, 3, 4
     """
     return _rows(ledger, query, names=names, since=since)
+
+
+def changes_of_runs(ledger: sa.Connection, name: str, dag: str, runs: Sequence[str], since: datetime = EVER) -> Rows:
+    """Return how many orders a service accepted from these runs of a destination with which change of their code."""
+    query = """
+        select code_before, code, sum(orders)::bigint as orders, 'orders' as column from changes_v1
+        where destination = :name and dag = :dag and run = any(:runs) and recorded_at >= :since group by 1, 2
+    """
+    return _rows(ledger, query, name=name, dag=dag, runs=list(runs), since=since)
 
 
 def reasons(ledger: sa.Connection, names: Sequence[str]) -> Rows:

@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from include.order_sync.ledger.reasons import HELD_REASON
 from include.order_sync.ledger.run_records import COUNTS
-from order_sync_airflow.page import airflow_runs, reads, words
+from order_sync_airflow.page import airflow_runs, changes, reads, words
 from order_sync_airflow.page.access import REDRIVE
 from order_sync_airflow.page.answers import User, answer, not_found, root_of
 
@@ -38,6 +38,7 @@ def run(request: Request, access: User, dag_id: str, run_id: str) -> Response:
         entries = reads.entries(ledger, names, run=run_id, is_open=False, with_held=True)
         since = reads.resolutions(ledger, names, run_id)
         later = reads.dags_of(ledger, names, {entry["run"] for entry in entries} - {run_id})
+        changed = reads.changes_of_runs(ledger, names[0], dag_id, [run_id]) if sums["accepted"] else []
         # Few runs hold orders, and to look for all held ones takes longer than all else.
         held = [batch for batch in reads.held_batches(ledger, names) if batch["run"] == run_id] if sums["held"] else []
     # A redrive is of a destination that the user may see if one of its tries is.
@@ -45,6 +46,7 @@ def run(request: Request, access: User, dag_id: str, run_id: str) -> Response:
     in_airflow = known.get(run_id, {"is_red": False, "why": ""})
     for entry in entries:
         entry["since"] = words.since(entry, run_id, later.get(entry["run"]) == REDRIVE)
+    destination = access.destinations.get(names[0]) if names else None
     reasons = Counter(reason for entry in entries for reason in entry["reasons"])
     has_more = len(entries) > reads.ENTRIES_SHOWN
     listed = sum(row["entries"] for row in since)
@@ -55,6 +57,7 @@ def run(request: Request, access: User, dag_id: str, run_id: str) -> Response:
         "names": names,
         "tries": tries,
         "sums": sums,
+        "changes": changes.told(changed, destination, {"orders": sums["accepted"]}),
         "outcome": words.run_outcome(
             tries[-1] if tries else None, sums, sum(batch["orders"] for batch in held), is_red=in_airflow["is_red"]
         ),

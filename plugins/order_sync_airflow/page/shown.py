@@ -97,20 +97,6 @@ def changes(events: Iterable[Mapping[str, Any]], destination: Destination | None
     return said
 
 
-def transition(before: str | None, now: str, destination: Destination) -> str:
-    """Return a change of a code by its statuses, as `paid → delivered`.
-
-    Args:
-        before: the code that the service had; None if it did not know the order.
-        now: its new code.
-        destination: with the statuses of the codes.
-    """
-    had, has = (words(each, destination) or f"code {each}" for each in (before, now))
-    if before is None:
-        return f"new → {has}"
-    return f"{has}, sent again" if before == now else f"{had} → {has}"
-
-
 def freshness_of(row: Mapping[str, Any] | None, promise: timedelta | None, now: datetime) -> tuple[str, str]:
     """Return how fresh a destination is, as a tone and a word.
 

@@ -65,6 +65,9 @@ def test_the_overview_says_what_changed(client: TestClient, ledger: sa.Engine, n
     overview = client.get("/").text
     assert "What changed at Yespo" in overview
     assert '<th scope="row">4 other changes</th><td>0</td><td>8</td>' in overview
+    run = client.get(f"/run/order_sync_{name}/{RUN}").text
+    for change, orders in (("new → created", 1), ("delivered, sent again", 30), ("change not recorded", 2)):
+        assert f'<th scope="row">{change}</th><td>{orders}</td>' in run
 
 
 def test_a_time_of_reading_is_no_time_read_up_to(client: TestClient, ledger: sa.Engine, name: str):

@@ -376,7 +376,8 @@ def test_a_backfill_has_the_sum_of_its_runs(
         for run, attempt, accepted in (("one", 1, 2), ("one", 2, 5), ("two", 1, 4), ("another", 1, 90)):
             counts = {"rows": accepted, "orders": accepted, "accepted": accepted}
             key = f"order_sync_{name} {run} s r"
-            record(connection, RunRecord(name, key, attempt, "", "backfill", counts, True, False))
+            changes = {(None, "INITIALIZED"): 2}
+            record(connection, RunRecord(name, key, attempt, "", "backfill", counts, True, False, changes=changes))
         began = connection.execute(sa.text("select now()")).scalar()
     asked: list[list[str]] = []
     one = {"id": 7, "dag_id": f"order_sync_{name}", "from_date": NOW, "to_date": NOW, "completed_at": None}
@@ -403,8 +404,10 @@ def test_a_backfill_has_the_sum_of_its_runs(
     runs = client.get("/backfills/7", params={"format": "json"}).json()["runs"]
     assert [run["done"] and run["done"]["accepted"] for run in runs] == [5, 4, None]
     of_one = client.get("/backfills/7").text
-    for text in (f"/run/order_sync_{name}/one", "OS-701</a> a fault", "no counts yet"):
+    for text in (f"/run/order_sync_{name}/one", "OS-701</a> a fault", "no counts yet", "What changed at"):
         assert text in of_one
+    told = client.get("/backfills/7", params={"format": "json"}).json()["changes"]
+    assert told == [{"change": "new → created", "orders": 6}, {"change": "change not recorded", "orders": 3}]
     assert asked[0] == [f"order_sync_{name}"]
     monkeypatch.setattr(backfills, "RUNS_SHOWN", 1)
     of_one = client.get("/backfills/7").text

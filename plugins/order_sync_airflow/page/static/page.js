@@ -69,7 +69,7 @@
     return link;
   };
 
-  const confirmed = (ask, wantsNote) =>
+  const confirmed = (ask, wantsNote, isRisky) =>
     new Promise((resolve) => {
       const dialog = document.getElementById("confirm");
       const note = document.getElementById("note");
@@ -82,6 +82,8 @@
         once: true,
       });
       dialog.showModal();
+      // Enter, pressed twice, must not mail a customer twice.
+      if (isRisky) dialog.querySelector("button[value=no]").focus();
     });
 
   const chosen = () => [...document.querySelectorAll("input[name=entry]:checked")];
@@ -134,7 +136,7 @@
     outcome().replaceChildren();
     const wanted = jobs(button);
     if (!wanted.length) return newLine()("Choose entries first.", "warn");
-    const answer = await confirmed(button.dataset.ask, button.dataset.decision === "dismiss");
+    const answer = await confirmed(button.dataset.ask, button.dataset.decision === "dismiss", button.matches(".danger"));
     if (!answer) return undefined;
     const buttons = [...document.querySelectorAll("button.act")];
     for (const each of buttons) each.disabled = true;
