@@ -63,11 +63,12 @@ def words_table(unknown: Counter[str], statuses: Mapping[str, str]) -> str:
 
 def _shown(words: Counter[str]) -> Counter[str]:
     """Return the words as they may be shown: those that may be a person's data are counted together."""
-    from include.order_sync.transform.reasons import shown_word
+    from include.order_sync.transform.reasons import shown_words
 
     shown: Counter[str] = Counter()
+    texts = shown_words(words)
     for word, orders in words.items():
-        shown[shown_word(word)] += orders
+        shown[texts[word]] += orders
     return shown
 
 

@@ -34,7 +34,7 @@ from include.order_sync.sources.warehouse import WarehouseReader
 from include.order_sync.sources.window_values import window_values
 from include.order_sync.staging.run_folder import Staging
 from include.order_sync.transform import transform as group
-from include.order_sync.transform.reasons import shown_word
+from include.order_sync.transform.reasons import shown_word, shown_words
 
 FILES_READ = 20
 ORDERS_SHOWN = 3
@@ -142,7 +142,11 @@ def _look(report: Report, staging: Staging, source: Source, destinations: Sequen
                 outcomes[destination.name].request = _request(
                     destination, done.ready["payload"].iloc[0], order, show=show
                 )
-    report.words = [(shown_word(word), status, count) for (word, status), count in words.most_common(WORDS_SHOWN)]
+    texts = shown_words(word for word, status in words if word and status is None)
+    shown: Counter[tuple[str, str | None]] = Counter()
+    for (word, status), count in words.items():
+        shown[texts.get(word) or shown_word(word), status] += count
+    report.words = [(word, status, count) for (word, status), count in shown.most_common(WORDS_SHOWN)]
     came = {status for _, status in words}
     for destination in destinations:
         outcome = outcomes[destination.name]

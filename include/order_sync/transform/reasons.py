@@ -10,6 +10,8 @@ import pandas as pd
 from include.order_sync.transform.checks import Check
 from include.order_sync.transform.order_checks import UNKNOWN_STATUS
 
+_HIDDEN = "a text that may be personal"
+_MOST_STATUSES = 50
 # A status word that may be a person's: an address, a number of theirs, or a sentence.
 _PERSONAL = re.compile(r"@|[0-9].*[0-9].*[0-9].*[0-9].*[0-9]|.{41}|(?:[^\W_]+[\W_]+){5}[^\W_]", re.DOTALL)
 
@@ -22,16 +24,27 @@ def with_words(reasons: pd.Series, words: pd.Series) -> pd.Series:
         words: the unknown status words, with the index of their rows.
     """
     by_row = words.to_dict()
+    shown = shown_words(words)
     named = [
-        [f"{each} ({shown_word(by_row[row])})" if each == UNKNOWN_STATUS and row in by_row else each for each in given]
+        [f"{each} ({shown[by_row[row]]})" if each == UNKNOWN_STATUS and row in by_row else each for each in given]
         for row, given in reasons.items()
     ]
     return pd.Series(named, index=reasons.index, dtype="object")
 
 
+def shown_words(unknown: Iterable[str]) -> dict[str, str]:
+    """Return status words that are not in the map, each with what a message may show of it.
+
+    Where there are more of them than a shop has statuses, the column may be another one: of names, of cities.
+    """
+    words = set(unknown)
+    is_hidden = len(words) > _MOST_STATUSES
+    return {word: _HIDDEN if is_hidden else shown_word(word) for word in words}
+
+
 def shown_word(word: str) -> str:
     """Return a status word as a message may show it: one that may be a person's data is not shown."""
-    return "a text that may be personal" if _PERSONAL.search(word) else word
+    return _HIDDEN if _PERSONAL.search(word) else word
 
 
 def find_faults(orders: pd.DataFrame, items: pd.DataFrame, checks: Iterable[Check]) -> dict[str, pd.Series[bool]]:

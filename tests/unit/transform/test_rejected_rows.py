@@ -76,6 +76,16 @@ def test_a_status_that_may_be_personal_is_not_shown(run: Run, word: str) -> None
     assert reasons(run({"status": word}))["A-1"] == ["status: not in the status map (a text that may be personal)"]
 
 
+def test_more_words_than_a_shop_has_statuses(run: Run) -> None:
+    """A column with a word for each row may hold names: none of them is shown."""
+    names = [f"Ann{number // 10}x{number % 10}" for number in range(51)]
+    found = reasons(run(*({"order_id": name, "status": name} for name in names)))
+    few = reasons(run(*({"order_id": name, "status": name} for name in names[1:])))
+
+    assert {*map(str, found.values())} == {"['status: not in the status map (a text that may be personal)']"}
+    assert few[names[1]] == [f"status: not in the status map ({names[1]})"]
+
+
 WRITTEN_OTHERWISE = ["ОТМЕНЁН", "отменен", "Отмене\u0308н", " Отменён\u200b", "ОТМЕНЁН\u00a0"]
 
 
