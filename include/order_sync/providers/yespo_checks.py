@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from include.order_sync.transform.checks import (
     CURRENCY,
+    LOST_DIGITS,
     NUMBER,
     TIME_EXAMPLE,
     WHOLE_NUMBER,
@@ -137,12 +138,20 @@ LENIENT_ITEM_CHECKS = (
         items_unreadable(is_lost=True),
     ),
     _item("OS-218", "item_id", "or give the destination `items: none`"),
+    Check(
+        "OS-225",
+        "items: item_id: its digits were lost by a spreadsheet",
+        "export the orders anew with this number as text",
+        lambda orders, items: orders["position"].isin(
+            items.loc[items["item_id"].str.fullmatch(LOST_DIGITS, na=False), "position"]
+        ),
+    ),
     _item_number("OS-219", "quantity", "not a whole number", WHOLE_NUMBER, "give whole pieces: 1, 2, 3"),
 )
 ITEM_CHECKS = (
-    *LENIENT_ITEM_CHECKS[:3],
+    *LENIENT_ITEM_CHECKS[:-1],
     _item("OS-220", "name"),
-    *LENIENT_ITEM_CHECKS[3:],
+    LENIENT_ITEM_CHECKS[-1],
     _item_number("OS-221", "cost", "not a number", NUMBER, "give the price of a piece as digits with a point, 1234.50"),
     _item("OS-222", "url"),
     _item("OS-223", "image_url"),

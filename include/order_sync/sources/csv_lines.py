@@ -38,6 +38,7 @@ class LineMerger:
         how: `lines` of the source.
         fields: canonical column -> the name of the table's column.
         items: key of an item -> the column's index in the file.
+        item_id: the key of its id; None without.
         delimiter: of the file.
         forms: of the source's ids and times, by which lines are compared.
         missing: words for nothing, in any case.
@@ -51,12 +52,13 @@ class LineMerger:
         how: Literal["items", "continuation", "last"],
         fields: Mapping[str, str],
         items: Mapping[str, int],
+        item_id: str | None,
         delimiter: str,
         forms: RawForms,
         missing: Sequence[str] = (),
     ) -> None:
         self._missing = {word.lower() for word in missing}
-        self._how, self._fields, self._item_columns = how, fields, items
+        self._how, self._fields, self._item_columns, self._item_id = how, fields, items, item_id
         self._delimiter, self._forms = delimiter, forms
         self._compared = [column for column in ("order_id", *_STATE) if column in fields]
         self._row: _Row | None = None  # the order whose lines may go on
@@ -77,8 +79,10 @@ class LineMerger:
             unread: lines between or beside them that could not be read, and their bytes.
         """
         breaks = sorted(unread, reverse=True)
-        wanted = [*self._fields.values(), *map(str, self._item_columns.values())]
-        columns = [table.column(name).to_pylist() for name in wanted]
+        columns = [table.column(name).to_pylist() for name in self._fields.values()]
+        for key, at in self._item_columns.items():
+            texts = table.column(str(at))
+            columns.append((self._forms.apply("item_id", texts) if key == self._item_id else texts).to_pylist())
         width = len(self._fields)
         for line, key, *values in zip(lines.to_pylist(), self._keys(table), *columns, strict=True):
             row = dict(zip(self._fields, values[:width], strict=True))

@@ -20,6 +20,9 @@ NUMBER = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?"
 WHOLE_NUMBER = r"(?:0|[1-9][0-9]*)(?:\.0+)?"
 CURRENCY = "[A-Z]{3}"  # ISO 4217
 
+# A spreadsheet shows a long number so, and keeps 15 of its digits; or signs alone, if its column is narrow.
+LOST_DIGITS = r"#?[0-9]{1,3}(?:(?:[.,][0-9]+)?[Ee]\+|[.,][0-9]+[Ee])[0-9]+|##+"
+
 # How a cure shows a time, with its offset.
 TIME_EXAMPLE = "2026-11-21 13:45:00+02:00"
 

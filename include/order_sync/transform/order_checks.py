@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from include.order_sync.model import MONEY_COLUMNS, forms_of
-from include.order_sync.transform.checks import TIME_EXAMPLE, Check, flagged, matches, missing
+from include.order_sync.transform.checks import LOST_DIGITS, TIME_EXAMPLE, Check, flagged, matches, missing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 MAX_ID_CHARACTERS = 255
 UNKNOWN_STATUS = "status: not in the status map"
 
-# A spreadsheet shows a long number so, and keeps 15 of its digits; or signs alone, if its column is narrow.
-_LOST_DIGITS = r"#?[0-9]{1,3}(?:(?:[.,][0-9]+)?[Ee]\+|[.,][0-9]+[Ee])[0-9]+|##+"
 # What programs write where there is nothing, or where a formula failed: in English, Russian, German and Polish.
 _NOTHING = (
     *("null", "none", "NaN", "nil", "undefined", "n/a", "н/д", "[object Object]", "\\N", "-", "--", "---", "–", "—"),  # noqa: RUF001
@@ -60,7 +58,7 @@ UNREADABLE = (
         "OS-113",
         "order_id: its digits were lost by a spreadsheet",
         "export the orders anew with the id as text: 1.23457E+17 stands for many numbers",
-        matches("order_id", _LOST_DIGITS, b"Ee#"),
+        matches("order_id", LOST_DIGITS, b"Ee#"),
     ),
     Check(
         "OS-119",
@@ -109,7 +107,7 @@ STATUS = (
             code,
             f"{column}: its digits were lost by a spreadsheet",
             "export the orders anew with this number as text",
-            matches(column, _LOST_DIGITS, b"Ee#"),
+            matches(column, LOST_DIGITS, b"Ee#"),
         )
         for code, column in (("OS-121", "customer_id"), ("OS-122", "bill_id"), ("OS-123", "tracking_number"))
     ],

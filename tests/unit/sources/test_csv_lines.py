@@ -120,7 +120,7 @@ def test_lines_after_one_that_can_not_be_read(tell: Any, bad: str) -> None:
 
 def test_a_line_that_can_not_be_read_at_the_end_of_a_block() -> None:
     """The order before it is whole, though the next lines come in another block."""
-    merger = LineMerger("continuation", {"order_id": "0", "status": "1"}, {"sku": 2}, ",", RawForms())
+    merger = LineMerger("continuation", {"order_id": "0", "status": "1"}, {"sku": 2}, "sku", ",", RawForms())
 
     def add(line: int, *row: str, unread: Mapping[int, bytes] = {}) -> None:
         merger.add(pa.table({str(at): [text] for at, text in enumerate(row)}), pa.array([line]), unread)
@@ -259,6 +259,16 @@ def test_lines_that_differ_in_their_form_alone(tell: Any, how: str, first: str, 
     _, items = tell_lines(tell, [first, second], lines=how, strip_ids=True, dates=["d.m.y"])
 
     assert items == {"1001": ["A", "B"]}
+
+
+def test_ids_of_items(tell: Any) -> None:
+    """With `strip_ids` what spreadsheets put around them is taken off; one that has lost its digits is refused."""
+    marked = [line(1001, '"=""007"""'), line(1001, "'008"), line(1001, "9.0"), line(1001, "A\u200b")]
+    lost = [line(1002, "B"), line(1002, "1.23457E+17")]
+    told, items = tell_lines(tell, [*marked, *lost], lines="items", strip_ids=True)
+
+    assert items == {"1001": ["007", "008", "9", "A"]}
+    assert told.listed == {6: ["items: item_id: its digits were lost by a spreadsheet"]}
 
 
 def test_lines_apart_that_differ_in_case(tell: Any) -> None:
