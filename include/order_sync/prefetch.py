@@ -21,3 +21,4 @@ def prefetch(items: Iterable[Item]) -> Generator[Item]:
         while (item := coming.result()) is not None:
             coming = thread.submit(next, iterator, None)
             yield item
+            del item  # its reader has left it: memory must not hold it until the next one is made
