@@ -12,7 +12,6 @@ not be read may have its id all the same: then its order's items have LOST_ITEM,
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Literal
@@ -160,8 +159,11 @@ class LineMerger:
         if order_id in self._forms.apply("order_id", pa.array(fields, pa.string())).to_pylist():
             return True
         at = int(self._fields["order_id"])
-        readable = re.split(f"{_NO_TEXT}+", fields[at]) if at < len(fields) else []
-        return any(readable) and bool(re.fullmatch(".*".join(map(re.escape, readable)), order_id))
+        pieces = fields[at].split(_NO_TEXT) if at < len(fields) else []
+        if len(pieces) < 2 or not any(pieces):
+            return False
+        has_ends = order_id.startswith(pieces[0]) and order_id.endswith(pieces[-1])
+        return has_ends and all(piece in order_id for piece in pieces)
 
     def _text(self, text: str | None) -> str:
         trimmed = (text or "").strip()

@@ -160,7 +160,7 @@ def test_mistakes_about_columns_of_a_file(tell: Any, keys: dict[str, Any], said:
 HEAD = f"{FULL},sku,qty\n"
 LOST = ["items: a line of the order could not be read"]
 # A line of the order 1001 that can't be read; \udcff stands for the byte FF.
-BAD = ["1001,paid", '"1001,paid', "1001,\udcff,,", ",1001,paid", "\udcff1001,paid"]
+BAD = ["1001,paid", '"1001,paid', "1001,\udcff,,", ",1001,paid", "\udcff1001,paid", "10\udcff\udcff01,paid"]
 
 
 def line(number: int | str, sku: str, status: str = "paid") -> str:
@@ -187,6 +187,15 @@ def test_an_order_with_a_line_that_can_not_be_read(tell: Any, bad: str, at: int)
     assert items == {"1000": ["Z"], "1002": ["Y"]}
     assert {number: reasons for number, reasons in told.listed.items() if number != at + 2} == {3 + (at == 1): LOST}
     assert at + 2 in told.listed
+
+
+def test_an_id_with_many_bytes_that_are_no_text(tell: Any) -> None:
+    """It is compared without trying all ways to fill the gaps: these are more than a computer can try."""
+    bad = "a\udcff" * 30 + "c,paid"
+    lines = [line("a" * 200 + "b", "A"), bad, line(1002, "Y")]
+    _, items = tell_lines(tell, lines, lines="items")
+
+    assert items == {"a" * 200 + "b": ["A"], "1002": ["Y"]}
 
 
 @pytest.mark.parametrize("bad", [*BAD, ",,,\udcff", ',"x'])
