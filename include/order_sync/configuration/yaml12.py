@@ -14,7 +14,8 @@ import yaml
 # Far above what a destination or a source needs.
 MAX_DEPTH = 20
 MAX_VALUES = 10_000
-DEEPEST_TEXT = 1_000
+# PyYAML recurses with each level: in C while it reads, in Python where keys are nested or `<<` merges.
+DEEPEST_TEXT = 100
 
 _TAG = "tag:yaml.org,2002:"
 _TEXT_AS_KEYS = tuple(_TAG + kind for kind in ("int", "float", "bool", "timestamp"))
@@ -59,7 +60,7 @@ def load(text: str) -> Any:
 
 
 def _refuse_deep(text: str) -> None:
-    """Raise YAMLError where a text is nested too deep: each level takes C stack, and its end ends the process."""
+    """Raise YAMLError where a text is nested too deep: the end of the C stack would end the process."""
     depth = 0
     for event in yaml.parse(text, _Loader):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)

@@ -345,7 +345,7 @@ def test_a_mistake_in_a_list(load: Load, key: str, cure: str) -> None:
 
 TANGLED = {
     "an alias within itself": "&x {provider: yespo, connection: *x}",
-    "deep": "[" * 900 + "]" * 900,
+    "deep": "[" * 90 + "]" * 90,
     "a great many": "{a: &a [x,x,x,x,x,x,x,x], b: &b [*a,*a,*a,*a,*a,*a,*a,*a], c: &c [*b,*b,*b,*b,*b,*b,*b,*b], "
     "d: &d [*c,*c,*c,*c,*c,*c,*c,*c], e: [*d,*d,*d,*d,*d,*d,*d,*d]}",
 }

@@ -67,8 +67,10 @@ def test_an_alias_within_itself() -> None:
         pytest.param("a: 1\nb: !!python/name:os.system", "line 2", id="a Python object"),
         pytest.param("? [a]\n: 1", "line 1", id="a list as key"),
         pytest.param("a: 1\nb: " + 100_000 * "[", "line 2", id="brackets that end the C stack"),
-        pytest.param("a: 1\nb: " + 1001 * "{a: ", "line 2", id="braces too deep"),
-        pytest.param("a: 1\n" + 1001 * "- " + "1", "line 2", id="a list too deep"),
+        pytest.param("a: 1\nb: " + 101 * "{a: ", "line 2", id="braces too deep"),
+        pytest.param("a: 1\n" + 101 * "- " + "1", "line 2", id="a list too deep"),
+        pytest.param("a: 1\nb: " + 990 * "{<<: " + "{" + 991 * "}", "line 2", id="merges that end Python's stack"),
+        pytest.param("a: 1\n? " + 990 * "[" + 990 * "]" + "\n: 1", "line 2", id="a key that ends Python's stack"),
     ],
 )
 def test_refused(text: str, line: str) -> None:
