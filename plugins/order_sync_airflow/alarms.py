@@ -129,11 +129,11 @@ def send_unsent(alarms: Alarms, state: State) -> None:
 def raise_if_unsent(state: State) -> None:
     """Raise TryAgainError if a notifier has not taken all messages."""
     if state.failed:
-        raise _failed(state.failed)
+        raise TryAgainError(f"{_failed(state.failed)} The next look sends what they have not taken.")
 
 
 def send(alarms: Alarms, subject: str, lines: Sequence[str]) -> None:
-    """Send a message by each notifier of the configuration; without one it stands in the log alone.
+    """Send a message once by each notifier of the configuration; without one it stands in the log alone.
 
     Raises:
         TryAgainError: a notifier has failed. The others have got the message.
@@ -142,7 +142,7 @@ def send(alarms: Alarms, subject: str, lines: Sequence[str]) -> None:
     said = {name: _failure(alarms, name, subject, lines) for name in _configured(alarms)}
     failed = {name: failure for name, failure in said.items() if failure}
     if failed:
-        raise _failed(failed)
+        raise TryAgainError(f"{_failed(failed)} The message stands in this log.")
 
 
 def _configured(alarms: Alarms) -> list[str]:
@@ -159,12 +159,9 @@ def _failure(alarms: Alarms, name: str, subject: str, lines: Sequence[str]) -> s
     return ""
 
 
-def _failed(failed: Mapping[str, str]) -> TryAgainError:
+def _failed(failed: Mapping[str, str]) -> str:
     named = ", ".join(f"`{name}` ({said})" for name, said in failed.items())
-    return TryAgainError(
-        f"Of `alarms` in the configuration failed: {named}. Look at their connections. The message stands in this log, "
-        "and the next look sends it again."
-    )
+    return f"Of `alarms` in the configuration failed: {named}. Look at their connections."
 
 
 def _email(alarms: Alarms, subject: str, lines: Sequence[str]) -> None:
