@@ -23,9 +23,9 @@ _PARTS = {"d": r"(?P<day>\d{1,2})", "m": r"(?P<month>\d{1,2})", "y": r"(?P<year>
 _NAME = r"(?P<name>[^\W\d_]{3,})"
 _WEEKDAY = r"(?:[^\W\d_]{2,}\.?,?\s+)?"
 _TIME = (
-    r"(?:\s*[гр]\.)?(?:(?:[\s,T]+|\s+(?:at|um|в|о|-)\s+)(?P<hour>\d{1,2})[:.](?P<minute>\d{2})"
-    r"(?:[:.](?P<second>\d{2}(?:[.,]\d{1,9})?))?(?:\s*(?P<half>[ap])(?:\.?m)?\.?)?)?"
-    r"(?P<zone>\s*(?:z|[^\W\d_]{2,4}|(?:utc|gmt)?[+-]\d{1,2}(?::?\d{2})?))?(?:\s*[([][^)\]]*[)\]])?"
+    r"(?:\s*(?:год|року|[гр])\b\.?)?(?:(?:[\s,T]+|\s+(?:at|um|в|о|-)\s+)(?P<hour>\d{1,2})[:.](?P<minute>\d{2})"
+    r"(?:[:.](?P<second>\d{2}(?:[.,]\d{1,9})?))?(?:\s*(?P<half>[ap])(?:\.?m)?\.?)?(?:\s*uhr\b)?)?"
+    r"(?P<zone>\s*(?:z|[^\W\d_]{2,4}|(?:utc|gmt)?[+-]\d{1,2}(?::?\d{2})?))?(?(zone)(?:\s*[([][^)\]]*[)\]])?)"
 )
 _COMPACT = (
     r"(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})"
@@ -106,7 +106,7 @@ def _reader(form: str) -> Callable[[str], str | None]:
     else:
         # Before month and day a year of two digits would look like a day.
         parts = _PARTS | {"y": r"(?P<year>\d{4})"} if form[0] == "y" else _PARTS
-        pattern = _WEEKDAY + "".join(parts.get(sign, re.escape(sign)) for sign in form) + _TIME
+        pattern = _WEEKDAY + "".join(parts.get(sign, rf"{re.escape(sign)}\s?") for sign in form) + _TIME
     expression = re.compile(pattern, re.IGNORECASE)
 
     def read(text: str) -> str | None:
