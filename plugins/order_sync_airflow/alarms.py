@@ -9,7 +9,7 @@ import html
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -51,8 +51,14 @@ class State:
 
 
 def read_state(text: str | None) -> State:
-    """Return the state of a Variable's text."""
-    return State(**json.loads(text)) if text else State()
+    """Return the state of a Variable's text; of a spoiled one nothing, so that all is told once more."""
+    try:
+        kept = json.loads(text or "{}")
+        # Another release may keep more.
+        return State(**{each.name: kept[each.name] for each in fields(State) if each.name in kept})
+    except (ValueError, TypeError):
+        log.warning("The Variable %s can't be read: each problem that is open is told once more.", VARIABLE)
+        return State()
 
 
 def kept_state() -> State:

@@ -333,6 +333,13 @@ def test_health_needs_no_login_and_tells_names_alone(supervisor, monkeypatch, mi
     assert "a text" not in answer.text
 
 
+@pytest.mark.parametrize("text", ["", "{", "7", "null", '["open"]', '{"a later": "release"}'])
+def test_a_variable_that_was_spoiled_stops_no_alarm(text):
+    """Each open problem is told once more; what a later release keeps is passed over."""
+    assert alarms.read_state(text) == alarms.State()
+    assert alarms.read_state('{"digest": "2026-11-29", "more": 1}') == alarms.State(digest="2026-11-29")
+
+
 def test_health_says_that_nobody_can_be_told(supervisor, monkeypatch):
     """A mail server that refuses the alarms is seen by an outside monitor alone."""
     alarms.keep_state(alarms.State(datetime.now(UTC).isoformat(), failed={"email": "SMTPRecipientsRefused"}))
