@@ -133,7 +133,7 @@ class Records:
             if len(block.lines) or block.problems:
                 yield block
         if self._line - 1 != self._line_ends:
-            raise MiscountError(f"has {counted(self._line_ends, 'line')}, of which {self._line - 1} read")
+            raise MiscountError(f"has {counted(self._line_ends, 'line')}, and Order Sync read {self._line - 1}")
 
     def _split(self, data: bytes, *, ended: bool) -> tuple[Block, int]:
         """Return the whole records at the beginning of `data`, and how many bytes they take."""

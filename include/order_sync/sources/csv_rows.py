@@ -66,7 +66,9 @@ class RowParser:
         table = self._parsed(block, note)
         if table.num_rows + len(bad) != len(block.lines):
             rows = counted(len(block.lines), "row")
-            raise MiscountError(f"has {rows} from line {block.lines[0]} on, of which {table.num_rows + len(bad)} read")
+            raise MiscountError(
+                f"has {rows} from line {block.lines[0]} on, and Order Sync read {table.num_rows + len(bad)}"
+            )
         records = np.delete(np.arange(len(block.lines)), [number for number, *_ in bad])
         skipped, mended, mended_records = 0, [], []
         for number, text, width in bad:

@@ -81,7 +81,7 @@ def read_by_copy(
                 if sent not in (None, read):
                     raise StopError(
                         stops.OWN_FAULT,
-                        f"PostgreSQL sent {counted(sent, 'row')}, of which {read} read: a fault of Order Sync.",
+                        f"PostgreSQL sent {counted(sent, 'row')}, and Order Sync read {read}: please report it.",
                     )
 
 

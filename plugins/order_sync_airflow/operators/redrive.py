@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from include.order_sync import stops, tuning
-from include.order_sync.counted import ORDERS_NAMED, counted, things
+from include.order_sync.counted import counted, named, things
 from include.order_sync.errors import StopError
 from include.order_sync.redact import redact
 from order_sync_airflow import log_tables, param_rules, run_context, run_figures
@@ -143,17 +143,17 @@ class StageQuarantineOperator(DestinationOperator):
             )
         what = counted(len(decided), "held order")
         run_figures.push_kind(context, f"REDRIVE, decided to {decision} {what}")
-        self.log.info("%s says %s of %s: %s", who, decision, what, _first(decided))
+        self.log.info("%s says %s of %s: %s", who, decision, what, named(decided))
         self._warn_of_missing("held order", params["order_ids"], left | set(decided))
         if left:
-            self.log.info("Decided before, and not sent since: %d (%s)", len(left), _first(sorted(left)))
+            self.log.info("Decided before, and not sent since: %d (%s)", len(left), named(sorted(left)))
         rowless = set(decided) - with_rows
         if decision == "resend" and rowless:
             self.log.warning(
-                "%d of these without a row in the quarantine (%s): the next run that reads such an order sends "
-                "it. Trigger the destination's DAG with `from` and `to`.",
+                "The quarantine has no row of %d of these (%s): the next run that reads such an order sends it. "
+                "Trigger the destination's DAG with `from` and `to`.",
                 len(rowless),
-                _first(sorted(rowless)),
+                named(sorted(rowless)),
             )
 
     def _dismiss(self, context: Context, ledger: LedgerSession, ids: list[int]) -> None:
@@ -200,11 +200,6 @@ def would_be(
     opened = iter(range(len(found)))
     other = "not sent: another row of its order is newer, or its status is not for this provider"
     return ["" if index in closed else said.get(next(opened), other) for index in range(len(found))]
-
-
-def _first(order_ids: Sequence[str]) -> str:
-    """Return the first of these ids, for the log."""
-    return ", ".join(order_ids[:ORDERS_NAMED])
 
 
 def _batches(params: Mapping[str, Any]) -> tuple[int, ...]:

@@ -300,7 +300,7 @@ def test_a_miscount_is_noticed(drop: Drop, monkeypatch: pytest.MonkeyPatch) -> N
     reader = drop.reader()
 
     assert [row["problem"] for row in rows_of(reader)] == [UNREADABLE_FILE]
-    assert "has 2 rows from line 2 on, of which 1 read" in reader.unusable[0]
+    assert "has 2 rows from line 2 on, and Order Sync read 1" in reader.unusable[0]
 
 
 def test_all_files_bad(drop: Drop) -> None:
