@@ -122,6 +122,13 @@ def read_layout(text: Text, source: CsvSource, required: Required, where: str) -
         raise UnreadableError("has a quote in its header that swallows rows: close it before the delimiter")
     if known_names(names) < 2:
         refuse_other_header()
+        for word, sign in DELIMITERS.items():
+            if sign not in choices and known_names(_read(lines[first:], sign)[1][0]) >= 2:
+                raise StopError(
+                    stops.NO_HEADER,
+                    f"{where}: its delimiter is {word!r}, and the source's `delimiter` is {source.delimiter!r}: "
+                    "correct it, or leave it out.",
+                )
     names = _as_wide_as_rows(names, rows[1:])
     shown = names_to_show(names, source.columns, rows[1:])
     try:

@@ -138,6 +138,14 @@ def test_a_header_that_is_passed_over(drop: Drop, skip_lines: int) -> None:
         drop.rows(skip_lines=skip_lines)
 
 
+def test_another_delimiter_than_the_configured_one(drop: Drop) -> None:
+    """The message names both."""
+    drop.put("a.csv", GOOD.replace(",", "\t"))
+
+    with pytest.raises(StopError, match=r"its delimiter is 'tab', and the source's `delimiter` is ';'"):
+        drop.rows(delimiter=";")
+
+
 def test_a_very_long_preamble(drop: Drop) -> None:
     """A line that no CSV library takes for a field is no header, and no accident."""
     drop.put("a.csv", f'Report\n"{"x" * 200_000}"\n{GOOD}')
