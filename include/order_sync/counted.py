@@ -27,7 +27,7 @@ def are(number: int, thing: str) -> str:
     return f"{counted(number, thing)} {'is' if number == 1 else 'are'}"
 
 
-def named(order_ids: Sequence[str]) -> str:
-    """Return the first of these ids, for a message."""
-    ids = ", ".join(order_ids[:ORDERS_NAMED])
-    return f"{ids}, ..." if len(order_ids) > ORDERS_NAMED else ids
+def named(names: Sequence[str]) -> str:
+    """Return the first of these ids or names, for a message."""
+    first = ", ".join(names[:ORDERS_NAMED])
+    return f"{first}, ..." if len(names) > ORDERS_NAMED else first

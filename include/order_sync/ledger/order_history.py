@@ -36,10 +36,9 @@ def history(connection: sa.Connection, order_id: str) -> Sequence[sa.RowMapping]
 def ids_beginning_with(connection: sa.Connection, text: str, destinations: Sequence[str], at_most: int) -> list[str]:
     """Return ids of orders that were sent or rejected, begin with a text and have up to three bytes more, in order.
 
-    Capital and small letters count alike, as far as spellings_of() goes.
+    Small and capital letters are alike, in the spellings that spellings_of() gives.
 
-    Longer ones are not found: the table is kept by hashes, which keep the order of an id's last three
-    characters alone.
+    Longer ids are not found: the table is kept by hashes, which keep the order of an id's last three characters alone.
 
     Args:
         connection: of schema.transaction().

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import IO, Any, BinaryIO
 
 from include.order_sync import tuning
+from include.order_sync.counted import named
 from include.order_sync.sources.csv_records import UnreadableError
 from include.order_sync.sources.csv_text import Readable
 from include.order_sync.sources.spreadsheets import rows_of_spreadsheet
@@ -27,7 +28,7 @@ _WORKBOOK = "xl/workbook.xml"
 _OTHER_KINDS = {
     _GZIP: "is packed twice: unpack it once",
     _ZIP: "is a packed file or spreadsheet within a container: unpack the container",
-    b"\xd0\xcf\x11\xe0": "is a spreadsheet of the old form (.xls) or with a password: save it as .xlsx or CSV without",
+    b"\xd0\xcf\x11\xe0": "is a spreadsheet of the old form (.xls), or has a password: save it as plain .xlsx or CSV",
     b"\x09\x08": "is a spreadsheet of the old form (.xls): save it as .xlsx or CSV",
     b"%PDF": "is a PDF: export the orders as CSV",
     b"Rar!": "is a RAR archive: pack it as zip or gzip",
@@ -159,7 +160,7 @@ def _of_zip(file: BinaryIO, size: int, delimiter: str, where: str) -> Iterator[t
     tables = [member for member in members if member.filename.lower().endswith(_TABLES)]
     passed_over = sorted(member.filename for member in members if tables and member not in tables)
     if passed_over:
-        log.warning("%s: not read, because others in it are %s: %s", where, "/".join(_TABLES), ", ".join(passed_over))
+        log.warning("%s: only its %s files are read, and not %s", where, " and ".join(_TABLES), named(passed_over))
     for member in sorted(tables or members, key=lambda member: member.filename):
         yield member.filename, _Member(container, member, size)
 

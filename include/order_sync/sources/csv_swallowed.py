@@ -13,7 +13,7 @@ from include.order_sync.transform.values import plain_word
 if TYPE_CHECKING:
     from include.order_sync.configuration.csv_source import CsvSource
 
-# Text of several lines has by chance as many delimiters in one of them as a line of fewer columns.
+# A line of longer text may by chance have the delimiters of a row with fewer columns.
 _TELLING_WIDTH = 5
 _DIGITS_OF_A_TIME = 4
 

@@ -50,7 +50,7 @@ def flagged(column: str) -> Callable[[pd.DataFrame, Any], pd.Series[bool]]:
 
 
 def items_unreadable(*, is_lost: bool) -> Callable[[pd.DataFrame, Any], pd.Series[bool]]:
-    """Return a check's function: True where items can't be read, either since a line of theirs is lost, or as JSON."""
+    """Return a check's function: True where items can't be read: a line of them is lost, or they are no JSON."""
 
     def fails(orders: pd.DataFrame, _items: Any) -> pd.Series[bool]:
         unreadable = orders["items_unreadable"]

@@ -159,7 +159,7 @@ class DestinationOperator(OrderSyncOperator):
         """Record what this try has done, for the page and the read model. That it can't be is no reason to end red.
 
         `counts` are of the run so far; `window` is the one that it has read; `request_s` is how long a request took;
-        `changes` are what it has delivered.
+        `changes` counts the orders that this try has delivered, by their codes before and after.
         """
         from include.order_sync.ledger.run_records import RunRecord, record
 

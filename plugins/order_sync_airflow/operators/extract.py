@@ -40,7 +40,7 @@ LATEST = datetime.max.replace(tzinfo=UTC)
 
 
 class FirstReading(NamedTuple):
-    """The first reading of a destination: what `first_run` has a scheduled run read.
+    """The first reading of a destination, which `first_run` chooses.
 
     Args:
         began: since when changes are read by themselves; None before the first scheduled run.
@@ -121,7 +121,7 @@ class ExtractOrdersOperator(DestinationOperator):
             which = "All changes that are read" if adopted == LATEST else f"Changes from before {adopted}"
             self.log.info("%s are adopted: %s counts as having them", which, destination.service.title)
         # A date alone says nothing of the hour. What stood there at the begin, the first reading has adopted.
-        is_by_begin = adopted is not None and first_reading.is_done and adopted == first_reading.began
+        is_by_begin = first_reading.is_done and adopted == first_reading.began
         but_at = first_day(adopted, source.timezone) if adopted and is_by_begin else None
         run_context.push_adopt_before(context, adopted, but_at)
 
@@ -142,7 +142,7 @@ class ExtractOrdersOperator(DestinationOperator):
         run: RunWindow,
         reader: WarehouseReader | CsvDropReader,
     ) -> None:
-        """Push what was left out and makes the run red at its end: older orders, and files that could not be used."""
+        """Push the message that makes the run red at its end: of older orders, and of files that could not be used."""
         message = left_out_message(destination, run.healing, reader)
         if message:
             self.log.warning("%s", message)

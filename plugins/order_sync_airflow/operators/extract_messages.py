@@ -36,9 +36,8 @@ def not_found_message(order_ids: frozenset[str], source: str) -> str:
     named = ", ".join(map(repr, sorted(order_ids)[:ORDERS_NAMED]))
     more = ", ..." if len(order_ids) > ORDERS_NAMED else ""
     return (
-        f"Source {source!r} has {counted(len(order_ids), 'order')} of the param `order_ids` not in what was read: "
-        f"{named}{more}. Give one id a line, written as in the source; with `from` and `to` only orders that changed "
-        "then are read."
+        f"Not found in source {source!r}: {counted(len(order_ids), 'order')} of the param `order_ids`: {named}{more}. "
+        "Give one id a line, written as in the source; with `from` and `to` only orders that changed then are read."
     )
 
 

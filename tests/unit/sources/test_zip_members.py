@@ -20,7 +20,7 @@ def test_files_beside_tables(drop: Drop, caplog: pytest.LogCaptureFixture, other
     reader = drop.reader()
 
     assert (ids(rows_of(reader)), reader.unusable, len(reader.taken)) == (["1", "2"], [], 1)
-    assert f"{file}: not read, because others in it are .csv/.tsv: {other}" in caplog.text
+    assert f"{file}: only its .csv and .tsv files are read, and not {other}" in caplog.text
 
 
 def test_a_zip_without_tables(drop: Drop, caplog: pytest.LogCaptureFixture) -> None:
@@ -79,7 +79,7 @@ def archive() -> bytes:
     ("content", "said"),
     [
         (archive(), "is a tar archive: pack its files as zip or gzip"),
-        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600, "the old form (.xls) or with a password: save it as .xlsx"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600, "the old form (.xls), or has a password: save it as"),
         (b"\x09\x08\x10\0\0\x06\x05\0" + b"\0" * 600, "the old form (.xls): save it as .xlsx or CSV"),
         (b"\n<TABLE border=1><tr><td>1", "is a web page, though its name may end in .xls"),
         (b'[\n  {"order_id": 1}\n]', "is JSON"),
