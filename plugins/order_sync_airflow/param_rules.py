@@ -70,7 +70,7 @@ def check_redrive(params: Mapping[str, Any], start: datetime | None, end: dateti
             raise _refused("Say in the param `note` why these entries are dismissed", stops.NO_CHOICE)
     elif not decision and note:
         raise _refused(
-            f"The param `note` is {note!r}, and `decision` is empty: without a decision the rows are sent. Give the "
+            "The param `note` has a text, and `decision` is empty: without a decision the rows are sent. Give the "
             "decision dismiss, or leave `note` empty"
         )
 
