@@ -27,6 +27,8 @@ _AMOUNT = re.compile(
     rf"(?P<before>[^0-9(.,+\-−]*(?:[^\W\d_]\.\s*)?)(?P<sign>[+\-−]?)(?P<currency>[^0-9(.,+\-−]*)"
     rf"(?P<digits>[0-9][0-9.,'’{_BLANKS}]*(?<=[0-9]))(?P<after>(?!\s*[\-−])[^0-9%]*)"
 )
+# The time that the expression takes grows by the square of a text's length.
+_LONGEST_AMOUNT = 100
 # Thousands; in India the groups before the last one have two digits.
 _GROUPED = re.compile(rf"[0-9]{{1,3}}(?P<sign>[.,'’{_BLANKS}])(?:[0-9]{{2,3}}(?P=sign))*[0-9]{{3}}|[0-9]+")
 
@@ -134,7 +136,7 @@ def amount(text: str, decimal: str) -> str | None:
         text: trimmed.
         decimal: the sign before its fraction.
     """
-    found = _AMOUNT.fullmatch(text)
+    found = _AMOUNT.fullmatch(text) if len(text) <= _LONGEST_AMOUNT else None
     if not found:
         return None
     whole, mark, fraction = found["digits"].rpartition(decimal)

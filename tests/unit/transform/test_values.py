@@ -29,6 +29,7 @@ from include.order_sync.transform.values import Values, amount
         ("12,-", ",", "12"),
         ("12-", ",", None),
         ("12 −", ".", None),
+        pytest.param("12 " + "a" * 98, ".", None, id="longer than 100"),
         ("грн. 12,50", ",", "12.50"),
         ("Rs.1,200", ".", "1200"),
         ("0,50", ",", "0.50"),
