@@ -12,6 +12,7 @@ not be read may have its id all the same: then its order's items have LOST_ITEM,
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Literal
@@ -26,6 +27,10 @@ _STATE = ("status", "status_changed_at", "updated_at")
 
 _Row = dict[str, str | None]
 
+# The lines of an order stand together, so the lines right before its first good one tell; all of a file would not fit
+# into memory.
+_UNREAD_KEPT = 100
+_UNREAD_BYTES = 16 * 1024
 # What stands for each byte that is no text.
 _NO_TEXT = "\ufffd"
 
@@ -65,7 +70,8 @@ class LineMerger:
         self._line = 0
         self._items: list[_Row] = []
         self._has_bare_lines = self._has_lost_line = False
-        self._unread: list[list[str]] = []  # the fields of the lines since the last row that could not be read
+        # The fields of the lines that could not be read since the last row.
+        self._unread: deque[list[str]] = deque(maxlen=_UNREAD_KEPT)
         self._ready: list[tuple[int, _Row]] = []
         self.joined = 0
 
@@ -97,7 +103,7 @@ class LineMerger:
                 self._finish()
                 self._begin(line, key, row)
                 self._has_lost_line = self._how != "last" and any(self._names(key[0], each) for each in self._unread)
-            self._unread = []
+            self._unread.clear()
             self._items += [item] if item else []
         for line in reversed(breaks):
             self._take_unread(unread[line])
@@ -137,7 +143,7 @@ class LineMerger:
         return order_id == self._key[0] != "" and (self._how == "last" or repeats)
 
     def _take_unread(self, record: bytes) -> None:
-        texts = record.decode("utf-8", "replace").split(self._delimiter)
+        texts = record[:_UNREAD_BYTES].decode("utf-8", "replace").split(self._delimiter)
         fields = [self._text(text.strip(' \t\r\n"')) for text in texts]
         self._unread.append(fields)
         if self._row is None:

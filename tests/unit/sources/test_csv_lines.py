@@ -270,6 +270,18 @@ def test_lines_that_differ_in_their_form_alone(tell: Any, how: str, first: str, 
     assert items == {"1001": ["A", "B"]}
 
 
+@pytest.mark.parametrize(("others", "is_lost"), [(99, True), (100, False)])
+def test_lines_that_can_not_be_read_are_kept_while_they_matter(others: int, is_lost: bool) -> None:
+    """Only the last hundred: a file of a million of them would not fit into memory."""
+    merger = LineMerger("items", {"order_id": "0", "status": "1"}, {"sku": 2}, "sku", ",", RawForms())
+    nothing = pa.table({"0": pa.array([], pa.string()), "1": pa.array([], pa.string()), "2": pa.array([], pa.string())})
+    merger.add(nothing, pa.array([], pa.int64()), {1: b"1001,paid\n"} | dict.fromkeys(range(2, 2 + others), b"x\n"))
+    merger.add(pa.table({"0": ["1001"], "1": ["paid"], "2": ["A"]}), pa.array([200]), {})
+    table, _ = merger.rows(ended=True)
+
+    assert (LOST[0].removeprefix("items: ") in table.column("items")[0].as_py()) is is_lost
+
+
 def test_ids_of_items(tell: Any) -> None:
     """With `strip_ids` what spreadsheets put around them is taken off; one that has lost its digits is refused."""
     marked = [line(1001, '"=""007"""'), line(1001, "'008"), line(1001, "9.0"), line(1001, "A\u200b")]
