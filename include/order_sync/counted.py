@@ -1,4 +1,4 @@
-"""Says how many things there are, and what they do, also of one; and names the first orders."""
+"""Numbers of things in singular and plural, and the first names of a list, for messages."""
 
 from __future__ import annotations
 

@@ -110,14 +110,17 @@ def tell(alarms: Alarms, state: State, found: Sequence[Problem], judged: set[tup
 
 
 def queue(alarms: Alarms, state: State, subject: str, lines: Sequence[str]) -> None:
-    """Let each notifier of the configuration send a message; without one it stands in the log alone."""
+    """Queue a message for each notifier of the configuration; without one it stands in the log alone."""
     log.warning("%s\n%s", subject, "\n".join(lines))
     for name in _configured(alarms):
         state.unsent[name] = [*state.unsent.get(name, []), [subject, list(lines)]][-MESSAGES_KEPT:]
 
 
 def send_unsent(alarms: Alarms, state: State) -> None:
-    """Send what each notifier has not taken yet, and keep the state: one that is down floods no other one."""
+    """Send each notifier what it has not taken yet, and keep the state.
+
+    A notifier that is down must not make another one get its messages again.
+    """
     state.failed.clear()
     for name in set(state.unsent) - set(_configured(alarms)):
         del state.unsent[name]

@@ -223,7 +223,7 @@ def notifying(provider: Provider, orders: pd.DataFrame) -> pd.Series[bool]:
 
 
 def _changes(orders: pd.DataFrame) -> pd.Series[str]:
-    """Return the code that the service has of each order, empty without one, a tab, and its new code.
+    """Return the change of each order as text: the code that the service has (empty without one), a tab, its new code.
 
     Args:
         orders: that are to be sent: `order_id`, `partition_hash`, `known_code`, `code`; changes of an order in order.

@@ -75,9 +75,9 @@ def ids_beginning_with(connection: sa.Connection, text: str, destinations: Seque
 
 
 def spellings_of(text: str) -> list[str]:
-    """Return the text with its letters small or capital in each way, or in three ways if these are too many.
+    """Return all spellings of a text in small and capital letters; of too many as it is, all small, and all capital.
 
-    An id is found by its hash, so each way to write it is looked up.
+    An id is found by its hash, so each spelling is looked up.
     """
     letters = [{letter, *(each for each in (letter.lower(), letter.upper()) if len(each) == 1)} for letter in text]
     if prod(map(len, letters)) <= SPELLINGS:
