@@ -28,7 +28,7 @@ _WORKBOOK = "xl/workbook.xml"
 _OTHER_KINDS = {
     _GZIP: "is packed twice: unpack it once",
     _ZIP: "is a packed file or spreadsheet within a container: unpack the container",
-    b"\xd0\xcf\x11\xe0": "is a spreadsheet of the old form (.xls), or has a password: save it as plain .xlsx or CSV",
+    b"\xd0\xcf\x11\xe0": "is a spreadsheet of the old form (.xls), or has a password: save it as .xlsx or CSV",
     b"\x09\x08": "is a spreadsheet of the old form (.xls): save it as .xlsx or CSV",
     b"%PDF": "is a PDF: export the orders as CSV",
     b"Rar!": "is a RAR archive: pack it as zip or gzip",

@@ -107,7 +107,7 @@ def read_layout(text: Text, source: CsvSource, required: Required, where: str) -
     if len(lines[first]) >= tuning.CSV_HEADER_MAX_BYTES:
         raise UnreadableError(
             f"has a first line of {tuning.CSV_HEADER_MAX_BYTES} bytes or more, which is no header: "
-            "do its lines end, and is it CSV?"
+            "write it as CSV, with an end to each line"
         )
     readings = [_read(lines[first:], delimiter) for delimiter in choices]
     # Inside quotes a delimiter makes no columns.
