@@ -11,6 +11,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Variable
@@ -29,6 +30,8 @@ DESCRIPTION = "Order Sync: what is wrong at present. Written by the DAG order_sy
 TIMEOUT_S = 30
 NOTIFIERS = ("email", "webhook")
 MESSAGES_KEPT = 50  # of a notifier that is down
+# A chat refuses a long message, and all later ones wait for it. The log has the whole.
+LONGEST_LINE = 1000
 
 
 @dataclass
@@ -112,8 +115,9 @@ def tell(alarms: Alarms, state: State, found: Sequence[Problem], judged: set[tup
 def queue(alarms: Alarms, state: State, subject: str, lines: Sequence[str]) -> None:
     """Queue a message for each notifier of the configuration; without one it stands in the log alone."""
     log.warning("%s\n%s", subject, "\n".join(lines))
+    short = [shorten(line, LONGEST_LINE, placeholder=" ...") for line in lines]
     for name in _configured(alarms):
-        state.unsent[name] = [*state.unsent.get(name, []), [subject, list(lines)]][-MESSAGES_KEPT:]
+        state.unsent[name] = [*state.unsent.get(name, []), [subject, short]][-MESSAGES_KEPT:]
 
 
 def send_unsent(alarms: Alarms, state: State) -> None:

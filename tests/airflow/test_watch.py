@@ -292,6 +292,17 @@ def test_a_webhook_gets_the_text(shop, hook, monkeypatch):
     assert "a-token" not in f"{refused.value}{away.value}"
 
 
+def test_a_long_message_is_cut(shop, hook):
+    """A chat would refuse it, for ever, and no later one would come."""
+    shop.configure(top="alarms: {webhook: team}")
+    state, files = alarms.State(), " ".join(f"a-{number}.csv can't be used." for number in range(1000))
+    alarms.queue(operators.watch.load().alarms, state, "Order Sync", [files, "short"])
+    alarms.send_unsent(operators.watch.load().alarms, state)
+    ((_, body),) = hook.requests
+    _, first, last = body["text"].splitlines()
+    assert (len(first) <= 1002, first.endswith(" ..."), last) == (True, True, "- short")
+
+
 def test_a_run_that_waits_for_approval_is_told(watched, inbox, monkeypatch):
     """Whoever gets the alarms hears of the form at once; without a mail server it waits all the same."""
     monkeypatch.setattr(hitl, "upsert_hitl_detail", lambda **_: None)
