@@ -189,7 +189,7 @@ class LineMerger:
         self._row, self._items = None, []
 
 
-_plain_word = lru_cache(maxsize=1000)(plain_word)
+_plain_word = lru_cache(maxsize=64)(plain_word)  # a field may have megabytes
 
 
 def _is_bare(key: Sequence[str]) -> bool:

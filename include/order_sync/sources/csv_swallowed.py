@@ -83,6 +83,6 @@ def _is_time(field: bytes) -> bool:
     return sum(ord("0") <= byte <= ord("9") for byte in field) >= _DIGITS_OF_A_TIME
 
 
-@lru_cache(maxsize=1000)
+@lru_cache(maxsize=64)  # a field may have megabytes
 def _plain(field: bytes) -> str:
     return plain_word(field.decode("utf-8", "replace"))
