@@ -124,17 +124,17 @@ def ready(provider: Provider, *raw: pd.DataFrame, codes: Mapping[OrderStatus, Co
     return part.ready
 
 
-def encrypted(orders: pd.DataFrame, reasons: Sequence[str], _messages: Sequence[str]) -> list[QuarantineEntry]:
-    """Return quarantine entries that have no staged rows; the time is that of the row or of its attempt."""
+def encrypted(orders: pd.DataFrame, reasons: Sequence[str], messages: Sequence[str]) -> list[QuarantineEntry]:
+    """Return quarantine entries with the service's message as their row; the time is the row's or its attempt's."""
     if "status_changed_at" in orders:
         times = orders["status_changed_at"]
     else:
         times = pd.to_datetime(orders["attempt"].str.split("\t").str[3], utc=True)
     return [
         QuarantineEntry(
-            row.order_id, f"{row.order_id} {row.position}".encode(), [reason], b"encrypted", "test", row.position, time
+            row.order_id, f"{row.order_id} {row.position}".encode(), [reason], said.encode(), "test", row.position, time
         )
-        for row, reason, time in zip(orders.itertuples(), reasons, times, strict=True)
+        for row, reason, said, time in zip(orders.itertuples(), reasons, messages, times, strict=True)
     ]
 
 

@@ -20,15 +20,20 @@ justclick = pytest.mark.parametrize("provider", [PROVIDERS["justclick"]], ids=la
 
 def waiting(ledger, provider) -> list[tuple[str, str]]:
     """Return the open entries of the test's destination: its is the newest with the provider's name."""
+    return [(order_id, reason) for order_id, reason, _ in open_entries(ledger, provider)]
+
+
+def open_entries(ledger, provider) -> list[tuple[str, str, bytes]]:
+    """Return the same with what the service said of each."""
     query = """
-        select order_id, reasons[1] from quarantine
+        select order_id, reasons[1], encrypted_row from quarantine
         where resolved_at is null and destination = (
             select name from destinations where name like :like order by id desc limit 1)
         order by order_id
     """
     with ledger.connect() as connection:
         found = connection.execute(sa.text(query), {"like": f"{provider.name} %"})
-        return [(order_id, reason) for order_id, reason in found]
+        return [(order_id, reason, bytes(said)) for order_id, reason, said in found]
 
 
 @rees46
@@ -46,12 +51,13 @@ def waiting(ledger, provider) -> list[tuple[str, str]]:
         '{"status": "success", "orders": [{"id": "1", "status": "fail"}]}',
     ],
 )
-def test_rees46_an_error_in_a_200_refuses_the_batch(provider, deliver, sandbox, body):
+def test_rees46_an_error_in_a_200_refuses_the_batch(provider, deliver, sandbox, ledger, body):
     """A 200 whose body says error accepts nothing, is never probed with halves, and its orders wait for a redrive."""
     sandbox.fault({"provider": provider.name, "kind": "garbage", "message": body, "next": 1}).raise_for_status()
     with pytest.raises(StopError, match=r"3 orders are not sent.*redrive") as stop:
         deliver(ready(provider, orders(["1", "2", "3"])))
     assert (stop.value.result.requests, stop.value.result.orders) == (1, {"not_sent": 3})
+    assert all(said for *_, said in open_entries(ledger, provider))
 
 
 @rees46
@@ -212,6 +218,7 @@ def test_yespo_failed_orders_are_rejected_alone(provider, deliver, sandbox, ledg
     assert delivered.reasons == {"Yespo lists the order as failed": 1}
     assert set(taken(sandbox, provider)) == {"1", "3", "4"}
     assert waiting(ledger, provider) == [("2", "Yespo lists the order as failed")]
+    assert all(said for *_, said in open_entries(ledger, provider))
 
 
 @yespo
