@@ -13,7 +13,7 @@ ONE_PART_ROWS = 50_000
 ONE_PART_BYTES = 64 * MIB
 LARGE_WINDOW_PARTS = 128
 GROUP_ROWS = 100_000
-GROUP_BYTES = 10 * MIB
+GROUP_BYTES = 8 * MIB
 
 # Raw rows are sorted by part in blocks of this size; each block becomes one file.
 PARTITION_FILE_BYTES = 8 * MIB
