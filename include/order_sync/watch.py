@@ -61,7 +61,7 @@ class Problem:
 def of_configuration(configuration: Configuration) -> list[Problem]:
     """Return the mistakes of live destinations; all mistakes, if no destination can be known."""
     named = [name for name, entry in configuration.mistaken.items() if entry.live]
-    # Also one in `alarms`: then nobody is told, and only a monitor outside sees it.
+    # A mistake in `alarms` counts too: nobody gets a message then, but `/order-sync/health` says so.
     of_all = [each for each in configuration.mistakes if not each.key.startswith(("destinations.", "sources."))]
     if of_all or not (configuration.destinations or configuration.mistaken):
         named.append("configuration")

@@ -54,7 +54,7 @@ class State:
 
 
 def read_state(text: str | None) -> State:
-    """Return the state of a Variable's text; of a spoiled one nothing, so that all is told once more."""
+    """Return the state that a Variable's text holds; an empty one if it can't be read: then all is told once more."""
     try:
         kept = json.loads(text or "{}")
         # Another release may keep more.

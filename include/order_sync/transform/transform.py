@@ -240,7 +240,7 @@ def _with_lost_lines(lines: pd.DataFrame) -> pd.Series[bool]:
     """Return a mask of the orders in joined lines that lack an item, because its line has no time or status to join by.
 
     Args:
-        lines: of orders that have several, with what became of each.
+        lines: the canonical rows that may share their order with others, with `order_status`.
     """
     lines = lines[lines["items"].notna()]
     untimed = lines["status_changed_at"].isna() | lines["updated_at_unreadable"] | lines["in_future"]
