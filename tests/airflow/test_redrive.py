@@ -162,8 +162,8 @@ def logged(capsys: pytest.CaptureFixture[str]) -> str:
 
 def test_a_dry_run_says_what_would_become_of_each_entry(shop, entries, capsys):
     """A row that today's map knows would pass; one that has another fault too, or still has its own, would not."""
-    shop.drop(row("1", "hurra"), row("2", "hurra", email=""), row("3", "hossa"))
-    with pytest.raises(StopError):  # none of three is good
+    shop.drop(row("1", "hurra"), row("2", "hurra", email=""), row("3", "hossa"), row("4", "hossa", email=""))
+    with pytest.raises(StopError):  # none of four is good
         shop.run()
     shop.configure(more=", hurra: delivered")
     before = shop.staged()
@@ -173,9 +173,24 @@ def test_a_dry_run_says_what_would_become_of_each_entry(shop, entries, capsys):
     assert "would pass now" in listed["1"]
     assert "still rejected: OS-208 contact: neither email nor phone" in listed["2"]
     assert "still rejected: OS-129 status: not in the status map (hossa)" in listed["3"]
+    both = "OS-129 status: not in the status map (hossa); OS-208 contact: neither email nor phone"
+    assert f"still rejected: {both}" in listed["4"]
     assert shop.taken() == {}
-    assert entries("resolved_at") == [(None,)] * 3
+    assert entries("resolved_at") == [(None,)] * 4
     assert shop.staged() == before  # no row stays
+
+
+def test_a_dry_run_says_that_a_status_is_no_longer_sent(shop, capsys):
+    """Nothing would be left to send: the run is green, and says why of the entry."""
+    shop.drop(row("1", "hurra"))
+    with contextlib.suppress(StopError):
+        shop.run()
+    shop.configure(more=", hurra: returned")
+    file = shop.tmp / "order_sync.yaml"
+    file.write_text(f"{file.read_text('utf-8')}    statuses: {{returned: null}}\n", "utf-8")
+    capsys.readouterr()
+    shop.run(redrive=True, dry_run=True)
+    assert "its status is not for this provider" in logged(capsys)
 
 
 def test_orders_and_entries_that_are_not_there_are_named(shop, capsys):
