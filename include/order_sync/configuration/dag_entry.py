@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from datetime import UTC, date, datetime, time
 from typing import Any
 
@@ -18,6 +19,9 @@ RESERVED_NAMES = ("config", "redrive", "maintenance", "watch")
 
 # For an entry whose own ones can't be known.
 FALLBACKS = {"schedule": "0 * * * *", "start_date": "2026-01-01", "live": False}
+
+# Beyond these Airflow can't turn a start date into UTC, or has no intervals before it.
+FIRST_YEAR, LAST_YEAR = 1970, 2999
 
 # A key below `destinations:` in a text that is no YAML.
 _KEY = re.compile(r"""(?P<indent>\s+)(?P<quote>["']?)(?P<name>\w+)(?P=quote)\s*:""")
@@ -72,7 +76,10 @@ class DagEntry(Entry):
     @field_validator("start_date")
     @classmethod
     def _with_a_time_zone(cls, start: datetime) -> datetime:
-        return start if start.tzinfo else start.replace(tzinfo=UTC)
+        start = start if start.tzinfo else start.replace(tzinfo=UTC)
+        if not FIRST_YEAR <= start.year <= LAST_YEAR:
+            raise ValueError(f"give a day of the years {FIRST_YEAR} to {LAST_YEAR}, as 2026-01-01")
+        return start
 
     @property
     def dag_id(self) -> str:
@@ -100,22 +107,31 @@ def of_mistaken(name: str, body: Any) -> DagEntry | None:
         return None
 
 
-def salvaged(text: str) -> dict[str, Any]:
+def salvaged(text: str, keys: Collection[str]) -> dict[str, Any]:
     """Return the destinations of a text that is no YAML: each key right below `destinations:`, and what it says.
 
-    A body that can't be read by itself either is None.
+    A body that can't be read by itself either is None. The fault may be a wrong indent, or the marks of a merge that
+    git could not do: these cost no other destination.
+
+    Args:
+        text: of the file.
+        keys: that a destination may have: none of them is a name.
     """
     lines = text.splitlines()
     start = next((at for at, line in enumerate(lines) if re.match(r"destinations\s*:", line)), len(lines))
     entries: dict[str, list[str]] = {}
-    indent = name = None
+    outer = inner = name = None  # how deep names and their keys are
     for line in lines[start + 1 :]:
-        if re.match(r"[^\s#]", line):  # the next key of the top
+        if re.match(r"[\w\"']", line):  # the next key of the top
             break
         found = _KEY.match(line)
-        if found and indent in (None, found["indent"]):
-            indent, name = found["indent"], found["name"]
-            entries[name] = []
+        if found:
+            depth = len(found["indent"].expandtabs())
+            if found["name"] in keys:
+                inner = depth
+            elif outer is None or depth <= outer or (inner is not None and depth < inner):
+                outer, inner, name = depth if outer is None else outer, None, found["name"]
+                entries[name] = []
         if name:
             entries[name].append(line)
     return {name: _body(name, "\n".join(written)) for name, written in entries.items()}
@@ -123,6 +139,8 @@ def salvaged(text: str) -> dict[str, Any]:
 
 def _body(name: str, text: str) -> Any:
     try:
-        return yaml12.load(text)[name]
-    except (YAMLError, ValueError):
+        read = yaml12.load(text)
+    except YAMLError:
         return None
+    # `name:x` without a blank is one text, and the key `null` is none.
+    return read.get(name) if isinstance(read, dict) else None

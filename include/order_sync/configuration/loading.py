@@ -79,7 +79,7 @@ class _Reader:
             self.tree = yaml12.load(text.decode("utf-8"))
         except OSError as error:
             self._mistake("", error.strerror, "write the file, or set ORDER_SYNC_CONFIG to its path")
-        except (YAMLError, ValueError) as error:
+        except (YAMLError, UnicodeDecodeError) as error:
             self._mistake("", " ".join(str(error).split()), "correct the YAML there")
         if isinstance(self.tree, dict):
             self._read_tree(self.tree)
@@ -91,7 +91,7 @@ class _Reader:
                 self._mistake(
                     "", "..." if yaml12.is_tangled(self.tree) else self.tree, f"give the keys {', '.join(TOP_KEYS)}"
                 )
-            bodies = salvaged(text.decode("utf-8", "replace"))
+            bodies = salvaged(text.decode("utf-8", "replace"), Destination.model_fields)
         for name, body in bodies.items():
             mistaken = None if name in self.configuration.destinations else of_mistaken(str(name), body)
             if mistaken:
@@ -113,7 +113,7 @@ class _Reader:
         if isinstance(staging, str) and staging:
             configuration.staging = staging if "://" in staging else str(PROJECT / staging)
         elif not any(mistake.key == "staging" for mistake in configuration.mistakes):
-            self._mistake("staging", staging, "give a folder that all workers see, for the parts of a run")
+            self._mistake("staging", tree.get("staging"), "give a folder that all workers see, for the parts of a run")
         self.configuration.retention = self._section("retention", Retention) or self.configuration.retention
         self.configuration.alarms = self._section("alarms", Alarms) or self.configuration.alarms
         self._read_sources()

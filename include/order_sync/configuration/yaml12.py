@@ -7,6 +7,7 @@ written: a shop's status word may be 9 or 07.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import yaml
@@ -37,7 +38,27 @@ def _plain(kind: str, form: str, first: str) -> None:
 _plain("bool", "true|True|TRUE|false|False|FALSE", "tTfF")
 _plain("int", "[-+]?[0-9]+", "-+0123456789")
 _plain("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", "-+.0123456789")
-_Loader.add_constructor(f"{_TAG}int", lambda _loader, node: int(node.value))
+
+
+def _or_text(construct: Callable[[Any, yaml.ScalarNode], Any]) -> Callable[[Any, Any], Any]:
+    """Return a constructor whose value is the text as written where it is impossible, as 2026-02-30 or `!!bool soon`.
+
+    So its own key reports it, and the other keys of the file stay good.
+    """
+
+    def value(loader: Any, node: Any) -> Any:
+        try:
+            return construct(loader, node)
+        except (ValueError, LookupError, AttributeError):
+            return node.value
+
+    return value
+
+
+_Loader.add_constructor(f"{_TAG}int", _or_text(lambda _loader, node: int(node.value)))
+_Loader.add_constructor(f"{_TAG}bool", _or_text(_Loader.construct_yaml_bool))
+_Loader.add_constructor(f"{_TAG}float", _or_text(_Loader.construct_yaml_float))
+_Loader.add_constructor(f"{_TAG}timestamp", _or_text(_Loader.construct_yaml_timestamp))
 
 
 def load(text: str) -> Any:
@@ -45,7 +66,6 @@ def load(text: str) -> Any:
 
     Raises:
         yaml.YAMLError: the text is no YAML, is nested too deep, or a key comes twice; the message names the line.
-        ValueError: a date or number is impossible, as 2026-13-01.
     """
     _refuse_deep(text)
     loader = _Loader(text)

@@ -78,3 +78,19 @@ def test_environment_is_never_shown(load: Load, monkeypatch: pytest.MonkeyPatch,
 
     assert secret not in "\n".join(map(str, read.mistakes))
     assert read.mistakes or secret == "17171717"
+
+
+@pytest.mark.parametrize("written", ["{folder: '${SECRET}'}", "['${SECRET}']", "{'${SECRET}': x}"])
+@pytest.mark.parametrize("path", [*leaves(), "staging", "alarms/email", "alarms/webhook", f"{SHOP}/connection"])
+def test_environment_is_never_shown_within_a_value(
+    load: Load, monkeypatch: pytest.MonkeyPatch, path: str, written: str
+) -> None:
+    """A mapping or a list where a text belongs is shown as written too."""
+    monkeypatch.setenv("SECRET", "s3cret-word")
+    whole = ["retention: {attempts: 90}", "pace: {yespo: 1}", "alarms: {digest_hour: 7}"]
+    text = "\n".join([*whole, with_("destinations/shop_1/statuses", "{created: 0}")])
+
+    read = load(with_(path, written, text))
+
+    assert "s3cret-word" not in "\n".join(map(str, read.mistakes))
+    assert read.mistakes or written.startswith("[")  # some keys take lists

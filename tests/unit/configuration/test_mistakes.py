@@ -1,6 +1,6 @@
 """Every possible mistake in the configuration file, with its cure."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -172,6 +172,9 @@ destinations:   # of the shop
   Shop: {}
   broken:
     schedule: [
+  joined:x
+  null:
+  odd: !!bool soon
   redrive:
 sources:
   warehouse: [
@@ -194,9 +197,22 @@ sources:
         ),
         pytest.param(with_(f"{SHOP}/schedule", "hourly"), {"shop_1": "0 * * * *"}, id="in its schedule"),
         pytest.param(
-            NO_YAML, {"shop_1": "30 5 * * *", "mails": "0 4 * * *", "broken": "0 * * * *"}, id="the file is no YAML"
+            NO_YAML,
+            {"shop_1": "30 5 * * *", "mails": "0 4 * * *"}
+            | dict.fromkeys(("broken", "joined", "null", "odd"), "0 * * * *"),
+            id="the file is no YAML",
         ),
         pytest.param(GOOD + "x: [", {"shop_1": "0 * * * *", "mails": "0 * * * *"}, id="the end is no YAML"),
+        *[
+            pytest.param(text, {"shop_1": "0 * * * *", "mails": "0 * * * *"}, id=name)
+            for name, text in {
+                "a tab before the first": GOOD.replace("  shop_1:", "\tshop_1:"),
+                "the second too deep": GOOD.replace("  mails:", "   mails:"),
+                "the second not deep enough": GOOD.replace("  mails:", " mails:"),
+                "marks of a merge": GOOD.replace("  mails:", "<<<<<<< HEAD\n  mails:\n=======\n  mails:"),
+                "marks around the section": GOOD.replace("destinations:", "<<<<<<< HEAD\ndestinations:\n======="),
+            }.items()
+        ],
         pytest.param("- a list", {}, id="nothing is known"),
     ],
 )
@@ -284,7 +300,6 @@ def test_asking_for_a_bad_destination(load: Load) -> None:
     [
         pytest.param("staging: [a\nsources: x", "correct the YAML there", id="broken"),
         pytest.param("a: 1\n\tb: 2", "correct the YAML there", id="tab"),
-        pytest.param("a: 2026-13-01", "correct the YAML there", id="no date"),
         pytest.param(GOOD + "  mails:\n    provider: yespo\n", "correct the YAML there", id="key twice"),
         pytest.param("", "give the keys staging, retention, pace, alarms, sources, destinations", id="empty"),
         pytest.param("- a\n- b", "give the keys staging, retention, pace, alarms, sources, destinations", id="list"),
@@ -298,6 +313,34 @@ def test_no_configuration_at_all(load: Load, text: str, cure: str) -> None:
     assert str(mistake).startswith(f"{read.file}: (the file): ")
     assert cure in mistake.cure
     assert (read.sources, read.destinations) == ({}, {})
+
+
+@pytest.mark.parametrize(
+    ("key", "written", "value", "cure"),
+    [
+        ("start_date", "2026-02-30", "2026-02-30", "give the first day"),
+        ("start_date", "2026-01-01 25:00:00", "2026-01-01 25:00:00", "give the first day"),
+        ("start_date", "!!timestamp soon", "soon", "give the first day"),
+        ("start_date", "0206-01-01", date(206, 1, 1), "the years 1970 to 2999"),
+        ("start_date", "9999-12-31T23:59:59-14:00", None, "the years 1970 to 2999"),
+        ("live", "!!bool soon", "soon", "true, to send"),
+        ("retries", "!!int many", "many", "give how often a failed task"),
+        ("retries", 5000 * "9", 5000 * "9", "give how often a failed task"),
+        ("retries", '!!float ""', "", "give how often a failed task"),
+    ],
+)
+def test_an_impossible_value_costs_its_destination_alone(load: Load, key, written, value, cure) -> None:
+    """A day that no month has, and a value that is none of its tag, are a mistake of their key; the rest stays good."""
+    text = GOOD.replace("provider: rees46", f"provider: rees46\n    {key}: {written}")
+    if key == "start_date":
+        text = text.replace("    start_date: 2026-01-01\n", "", 1)
+    read = load(text)
+
+    mistake = the(read.mistakes)
+    assert mistake.key == f"destinations.shop_1.{key}"
+    assert value in (None, mistake.value)
+    assert cure in mistake.cure
+    assert (list(read.destinations), list(read.mistaken)) == (["mails"], ["shop_1"])
 
 
 def test_key_twice_names_key_and_line(load: Load) -> None:
