@@ -11,7 +11,7 @@ import socket
 import time
 from collections.abc import Callable
 from contextvars import ContextVar
-from http.client import BadStatusLine, HTTPResponse, parse_headers
+from http.client import BadStatusLine, HTTPResponse, RemoteDisconnected, parse_headers
 from typing import Any
 
 import requests
@@ -65,15 +65,31 @@ class _TimedReader(io.RawIOBase):
         super().close()
 
 
+class _HeadLines(io.BufferedReader):
+    """Raises if an answer ends within its head: http.client would take what came for a whole answer without a body."""
+
+    is_in_head = True
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        line = super().readline(size)
+        if self.is_in_head and not line.endswith(b"\n") and len(line) != size:
+            raise RemoteDisconnected("the answer ended within its head")
+        return line
+
+
 class _Response(HTTPResponse):
     """Skips informational answers (102, 103): http.client skips only 100, and would take them for the answer.
 
-    It also has a time limit for the whole answer.
+    It also has a time limit for the whole answer, and refuses a head that is cut.
     """
 
     def __init__(self, sock: socket.socket, *arguments: Any, **options: Any) -> None:
         super().__init__(sock, *arguments, **options)
-        self.fp = io.BufferedReader(_TimedReader(sock, self.fp.detach()))
+        self.fp = self._lines = _HeadLines(_TimedReader(sock, self.fp.detach()))
+
+    def begin(self) -> None:
+        super().begin()
+        self._lines.is_in_head = False  # some services end a chunked body without its last line
 
     def _read_status(self) -> tuple[str, int, str]:
         for _ in range(MAX_INFORMATIONAL_ANSWERS):

@@ -182,6 +182,22 @@ def test_an_answer_that_no_one_can_read_is_in_doubt(answer):
         ask(address)
 
 
+WHOLE = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+
+
+@pytest.mark.parametrize("end", range(1, len(WHOLE)))
+def test_an_answer_that_is_cut_anywhere_is_in_doubt(end):
+    """A server that dies within its status line or its headers has not answered: an empty body would mean success."""
+    with server(WHOLE[:end]) as address, pytest.raises(InDoubtError):
+        ask(address)
+
+
+def test_a_chunked_answer_may_lack_its_last_line():
+    """Its body is whole."""
+    with server(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nOK\r\n0\r\n") as address:
+        assert ask(address).body == b"OK"
+
+
 @pytest.mark.parametrize("location", [b"/elsewhere", b"http://[bad", b"\xff\xfe", b""])
 def test_a_redirect_is_an_answer_wherever_it_leads(location):
     """It is not followed, so an impossible address there does not hide its status."""
