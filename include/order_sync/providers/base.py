@@ -6,12 +6,13 @@ A fifth service is one module like its neighbours here, and one line in this pac
 from __future__ import annotations
 
 import codecs
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from enum import Enum
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from include.order_sync import stops
 from include.order_sync.errors import BatchRefusedError, BatchTooLargeError, InDoubtError, StopError, TryAgainError
@@ -63,6 +64,14 @@ class Answer:
         """The body without blanks around it, and without the mark that some servers write before UTF-8."""
         return self.body.removeprefix(codecs.BOM_UTF8).strip()
 
+    def json(self) -> Any:
+        """Return the content as JSON.
+
+        Raises:
+            ValueError: it is none, has a key twice, of which nobody knows which one counts, or a number that is none.
+        """
+        return json.loads(self.content, object_pairs_hook=_object, parse_constant=_no_number)
+
     @property
     def service_message(self) -> str:
         """The beginning of the body. It may quote an order: kept encrypted, and logged only by redact()."""
@@ -83,6 +92,17 @@ class Answer:
                 return None
             seconds = (when.replace(tzinfo=when.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
         return min(max(seconds, 0.0), MAX_RETRY_AFTER_S)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        raise ValueError("a key comes twice")
+    return made
+
+
+def _no_number(word: str) -> Any:
+    raise ValueError(f"{word} is no JSON")
 
 
 class Outcome(Enum):

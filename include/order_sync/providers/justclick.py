@@ -155,7 +155,7 @@ def read_answer(answer: Answer, ids: Sequence[str], credentials: Credentials) ->
     signature too.
     """
     try:
-        said = json.loads(answer.content)
+        said = answer.json()
         raw_code, text = said["error_code"], said.get("error_text")
     except (ValueError, TypeError, KeyError):
         refuse_unless_success(TITLE, answer, TRY_AGAIN)

@@ -94,7 +94,7 @@ def read_answer(answer: Answer, ids: Sequence[str], _credentials: Credentials, t
     if body.upper() in (b"", b"OK"):
         return [ACCEPTED] * len(ids)
     try:
-        said, is_json = json.loads(body), True
+        said, is_json = answer.json(), True
     except ValueError:
         said, is_json = None, False
     if isinstance(said, dict):

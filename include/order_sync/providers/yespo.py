@@ -159,7 +159,7 @@ def read_answer(answer: Answer, ids: Sequence[str], _credentials: Credentials) -
     if not answer.content:
         return [ACCEPTED] * len(ids)
     try:
-        said = json.loads(answer.content)
+        said = answer.json()
     except ValueError:
         raise InDoubtError(f"{TITLE} answered HTTP {answer.status} with no JSON") from None
     if not isinstance(said, dict):
@@ -177,7 +177,7 @@ def read_answer(answer: Answer, ids: Sequence[str], _credentials: Credentials) -
 def _is_duplicate(answer: Answer) -> bool:
     """Return whether the service's own message says so: an order's text that is quoted in it does not count."""
     try:
-        said = json.loads(answer.content)
+        said = answer.json()
     except ValueError:
         said = answer.content.decode("utf-8", "replace")
     messages = [said.get(key) for key in MESSAGE_KEYS] if isinstance(said, dict) else [said]

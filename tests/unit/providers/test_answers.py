@@ -229,6 +229,10 @@ def test_rees46_an_unknown_form_is_warned_of_once(form, caplog):
         (200, '{"failedOrders": [{"id": "1"}]}', InDoubtError),
         (200, '{"failedOrders": [{"externalOrderId": 1.0}]}', InDoubtError),
         (200, '{"failedOrders": [{"externalOrderId": "3"}]}', InDoubtError),
+        (200, '{"failedOrders": [{"externalOrderId": "1"}], "failedOrders": []}', InDoubtError),
+        (200, '{"failedOrders": [{"externalOrderId": "1", "externalOrderId": "2"}]}', InDoubtError),
+        (200, '{"id": NaN}', InDoubtError),
+        (200, '{"id": -Infinity}', InDoubtError),
     ],
 )
 def test_yespo_believes_its_answers(status, body, outcome):
@@ -284,6 +288,15 @@ def test_justclick_an_answer_with_another_hash_is_not_believed(code):
     """Whatever it says, the order is in doubt."""
     with pytest.raises(InDoubtError, match=f"error_code {code} with a wrong or missing hash"):
         justclick.read_answer(signed(code, key="another"), ["1"], ACCOUNT)
+
+
+@pytest.mark.parametrize("provider", ["rees46", "personaclick", "justclick"])
+def test_a_key_that_comes_twice_accepts_nothing(provider):
+    """Nobody knows which of the two the service means; Yespo has its own examples above."""
+    signature = justclick.answer_hash(0, "", "key")
+    body = f'{{"status": "error", "status": "success", "error_code": 3, "error_code": 0, "hash": "{signature}"}}'
+    with pytest.raises(InDoubtError):
+        PROVIDERS[provider].read(answer(200, body), ["1"], ACCOUNT)
 
 
 @pytest.mark.parametrize("provider", PROVIDERS.values(), ids=PROVIDERS)
