@@ -56,6 +56,7 @@ def send_options(
         adopt_but_at=run_context.pull_adopt_but_at(context),
         shows_newest=reads_present and isinstance(source, SqlSource),
         trust_source=trust_source,
+        read_at=run_context.pull_read_at(context),
     )
 
 

@@ -190,6 +190,11 @@ def push_read_at(context: Context) -> datetime:
     return read_at
 
 
+def pull_read_at(context: Context) -> datetime | None:
+    """Return the time at which extract has started to read."""
+    return _pull_time(context, READ_AT_KEY)
+
+
 def run_key(context: Context) -> str:
     """Return the key by which the ledger counts a run. A run that a person clears gets a new key.
 

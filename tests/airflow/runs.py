@@ -53,8 +53,11 @@ class Runs:
         file.write_text("\n".join([header, *rows]) + "\n")
         os.utime(file, (modified.timestamp(), modified.timestamp()))
 
-    def run(self, hours=0, run_type="scheduled", *, interval=True, pushed=None, **params):
-        """Run the hour that begins this number of hours after noon; return the values that its tasks have pushed."""
+    def run(self, hours=0, run_type="scheduled", *, interval=True, pushed=None, before_load=None, **params):
+        """Run the hour that begins this number of hours after noon; return the values that its tasks have pushed.
+
+        Its load waits for `before_load`, as after an outage.
+        """
         self.count += 1
         start = NOON + hours * HOUR
         pushed = {} if pushed is None else pushed
@@ -76,6 +79,8 @@ class Runs:
                 xcom_pull=lambda *, task_ids, key: pushed.get((task_ids, key)),
             )
             operator = task(task_id=name, destination=self.destination, **staged)
+            if before_load and task is LoadOrdersOperator:
+                before_load()
             staged = {"staged": operator.execute({**context, "ti": ti})}
         return pushed
 

@@ -167,3 +167,23 @@ def test_old_changes_are_adopted(warehouse, sandbox):
     assert mails(sandbox) == ["8"]
     assert warehouse.counts(0, "manual", order_ids=["7"])["unchanged"] == 1
     assert warehouse.counts(0, "manual", order_ids=["7"], resend=True)["accepted"] == 1
+
+
+@pytest.mark.parametrize("first_run", ["window", "adopt"])
+def test_a_date_alone_is_old_once_its_whole_day_is(drop, sandbox, first_run):
+    """A change of yesterday's evening that a run of today reads is not older than a day, though its day began before."""
+    configuration = drop.folder / "order_sync.yaml"
+    options = f"first_run: {first_run}, not_older_than: 1d"
+    configuration.write_text(configuration.read_text().replace("first_run: window", options))
+    drop.put("first.csv", "0")
+    drop.counts(0)
+    today = datetime.now(UTC)
+    days = "".join(f"{n},paid,{today - n * DAY:%Y-%m-%d},{n},RR1\n" for n in (1, 2))
+    file = drop.folder / "drop/days.csv"
+    file.write_text(f"order_id,status,status_changed_at,bill_id,tracking_number\n{days}")
+    modified = (NOON + 1.5 * HOUR).timestamp()
+    os.utime(file, (modified, modified))
+    counts = drop.counts(1)
+    assert (counts["accepted"], counts["adopted"]) == (1, 1)
+    assert mails(sandbox) == ["1"]
+

@@ -127,6 +127,49 @@ def test_a_scheduled_run_that_is_cleared_later_overrules_nothing(warehouse, post
 
 
 @pytest.mark.parametrize(
+    ("late", "changed_at", "between"),
+    [
+        ({}, NOON + HOUR / 2, {"run_type": "manual", "order_ids": ["8"]}),
+        ({}, NOON + HOUR / 2, {"run_type": "manual", "interval": False, "from_": f"{NOON}", "to": f"{NOON + HOUR / 1.5}"}),
+        ({"run_type": "manual", "order_ids": ["8"], "resend": True}, NOON + HOUR / 2, {}),
+        ({"run_type": "manual", "order_ids": ["8"], "trust": "source"}, NOON + HOUR / 2, {}),
+        ({"run_type": "manual", "order_ids": ["8"], "trust": "source"}, NOON + HOUR * 0.9, {}),
+        ({"run_type": "manual", "interval": False, **UP_TO_NOW}, NOON + HOUR * 0.9, {}),
+        ({"run_type": "manual", "order_ids": ["8"], "mode": "adopt"}, NOON + HOUR / 2, {}),
+    ],
+    ids=["order ids", "a part of the hour", "resend", "trust, the same time", "trust", "trust up to now", "adopt"],
+)
+def test_a_load_that_comes_late_overrules_nothing_that_was_read_after_it(
+    warehouse, postgres, sandbox, late, changed_at, between
+):
+    """Its run has read the source before another run has: after an outage, an approval, or a clear of load alone."""
+
+    def another_run():
+        with postgres.begin() as connection:
+            values = ("back", changed_at)
+            connection.exec_driver_sql("update changes set status = %s, changed_at = %s where order_id = '8'", values)
+        assert warehouse.counts(0, **between)["accepted"] == 1
+
+    assert warehouse.counts(0, before_load=another_run, **late)["stale"] == 1
+    taken = sandbox.admin("orders", provider="justclick")["orders"]
+    assert [change["status"] for order in taken for change in order["history"]] == ["return"]
+
+
+def test_a_load_that_comes_late_sends_what_no_other_run_has_sent(warehouse, postgres):
+    """Another run has read the source since, but has sent none of these orders."""
+
+    def another_run():
+        with postgres.begin() as connection:
+            connection.exec_driver_sql("insert into changes values ('9', 'sent', %s)", (NOON + HOUR / 3,))
+        assert warehouse.counts(0, "manual", order_ids=["9"])["accepted"] == 1
+
+    assert warehouse.counts(0)["accepted"] == 1
+    with postgres.begin() as connection:
+        connection.exec_driver_sql("update changes set status = 'back' where order_id = '8'")
+    assert warehouse.counts(0, before_load=another_run)["accepted"] == 1
+
+
+@pytest.mark.parametrize(
     "bad",
     [
         ("a word of no map", f"{NOON + HOUR / 2}"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Literal
@@ -43,6 +43,7 @@ class SendOptions:
         shows_newest: of each order the run's last row is the newest that the source has (a warehouse that is read up to
             the present), so that an older version than the attempted one means that the source was changed.
         trust_source: the last row of each order counts as newer than the attempted one, whatever its times are.
+        read_at: when the run has read the source; None if it has not.
     """
 
     send_when: Literal["status", "content"] = "status"
@@ -54,6 +55,11 @@ class SendOptions:
     adopt_but_at: datetime | None = None
     shows_newest: bool = False
     trust_source: bool = False
+    read_at: datetime | None = None
+
+    def of_the_past(self) -> SendOptions:
+        """Return the options for orders of which another run has sent what it read later: only a newer row counts."""
+        return replace(self, resend=False, reads_present=False, shows_newest=False, trust_source=False)
 
 
 @dataclass(frozen=True, kw_only=True)

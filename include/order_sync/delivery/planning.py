@@ -132,8 +132,19 @@ class Planner:
         return accepted
 
     def _decide(self, part: pd.DataFrame, known: pd.DataFrame, own: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
+        overtaken = known["batch_id"].isin(self._read_later)
+        if not overtaken.any():
+            return self._decided(part, known, own, self.options)
+        of_both = ((overtaken, self.options.of_the_past()), (~overtaken, self.options))
+        decided = [self._decided(part[mask], known[mask], own, options) for mask, options in of_both if mask.any()]
+        orders, actions = zip(*decided, strict=True)
+        return pd.concat(orders).loc[part.index], pd.concat(actions).loc[part.index]
+
+    def _decided(
+        self, part: pd.DataFrame, known: pd.DataFrame, own: pd.DataFrame, options: SendOptions
+    ) -> tuple[pd.DataFrame, pd.Series]:
         ready, overruled = part.assign(rank=ranked(part, known)), pd.Series(False, index=part.index)
-        if self.options.trust_source:
+        if options.trust_source:
             ready, overruled = stale.as_newest(ready, known)
         orders = ready.assign(
             overruled=overruled,
@@ -142,11 +153,11 @@ class Planner:
             known_code=known["code"].where(known["verdict"].notna()),
             known_hash=known["payload_hash"],
         )
-        relation = relations(orders, known, reads_present=self.options.reads_present)
+        relation = relations(orders, known, reads_present=options.reads_present)
         orders["newer"] = relation[Relation.NEWER]
         orders["repeated"] = repeats(orders, known)
-        orders["stale"] = stale.reasons_of(orders, known, relation, self.options)
-        actions = decide(orders, known, _own_verdicts(orders, own), self.options)
+        orders["stale"] = stale.reasons_of(orders, known, relation, options)
+        actions = decide(orders, known, _own_verdicts(orders, own), options)
         return orders, actions.mask((actions == Action.SEND) & self._is_kept(orders), Action.KEPT)
 
     def _plan(self, orders: pd.DataFrame, actions: pd.Series, accepted: int) -> PartPlan:
@@ -190,6 +201,14 @@ class Planner:
     @cached_property
     def _listed(self) -> list[str]:
         return self.ledger.listed()
+
+    @cached_property
+    def _read_later(self) -> np.ndarray:
+        """The batches of runs that have read the source after this one: a retry or a clear may come days later."""
+        options = self.options
+        if options.read_at is None or not (options.reads_present or options.resend):
+            return np.array([], "int64")
+        return self.ledger.batches_read_after(options.read_at)
 
     @cached_property
     def _own(self) -> attempts.OwnBatches:

@@ -30,8 +30,8 @@ COLUMNS = (
 COPY_IN = f"copy attempts (batch_id, destination_id, {', '.join(COLUMNS)}) from stdin"
 
 # The state of an order: its highest version and that version's verdict; code and payload_hash that the service has or
-# may have; the payload and the row of the newest attempt, which may have been rejected. `source_hash` is 0 of an
-# attempt of an earlier release, which did not keep it.
+# may have; the payload, the row and the batch of the newest attempt, which may have been rejected. `source_hash` is 0 of
+# an attempt of an earlier release, which did not keep it.
 STATE_COLUMNS = [
     "order_id",
     "status_changed_at",
@@ -42,6 +42,7 @@ STATE_COLUMNS = [
     "payload_hash",
     "attempted_hash",
     "source_hash",
+    "batch_id",
 ]
 # All rows come as a few large values in PostgreSQL's binary formats: one message for each row, or numbers as text,
 # would take longer than the query itself. https://www.postgresql.org/docs/current/protocol-overview.html
@@ -155,7 +156,7 @@ def find(cursor: psycopg.Cursor[Any], which: str, values: Mapping[str, Any]) -> 
 
 
 def settled(found: Found) -> pd.DataFrame:
-    """Return the attempts that were found: STATE_COLUMNS but `attempted_hash`, and `batch_id`."""
+    """Return the attempts that were found: STATE_COLUMNS but `attempted_hash`."""
     numbers = np.frombuffer(found[0] or b"", _NUMBERS)
     # No id holds a control character (transform/order_checks.py), and no code or verdict.
     texts = [pc.split_pattern(pa.array([text], pa.large_string()), "\n").flatten() for text in found[1:]]

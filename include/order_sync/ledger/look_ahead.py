@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,9 @@ import psycopg
 
 from include.order_sync import tuning
 from include.order_sync.ledger import attempts, schema
+
+# A batch has the ledger's time, and a reading the worker's.
+_CLOCKS_DIFFER_BY = timedelta(minutes=5)
 
 
 @dataclass
@@ -85,6 +89,31 @@ class LookAheadSession:
         with self._cursor() as cursor:
             (found,) = cursor.execute(query, values, binary=True).fetchall()
         return attempts.OwnBatches(*(np.frombuffer(numbers or b"", ">i8").astype("int64") for numbers in found))
+
+    def batches_read_after(self, read_at: datetime) -> np.ndarray:
+        """Return the batches of the destination's runs that have read the source after this time: their key says when.
+
+        A redrive, which is a run of another DAG, reads no source.
+        """
+        query = """
+            select string_agg(int8send(id), '') from batches
+            where destination_id = %(destination)s and starts_with(run, %(dag)s) and outcome <> 'not_taken'
+              and split_part(run, ' ', -1) collate "C" > %(read_at)s and split_part(run, ' ', -1) ~ '^[0-9]'
+              and id > coalesce((
+                  select id from batches
+                  where destination_id = %(destination)s and coalesce(begun_at, concluded_at) < %(earlier)s
+                  order by id desc limit 1
+              ), 0)
+        """
+        values = {
+            "destination": self.sender.destination_id,
+            "dag": self.sender.run.partition(" ")[0] + " ",
+            "read_at": read_at.isoformat(),
+            "earlier": read_at - _CLOCKS_DIFFER_BY,
+        }
+        with self._cursor() as cursor:
+            ((numbers,),) = cursor.execute(query, values, binary=True).fetchall()
+        return np.frombuffer(numbers or b"", ">i8").astype("int64")
 
     def listed(self) -> list[str]:
         """Return the orders that have an open entry in the quarantine."""
