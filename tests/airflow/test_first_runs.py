@@ -171,7 +171,7 @@ def test_old_changes_are_adopted(warehouse, sandbox):
 
 @pytest.mark.parametrize("first_run", ["window", "adopt"])
 def test_a_date_alone_is_old_once_its_whole_day_is(drop, sandbox, first_run):
-    """A change of yesterday's evening that a run of today reads is not older than a day, though its day began before."""
+    """Yesterday evening's change that a run of today reads is not older than a day, though its day began before."""
     configuration = drop.folder / "order_sync.yaml"
     options = f"first_run: {first_run}, not_older_than: 1d"
     configuration.write_text(configuration.read_text().replace("first_run: window", options))
@@ -186,4 +186,3 @@ def test_a_date_alone_is_old_once_its_whole_day_is(drop, sandbox, first_run):
     counts = drop.counts(1)
     assert (counts["accepted"], counts["adopted"]) == (1, 1)
     assert mails(sandbox) == ["1"]
-

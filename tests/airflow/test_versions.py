@@ -33,6 +33,7 @@ def test_another_status_of_the_very_same_time_is_sent_by_a_scheduled_run(warehou
 
 
 UP_TO_NOW = {"from_": NOON.isoformat(), "to": (NOON + 10 * DAY).isoformat(), "trust": "source"}
+A_PART = {"from_": NOON.isoformat(), "to": (NOON + HOUR * 0.7).isoformat()}
 
 
 def test_a_status_that_was_set_back_is_listed_and_sent_by_a_run_that_trusts_the_source(
@@ -130,7 +131,7 @@ def test_a_scheduled_run_that_is_cleared_later_overrules_nothing(warehouse, post
     ("late", "changed_at", "between"),
     [
         ({}, NOON + HOUR / 2, {"run_type": "manual", "order_ids": ["8"]}),
-        ({}, NOON + HOUR / 2, {"run_type": "manual", "interval": False, "from_": f"{NOON}", "to": f"{NOON + HOUR / 1.5}"}),
+        ({}, NOON + HOUR / 2, {"run_type": "manual", "interval": False, **A_PART}),
         ({"run_type": "manual", "order_ids": ["8"], "resend": True}, NOON + HOUR / 2, {}),
         ({"run_type": "manual", "order_ids": ["8"], "trust": "source"}, NOON + HOUR / 2, {}),
         ({"run_type": "manual", "order_ids": ["8"], "trust": "source"}, NOON + HOUR * 0.9, {}),

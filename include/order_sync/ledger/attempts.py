@@ -30,8 +30,8 @@ COLUMNS = (
 COPY_IN = f"copy attempts (batch_id, destination_id, {', '.join(COLUMNS)}) from stdin"
 
 # The state of an order: its highest version and that version's verdict; code and payload_hash that the service has or
-# may have; the payload, the row and the batch of the newest attempt, which may have been rejected. `source_hash` is 0 of
-# an attempt of an earlier release, which did not keep it.
+# may have; the payload, the row and the batch of the newest attempt, which may have been rejected. `source_hash` is 0
+# of an attempt of an earlier release, which did not keep it.
 STATE_COLUMNS = [
     "order_id",
     "status_changed_at",

@@ -120,8 +120,8 @@ class ExtractOrdersOperator(DestinationOperator):
         if adopted:
             which = "All changes that are read" if adopted == LATEST else f"Changes from before {adopted}"
             self.log.info("%s are adopted: %s counts as having them", which, destination.service.title)
-        # A date alone says nothing of the hour, so it is older once its whole day is. What stands there at the begin, the
-        # first reading adopts.
+        # A date alone says nothing of the hour, so it is older once its whole day is. What stands there at the begin,
+        # the first reading adopts.
         is_first = destination.first_run == "adopt" and not first_reading.is_done
         but_at = first_day(adopted, source.timezone) if adopted and adopted != LATEST and not is_first else None
         run_context.push_adopt_before(context, adopted, but_at)
