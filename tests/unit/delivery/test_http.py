@@ -95,7 +95,9 @@ def server(answer: bytes) -> Iterator[str]:
         def serve() -> None:
             connection, _ = listener.accept()
             with connection:
-                connection.recv(65536)
+                request = b""
+                while not request.endswith(b"[]"):  # what is left unread would reset the connection
+                    request += connection.recv(65536)
                 connection.sendall(answer)
 
         thread = threading.Thread(target=serve)
