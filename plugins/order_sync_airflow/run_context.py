@@ -72,7 +72,14 @@ def run_request(context: Context) -> RunRequest:
 
 
 def refuse_unknown_params(context: Context) -> None:
-    """Raise StopError for a param that the DAG does not have: a plan with a misspelt `mode` would deliver."""
+    """Raise StopError for a param that the DAG does not have, or that Airflow has ignored: a plan would deliver."""
+    for name, value in (getattr(context["dag_run"], "conf", None) or {}).items():
+        if context["params"].get(name) != value:
+            raise StopError(
+                stops.RISKY_SETTINGS,
+                f"The run was given the param `{name}`, and Airflow has ignored it. Nothing was read or sent: set "
+                "[core] dag_run_conf_overrides_params to True, and clear this run.",
+            )
     known = list(context["dag"].params)
     for name in context["params"]:
         try:

@@ -65,12 +65,19 @@ def how_to_set(section: str, key: str, value: str, in_env: str = "") -> str:
 
 def settings() -> list[Finding]:
     """Look at the settings of this process."""
-    return [_fernet_key(), *_shared_secrets(), _failed_heartbeats(), *_visibility_timeout(), _test_connection()]
+    return [
+        _fernet_key(),
+        *_shared_secrets(),
+        _failed_heartbeats(),
+        *_visibility_timeout(),
+        _params_count(),
+        _test_connection(),
+    ]
 
 
 def settings_that_lose_orders() -> list[Finding]:
     """Return the wrong ones of the settings that a dag-processor sees, and that cost orders or send them twice."""
-    return [each for each in (_fernet_key(), *_visibility_timeout()) if not each.is_well]
+    return [each for each in (_fernet_key(), *_visibility_timeout(), _params_count()) if not each.is_well]
 
 
 def _fernet_key() -> Finding:
@@ -150,6 +157,18 @@ def _visibility_timeout() -> list[Finding]:
             is_well=found > LONGEST_TASK_S,
         )
     ]
+
+
+def _params_count() -> Finding:
+    """Without it the params of a run are ignored: also `mode: plan`."""
+    counts = conf.getboolean("core", "dag_run_conf_overrides_params", fallback=True)
+    return finding(
+        "[core] dag_run_conf_overrides_params",
+        str(counts),
+        "True: else a run ignores its params",
+        how_to_set("core", "dag_run_conf_overrides_params", "True"),
+        is_well=counts,
+    )
 
 
 def _test_connection() -> Finding:

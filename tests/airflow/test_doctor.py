@@ -161,6 +161,7 @@ def test_a_cure_says_where_a_setting_is_set(monkeypatch, section, key, in_compos
     ("settings", "wrong"),
     [
         ({"AIRFLOW__CORE__FERNET_KEY": ""}, ["[core] fernet_key"]),
+        ({"AIRFLOW__CORE__DAG_RUN_CONF_OVERRIDES_PARAMS": "False"}, ["[core] dag_run_conf_overrides_params"]),
         (
             {"AIRFLOW__CORE__EXECUTOR": "CeleryExecutor"},
             ["[celery_broker_transport_options] visibility_timeout"],

@@ -245,9 +245,18 @@ def test_no_order_ids_are_all_orders(given):
 def test_a_param_that_the_dag_has_not_is_refused(name):
     """A misspelt param would count as not given: what is meant as a plan would deliver."""
     dag = SimpleNamespace(params={"mode": "deliver", "order_ids": None, "dry_run": True})
-    run_context.refuse_unknown_params({"params": {"mode": "plan"}, "dag": dag})
+    run = {"dag": dag, "dag_run": SimpleNamespace(conf=None)}
+    run_context.refuse_unknown_params({"params": {"mode": "plan"}, **run})
     with pytest.raises(StopError, match=f"no param '{name}'; did you mean .*Nothing was read or sent"):
-        run_context.refuse_unknown_params({"params": {"mode": "plan", name: 1}, "dag": dag})
+        run_context.refuse_unknown_params({"params": {"mode": "plan", name: 1}, **run})
+
+
+def test_a_param_that_airflow_ignores_is_refused():
+    """With dag_run_conf_overrides_params = False what is meant as a plan would deliver."""
+    run = {"dag": SimpleNamespace(params={"mode": "deliver"}), "dag_run": SimpleNamespace(conf={"mode": "plan"})}
+    run_context.refuse_unknown_params({"params": {"mode": "plan"}, **run})
+    with pytest.raises(StopError, match=r"`mode`, and Airflow has ignored it.*dag_run_conf_overrides_params"):
+        run_context.refuse_unknown_params({"params": {"mode": "deliver"}, **run})
 
 
 def test_a_param_of_a_time_is_a_field_for_times():

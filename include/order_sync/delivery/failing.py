@@ -202,8 +202,8 @@ class FailingOrders:
             return failure
         ids = sorted(self._waiting)
         error = TryAgainError(
-            f"{failure}. It answers other requests. {counted(len(ids), 'order')} not taken ({named(ids)}); the next "
-            "try sends these last, in smaller requests.",
+            f"{str(failure).rstrip('.')}. It answers other requests. {counted(len(ids), 'order')} not taken "
+            f"({named(ids)}); the next try sends these last, in smaller requests.",
             failure.after_s if isinstance(failure, TryAgainError) else None,
         )
         error.is_failure = True

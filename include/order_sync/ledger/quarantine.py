@@ -109,14 +109,16 @@ def resolve_delivered(cursor: Any, destination: str) -> None:
     """
     cursor.execute(
         f"""
-        update quarantine set resolved_at = now(), resolution = 'a good row of the order was delivered'
-        where id in (
-            select q.id from quarantine q {_STATE} join batches b on b.id = s.batch_id
+        update quarantine e set resolved_at = now(), resolution = case when found.outcome = 'adopted'
+            then 'a good row of the order was adopted' else 'a good row of the order was delivered' end
+        from (
+            select q.id, b.outcome from quarantine q {_STATE} join batches b on b.id = s.batch_id
             where q.destination = %s and q.resolved_at is null and s.verdict = 'accepted'
               and s.concluded_at >= q.last_seen_at
               and (q.status_changed_at is null or q.status_changed_at <= s.status_changed_at)
               and case when q.status_changed_at is null or q.updated_at is null then b.run <> q.run
-                  else (q.status_changed_at, q.updated_at, q.rank) <= (s.status_changed_at, s.updated_at, s.rank) end)
+                  else (q.status_changed_at, q.updated_at, q.rank) <= (s.status_changed_at, s.updated_at, s.rank) end
+        ) found where e.id = found.id
         """,  # noqa: S608
         (destination,),
     )
