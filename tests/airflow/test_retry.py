@@ -69,6 +69,8 @@ def test_the_last_orders_do_not_hold_up_the_next_run(run_type, only_failing, end
     decisions = [OrderSyncRetryPolicy().evaluate(error, number, 30, context) for number in range(1, 31)]
     ended = [number for number, each in enumerate(decisions, 1) if each.action == RetryAction.FAIL]
     assert ended[:1] == ([ends_at] if ends_at else [])
+    if ends_at:
+        assert decisions[ends_at - 1].reason.endswith("the next scheduled run sends them again.")
 
 
 def test_an_unknown_error_ends_the_task_at_its_third_try():
