@@ -120,7 +120,7 @@ GROUPS = {
     ),
     "validation": Group(
         tuple(f"{CODE}/transform/{name}.py" for name in ("reasons", "order_checks", "transform")),
-        (f"{UNIT}/transform",),
+        (f"{UNIT}/transform", f"{UNIT}/sources/test_csv_lines.py"),
     ),
     "windows": Group((f"{LEDGER}/windows.py",), (f"{UNIT}/ledger/test_windows.py",)),
     # Against the sandbox and PostgreSQL: a test takes a quarter of a second.
