@@ -130,7 +130,7 @@ def transform(raw: pd.DataFrame, raw_items: pd.DataFrame | None, rules: Rules) -
     if alike.any():
         superseded = _only_items(orders[comparable]).reindex(orders.index, fill_value=False)
     if rules.changes == "newest" and alike.any():
-        by_version = orders[comparable & ~superseded].sort_values(list(VERSION), kind="stable")
+        by_version = orders[comparable & ~superseded].sort_values(list(VERSION))
         is_newest = ~by_version.duplicated("order_id", keep="last")
         # A status that is not for the provider supersedes none that is: in two windows both would count as well.
         # An unknown status word is listed if it is the newest; an older one hides nothing.
@@ -259,7 +259,7 @@ def _by_hash(ready: pd.DataFrame, alike: pd.Series[bool]) -> pd.DataFrame:
     """Return the orders sorted by their hash, and the changes of each in order; `alike` is True for equal hashes."""
     if not alike[ready.index].any():
         return ready.sort_values("partition_hash")
-    in_order = ready.sort_values(["partition_hash", "order_id", *VERSION], kind="stable")
+    in_order = ready.sort_values(["partition_hash", "order_id", *VERSION])
     # Only the last row of one time says what the order is now.
     is_last = ~in_order.duplicated(TIES, keep="last")
     return in_order.assign(source_hash=in_order["source_hash"].where(is_last, 0))

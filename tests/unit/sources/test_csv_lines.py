@@ -300,6 +300,23 @@ def test_lines_apart_that_differ_in_case(tell: Any) -> None:
     assert sorted(told.listed) == [2, 4]
 
 
+@pytest.mark.parametrize("how", ["items", "continuation"])
+@pytest.mark.parametrize(
+    ("first", "second", "listed"),
+    [("paid", "", [2]), ("", "paid", [4]), ("", "", [2, 4])],
+    ids=["first", "last", "none"],
+)
+def test_lines_apart_of_which_one_has_no_status(
+    tell: Any, how: str, first: str, second: str, listed: list[int]
+) -> None:
+    """Their order is not sent without an item: a line with a status is listed, and without any all of them."""
+    lines = [line(1001, "A", first), line(1002, "Y"), line(1001, "B", second)]
+    told, items = tell_lines(tell, lines, lines=how)
+
+    assert items == {"1002": ["Y"]}
+    assert sorted(told.listed) == listed
+
+
 def test_a_second_copy_of_an_order(tell: Any) -> None:
     """After lines without a status, one with the same status begins a second copy: no item is sent twice."""
     lines = [line(1001, "A"), f"1001{',' * 9}B,1"] * 2
