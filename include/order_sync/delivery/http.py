@@ -66,14 +66,14 @@ class _TimedReader(io.RawIOBase):
 
 
 class _HeadLines(io.BufferedReader):
-    """Raises if an answer ends within its head: http.client would take what came for a whole answer without a body."""
+    """Raises if the head of an answer is cut: http.client would take what came for a whole answer without a body."""
 
     is_in_head = True
 
     def readline(self, size: int | None = -1, /) -> bytes:
         line = super().readline(size)
         if self.is_in_head and not line.endswith(b"\n") and len(line) != size:
-            raise RemoteDisconnected("the answer ended within its head")
+            raise RemoteDisconnected("the connection was closed before the head of the answer was complete")
         return line
 
 
