@@ -14,6 +14,7 @@ from include.order_sync.errors import StopError
 from include.order_sync.model import Window
 from include.order_sync.sources.run_window import RunRequest
 from include.order_sync.transform.checks import TIME_EXAMPLE
+from order_sync_airflow import run_figures
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -31,6 +32,8 @@ STARTED_BY: dict[str, Literal["person", "backfill"]] = {
 _TIME_PATTERN = (
     "^([0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?(Z|[+-][0-9]{2}:?[0-9]{2})?)?)?$"
 )
+
+PLAN_ONLY = "PLAN ONLY"
 
 WINDOW_KEY = "window"
 LEFT_OUT_KEY = "left_out"
@@ -106,6 +109,15 @@ def mode(context: Context, destination: Destination) -> Literal["deliver", "plan
     return wanted if destination.live else "plan"
 
 
+def as_begun(context: Context, destination: Destination) -> Destination:
+    """Return the destination as extract has found it: a run that its note calls PLAN ONLY sends nothing.
+
+    A person may have made it live meanwhile.
+    """
+    began_live = run_figures.pull_kind(context) != PLAN_ONLY
+    return destination if began_live else destination.model_copy(update={"live": False})
+
+
 def is_plan(context: Context, destination: Destination) -> bool:
     """Return whether the run sends and remembers nothing: a plan, or the dry run of a redrive."""
     return mode(context, destination) == "plan" or bool(context["params"].get("dry_run"))
@@ -114,7 +126,7 @@ def is_plan(context: Context, destination: Destination) -> bool:
 def kind(context: Context, destination: Destination) -> str:
     """Return what a run is to do, for its note; empty if it delivers."""
     if not destination.live:
-        return "PLAN ONLY"
+        return PLAN_ONLY
     return {"plan": "PLAN", "adopt": "ADOPT"}.get(mode(context, destination), "")
 
 

@@ -94,6 +94,18 @@ def test_changes_of_the_first_day_are_sent_where_only_dates_are_written(drop, sa
     assert sorted(mails(sandbox)) == ["1", "4"]
 
 
+@pytest.mark.parametrize("destinations", ["live: false, first_run: window"], indirect=True)
+def test_a_run_that_began_as_plan_only_sends_nothing(warehouse, sandbox):
+    """Its note says so, also if the destination is made live before its load; the next run sends."""
+    file = warehouse.folder / "order_sync.yaml"
+    counts = warehouse.counts(
+        0, before_load=lambda: file.write_text(file.read_text().replace("live: false", "live: true"))
+    )
+    assert (counts["not_sent"], mails(sandbox)) == (1, [])
+    assert warehouse.status()[0] is None
+    assert warehouse.counts(0)["accepted"] == 1
+
+
 @pytest.mark.parametrize("destinations", ["live: true, first_run: adopt"], indirect=True)
 def test_an_adoption_that_failed_is_repeated(warehouse, postgres, sandbox, monkeypatch):
     """If the first run ends before it has adopted, the next one does, and sends only its own hour's changes."""

@@ -81,6 +81,7 @@ class LoadOrdersOperator(DestinationOperator):
     def execute(self, context: Context) -> None:
         """Deliver; the staged parts are deleted once Airflow has recorded the success or the skip."""
         configuration, destination = self.read_configuration()
+        destination = run_context.as_begun(context, destination)
         self._ends_at = time.monotonic() + tuning.LOAD_S
         before = run_figures.pull(context, "transform")
         run = _Run(

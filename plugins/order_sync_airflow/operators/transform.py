@@ -43,6 +43,7 @@ class TransformOrdersOperator(DestinationOperator):
     def execute(self, context: Context) -> str:
         """Transform part by part; a retry starts anew."""
         configuration, destination = self.read_configuration()
+        destination = run_context.as_begun(context, destination)
         source = configuration.sources[destination.source]
         extracted = run_figures.pull(context, "extract")
         if extracted["rows"] == extracted["skipped"]:
