@@ -1,6 +1,8 @@
-"""Raw rows in the form that extract stages."""
+"""Raw rows in the form that extract stages, and an error that comes from outside."""
 
-from collections.abc import Callable, Iterable
+import signal
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pandas as pd
@@ -16,6 +18,26 @@ Rows = Callable[..., pd.DataFrame]
 def whole(tables: Iterable[pa.Table]) -> pa.Table:
     """Return the raw rows of tables, with all columns added."""
     return pa.concat_tables([RAW_SCHEMA.empty_table(), *tables], promote_options="default")
+
+
+class TimeLimit(BaseException):
+    """As Airflow's AirflowTaskTimeout."""
+
+
+@contextmanager
+def ended_after(seconds: float, error: BaseException) -> Iterator[None]:
+    """Raise the error in the main thread, as Airflow's signal handlers do."""
+
+    def end(*_: object) -> None:
+        raise error
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 @pytest.fixture(scope="session")

@@ -46,6 +46,7 @@ def upgrade(engine: sa.Engine) -> str:
 
     Raises:
         StopError: the database's encoding can't hold every order id.
+        TryAgainError: the tables have the schema of a newer release.
     """
     from alembic import command
     from alembic.config import Config
@@ -57,6 +58,7 @@ def upgrade(engine: sa.Engine) -> str:
         _refuse_other_encodings(connection)
         # Two upgrades at once run one after the other.
         connection.exec_driver_sql("select pg_advisory_xact_lock(hashtextextended('order_sync schema', 0))")
+        _refuse_newer(_version(connection), "The ledger")
         config.attributes["connection"] = connection
         command.upgrade(config, HEAD)
         # After a restore, or a migration that wrote a table anew, PostgreSQL knows nothing of what is in them.
@@ -87,14 +89,28 @@ def check(connection: sa.Connection, name: str) -> None:
         name: the id of its Airflow connection, for the message.
     """
     _refuse_other_encodings(connection)
-    found = None
-    if sa.inspect(connection).has_table("alembic_version"):
-        found = connection.execute(sa.text("select version_num from alembic_version")).scalar()
+    found = _version(connection)
     connection.rollback()
+    _refuse_newer(found, f"The ledger behind connection {name!r}")
     if found != HEAD:
         raise TryAgainError(
             f"The ledger behind connection {name!r} has schema {found or 'none'}, and this release needs {HEAD}. "
             f"Nothing was sent. Run `{UPGRADE_COMMAND}` with this release's code."
+        )
+
+
+def _version(connection: sa.Connection) -> str | None:
+    if not sa.inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(sa.text("select version_num from alembic_version")).scalar()
+
+
+def _refuse_newer(found: str | None, ledger: str) -> None:
+    """Raise TryAgainError for the schema of a newer release: no upgrade by this code can help."""
+    if found is not None and found > HEAD:
+        raise TryAgainError(
+            f"{ledger} has schema {found}, of a newer release than this code, which needs {HEAD}. Nothing was sent. "
+            "Bring this machine's code to that release."
         )
 
 
@@ -156,9 +172,14 @@ def transaction(engine: sa.Engine, name: str) -> Iterator[sa.Connection]:
         TryAgainError: the ledger can't be reached, or has another schema.
     """
     with connect(engine, name) as connection, guarded("The ledger's session is lost", "Nothing more was sent."):
-        check(connection, name)
-        with connection.begin():
+        try:
+            check(connection, name)
             # psycopg reads times in this form only.
             connection.exec_driver_sql("set local datestyle = 'ISO'")
             connection.exec_driver_sql(LIMIT_STATEMENTS)
             yield connection
+        except BaseException:
+            # Airflow's request to stop may come in the middle of a statement: a rollback would fail, and hide it.
+            connection.invalidate()
+            raise
+        connection.commit()

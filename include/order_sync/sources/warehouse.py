@@ -24,7 +24,7 @@ from include.order_sync import stops, tuning
 from include.order_sync.configuration.query_files import read_query, statement_text
 from include.order_sync.configuration.sql_source import SqlSource
 from include.order_sync.counted import counted
-from include.order_sync.errors import StopError, TryAgainError
+from include.order_sync.errors import StopError
 from include.order_sync.model import ITEM_COLUMNS, TIME_COLUMNS, FileNotRead, FileVersion, Window
 from include.order_sync.sources.answer import Columns, too_long
 from include.order_sync.sources.column_names import Required, find_columns
@@ -80,10 +80,16 @@ class WarehouseReader:
         where = f"Source {self.source.name!r}, connection {self.source.connection!r}"
         try:
             with self.engine.connect() as connection:
-                prepare(connection, self.source.timezone, where)
-                # A caller that stops half way leaves no query open.
-                with closing(self._orders(connection)) as orders, closing(self._items(connection)) as items:
-                    yield orders, items
+                try:
+                    prepare(connection, self.source.timezone, where)
+                    # A caller that stops half way leaves no query open.
+                    with closing(self._orders(connection)) as orders, closing(self._items(connection)) as items:
+                        yield orders, items
+                except BaseException:
+                    # The session may be lost, or Airflow's request to stop have come in the middle of a query: a
+                    # rollback would fail, and hide that.
+                    connection.invalidate()
+                    raise
         # Queries name their own errors. What follows the loss of a session fails too: another question, or its end.
         except (DBAPIError, PendingRollbackError) as error:
             raise unreachable(getattr(error, "orig", None), where) from None
@@ -182,8 +188,6 @@ class WarehouseReader:
                 return self._failing_column(connection, query, bound, names, state)
 
             failed = failure(error, self.source.name, self.source.connection, file, failing_column)
-            if isinstance(failed, TryAgainError):
-                connection.invalidate()  # it is lost: its close would fail too
             # The error may quote rows, so neither it nor its cause may reach the log.
             raise failed from None
 

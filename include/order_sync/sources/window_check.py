@@ -176,13 +176,20 @@ def _ask(connection: sa.Connection, query: str, bound: dict[str, Any], operation
     asking = _END.sub(" is not null", _START.sub(operation, query))
     statement = sa.text(f"select 1 from ({asking}\n) as checked limit {rows}")  # noqa: S608
     nested = connection.begin_nested()
+
+    def undo() -> None:
+        nested.rollback()
+        _limit(connection, tuning.WAREHOUSE_STATEMENT_S)
+
     try:
         _limit(connection, _LIMIT_S)
         values = {name: bound[name] for name in statement.compile().params}
-        return connection.execute(statement, values).first() is not None
-    finally:
-        nested.rollback()
-        _limit(connection, tuning.WAREHOUSE_STATEMENT_S)
+        found = connection.execute(statement, values).first() is not None
+    except DBAPIError:  # no other: after Airflow's request to stop the session is in the middle of a statement
+        undo()
+        raise
+    undo()
+    return found
 
 
 def _limit(connection: sa.Connection, seconds: int) -> None:

@@ -12,6 +12,7 @@ from include.order_sync import tuning
 from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.ledger import lost_sender, schema
 from include.order_sync.ledger.opening import open_session
+from tests.unit.conftest import TimeLimit, ended_after
 
 
 def test_the_needed_version_is_the_last_migrations() -> None:
@@ -36,6 +37,42 @@ def test_another_schema_is_refused(ledger: sa.Engine, monkeypatch: pytest.Monkey
 
     assert f"has schema {version}, and this release needs {schema.HEAD}" in str(refusal.value)
     assert schema.UPGRADE_COMMAND in str(refusal.value)
+
+
+def test_a_newer_schema_needs_newer_code(postgres: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An upgrade by old code can't help, so neither a task nor the upgrade asks for it."""
+    schema.upgrade(postgres)
+    with postgres.begin() as connection:
+        connection.exec_driver_sql("update alembic_version set version_num = '9999'")
+    newer = f"has schema 9999, of a newer release than this code, which needs {schema.HEAD}"
+    with pytest.raises(TryAgainError, match=newer) as refusal, schema.transaction(postgres, "order_sync_ledger"):
+        pytest.fail("a newer schema was used")
+    assert "'order_sync_ledger'" in str(refusal.value)
+    assert schema.UPGRADE_COMMAND not in str(refusal.value)
+    with pytest.raises(TryAgainError, match=newer):
+        schema.upgrade(postgres)
+
+
+@pytest.mark.parametrize("error", [TryAgainError("asked to stop"), TimeLimit()], ids=["stop", "limit"])
+def test_a_stop_in_mid_statement_stays_the_error(ledger: sa.Engine, error: BaseException) -> None:
+    """No fault of the session that the stop leaves takes its place, nor is the session used again."""
+    with pytest.raises(type(error)) as raised, ended_after(1, error):  # noqa: SIM117
+        with schema.transaction(ledger, "order_sync_ledger") as connection:
+            connection.exec_driver_sql("select pg_sleep(20)")
+    assert raised.value is error
+    with schema.transaction(ledger, "order_sync_ledger") as connection:
+        assert connection.exec_driver_sql("select 1").scalar() == 1
+
+
+def test_a_stop_during_the_wait_for_the_lock_stays_the_error(ledger: sa.Engine) -> None:
+    """Extract compares the marks with the lock, which another load may hold for minutes."""
+    error = TryAgainError("asked to stop")
+    wanted = {"destination": f"stops {uuid.uuid4()}", "run": "run", "try_number": 1}
+    with open_session(ledger, "order_sync_ledger", **wanted):
+        with pytest.raises(TryAgainError) as raised, ended_after(1, error):  # noqa: SIM117
+            with open_session(ledger, "order_sync_ledger", **wanted):
+                pytest.fail("two loads have one lock")
+        assert raised.value is error
 
 
 @pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
