@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from include.order_sync import stops, tuning
 from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.redact import database_message
+from include.order_sync.sources.database_errors import place
 
 # The version of the schema that this release needs: the last migration's. A constant, as each task compares it, and
 # Alembic would take longer to look for it than most tasks take for their work.
@@ -127,9 +128,10 @@ def connect(engine: sa.Engine, name: str) -> sa.Connection:
     try:
         return engine.connect()
     except DBAPIError as error:
+        said = database_message(error.orig)
         raise TryAgainError(
-            f"The ledger behind connection {name!r} can't be reached: {database_message(error.orig)}. "
-            "Nothing was sent. If this goes on, look at the connection's host, port, login, password and database."
+            f"The ledger behind connection {name!r} can't be reached: {said}. Nothing was sent. "
+            f"If this goes on, look at {place(said)}."
         ) from None
 
 

@@ -21,6 +21,32 @@ _VALUE = "22"  # data exceptions: casts, overflows, divisions by zero
 _NO_UTF_8 = "22021"
 
 
+# Words of PostgreSQL, MySQL and their drivers for a connection that was not made, and what to look at. The first line
+# that has one of them counts; no SQLSTATE comes with them.
+_PLACES = (
+    (("response to SSL negotiation",), "the connection's host and port: no PostgreSQL answers there"),
+    (
+        ("support SSL", "SSL error", "SSL connection error", "certificate", "encryption", "insecure", "pg_hba.conf"),
+        "TLS in the connection's extra (`sslmode`, certificates), and at what the server lets in (pg_hba.conf)",
+    ),
+    (("oo many", "connection slots", "max_user_connections"), "the server's limit of sessions, and who has them open"),
+    (("connection option", "sslmode value", "configuration parameter", "set parameter"), "the connection's extra"),
+)
+_LOGIN = (
+    *("authentication failed", "does not exist", "not permitted to log in", "permission denied for database"),
+    *("not currently accepting connections", "Access denied", "Unknown database", "not allowed to connect"),
+)
+
+
+def place(said: str) -> str:
+    """Return what to look at if a connection was not made, by a driver's message."""
+    if any(word in said for word in _LOGIN):
+        return "the connection's login, password and database"
+    # A server may say it in another language.
+    other = "the connection's host and port, and its login, password and database"
+    return next((place for words, place in _PLACES if any(word in said for word in words)), other)
+
+
 def unreachable(error: BaseException | None, where: str) -> OrderSyncError:
     """Return the error of a database that can't be reached.
 
@@ -30,10 +56,9 @@ def unreachable(error: BaseException | None, where: str) -> OrderSyncError:
     """
     said = database_message(error)
     at = f"{where}: the database can't be reached: {said}"
-    refusals = ("authentication failed", "does not exist", "Access denied", "Unknown database")
-    if any(refusal in said for refusal in refusals):
+    if any(word in said for word in _LOGIN):
         return StopError(stops.NO_LOGIN, f"{at}. Correct the connection's login, password or database.")
-    return TryAgainError(f"{at}. If this goes on, look at the connection's host and port.")
+    return TryAgainError(f"{at}. If this goes on, look at {place(said)}.")
 
 
 def failure(

@@ -8,7 +8,7 @@ from include.order_sync.errors import TryAgainError
 from tests.unit.conftest import TimeLimit, ended_after, whole
 
 SLEEP = {"copied": "pg_sleep({}) is null", "mysql": "sleep({}) is null"}
-ROWS = {"copied": "generate_series(1, 300000) as row_number", "mysql": "(select seq from seq_1_to_300000) as rows_"}
+ROWS = {"copied": "generate_series(1, 1000) as row_number", "mysql": "(select seq from seq_1_to_1000) as rows_"}
 WINDOWED = "now() >= :window_start and now() < :window_end"
 
 

@@ -16,7 +16,9 @@ import sqlalchemy as sa
 
 from include.order_sync import tuning
 from include.order_sync.errors import StopError, TryAgainError
+from include.order_sync.ledger import schema
 from include.order_sync.sources import postgresql_copy
+from include.order_sync.sources.database_errors import place
 from include.order_sync.sources.window_check import check_window
 from include.order_sync.transform.row_problems import TOO_LONG
 from tests.unit.conftest import whole
@@ -489,6 +491,52 @@ def test_unreachable(copied: Warehouse, host: str) -> None:
 
     with pytest.raises(TryAgainError, match="Source 'shop', connection 'my_warehouse': the database can't be reached"):
         gone.rows(f"select {ORDER} {WINDOWED}")
+
+
+@pytest.mark.parametrize(
+    ("connect_args", "cure"),
+    [
+        ({"sslmode": "require"}, "TLS in the connection's extra"),
+        ({"sslmode": "sometimes"}, "look at the connection's extra"),
+        ({"no_such": "option"}, "look at the connection's extra"),
+        ({"options": "-c no_such=1"}, "look at the connection's extra"),
+    ],
+    ids=["TLS", "mode of TLS", "unknown extra", "unknown setting"],
+)
+def test_a_connection_that_can_not_be_made_tells_where_to_look(
+    copied: Warehouse, connect_args: dict[str, str], cure: str
+) -> None:
+    """The cure fits the driver's message, at the source and at the ledger."""
+    engine = sa.create_engine(copied.engine.url, connect_args=connect_args)
+    with pytest.raises(TryAgainError, match=r"connection 'my_warehouse'.*If this goes on, look at") as source:
+        Warehouse(engine, copied.folder).rows(f"select {ORDER} {WINDOWED}")
+    with pytest.raises(TryAgainError, match="connection 'order_sync_ledger'") as ledger:
+        schema.connect(engine, "order_sync_ledger")
+    assert cure in str(source.value)
+    assert cure in str(ledger.value)
+
+
+@pytest.mark.parametrize(
+    ("said", "cure"),
+    [
+        ("FATAL: sorry, too many clients already", "limit of sessions"),
+        ("FATAL: remaining connection slots are reserved for roles with the SUPERUSER attribute", "limit of sessions"),
+        ("Too many connections", "limit of sessions"),
+        ('FATAL: no pg_hba.conf entry for host "10.0.0.1", user "a", database "b", no encryption', "TLS"),
+        ("Connections using insecure transport are prohibited while --require_secure_transport=ON.", "TLS"),
+        ("SSL error: certificate verify failed", "TLS"),
+        ('root certificate file "/root/.postgresql/root.crt" does not exist', "TLS"),
+        ("received invalid response to SSL negotiation: H", "no PostgreSQL answers there"),
+        ('FATAL: permission denied for database "a"', "login, password and database"),
+        ("Host '10.0.0.1' is not allowed to connect to this MySQL server", "login, password and database"),
+        ("failed to resolve host 'db.invalid': [Errno -2] Name or service not known", "host and port"),
+        ("SSL SYSCALL error: EOF detected", "host and port"),
+        ('FATAL:  пользователь "a" не прошёл проверку подлинности', "login, password and database"),
+    ],
+)
+def test_where_to_look(said: str, cure: str) -> None:
+    """Each message of a driver leads to one place; one that is not known, to all of them."""
+    assert cure in place(said)
 
 
 @pytest.mark.parametrize(
