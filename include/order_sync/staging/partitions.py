@@ -110,7 +110,7 @@ def gathered(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
 
 def _by_part(table: pa.Table, parts: int) -> tuple[pa.Schema, list[pa.RecordBatch]]:
     """Return one batch of rows for each part, and their schema with the sizes of the parts."""
-    hashes = partition_hashes(table["order_id"])
+    hashes = _hashes(table)
     numbers = part_numbers(hashes, parts)
     by_part = table.append_column("partition_hash", pa.array(hashes)).take(np.argsort(numbers, kind="stable"))
     (whole,) = by_part.combine_chunks().to_batches()
@@ -122,6 +122,20 @@ def _by_part(table: pa.Table, parts: int) -> tuple[pa.Schema, list[pa.RecordBatc
     sizes = dict(zip(whole.schema.names, [column.nbytes / whole.num_rows for column in whole.columns], strict=True))
     sizes_of_parts = {"rows": json.dumps(rows.tolist()), "bytes_a_row": json.dumps(sizes)}
     return whole.schema.with_metadata(sizes_of_parts), batches
+
+
+def _hashes(table: pa.Table) -> np.ndarray:
+    """Return the partition hash of each row. Rows without an id are no one order: they are spread over the parts.
+
+    A file whose ids are all missing, or whose lines can't be read, would be one part, which no memory holds.
+    """
+    hashes = partition_hashes(table["order_id"])
+    if "position" in table.column_names:
+        is_missing = pc.equal(pc.utf8_trim_whitespace(pc.fill_null(table["order_id"], "")), "")
+        if pc.any(is_missing).as_py():
+            rows = np.flatnonzero(is_missing.to_numpy())
+            hashes[rows] = partition_hashes(table["position"].take(rows).cast(pa.string()))
+    return hashes
 
 
 def _write(path: UPath, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:

@@ -131,6 +131,23 @@ def test_large_window(staging: Staging) -> None:
     assert sorted(pd.concat(frames)["position"]) == list(range(50_001))
 
 
+@pytest.mark.parametrize("missing", [None, "", " \u00a0"])
+def test_rows_without_an_id_are_spread(staging: Staging, missing: str | None) -> None:
+    """Lines that can't be read have no id. A whole file of them must be no single part, which no memory would hold."""
+    rows = tuning.ONE_PART_ROWS + 1
+    ids = ["1", *[missing] * (rows - 2), "1"]
+    staging.stage_raw([orders(*ids[:30_000]), orders(*ids[30_000:], start=30_000)], [])
+    frames = list(parts(staging).values())
+    sizes = [len(of_part) for frame in frames for of_part in parts_in(frame)]
+
+    assert max(sizes) < rows / 10
+    whole = pd.concat(frames)
+    assert sorted(whole["position"]) == list(range(rows))
+    assert whole.loc[whole["order_id"] == "1", "partition_hash"].tolist() == [partition_hash("1")] * 2
+    some = whole.sort_values("position").iloc[[0, 1, 40_000]]
+    assert staging.raw_rows(some)[0]["position"].tolist() == [0, 1, 40_000]
+
+
 def test_empty_parts_take_no_room(staging: Staging) -> None:
     """If a window's orders are all in a few partitions, the others take almost no space in the file."""
     ids = ["1000" + str(number % 10) for number in range(60_000)]
