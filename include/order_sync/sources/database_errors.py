@@ -21,6 +21,7 @@ _VALUE = "22"  # data exceptions: casts, overflows, divisions by zero
 _NO_UTF_8 = "22021"
 
 
+_AT_LOGIN = "the connection's login, password and database"
 # Words of PostgreSQL, MySQL and their drivers for a connection that was not made, and what to look at. The first line
 # that has one of them counts; no SQLSTATE comes with them.
 _PLACES = (
@@ -31,17 +32,16 @@ _PLACES = (
     ),
     (("oo many", "connection slots", "max_user_connections"), "the server's limit of sessions, and who has them open"),
     (("connection option", "sslmode value", "configuration parameter", "set parameter"), "the connection's extra"),
-)
-_LOGIN = (
-    *("authentication failed", "does not exist", "not permitted to log in", "permission denied for database"),
-    *("not currently accepting connections", "Access denied", "Unknown database", "not allowed to connect"),
+    (
+        ("authentication failed", "does not exist", "not permitted to log in", "permission denied for database"),
+        _AT_LOGIN,
+    ),
+    (("Access denied", "Unknown database", "not allowed to connect"), _AT_LOGIN),
 )
 
 
 def place(said: str) -> str:
     """Return what to look at if a connection was not made, by a driver's message."""
-    if any(word in said for word in _LOGIN):
-        return "the connection's login, password and database"
     # A server may say it in another language.
     other = "the connection's host and port, and its login, password and database"
     return next((place for words, place in _PLACES if any(word in said for word in words)), other)
@@ -56,7 +56,7 @@ def unreachable(error: BaseException | None, where: str) -> OrderSyncError:
     """
     said = database_message(error)
     at = f"{where}: the database can't be reached: {said}"
-    if any(word in said for word in _LOGIN):
+    if place(said) == _AT_LOGIN:
         return StopError(stops.NO_LOGIN, f"{at}. Correct the connection's login, password or database.")
     return TryAgainError(f"{at}. If this goes on, look at {place(said)}.")
 
