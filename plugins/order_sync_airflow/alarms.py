@@ -9,12 +9,13 @@ import html
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Variable
+from airflow.sdk._shared.secrets_masker import redact  # airflow.sdk.log exports mask_secret alone
 
 from include.order_sync.errors import OrderSyncError, TryAgainError
 from order_sync_airflow.hooks.base import connection
@@ -84,6 +85,8 @@ def tell(alarms: Alarms, state: State, found: Sequence[Problem], judged: set[tup
         judged: destinations and kinds that were looked at: of no others it is known that they are well again.
         now: the present time.
     """
+    # A text may name a path that holds a secret, which Airflow masks in logs alone.
+    found = [replace(problem, text=str(redact(problem.text))) for problem in found]
     by_key = {problem.key: problem for problem in found}
     new = [problem for key, problem in by_key.items() if key not in state.open]
     over = [key for key, old in state.open.items() if key not in by_key and (old["destination"], old["kind"]) in judged]

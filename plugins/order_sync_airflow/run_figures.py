@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from airflow.sdk._shared.secrets_masker import redact  # airflow.sdk.log exports mask_secret alone
+
 from include.order_sync.delivery.accounting import OUTCOMES
 
 if TYPE_CHECKING:
@@ -42,8 +44,11 @@ def pull_kind(context: Context) -> str:
 
 
 def push_reason(context: Context, reason: str) -> None:
-    """Push the reason why the running task fails, or why it rejects orders, for the run's note."""
-    context["ti"].xcom_push(REASON_KEY, reason)
+    """Push the reason why the running task fails, or why it rejects orders, for the run's note.
+
+    It may name a path that holds a secret, which Airflow masks in logs alone.
+    """
+    context["ti"].xcom_push(REASON_KEY, str(redact(reason)))
 
 
 def push(context: Context, **figures: int) -> None:

@@ -1,13 +1,18 @@
 """Secrets and personal data of a run: logs, staged files and the key of the quarantine."""
 
 import os
+from datetime import UTC, datetime
 
 import pytest
+from airflow.sdk import Variable
 from airflow.sdk._shared.secrets_masker import _secrets_masker
 from cryptography.fernet import Fernet
-from order_sync_airflow import operators
+from order_sync_airflow import alarms, operators
+from order_sync_airflow.retry import OrderSyncRetryPolicy
 
+from include.order_sync import stops
 from include.order_sync.errors import StopError
+from include.order_sync.watch import Problem
 from tests.airflow.shop import row, use_keys
 
 
@@ -21,6 +26,25 @@ def test_a_secret_in_the_configuration_is_masked_in_logs(shop, monkeypatch):
         shop.run()
     said = f"there is no folder {shop.tmp}/drop-of-today/s3cret-word"
     assert _secrets_masker().redact(said) == said.replace("s3cret-word", "***")
+
+
+def test_a_secret_in_the_configuration_is_masked_in_notes_and_alarms(shop, supervisor, monkeypatch):
+    """Airflow masks logs alone; a reason and a problem that name a path are masked by us."""
+    monkeypatch.setenv("WATCH_PASSWORD", "0ther-word")
+    file = shop.tmp / "order_sync.yaml"
+    file.write_text(file.read_text("utf-8").replace("/drop/", "/${WATCH_PASSWORD}/"), "utf-8")
+    _secrets_masker().reset_masker()
+    watch = operators.WatchOperator(task_id="watch")
+    watch.execute({})
+    said = f"OS-710: there is no folder {shop.tmp}/0ther-word"
+    assert "0ther-word" not in _secrets_masker().redact(said)
+    problem = Problem(shop.name, "source", said)
+    alarms.tell(watch.load_configuration().alarms, alarms.State(), [problem], set(), datetime.now(UTC))
+    assert "there is no folder" in Variable.get(alarms.VARIABLE)
+    assert "0ther-word" not in Variable.get(alarms.VARIABLE)
+    context = shop.context("run")
+    OrderSyncRetryPolicy().evaluate(StopError(stops.NO_FOLDER, said), 1, 3, context)
+    assert context["ti"].xcoms["load", "reason"] == f"OS-710: {said.replace('0ther-word', '***')}"
 
 
 def test_what_is_staged_only_its_user_can_read(shop):

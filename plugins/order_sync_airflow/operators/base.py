@@ -68,6 +68,14 @@ class OrderSyncOperator(BaseOperator):
         """Return what the task works with, for the message of a failure."""
         return f"the ledger (connection {LEDGER_CONNECTION}) and the folder of `staging`"
 
+    def load_configuration(self) -> Configuration:
+        """Return the configuration. The values that it took from environment variables are masked from here on."""
+        configuration = load()
+        for name, value in configuration.environment.items():
+            # Airflow masks those whose names tell of a secret, as PASSWORD, SECRET or TOKEN: a path may hold one.
+            mask_secret(value, name)
+        return configuration
+
 
 class DestinationOperator(OrderSyncOperator):
     """A task of one destination's DAG.
@@ -114,10 +122,7 @@ class DestinationOperator(OrderSyncOperator):
 
     def read_configuration(self) -> tuple[Configuration, Destination]:
         """Return the configuration and this task's destination in it."""
-        configuration = load()
-        for name, value in configuration.environment.items():
-            # Airflow masks those whose names tell of a secret, as PASSWORD, SECRET or TOKEN: a path may hold one.
-            mask_secret(value, name)
+        configuration = self.load_configuration()
         return configuration, configuration.destination(self.destination)
 
     def finish_window(

@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from include.order_sync import tuning
-from include.order_sync.configuration.loading import load
 from order_sync_airflow.ledger_connection import ledger_engine
 from order_sync_airflow.operators.base import OrderSyncOperator, storage_path
 
@@ -23,7 +22,7 @@ class RemoveOldOperator(OrderSyncOperator):
         """Remove old rows and parts, and log how many."""
         from include.order_sync.ledger.retention import remove_old
 
-        configuration = load()
+        configuration = self.load_configuration()
         retention = configuration.retention
         removed = remove_old(ledger_engine(), attempts_days=retention.attempts, quarantine_days=retention.quarantine)
         parts = self._remove_parts(configuration.staging, timedelta(days=retention.staged_parts))

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from include.order_sync import tuning
-from include.order_sync.configuration.loading import load
 from include.order_sync.errors import OrderSyncError
 from order_sync_airflow import alarms
 from order_sync_airflow.ledger_connection import LEDGER_CONNECTION, ledger_engine, ledger_transaction
@@ -37,7 +36,7 @@ class WatchOperator(OrderSyncOperator):
         """Look at configuration and ledger first, and tell: a source may hang."""
         from include.order_sync import watch
 
-        configuration = load()
+        configuration = self.load_configuration()
         state, now = alarms.kept_state(), datetime.now(UTC)
         live = [destination for destination in configuration.destinations.values() if destination.live]
         known = {(old["destination"], old["kind"]) for old in state.open.values()}
