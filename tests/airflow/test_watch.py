@@ -24,6 +24,7 @@ from order_sync_airflow.page.app import app
 
 from demo.processes import free_port
 from include.order_sync import watch
+from include.order_sync.configuration.loading import load
 from include.order_sync.errors import TryAgainError
 from include.order_sync.ledger import schema, windows
 from include.order_sync.model import Window
@@ -276,7 +277,7 @@ def hook(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Hook]]:
 def test_a_webhook_gets_the_text(shop, hook, monkeypatch):
     """It is posted as Slack takes it; a refusal is an error that does not show the token."""
     shop.configure(top="alarms: {webhook: team}")
-    configuration = operators.watch.load()
+    configuration = load()
     alarms.send(configuration.alarms, "Order Sync: yespo needs you", ["yespo, late: since noon"])
     monkeypatch.setattr(Hook, "status", 404)
     with pytest.raises(TryAgainError, match=r"`webhook` \(HTTP 404\)") as refused:
@@ -296,8 +297,8 @@ def test_a_long_message_is_cut(shop, hook):
     """A chat would refuse it, for ever, and no later one would come."""
     shop.configure(top="alarms: {webhook: team}")
     state, files = alarms.State(), " ".join(f"a-{number}.csv can't be used." for number in range(1000))
-    alarms.queue(operators.watch.load().alarms, state, "Order Sync", [files, "short"])
-    alarms.send_unsent(operators.watch.load().alarms, state)
+    alarms.queue(load().alarms, state, "Order Sync", [files, "short"])
+    alarms.send_unsent(load().alarms, state)
     ((_, body),) = hook.requests
     _, first, last = body["text"].splitlines()
     assert (len(first) <= 1002, first.endswith(" ..."), last) == (True, True, "- short")
@@ -335,7 +336,7 @@ def test_health_needs_no_login_and_tells_names_alone(supervisor, monkeypatch, mi
     """An outside monitor sees 200 or 503, the destinations and the kinds of their problems."""
     if minutes is not None:
         now = datetime.now(UTC) - timedelta(minutes=minutes)
-        alarms.tell(operators.watch.load().alarms, alarms.State(), problems, set(), now)
+        alarms.tell(load().alarms, alarms.State(), problems, set(), now)
     monkeypatch.setattr(Variable, "get", lambda key, default_var: supervisor.variables.get(key, default_var))
     answer = TestClient(app, root_path="/order-sync", follow_redirects=False).get("/health")
     assert answer.status_code == status
