@@ -98,11 +98,15 @@ def concatenated(tables: Iterable[pa.Table]) -> pa.Table:
 def gathered(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
     """Yield the rows of small tables together, in tables of about the size of a file."""
     few: list[pa.Table] = []
+    size = 0
     for table in tables:
-        few += [table] if table.num_rows else []
-        if sum(table.nbytes for table in few) > tuning.PARTITION_FILE_BYTES:
+        if table.num_rows:
+            few.append(table)
+            size += table.nbytes
+        if size > tuning.PARTITION_FILE_BYTES:
             whole = concatenated(few)
             few.clear()
+            size = 0
             yield whole
     if few:
         yield concatenated(few)

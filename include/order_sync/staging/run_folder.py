@@ -127,14 +127,14 @@ class Staging:
         """
         buffered: list[pa.Table] = []
         rest = iter(orders)
-        while is_small := (
-            sum(table.num_rows for table in buffered) <= tuning.ONE_PART_ROWS
-            and sum(table.nbytes for table in buffered) <= tuning.ONE_PART_BYTES
-        ):
+        rows = size = 0
+        while is_small := (rows <= tuning.ONE_PART_ROWS and size <= tuning.ONE_PART_BYTES):
             table = next(rest, None)
             if table is None:
                 break
             buffered.append(table)
+            rows += table.num_rows
+            size += table.nbytes
         if not any(table.num_rows for table in buffered):
             return 0, 0
         parts = 1 if is_small else tuning.LARGE_WINDOW_PARTS

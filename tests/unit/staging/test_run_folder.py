@@ -148,6 +148,25 @@ def test_rows_without_an_id_are_spread(staging: Staging, missing: str | None) ->
     assert staging.raw_rows(some)[0]["position"].tolist() == [0, 1, 40_000]
 
 
+def test_many_small_tables_are_measured_once_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A drop may have thousands of files of one order: to measure all that wait with each new one takes minutes."""
+    measured = []
+
+    class Small:
+        num_rows = 1
+
+        @property
+        def nbytes(self) -> int:
+            measured.append(self)
+            return 100
+
+    monkeypatch.setattr(partitions, "concatenated", list)
+    monkeypatch.setattr(tuning, "PARTITION_FILE_BYTES", 1000)
+    tables = [Small() for _ in range(30)]
+    assert [len(together) for together in partitions.gathered(tables)] == [11, 11, 8]
+    assert measured == tables
+
+
 def test_empty_parts_take_no_room(staging: Staging) -> None:
     """If a window's orders are all in a few partitions, the others take almost no space in the file."""
     ids = ["1000" + str(number % 10) for number in range(60_000)]
