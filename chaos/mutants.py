@@ -47,9 +47,10 @@ PRELOADED = (
 )
 
 # mutmut's exit codes of a mutant's test run that mean: no test failed, or no test reaches the code.
-UNNOTICED = {0: "survived", 5: "untested", 33: "untested"}
+# 255 is of a run that could not start, for instance because a test's id has a backslash and comes from a function.
+UNNOTICED = {0: "survived", 5: "untested", 33: "untested", 255: "not run"}
 CHECK_ARGUMENTS = 4  # code, reason, cure, function
-TIMED_OUT = (24, 36, 152, 255, -24)
+TIMED_OUT = (24, 36, 152, -24)
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,7 @@ class Mutant:
 
     Args:
         name: mutmut's, for `mutmut show`.
-        outcome: killed, timeout, survived or untested.
+        outcome: killed, timeout, survived, untested or not run.
         change: the lines that differ.
         is_text: whether only the text of a message differs.
     """

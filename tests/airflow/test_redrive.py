@@ -219,7 +219,7 @@ def test_a_redrive_refuses_times_that_do_not_fit(shop):
         ({"decision": "accept", "batch": 7, "reason": "OS-129"}, r"OS-602.*`decision` is accept.*`reason` \(OS-129\)"),
         ({"decision": "resend", "order_ids": ["1"], "entries": [3]}, r"`entries` \(\[3\]\) empty"),
     ],
-    ids=lambda value: value if isinstance(value, str) else ", ".join(value),
+    ids=["batch", "note", "accept", "resend"],
 )
 @pytest.mark.parametrize("dry_run", [True, False])
 def test_params_of_a_redrive_must_not_contradict_each_other(shop, monkeypatch, params, message, dry_run):

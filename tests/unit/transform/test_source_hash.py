@@ -25,13 +25,14 @@ def test_a_remembered_source_hash_is_kept(run: Run) -> None:
     assert run(row | {"status": "lost"}).rejected["source_hash"].tolist() == ["77"]
 
 
-def test_of_rejected_rows_of_one_time_the_last_has_the_hash(run: Run) -> None:
-    """As of those that are sent: only the last row of one time says what the order is now."""
+def test_of_rows_of_one_time_the_last_has_the_hash(run: Run) -> None:
+    """Only the last row says what the order is now, be they sent or rejected."""
+    ready = run({"status": "new"}, {"status": "paid"}, changes="every").ready
     rejected = run({"status": "lost"}, {"status": "gone"}, changes="every").rejected
 
     assert rejected["status"].tolist() == ["lost", "gone"]
-    first, last = rejected["source_hash"]
-    assert (first, int(last) != 0) == ("0", True)
+    for first, last in (ready["source_hash"], rejected["source_hash"]):
+        assert (int(first), int(last) != 0) == (0, True)
 
 
 @pytest.mark.parametrize("changes", ["newest", "every"])
