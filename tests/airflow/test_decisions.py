@@ -69,6 +69,19 @@ def test_a_decision_to_resend_outlives_the_task_that_took_it(held, entries, monk
         held.run(**resend)
 
 
+def test_a_decided_order_without_a_row_is_named(held, ledger, capsys):
+    """The next run that reads it sends it; an accepted one needs no row."""
+    with ledger.begin() as connection:
+        connection.execute(sa.text("delete from quarantine where destination = :name"), {"name": held.name})
+    capsys.readouterr()
+    held.run(redrive=True, decision="accept", order_ids=["2"], user="olena")
+    assert "The quarantine has no row" not in logged(capsys)
+    held.run(redrive=True, decision="resend", order_ids=["1"], user="olena")
+    assert "The quarantine has no row of 1 of these (1): the next run" in logged(capsys)
+    held.drop(row("1", "paid"))
+    assert held.run() == {"rows": 1, "orders": 1, "accepted": 1, "requests": 1}
+
+
 def test_a_decision_that_finds_nothing_held_is_said(held):
     """A decision about orders that are not held is refused: it may have been meant for others."""
     with pytest.raises(StopError, match="No order of these is held"):
