@@ -104,7 +104,7 @@ def test_rees46_a_refused_batch_takes_no_new_orders_with_it(provider, deliver, s
 def test_rees46_an_account_that_is_refused_is_not_taken_for_bad_orders(provider, deliver, sandbox, status):
     """After three refused batches in a row the others are not sent: the message names the account and the redrive."""
     sandbox.fault({"provider": provider.name, "kind": "status", "status": status}).raise_for_status()
-    with pytest.raises(StopError, match=r"3 times in a row.*account.*redrive") as stop:
+    with pytest.raises(StopError, match=rf"3 times in a row.*account at {provider.title}.*redrive") as stop:
         deliver(ready(provider, orders(list("abcdefgh"))), provider=replace(provider, max_orders=2))
     assert (stop.value.result.requests, stop.value.result.complete) == (3, False)
 
