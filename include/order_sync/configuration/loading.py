@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 from collections.abc import Mapping
@@ -23,6 +24,9 @@ from include.order_sync.errors import StopError
 
 DEFAULT_FILE = PROJECT / "include" / "config" / "order_sync.yaml"
 TOP_KEYS = ("staging", "retention", "pace", "alarms", "sources", "destinations")
+
+# The byte order marks of encodings that editors write beside UTF-8.
+_MARKS = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 
 _REFERENCE = re.compile(r"\$\{(?P<name>\w+)(?::-(?P<default>[^}]*))?\}")
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -73,25 +77,29 @@ class _Reader:
         self.bodies: dict[str, Any] = {}  # of sources and destinations by key, with environment variables put in
 
     def read(self) -> Configuration:
-        text = b""
+        written = b""
         try:
-            text = self.configuration.file.read_bytes()
-            self.tree = yaml12.load(text.decode("utf-8"))
+            written = self.configuration.file.read_bytes()
+            self.tree = yaml12.load(written.decode("utf-8-sig"))
         except OSError as error:
             self._mistake("", error.strerror, "write the file, or set ORDER_SYNC_CONFIG to its path")
-        except (YAMLError, UnicodeDecodeError) as error:
+        except UnicodeDecodeError as error:
+            line = written.count(b"\n", 0, error.start) + 1
+            self._mistake("", f"no UTF-8 in line {line}", "save the file as UTF-8")
+        except YAMLError as error:
             self._mistake("", " ".join(str(error).split()), "correct the YAML there")
         if isinstance(self.tree, dict):
             self._read_tree(self.tree)
-            written = self.tree.get("destinations")
-            names = written if isinstance(written, dict) else ()
+            entries = self.tree.get("destinations")
+            names = entries if isinstance(entries, dict) else ()
             bodies = {name: self.bodies.get(f"destinations.{name}") for name in names}
         else:
             if not self.configuration.mistakes:
                 self._mistake(
                     "", "..." if yaml12.is_tangled(self.tree) else self.tree, f"give the keys {', '.join(TOP_KEYS)}"
                 )
-            bodies = salvaged(text.decode("utf-8", "replace"), Destination.model_fields)
+            encoding = _MARKS.get(written[:2], "utf-8-sig")
+            bodies = salvaged(written.decode(encoding, "replace"), Destination.model_fields)
         for name, body in bodies.items():
             mistaken = None if name in self.configuration.destinations else of_mistaken(str(name), body)
             if mistaken:

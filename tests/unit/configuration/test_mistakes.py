@@ -1,5 +1,6 @@
 """Every possible mistake in the configuration file, with its cure."""
 
+import codecs
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -359,12 +360,30 @@ def test_missing_file(tmp_path: Path) -> None:
     assert "ORDER_SYNC_CONFIG" in mistake.cure
 
 
-def test_not_utf8(tmp_path: Path) -> None:
-    """A file in another encoding is a mistake."""
+@pytest.mark.parametrize(
+    "mark_and_encoding",
+    [(codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"), (b"", "cp1251")],
+    ids=["utf-16-le", "utf-16-be", "cp1251"],
+)
+def test_not_utf8(tmp_path: Path, mark_and_encoding: tuple[bytes, str]) -> None:
+    """A file in another encoding is one mistake with its line and cure, and the DAGs of its destinations stay."""
+    mark, encoding = mark_and_encoding
     file = tmp_path / "order_sync.yaml"
-    file.write_bytes("staging: папка".encode("cp1251"))
+    file.write_bytes(mark + GOOD.replace("      on: paid", "      оплачен: paid").encode(encoding))
 
-    assert "correct the YAML" in the(loading.load(file).mistakes).cure
+    read = loading.load(file)
+
+    mistake = the(read.mistakes)
+    assert mistake.value == f"no UTF-8 in line {1 if mark else 11}"
+    assert mistake.cure == "save the file as UTF-8"
+    assert list(read.mistaken) == ["shop_1", "mails"]
+
+
+def test_utf8_with_a_byte_order_mark(load: Load) -> None:
+    """Such a file is good, and where it is no YAML, its destinations are found from its first line on."""
+    assert list(load(f"\ufeff{GOOD}").destinations) == ["shop_1", "mails"]
+    destinations = GOOD[GOOD.index("destinations:") :]
+    assert list(load(f"\ufeff{destinations}sources: [").mistaken) == ["shop_1", "mails"]
 
 
 def test_no_staging_no_destinations(load: Load) -> None:
