@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import sqlalchemy as sa
 
 from include.order_sync import tuning
 from include.order_sync.configuration import models
 from include.order_sync.delivery.pacing import Pace
 from include.order_sync.errors import StopError, TryAgainError
+from include.order_sync.ledger.session import FAILED
 from include.order_sync.model import IDENTITY_COLUMNS, ORDER_COLUMNS, ORIGIN_COLUMNS, OrderStatus
 from include.order_sync.providers.base import Credentials
 from include.order_sync.transform.transform import transform
@@ -330,8 +332,11 @@ NO_ANSWER = {
 
 @pytest.mark.parametrize("fault", NO_ANSWER.values(), ids=NO_ANSWER)
 @for_each("status", lambda provider: provider.statuses)
-def test_in_doubt_follows_the_providers_rule(provider, deliver, sandbox, fault, status, monkeypatch):
-    """A send without a complete answer is repeated; with a held code its order is held and listed instead."""
+def test_in_doubt_follows_the_providers_rule(provider, deliver, sandbox, ledger, fault, status, monkeypatch):
+    """A send without a complete answer is repeated; with a held code its order is held and listed instead.
+
+    The ledger keeps the reason, which an order's page shows.
+    """
     part = ready(provider, orders(["17"], status))
     monkeypatch.setattr(tuning, "ANSWER_S", 0.3)
     sandbox.fault({"provider": provider.name, "next": 1, **fault}).raise_for_status()
@@ -339,6 +344,10 @@ def test_in_doubt_follows_the_providers_rule(provider, deliver, sandbox, fault, 
     with pytest.raises(StopError if held else TryAgainError, match="held.*17" if held else "doubt") as error:
         deliver(part)
     assert error.value.result.held == (["17"] if held else [])
+    with ledger.connect() as connection:
+        reason = connection.execute(sa.text("select reason from batches order by id desc limit 1")).scalar_one()
+    assert reason.startswith(FAILED) is not held
+    assert held or reason.removeprefix(FAILED) in str(error.value)
 
 
 @held_status
