@@ -17,7 +17,9 @@ from fsspec.implementations.local import LocalFileSystem
 from upath import UPath
 
 from include.order_sync import tuning
-from include.order_sync.staging.partition_hash import part_numbers, partition_hashes
+from include.order_sync.staging.partition_hash import part_numbers, partition_hash, partition_hashes
+
+_NO_ID = partition_hash("")  # and of some ids, as 816
 
 
 class Partitions:
@@ -134,11 +136,11 @@ def _hashes(table: pa.Table) -> np.ndarray:
     A file whose ids are all missing, or whose lines can't be read, would be one part, which no memory holds.
     """
     hashes = partition_hashes(table["order_id"])
-    if "position" in table.column_names:
-        is_missing = pc.equal(pc.utf8_trim_whitespace(pc.fill_null(table["order_id"], "")), "")
-        if pc.any(is_missing).as_py():
-            rows = np.flatnonzero(is_missing.to_numpy())
-            hashes[rows] = partition_hashes(table["position"].take(rows).cast(pa.string()))
+    rows = np.flatnonzero(hashes == _NO_ID)  # only these are read as texts: all would cost time
+    if rows.size and "position" in table.column_names:
+        ids = pc.fill_null(pc.utf8_trim_whitespace(table["order_id"].take(rows)), "")
+        rows = rows[pc.equal(ids, "").to_numpy()]
+        hashes[rows] = partition_hashes(table["position"].take(rows).cast(pa.string()))
     return hashes
 
 
