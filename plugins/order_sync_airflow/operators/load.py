@@ -73,7 +73,7 @@ class LoadOrdersOperator(DestinationOperator):
         super().__init__(**kwargs)
         self.staged = cast("str", staged)  # a template until it is rendered
         self.retry_rejected = retry_rejected
-        self._is_stopping = False
+        self._may_send = self._is_stopping = False
         # Not in execute: after a kill before Airflow has recorded the success, the retry needs the parts.
         self.on_success_callback = [*self.on_success_callback, delete_parts]
         self.on_skipped_callback = [*self.on_skipped_callback, delete_parts]
@@ -108,6 +108,7 @@ class LoadOrdersOperator(DestinationOperator):
             self._plan(run, staging)
             return
         with open_ledger(context, destination, adopts=mode == "adopt") as ledger:
+            self._may_send = True
             _list_rejected(staging, encryptor, ledger)
             if not run_figures.ready(before):
                 self.finish_window(context, run.source, self.staged, run.window)
@@ -179,15 +180,17 @@ class LoadOrdersOperator(DestinationOperator):
         return counts | {"newly_rejected": newly}
 
     def on_kill(self) -> None:
-        """Let the requests in flight get their answers, and send nothing more.
+        """Let the requests in flight get their answers, and send nothing more; end at once if none may have been sent.
 
         Airflow calls it when the task's process gets SIGTERM, in the middle of `execute`. An error raised here could
-        come between the intent of a batch and its request.
+        come between the intent of a batch and its request. Before, the load may wait long: for another load of its
+        destination, or for the requests of a lost one.
         """
-        if self.has_timed_out():
-            return
-        self.log.warning("Asked to stop: the requests in flight get their answers, and nothing more is sent.")
-        self._is_stopping = True
+        if not self._may_send:
+            super().on_kill()
+        elif not self.has_timed_out():
+            self.log.warning("Asked to stop: the requests in flight get their answers, and nothing more is sent.")
+            self._is_stopping = True
 
     def _must_stop(self) -> bool:
         """Return whether the load is to end: it was asked to, or has reached its own time limit."""
