@@ -55,7 +55,7 @@ NO_CONNECTION = Reason(
     "add it under Admin > Connections, or correct its type",
 )
 BAD_CONNECTION = Reason(
-    "OS-617", "a service's connection that lacks a field, or whose address can't be used", "correct the field it names"
+    "OS-617", "a connection that lacks a field, or has one that can't be used", "correct the field it names"
 )
 
 # The source.

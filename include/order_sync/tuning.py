@@ -93,3 +93,5 @@ POSTGRES_CONNECTION = {
     "keepalives_count": 6,
     "tcp_user_timeout": 120_000,  # ms
 }
+# How the extras of a connection to PostgreSQL begin that its driver gets too.
+POSTGRES_EXTRAS = ("ssl", "options", "application_name")

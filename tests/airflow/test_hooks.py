@@ -141,3 +141,34 @@ def test_an_engine_shows_no_parameters(monkeypatch, postgres):
         connection.execute(sa.text("select :name from no_such_table"), {"name": "Ann Example"})
     assert "no_such_table" in str(error.value)
     assert "Ann" not in str(error.value)
+
+
+@pytest.mark.parametrize("extra", ["sslmode=require", "[1]", '"text"', '{"sslmode":'])
+def test_an_extra_that_is_no_object_is_refused(connect, extra):
+    """Airflow would take it for an empty one, and connect without the TLS that it asks for."""
+    with pytest.raises(StopError, match=r"'account': its extra is no JSON object"):
+        sql_engine(connect(conn_type="postgres", host="127.0.0.1", extra=extra))
+
+
+@pytest.mark.parametrize(
+    ("extra", "said"),
+    [
+        ({"sqlalchemy_query": "x"}, "'account': its extra can't be used: .*sqlalchemy_query"),
+        ({"sqlalchemy_query": {"sslmode": 5}}, "'account': its extra can't be used: .*must be strings"),
+        ({"sqlalchemy_scheme": "postgresql+none"}, "'account' is of no type"),
+    ],
+)
+def test_an_extra_of_a_wrong_type_is_refused(connect, extra, said):
+    """The message names the connection, and what its extra should be."""
+    with pytest.raises(StopError, match=said):
+        sql_engine(connect(conn_type="postgres", host="127.0.0.1", extra=json.dumps(extra)))
+
+
+def test_a_demand_for_tls_reaches_postgresql(connect, postgres_server):
+    """`sslmode` in the extra is kept: a server without TLS is refused."""
+    url = postgres_server
+    fields = {"host": url.host, "port": url.port, "login": url.username, "password": url.password}
+    extra = json.dumps({"sslmode": "require"})
+    engine = sql_engine(connect(**fields, conn_type="postgres", schema=url.database, extra=extra))
+    with pytest.raises(sa.exc.OperationalError, match="SSL"):
+        engine.connect()

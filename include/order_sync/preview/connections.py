@@ -68,9 +68,7 @@ def _url(fields: dict[str, Any], options: dict[str, Any]) -> sa.URL:
         return sa.URL.create("sqlite", database=fields.get("host") or fields.get("schema"))
     if kind == "postgres":
         driver = "postgresql+psycopg"
-        known = {
-            name: value for name, value in extra.items() if name.startswith(("ssl", "options", "application_name"))
-        }
+        known = {name: value for name, value in extra.items() if name.startswith(tuning.POSTGRES_EXTRAS)}
         options["connect_args"] = tuning.POSTGRES_CONNECTION | known | {"client_encoding": "UTF8"}
     elif kind in ("mysql", "mariadb"):
         driver = f"mysql+{_mysql_driver()}"

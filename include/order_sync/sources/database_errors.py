@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import ssl
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from include.order_sync import stops
 from include.order_sync.configuration.query_files import read_query
 from include.order_sync.errors import OrderSyncError, StopError, TryAgainError
-from include.order_sync.redact import database_message
+from include.order_sync.redact import database_message, redact
 
 # SQLSTATE classes of errors about values, and of errors whose text others wrote: functions, foreign tables.
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
@@ -21,6 +23,7 @@ _VALUE = "22"  # data exceptions: casts, overflows, divisions by zero
 _NO_UTF_8 = "22021"
 
 
+_FILE_ERRORS = (FileNotFoundError, PermissionError, IsADirectoryError, ssl.SSLError)
 _AT_LOGIN = "the connection's login, password and database"
 # Words of PostgreSQL, MySQL and their drivers for a connection that was not made, and what to look at. The first line
 # that has one of them counts; no SQLSTATE comes with them.
@@ -45,6 +48,36 @@ def place(said: str) -> str:
     # A server may say it in another language.
     other = "the connection's host and port, and its login, password and database"
     return next((place for words, place in _PLACES if any(word in said for word in words)), other)
+
+
+def connect(engine: sa.Engine, where: str) -> sa.Connection:
+    """Return a new connection.
+
+    Args:
+        engine: of a source.
+        where: source and connection.
+
+    Raises:
+        StopError: the connection's extra has what the driver can't use, as a file that is missing.
+        DBAPIError: the database can't be reached.
+    """
+    try:
+        return engine.connect()
+    # The driver's own, before it tries to reach the database.
+    except (*_FILE_ERRORS, AttributeError, TypeError, ValueError) as error:
+        given = engine.url.query
+        # Python's error names no file of TLS.
+        missing = [
+            f"{name} is {value}"
+            for name, value in given.items()
+            if name.startswith("ssl_") and str(value).startswith("/") and not os.access(str(value), os.R_OK)
+        ]
+        files = f" ({', '.join(missing)}, which this worker can't read)" if missing else ""
+        raise StopError(
+            stops.BAD_CONNECTION,
+            f"{where}: the driver can't use the connection's extra: {redact(str(error))}{files}. It gets "
+            f"{', '.join(given)}. Correct that; files of TLS are `ssl_ca`, `ssl_cert` and `ssl_key` for MySQL.",
+        ) from None
 
 
 def unreachable(error: BaseException | None, where: str) -> OrderSyncError:

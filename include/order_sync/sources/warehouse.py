@@ -29,7 +29,7 @@ from include.order_sync.model import ITEM_COLUMNS, TIME_COLUMNS, FileNotRead, Fi
 from include.order_sync.sources.answer import Columns, too_long
 from include.order_sync.sources.column_names import Required, find_columns
 from include.order_sync.sources.cursor import read_by_cursor
-from include.order_sync.sources.database_errors import failure, find_failing_column, unreachable
+from include.order_sync.sources.database_errors import connect, failure, find_failing_column, unreachable
 from include.order_sync.sources.postgresql_copy import read_by_copy, with_plain_offsets
 from include.order_sync.sources.raw import problem_rows, raw_table
 from include.order_sync.sources.raw_forms import RawForms
@@ -74,12 +74,12 @@ class WarehouseReader:
         """Yield the raw orders and the raw items of the window; read the orders first.
 
         Raises:
-            StopError: a query fails, or a column is missing.
+            StopError: a query fails, a column is missing, or the connection's extra can't be used.
             TryAgainError: the database can't be reached.
         """
         where = f"Source {self.source.name!r}, connection {self.source.connection!r}"
         try:
-            with self.engine.connect() as connection:
+            with connect(self.engine, where) as connection:
                 try:
                     prepare(connection, self.source.timezone, where)
                     # A caller that stops half way leaves no query open.

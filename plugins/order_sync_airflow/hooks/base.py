@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
@@ -36,15 +37,26 @@ def read_connections_of_airflow() -> None:
 
 
 def connection(conn_id: str) -> Connection:
-    """Return Airflow's connection; raise StopError, with the cure, if there is none."""
+    """Return Airflow's connection; raise StopError, with the cure, if there is none, or its extra is no JSON object."""
     try:
-        return BaseHook.get_connection(conn_id)
+        conn = BaseHook.get_connection(conn_id)
     except AirflowNotFoundException:
         raise StopError(
             stops.NO_CONNECTION,
             f"There is no Airflow connection {conn_id!r}: add it under Admin > Connections, "
             f"or set the environment variable AIRFLOW_CONN_{conn_id.upper()}.",
         ) from None
+    try:
+        is_object = isinstance(json.loads(conn.extra or "{}"), dict)
+    except ValueError:
+        is_object = False
+    if not is_object:
+        # Airflow would take it for an empty one, and so connect without what it asks for.
+        raise StopError(
+            stops.BAD_CONNECTION,
+            f'Connection {conn_id!r}: its extra is no JSON object: write it as {{"name": "value"}}, or leave it empty.',
+        )
+    return conn
 
 
 def sql_engine(conn_id: str, **connect_args: str) -> Engine:
@@ -56,19 +68,30 @@ def sql_engine(conn_id: str, **connect_args: str) -> Engine:
     Args:
         conn_id: the connection.
         connect_args: for the database's driver, on top of the connection's own.
+
+    Raises:
+        StopError: there is no such connection, it is of no type that can be queried, or its extra can't be used.
     """
+    from sqlalchemy.exc import NoSuchModuleError
+
     conn = connection(conn_id)
     arguments: dict[str, str | int] = {**connect_args}
     if conn.conn_type == "postgres":
         limits = tuning.POSTGRES_CONNECTION
-        arguments = {name: conn.extra_dejson.get(name, limit) for name, limit in limits.items()} | arguments
+        # Airflow's hook gives them to psycopg, but not to an engine.
+        own = {name: value for name, value in conn.extra_dejson.items() if name.startswith(tuning.POSTGRES_EXTRAS)}
+        arguments = {name: conn.extra_dejson.get(name, limit) for name, limit in limits.items()} | own | arguments
         arguments["client_encoding"] = "UTF8"
     try:
         hook = conn.get_hook()  # type: ignore[no-untyped-call]  # Airflow's
         # Its errors would quote the parameters of a statement: rows.
         options = {"hide_parameters": True} | ({"connect_args": arguments} if arguments else {})
         engine: Engine = hook.get_sqlalchemy_engine(engine_kwargs=options)
-    except (AttributeError, AirflowException):
+    except (TypeError, ValueError) as error:
+        raise StopError(
+            stops.BAD_CONNECTION, f"Connection {conn_id!r}: its extra can't be used: {error}. Correct it."
+        ) from None
+    except (AttributeError, AirflowException, ImportError, NoSuchModuleError):
         raise StopError(
             stops.NO_CONNECTION,
             f"Connection {conn_id!r} is of no type that this Airflow can query: set the type of its SQL database, "

@@ -517,6 +517,24 @@ def test_a_connection_that_can_not_be_made_tells_where_to_look(
 
 
 @pytest.mark.parametrize(
+    ("extra", "said"),
+    [
+        ({"ssl_ca": "/none/ca.pem"}, r"No such file.*ssl_ca is /none/ca\.pem, which this worker can't read"),
+        ({"ssl_ca": "/etc/hostname"}, "no certificate"),
+        ({"ssl": "{'ca': '/none/ca.pem'}"}, "It gets ssl. Correct that; files of TLS are `ssl_ca`"),
+        ({"charset": "utf9"}, "It gets charset"),
+        ({"nonsense": "1"}, "unexpected keyword argument 'nonsense'"),
+    ],
+    ids=["no file", "no certificate", "no texts", "charset", "unknown"],
+)
+def test_an_extra_that_mysqls_driver_can_not_use(tmp_path: Path, extra: dict[str, str], said: str) -> None:
+    """The message names the connection, the extras and a file that is missing; another try would not help."""
+    engine = sa.create_engine(sa.URL.create("mysql+pymysql", "root", host="127.0.0.1", port=1, query=extra))
+    with pytest.raises(StopError, match=f"connection 'my_warehouse': the driver can't use.*{said}"):
+        Warehouse(engine, tmp_path).rows(f"select {ORDER} {WINDOWED}")
+
+
+@pytest.mark.parametrize(
     ("said", "cure"),
     [
         ("FATAL: sorry, too many clients already", "limit of sessions"),
