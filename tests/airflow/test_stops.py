@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +20,12 @@ from include.order_sync.errors import TryAgainError
 from include.order_sync.ledger.opening import open_session
 from include.order_sync.providers import PROVIDERS
 from tests.airflow.shop import Shop, row
+
+
+@pytest.fixture(autouse=True)
+def unraisable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a stop changes for its own process is as before after each test."""
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
 
 
 @pytest.fixture
@@ -94,6 +101,23 @@ def test_a_stop_ends_a_task_that_sends_nothing(shop: Shop) -> None:
     """Extract and transform end at once when Airflow asks them to stop, and are tried again."""
     with pytest.raises(TryAgainError, match="asked to stop"):
         operators.ExtractOrdersOperator(task_id="extract", destination=shop.name).on_kill()
+
+
+def test_a_stop_while_python_frees_memory_is_not_lost() -> None:
+    """Python drops an error that is raised there: the task ends all the same, a moment later."""
+
+    class Freed:
+        def __del__(self) -> None:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    task = operators.TransformOrdersOperator(task_id="transform", destination="yespo", staged="/nowhere")
+    before = signal.signal(signal.SIGTERM, lambda *_: task.on_kill())
+    try:
+        with pytest.raises(TryAgainError, match="asked to stop"):  # noqa: PT012  (it comes while the task sleeps)
+            Freed()
+            time.sleep(5)
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_a_load_ends_well_at_its_time_limit(shop: Shop, monkeypatch: pytest.MonkeyPatch, entries: Any) -> None:

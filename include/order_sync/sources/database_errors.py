@@ -58,7 +58,7 @@ def connect(engine: sa.Engine, where: str) -> sa.Connection:
         where: source and connection.
 
     Raises:
-        StopError: the connection's extra has what the driver can't use, as a file that is missing.
+        StopError: the connection's host or extra has what the driver can't use, as a file that is missing.
         DBAPIError: the database can't be reached.
     """
     try:
@@ -75,8 +75,8 @@ def connect(engine: sa.Engine, where: str) -> sa.Connection:
         files = f" ({', '.join(missing)}, which this worker can't read)" if missing else ""
         raise StopError(
             stops.BAD_CONNECTION,
-            f"{where}: the driver can't use the connection's extra: {redact(str(error))}{files}. It gets "
-            f"{', '.join(given)}. Correct that; files of TLS are `ssl_ca`, `ssl_cert` and `ssl_key` for MySQL.",
+            f"{where}: the driver can't use the connection's host or extra: {redact(str(error))}{files}. It gets "
+            f"{', '.join(['host', *given])}. Correct it; MySQL's TLS takes `ssl_ca`, `ssl_cert` and `ssl_key`.",
         ) from None
 
 

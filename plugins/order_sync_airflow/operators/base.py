@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 from urllib.parse import quote
@@ -45,6 +47,16 @@ def read_folder(staging: str, context: Context, read_at: datetime) -> UPath:
     dag_run = context["dag_run"]
     run = storage_path(staging) / dag_run.dag_id / quote(dag_run.run_id, safe="").replace(".", "%2E")
     return run / f"{read_at:%Y%m%dT%H%M%S%fZ}"
+
+
+def _ask_again(dropped: Any) -> None:
+    """Send SIGTERM once more, if the last one came while Python freed memory: an error that is raised there is dropped.
+
+    From a thread, for here the next error would be dropped as well.
+    """
+    sys.__unraisablehook__(dropped)
+    if isinstance(dropped.exc_value, TryAgainError):
+        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGTERM)).start()
 
 
 class OrderSyncOperator(BaseOperator):
@@ -107,6 +119,7 @@ class DestinationOperator(OrderSyncOperator):
         """
         if self.has_timed_out():
             return
+        sys.unraisablehook = _ask_again
         raise TryAgainError("The task was asked to stop. It has sent nothing; the next try starts anew.")
 
     def has_timed_out(self) -> bool:

@@ -521,8 +521,8 @@ def test_a_connection_that_can_not_be_made_tells_where_to_look(
     [
         ({"ssl_ca": "/none/ca.pem"}, r"No such file.*ssl_ca is /none/ca\.pem, which this worker can't read"),
         ({"ssl_ca": "/etc/hostname"}, "no certificate"),
-        ({"ssl": "{'ca': '/none/ca.pem'}"}, "It gets ssl. Correct that; files of TLS are `ssl_ca`"),
-        ({"charset": "utf9"}, "It gets charset"),
+        ({"ssl": "{'ca': '/none/ca.pem'}"}, "It gets host, ssl. Correct it; MySQL's TLS takes `ssl_ca`"),
+        ({"charset": "utf9"}, "It gets host, charset"),
         ({"nonsense": "1"}, "unexpected keyword argument 'nonsense'"),
     ],
     ids=["no file", "no certificate", "no texts", "charset", "unknown"],
