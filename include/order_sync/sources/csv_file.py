@@ -88,7 +88,7 @@ class CsvText:
             log.warning("%s is empty", self.where)
             return
         is_row = row_test(layout, source)
-        records = Records(text.read, layout.delimiter, is_row, skip=layout.lines)
+        records = Records(text.read, layout.delimiter, len(layout.names), is_row, skip=layout.lines)
         parser = RowParser(layout, [*layout.found.values(), *layout.items.values(), *layout.rules], source.footers)
         fields = {column: str(at) for column, at in layout.found.items()}
         fields |= {column: column for column in source.given_columns}

@@ -5,12 +5,12 @@ that are good as text, and no others: each bad one is listed by its line. docs/d
 
 - A quote opens only at the start of a field, and closes only before a delimiter or a line end.
 - A line whose quote does not close so, or swallows lines that look like rows, is bad; the lines after it are read anew.
+- A row that is too long is listed once, and passed over to its end, or to a line as wide as a row.
 - Every line end of the file is counted as it is read, apart from the records.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import NamedTuple
@@ -20,6 +20,15 @@ import pyarrow as pa
 
 from include.order_sync import tuning
 from include.order_sync.counted import counted
+from include.order_sync.sources.csv_quotes import (
+    BAD,
+    UNFINISHED,
+    Patterns,
+    Quoted,
+    first_line_end,
+    line_ends_of,
+    rest_of_long_row,
+)
 from include.order_sync.transform.row_problems import BAD_BYTES, BAD_QUOTE, TOO_LONG
 
 LONGEST_ROW = tuning.CSV_BLOCK_BYTES
@@ -74,6 +83,7 @@ class Records:
     Args:
         read: size -> the next bytes of the text in UTF-8; none at its end.
         delimiter: of the file.
+        width: of its rows, in columns.
         is_row: whether a line looks like a row, though it lies within quotes.
         skip: the number of lines at its beginning that hold no records.
 
@@ -82,16 +92,11 @@ class Records:
     """
 
     def __init__(
-        self, read: Callable[[int], bytes], delimiter: str, is_row: Callable[[bytes], bool], skip: int = 0
+        self, read: Callable[[int], bytes], delimiter: str, width: int, is_row: Callable[[bytes], bool], skip: int = 0
     ) -> None:
-        self._read, self._is_row, self._skip = read, is_row, skip
-        self._delimiter = ord(delimiter)
-        mark = re.escape(delimiter.encode())
-        quoted = rb'"(?:[^"]++|"")*+"(?=[\r\n' + mark + rb"])"
-        plain = rb'[^"\r\n' + mark + rb"][^\r\n" + mark + rb"]*+"
-        field = rb"(?:" + quoted + rb"|" + plain + rb")?+"
-        self._record = re.compile(rb"(?:" + field + mark + rb")*+" + field + rb"(?:\r\n|\r|\n)")
-        self._unfinished = re.compile(rb"(?:" + field + mark + rb')*+(?:"(?:[^"]++|"")*+"?|' + plain + rb")?+\Z")
+        self._read, self._skip = read, skip
+        self._patterns = Patterns(delimiter, width, is_row)
+        self._is_in_cell = False  # of a row that is too long
         self._line = 1
         self._line_ends = 0
         self.first_bad: tuple[int, bytes] | None = None
@@ -115,19 +120,27 @@ class Records:
                 data, carry = data[:-1], b"\r"  # maybe a line feed follows, which belongs to it
             self._line_ends += _count_line_ends(data)
             if is_cutting:
-                first = _first_line_end(data)
+                first = first_line_end(data)
                 is_cutting, data = not first, data[first:] if first else b""
                 self._line += not is_cutting
             rest += data
-            while self._skip and (first := _first_line_end(rest)):
-                rest = rest[first:]
+            at = 0
+            while self._skip and (first := first_line_end(rest, at)):
+                at = first
                 self._skip -= 1
                 self._line += 1
-            if self._skip or not rest:
+            if self._is_in_cell:
+                at = self._pass_over_cell(rest)
+            rest = rest[at:]
+            if self._is_in_cell and len(rest) > LONGEST_ROW:
+                # Only a line with a quote may have closed the cell: then the row ends with the line.
+                is_cutting = b'"' in rest
+                self._is_in_cell, rest = not is_cutting, b""
+            if self._skip or self._is_in_cell or not rest:
                 continue
             block, used = self._split(rest, ended=ended)
             rest = rest[used:]
-            if len(rest) > LONGEST_ROW and not _first_line_end(rest):
+            if len(rest) > LONGEST_ROW and not self._is_in_cell and not first_line_end(rest):
                 block.refuse(self._line, TOO_LONG, rest)
                 is_cutting, rest = True, b""
             if len(block.lines) or block.problems:
@@ -138,11 +151,7 @@ class Records:
     def _split(self, data: bytes, *, ended: bool) -> tuple[Block, int]:
         """Return the whole records at the beginning of `data`, and how many bytes they take."""
         array = np.frombuffer(data, np.uint8)
-        line_ends = np.flatnonzero(array == _NEW_LINE)
-        if b"\r" in data:
-            alone = np.flatnonzero(array == _RETURN)
-            alone = alone[np.append(array, _RETURN)[alone + 1] != _NEW_LINE]
-            line_ends = np.sort(np.append(line_ends, alone))
+        line_ends = line_ends_of(data, array)
         ends, is_plain = line_ends + 1, True
         if b'"' in data:
             found = self._well_quoted(data, array, line_ends)
@@ -163,7 +172,7 @@ class Records:
             return ends
         quotes = quotes[quotes < ends[-1]]
         opening, closing = quotes[::2], quotes[1::2]
-        neighbours = (_NEW_LINE, _RETURN, _QUOTE, self._delimiter)
+        neighbours = (_NEW_LINE, _RETURN, _QUOTE, self._patterns.delimiter)
         before = array[opening - 1][opening > 0]
         if not np.isin(before, neighbours).all() or not np.isin(array[closing + 1], neighbours).all():
             return None
@@ -180,31 +189,50 @@ class Records:
         at, pieces, lines = 0, [], []
         problems: dict[int, str] = {}
         bad: dict[int, bytes] = {}
-        while at < len(data):
-            found = self._record.match(data, at)
-            record = found[0] if found else b""
-            line_ends = _count_line_ends(record)
-            if len(record) > LONGEST_ROW and line_ends == 1:
-                problems[self._line], bad[self._line] = TOO_LONG, record
-            elif found and len(record) <= LONGEST_ROW and (line_ends == 1 or not self._swallows_rows(record)):
+        quoted = Quoted(data, self._patterns)
+        while at < len(data) and not self._is_in_cell:
+            first = first_line_end(data, at)
+            end, problem, count = first, None, 1
+            if first and self._patterns.record.match(data, at, first):
+                problem = TOO_LONG if end - at > LONGEST_ROW else None
+            else:
+                found = quoted.end_of(at)
+                is_long = found != BAD and (found or len(data)) - at > LONGEST_ROW
+                if not first or (found == UNFINISHED and not ended and not is_long):
+                    break
+                wide = quoted.wide_line(first) if is_long else 0
+                is_bad = found == BAD or (found == UNFINISHED and not is_long)
+                is_bad |= is_long and wide < min(at + LONGEST_ROW, quoted.lines_end)
+                if is_bad or (found and quoted.swallows_rows(first, found)):
+                    problem = BAD_QUOTE
+                elif is_long:
+                    self._is_in_cell = found == UNFINISHED and wide == quoted.lines_end
+                    end, problem = found or wide, TOO_LONG
+                    count = _count_line_ends(data[at:end])
+                else:
+                    end = found
+                    count = _count_line_ends(data[at:end])
+            record = data[at:end]
+            if problem:
+                problems[self._line], bad[self._line] = problem, record
+            else:
                 pieces.append(record)
                 lines.append(self._line)
-            elif not found and not ended and len(data) - at <= LONGEST_ROW and self._unfinished.match(data, at):
-                break
-            else:
-                first = _first_line_end(data, at)
-                if not first:
-                    break  # it goes on, and is longer than a row may be
-                line_ends, record = 1, data[at:first]
-                problems[self._line], bad[self._line] = BAD_QUOTE, record
-            self._line += line_ends
-            at += len(record)
+            self._line += count
+            at = end
         lengths = np.array([len(piece) for piece in pieces], dtype=np.int64)
         block = Block(b"".join(pieces), np.cumsum(lengths) - lengths, np.array(lines, np.int64), False, problems, bad)
         return self._without_bad_bytes(block), at
 
+    def _pass_over_cell(self, data: bytes) -> int:
+        """Return how many bytes at the beginning of `data` belong to a row that is too long."""
+        whole = max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
+        at, self._is_in_cell = rest_of_long_row(data[:whole], self._patterns)
+        self._line += _count_line_ends(data[:at])
+        return at
+
     def _swallows_rows(self, record: bytes) -> bool:
-        return any(self._is_row(line) for line in record.splitlines()[1:])
+        return any(self._patterns.is_row(line) for line in record.splitlines()[1:])
 
     def _without_bad_bytes(self, block: Block) -> Block:
         """Return the block without records that hold bytes that are no text, and with these as problems."""
@@ -249,12 +277,3 @@ def _count_line_ends(data: bytes) -> int:
     # bytes.count would take seven times as long.
     line_feeds = int(np.count_nonzero(np.frombuffer(data, np.uint8) == _NEW_LINE))
     return line_feeds + data.count(b"\r") - data.count(b"\r\n") if b"\r" in data else line_feeds
-
-
-def _first_line_end(data: bytes, start: int = 0) -> int:
-    """Return where the first line from `start` on ends, with its line end; 0 if it does not."""
-    line_feed = data.find(b"\n", start)
-    carriage_return = data.find(b"\r", start, line_feed if line_feed >= 0 else len(data))
-    if carriage_return < 0:
-        return line_feed + 1
-    return carriage_return + (2 if data[carriage_return + 1 : carriage_return + 2] == b"\n" else 1)

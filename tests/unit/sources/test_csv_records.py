@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -12,6 +13,8 @@ from include.order_sync import tuning
 from include.order_sync.sources import csv_records
 from include.order_sync.sources.csv_records import Records, is_utf8
 from include.order_sync.transform.row_problems import BAD_BYTES, BAD_QUOTE, TOO_LONG
+
+WIDTH = 3
 
 
 def reading(content: bytes, sizes: Sequence[int] = ()) -> Callable[[int], bytes]:
@@ -28,7 +31,7 @@ def split(content: bytes, sizes: Sequence[int] = (), **options: int) -> tuple[li
     """Return the records of a file with their lines, and its problems by line."""
     records: list[tuple[int, bytes]] = []
     problems: dict[int, str] = {}
-    for block in Records(reading(content, sizes), ",", lambda line: b"ROW" in line, **options):
+    for block in Records(reading(content, sizes), ",", WIDTH, lambda line: b"ROW" in line, **options):
         records += zip(block.lines.tolist(), block.records(), strict=True)
         problems |= block.problems
     return records, problems
@@ -87,7 +90,7 @@ def test_hostile_files_take_linear_time(name: str, monkeypatch: pytest.MonkeyPat
         "no line end": b"x" * 200_000,
     }[name]
     seen = 0
-    first_line_end = csv_records._first_line_end
+    first_line_end = csv_records.first_line_end
 
     def counted(data: bytes, start: int = 0) -> int:
         nonlocal seen
@@ -97,10 +100,54 @@ def test_hostile_files_take_linear_time(name: str, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(csv_records, "LONGEST_ROW", 50_000)
     monkeypatch.setattr(tuning, "CSV_BLOCK_BYTES", 50_000)
-    monkeypatch.setattr(csv_records, "_first_line_end", counted)
+    monkeypatch.setattr(csv_records, "first_line_end", counted)
     split(content)
 
     assert seen < 10 * len(content)
+
+
+@pytest.mark.parametrize("end", ['ROW\nx"\n', 'x"y\n'], ids=["swallows a row", "misplaced"])
+def test_lines_that_go_on_alike(end: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where each line opens the quote that the next one closes, all of them end alike, which is found out once."""
+    content = ('x","\n' * 1000 + end).encode()
+    rows, fields = 0, 0
+
+    class Field:
+        def __init__(self, field: re.Pattern[bytes]) -> None:
+            self._field = field
+
+        def match(self, data: bytes, at: int) -> re.Match[bytes] | None:
+            nonlocal fields
+            fields += 1
+            return self._field.match(data, at)
+
+    def is_row(line: bytes) -> bool:
+        nonlocal rows
+        rows += 1
+        return b"ROW" in line
+
+    records = Records(reading(content), ",", WIDTH, is_row)
+    monkeypatch.setattr(records._patterns, "field", Field(records._patterns.field))
+    bad = {line for block in records for line in block.problems}
+
+    assert set(range(1, 1000)) <= bad
+    assert rows <= 2 * 1002
+    assert fields <= 3 * 1002
+
+
+@given(noise, st.lists(st.integers(1, 9)), st.integers(5, 30))
+def test_rows_that_are_too_long(pieces: list[str], sizes: list[int], longest: int) -> None:
+    """Of any content with rows that are too long each line is in one record, listed, or goes on from a listed one."""
+    content = "".join(pieces).encode("utf-8", "surrogatepass")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(csv_records, "LONGEST_ROW", longest)
+        patch.setattr(tuning, "CSV_BLOCK_BYTES", longest)
+        records, problems = split(content, sizes)
+
+    lines = [line for number, record in records for line in range(number, number + len(record.splitlines()))]
+    assert all(len(record) <= longest for _, record in records)
+    assert len(lines) == len(set(lines))
+    assert set(problems).isdisjoint(lines)
 
 
 def test_a_line_without_an_end_is_not_held(monkeypatch: pytest.MonkeyPatch) -> None:
