@@ -11,16 +11,23 @@ import zlib
 from datetime import date, datetime
 from typing import Any, BinaryIO
 
+import numpy as np
+
 from include.order_sync import tuning
 from include.order_sync.sources.csv_records import UnreadableError
 from include.order_sync.sources.csv_text import Readable
 
 log = logging.getLogger(__name__)
 
+_DAMAGED = "is a spreadsheet that can't be read: export it as CSV"
+
 # From here on a spreadsheet has lost digits of a number: it keeps 15. Written so, its id is refused.
 _LOST = 1e15
 # ECMA-376 part 1, 18.3.1.4. A cell that has only a style is closed at once, and makes no area.
 _FILLED_CELL = re.compile(rb"<(?:\w+:)?c\b[^>]*?\br=[\"']([A-Z]{1,3})([0-9]{1,7})[\"'][^>]*(?<!/)>")
+# 18.4.8 and 18.3.1.96: the texts of a workbook, and a cell that has the number of one of them.
+_SHARED_TEXT = re.compile(rb"<(?:\w+:)?si\b")
+_SHARING_CELL = re.compile(rb"<(?:\w+:)?c\b[^>]*?\bt=[\"']s[\"'][^>]*>\s*<(?:\w+:)?v>\s*([0-9]{1,9})\b")
 _LONGEST_TAG = 1000
 
 
@@ -36,7 +43,10 @@ def rows_of_spreadsheet(file: BinaryIO, container: zipfile.ZipFile, delimiter: s
     Raises:
         UnreadableError: it would not fit into memory, or can't be read.
     """
-    _refuse_large(container)
+    try:
+        _refuse_large(container)
+    except (NotImplementedError, zipfile.BadZipFile, zlib.error, EOFError):
+        raise UnreadableError(_DAMAGED) from None
     from python_calamine import CalamineError, CalamineWorkbook, SheetTypeEnum, SheetVisibleEnum  # few drops need it
 
     file.seek(0)
@@ -47,7 +57,7 @@ def rows_of_spreadsheet(file: BinaryIO, container: zipfile.ZipFile, delimiter: s
         rows = workbook.get_sheet_by_name(first).to_python(skip_empty_area=False)
         filled = [name for name in others if workbook.get_sheet_by_name(name).height > 1]
     except (CalamineError, IndexError):
-        raise UnreadableError("is a spreadsheet that can't be read: export it as CSV") from None
+        raise UnreadableError(_DAMAGED) from None
     if filled:
         log.warning("%s: its first sheet is read, and %d others with rows are not", where, len(filled))
     text = io.StringIO(newline="")
@@ -75,6 +85,7 @@ def _refuse_large(container: zipfile.ZipFile) -> None:
     """Raise UnreadableError if a spreadsheet is too large: its texts, or the area that the library makes for its cells.
 
     One filled cell in the last column of the last row makes an area of 17 billion: the process would end, not the file.
+    So it would with a long text that many cells share, of which the library makes a copy for each.
     """
     parts = [member for member in container.infolist() if member.filename.lower().endswith(".xml")]
     if sum(member.file_size for member in parts) > tuning.SHEETS_MAX_BYTES:
@@ -82,28 +93,48 @@ def _refuse_large(container: zipfile.ZipFile) -> None:
             f"is a spreadsheet of more than {tuning.SHEETS_MAX_BYTES} bytes, which would not fit into memory: "
             "export it as CSV"
         )
+    sizes = _sizes_of_texts(container, parts)
     for member in parts:
-        column, row = _last_cell(container, member)
+        column, row, text_bytes = _extent(container, member, sizes)
         if column * row > tuning.SHEET_CELLS_MAX:
             raise UnreadableError(
                 f"is a spreadsheet with cells up to column {column} and row {row}, which would not fit into memory: "
                 "delete those that stand apart, or export it as CSV"
             )
+        if text_bytes > tuning.SHEETS_MAX_BYTES:
+            raise UnreadableError(
+                f"is a spreadsheet whose cells repeat texts of {text_bytes} bytes, which would not fit into memory: "
+                "export it as CSV"
+            )
 
 
-def _last_cell(container: zipfile.ZipFile, member: zipfile.ZipInfo) -> tuple[int, int]:
-    """Return the highest column and row of the filled cells in a part of a spreadsheet; 0 without any."""
-    columns, last_row, rest = {b""}, 0, b""
-    try:
-        with container.open(member) as content:
-            while read := content.read(tuning.HASH_READ_BYTES):
-                found = _FILLED_CELL.findall(rest + read)
-                columns.update(name for name, _ in found)
-                last_row = max(last_row, *(int(row) for _, row in found), 0)
-                rest = read[-_LONGEST_TAG:]
-    except (NotImplementedError, zipfile.BadZipFile, zlib.error, EOFError):
-        raise UnreadableError("is a spreadsheet that can't be read: export it as CSV") from None
-    return max(map(_number_of_column, columns)), last_row
+def _sizes_of_texts(container: zipfile.ZipFile, parts: list[zipfile.ZipInfo]) -> np.ndarray:
+    """Return the bytes of each text that cells share, with its marks."""
+    texts = [container.read(member) for member in parts if member.filename.lower().endswith("/sharedstrings.xml")]
+    whole = b"".join(texts)
+    return np.diff([*(found.start() for found in _SHARED_TEXT.finditer(whole)), len(whole)])
+
+
+def _extent(container: zipfile.ZipFile, member: zipfile.ZipInfo, sizes: np.ndarray) -> tuple[int, int, int]:
+    """Return the highest column and row of the filled cells in a part of a spreadsheet, and the bytes of shared texts.
+
+    A cell at the edge of two reads may count twice.
+
+    Args:
+        container: the spreadsheet.
+        member: the part.
+        sizes: of the shared texts.
+    """
+    columns, last_row, text_bytes, rest = {b""}, 0, 0, b""
+    with container.open(member) as content:
+        while read := content.read(tuning.HASH_READ_BYTES):
+            found = _FILLED_CELL.findall(rest + read)
+            columns.update(name for name, _ in found)
+            last_row = max(last_row, *(int(row) for _, row in found), 0)
+            shared = np.array(_SHARING_CELL.findall(rest + read)).astype("int64")
+            text_bytes += int(sizes[shared[shared < len(sizes)]].sum())
+            rest = read[-_LONGEST_TAG:]
+    return max(map(_number_of_column, columns)), last_row, text_bytes
 
 
 def _number_of_column(name: bytes) -> int:

@@ -174,6 +174,26 @@ def test_a_spreadsheet_that_is_too_large(drop: Drop, monkeypatch: pytest.MonkeyP
     assert "export it as CSV" in reader.unusable[0]
 
 
+@pytest.mark.parametrize(("rows", "is_refused"), [(20, False), (21, True)])
+def test_a_long_text_that_many_cells_share(
+    drop: Drop, monkeypatch: pytest.MonkeyPatch, rows: int, is_refused: bool
+) -> None:
+    """The library makes a copy of it for each cell: 22 kB took 1.6 GB. A text that one cell has may be as long."""
+    text = "x" * 5000
+    parts = unzipped(spreadsheet(HEADER.strip().split(","), *([at, "paid", "x", "y"] for at in range(rows))))
+    sheet = parts["xl/worksheets/sheet1.xml"].replace('t="inlineStr"><is><t>paid</t></is>', 't="s"><v>0</v>')
+    main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+    texts = f'<sst xmlns="{main}"><si><t>{text}</t></si></sst>'
+    book = zipped(parts | {"xl/worksheets/sheet1.xml": sheet, "xl/sharedStrings.xml": texts})
+    monkeypatch.setattr(tuning, "SHEETS_MAX_BYTES", 102_000)
+    drop.put("a.csv", book)
+    reader = drop.reader()
+    read = rows_of(reader)
+
+    assert [row["status"] for row in read] == ([None] if is_refused else [text] * rows)
+    assert ["whose cells repeat texts" in message for message in reader.unusable] == [True] * is_refused
+
+
 def zipped_with(book: bytes, name: str, content: str) -> bytes:
     """Return a zip file with one more member."""
     packed = io.BytesIO(book)
