@@ -9,7 +9,6 @@ import argparse
 import ast
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -23,13 +22,13 @@ from pathlib import Path
 import psycopg
 import sqlalchemy as sa
 
+from chaos.planted import copy_project
 from demo.postgres import Postgres
 from demo.settings import Settings
 from include.order_sync.ledger import schema
 from include.order_sync.providers import PROVIDERS
 
 ROOT = Path(__file__).resolve().parent.parent
-COPIED = ("include", "tests", "sandbox", "chaos", "demo", "dags", "simulation", "pyproject.toml")
 LOGGED_END = 4000
 # What our modules and tests import, and mutants share.
 PRELOADED = (
@@ -223,15 +222,8 @@ def _placed(code: str) -> str:
 
 
 def _copy(group: Group, folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    skipped = shutil.ignore_patterns("__pycache__")
-    for name in COPIED:
-        if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, folder / name, ignore=skipped)
-        else:
-            shutil.copy(ROOT / name, folder / name)
-    shutil.copytree(ROOT / "plugins", folder / "src", ignore=skipped)
+    copy_project(folder)
+    (folder / "plugins").rename(folder / "src")
     settings = (folder / "pyproject.toml").read_text("utf-8").replace('[".", "plugins"]', '[".", "src"]')
     mutmut = {
         "source_paths": ["include", "src"],

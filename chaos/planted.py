@@ -18,7 +18,7 @@ from tabulate import tabulate
 from chaos.defects import DEFECTS, STORM, Defect
 
 ROOT = Path(__file__).resolve().parent.parent
-COPIED = ("include", "plugins", "dags", "tests", "sandbox", "chaos", "demo", "pyproject.toml")
+COPIED = ("include", "plugins", "dags", "tests", "sandbox", "chaos", "demo", "simulation", "pyproject.toml")
 # Of what notices a defect. The state machine takes longest: it tries by chance until it meets the defect.
 TIMEOUT_S = 1200
 SEED = "1"
@@ -37,13 +37,13 @@ def main() -> int:
         parser.error(f"no defect has such a name: {', '.join(options.names)}")
     copy = options.folder.resolve() / "copy"
     for judge in [] if options.trust else sorted({defect.noticed_by for defect in chosen}):
-        _copy(copy)
+        copy_project(copy)
         code, said = _judge(judge, copy)
         if code:
             raise SystemExit(f"{judge} fails without a defect:\n{said[-4000:]}")
     rows, unnoticed = [], 0
     for defect in chosen:
-        _copy(copy)
+        copy_project(copy)
         plant(defect, copy)
         began = time.monotonic()
         code, said = _judge(defect.noticed_by, copy)
@@ -75,8 +75,8 @@ def planted(defect: Defect, folder: Path) -> str:
     return text.replace(defect.old, defect.new)
 
 
-def _copy(folder: Path) -> None:
-    """Copy the project anew."""
+def copy_project(folder: Path) -> None:
+    """Copy what tests and storms need into a folder, which is emptied first."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     for name in COPIED:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from chaos.defects import DEFECTS, STORM, Defect
-from chaos.planted import planted
+from chaos.planted import COPIED, planted
 
 ROOT = Path(__file__).parents[2]
 
@@ -19,6 +19,17 @@ def test_each_defect_still_fits(defect):
     if defect.noticed_by != STORM:
         file, _, test = defect.noticed_by.partition("::")
         assert f"def {test}" in (ROOT / file).read_text("utf-8")
+
+
+@pytest.mark.parametrize("file", sorted({d.noticed_by.partition("::")[0] for d in DEFECTS if d.noticed_by != STORM}))
+def test_what_a_judge_imports_is_in_the_copy(file):
+    """Else it fails without a defect, and no defect can be planted."""
+    folders = {path.name for path in ROOT.iterdir() if (path / "__init__.py").is_file()}
+    beside = [*(ROOT / file).parent.glob("*.py"), ROOT / "tests/conftest.py"]
+    nodes = [node for each in beside for node in ast.walk(ast.parse(each.read_text("utf-8")))]
+    modules = {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
+    modules |= {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    assert {str(name).partition(".")[0] for name in modules} & folders <= {*COPIED}
 
 
 def test_a_defect_that_no_longer_fits_is_said():
