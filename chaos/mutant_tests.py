@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 from mutmut.state import state
 
@@ -9,9 +11,19 @@ _while_imported: set[str] = set()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the quick tests first: most mutants fail one of them, and the rest is not run."""
+    """Run first what is quick and unlike the tests before it: most mutants fail one of these, and the rest is not run.
+
+    Each further example of a parametrised test comes as late as if it took that much longer.
+    """
     seconds = state().duration_by_test
     items.sort(key=lambda item: seconds.get(item.nodeid, 0))
+    examples: Counter[str] = Counter()
+    rank = {}
+    for item in items:
+        test = item.nodeid.partition("[")[0]
+        examples[test] += 1
+        rank[item.nodeid] = examples[test] * seconds.get(item.nodeid, 0)
+    items.sort(key=lambda item: rank[item.nodeid])
 
 
 def pytest_collection_finish() -> None:

@@ -40,7 +40,9 @@ def main() -> int:
         copy_project(copy)
         code, said = _judge(judge, copy)
         if code:
-            raise SystemExit(f"{judge} fails without a defect:\n{said[-4000:]}")
+            log = options.folder / "no defect.log"
+            log.write_text(said, "utf-8")
+            raise SystemExit(f"{judge} fails without a defect. All that it said is in {log}; the end:\n{said[-4000:]}")
     rows, unnoticed = [], 0
     for defect in chosen:
         copy_project(copy)

@@ -184,7 +184,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def _try(self, run: str, fates: list[str], *, reads_present: bool = False) -> None:
         ready, tries = self.unfinished[run]
         self.unfinished[run] = (ready, tries + 1)
-        self.service.fates = fates
+        self.service.fates = [*fates]
         try:
             with open_session(
                 self.engine, "ledger", destination=self.destination, run=run, try_number=tries + 1
@@ -199,6 +199,8 @@ class LedgerMachine(RuleBasedStateMachine):
                     stopped = True
                 accepted = ledger.own_accepted()
         except (TryAgainError, SystemExit):
+            met = fates[: len(fates) - len(self.service.fates)]
+            assert any(fate != "taken" for fate in met), "a try ended early, though each of its requests was taken"
             return
         assert stopped == any(order in self.service.held for order in delivery.result.held)
         assert sum(delivery.result.orders.values()) == len(ready)
