@@ -36,7 +36,7 @@ def readable_ids(ids: pd.Series) -> pd.Series[bool]:
 
     readable = ids.str.len().between(1, MAX_ID_CHARACTERS)
     if may_hold(array_of(ids), b"\x7f"):
-        readable &= ~ids.str.contains(r"[\x00-\x1f\x7f]", na=False)
+        readable &= ~ids.str.contains(r"[\x00-\x1f\x7f]")
     return readable
 
 

@@ -29,7 +29,7 @@ def with_words(reasons: pd.Series, words: pd.Series) -> pd.Series:
         [f"{each} ({shown[by_row[row]]})" if each == UNKNOWN_STATUS and row in by_row else each for each in given]
         for row, given in reasons.items()
     ]
-    return pd.Series(named, index=reasons.index, dtype="object")
+    return pd.Series(named, index=reasons.index)
 
 
 def shown_words(unknown: Iterable[str]) -> dict[str, str]:

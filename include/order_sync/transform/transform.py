@@ -232,7 +232,7 @@ def _only_items(alike: pd.DataFrame) -> pd.Series[bool]:
     order.
     """
     has_status = alike["status"].notna()
-    beside = has_status.groupby([alike[column] for column in TIES], dropna=False).transform("any")
+    beside = has_status.groupby([alike[column] for column in TIES]).transform("any")
     return ~has_status & beside
 
 

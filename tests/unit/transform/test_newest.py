@@ -79,6 +79,14 @@ def test_a_rejected_row_has_its_rank(run: Run) -> None:
     assert run({"status": "paid"}, {"status": "lost"}).rejected["rank"].tolist() == [1]
 
 
+def test_a_row_alone_has_the_first_rank_beside_rows_alike(run: Run) -> None:
+    """The rank of an order's only row does not depend on other orders of the window."""
+    transformed = run({"order_id": "1"}, {"order_id": "2"}, {"order_id": "1"}, changes="every")
+
+    ranks = transformed.ready.sort_values("position")["rank"]
+    assert ranks.tolist() == [0, 0, 1]
+
+
 def test_ids_that_look_alike(run: Run) -> None:
     """Ids are text: ids that are equal as numbers are different orders."""
     ids = ["7", "007", "7.0", "1e1", "10", "А-1", "A-1"]
