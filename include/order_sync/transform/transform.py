@@ -117,12 +117,13 @@ def transform(raw: pd.DataFrame, raw_items: pd.DataFrame | None, rules: Rules) -
     latest = pd.Timestamp(rules.latest)
     orders["in_future"] = (orders["status_changed_at"] > latest) | (orders["updated_at"] > latest)
     may_be = alike & rules.joins_lines & orders["order_id"].notna()
-    orders["scattered"] = orders["line_lost"] = may_be
+    orders["scattered"] = orders["line_lost"] = False
     if may_be.any():
         lines = orders.loc[may_be, ["origin", "status", *TIES]]
         lines["status"] = lines["status"].map(plain_word, na_action="ignore")
-        orders["scattered"] = lines.duplicated(keep=False).reindex(orders.index, fill_value=False)
-        orders["line_lost"] = _with_lost_lines(orders[may_be]).reindex(orders.index, fill_value=False)
+        orders.loc[may_be, "scattered"] = lines.duplicated(keep=False)
+        lost = _with_lost_lines(orders[may_be])
+        orders.loc[lost.index, "line_lost"] = lost
     unreadable = find_faults(orders, NO_ITEMS, UNREADABLE)
     superseded = nowhere = pd.Series(False, index=orders.index)
     # A row without a readable id or version is rejected: it supersedes no row, and no row supersedes it.

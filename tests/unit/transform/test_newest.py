@@ -102,6 +102,13 @@ def test_newest_is_not_sent_though_an_older_could_be(run: Run) -> None:
     assert transformed.counts == {"superseded": 1, "orders": 1, "rejected": 1, "not_for_provider": 0}
 
 
+def test_newest_of_many_rows(run: Run) -> None:
+    """Of many rows the newest of each order is sent: a sort that is not stable keeps a few rows in order only."""
+    rows = [{"order_id": str(order), "status_changed_at": time} for time in (EARLY, NOON, LATE) for order in range(40)]
+
+    assert sorted(run(*rows).ready["position"]) == list(range(80, 120))
+
+
 def test_every_change(run: Run) -> None:
     """Every change is sent, and an order's changes are in the sequence of their versions."""
     transformed = run(
