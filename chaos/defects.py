@@ -12,8 +12,8 @@ from dataclasses import dataclass
 STORM = "make chaos SHORT=1"
 MACHINE = "tests/chaos/test_machine.py"
 
-# An assertion of pytest that does not hold.
-FAILED = "E +[Aa]ssert"
+# An assertion that does not hold, or a test's own word.
+FAILED = "E +([Aa]ssert|Failed: )"
 
 DELIVERY = "include/order_sync/delivery"
 LEDGER = "include/order_sync/ledger"
