@@ -138,7 +138,7 @@ def transform(raw: pd.DataFrame, raw_items: pd.DataFrame | None, rules: Rules) -
         for_provider = by_version["code"].notna() | (by_version["order_status"].isna() & is_newest)
         by_version = by_version.assign(for_provider=for_provider).sort_values("for_provider", kind="stable")
         older = by_version.duplicated("order_id", keep="last")
-        superseded |= older.reindex(orders.index, fill_value=False)
+        superseded[older.index] |= older
     chosen = _only(orders, ~superseded)
     if raw_items is None:
         items, chosen["items_unreadable"] = json_items(chosen, rules.item_columns)

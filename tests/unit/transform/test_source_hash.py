@@ -74,3 +74,21 @@ def test_with_content_the_whole_row_and_its_items_count(run: Run, send_when: str
     assert len(set(hashes)) == (4 if send_when == "content" else 1)
     if queried:
         assert hash_of("5", dearer, item) == hashes[3]
+
+
+@pytest.mark.parametrize(
+    ("send_when", "items", "value"),
+    [
+        ("status", 1, 2720606353820032288),
+        ("content", 1, 5745068957172221100),
+        ("content", 0, 2391246435439544887),
+        ("content", None, 2391246435439544887),
+    ],
+)
+def test_a_release_changes_no_source_hash(run: Run, send_when: str, items: int | None, value: int) -> None:
+    """The ledger remembers these: with another value a row would count as a new one of its times, and be sent again."""
+    item = {"order_id": "1", "item_id": "7", "name": "Lamp", "quantity": "2", "cost": "9.95"}
+    row = {"order_id": "1", "status": "paid", "total_cost": "5"}
+    transformed = run(row, items=None if items is None else [item] * items, send_when=send_when, checks=())
+
+    assert transformed.ready["source_hash"].tolist() == [value]
