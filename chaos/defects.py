@@ -241,10 +241,10 @@ DEFECTS = (
     Defect(
         "a wrong code for a status",
         f"{PROVIDERS}/rees46.py",
-        "OrderStatus.DELIVERED: PAID_AND_DELIVERED,",
-        "OrderStatus.DELIVERED: CANCELLED,",
+        "OrderStatus.CANCELLED: CANCELLED,",
+        "OrderStatus.CANCELLED: PAID_AND_DELIVERED,",
         STORM,
-        "the newest is 1",
+        "the newest is 2",
     ),
     Defect(
         "a window that ends a minute early",
