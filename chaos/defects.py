@@ -143,7 +143,7 @@ DEFECTS = (
         "update batches set outcome = 'in_doubt', concluded_at = now(),",
         "update batches set outcome = 'not_taken', concluded_at = now(),",
         MACHINE,
-        "sent twice|sent again|sent without a decision",
+        "sent twice|sent again|sent without a decision|an older state was sent",
     ),
     Defect(
         "no send is held",
