@@ -282,7 +282,9 @@ class _WithoutTexts(ast.NodeTransformer):
         if function.startswith(("log.", "self.log.")):
             return ast.Call(node.func, [], [])
         if function.endswith("Error") and node.args:
-            return ast.Call(node.func, [ast.Constant("a message"), *node.args[1:]], node.keywords)
+            place = 1 if function == "StopError" else 0  # behind its reason
+            before, behind = node.args[:place], node.args[place + 1 :]
+            return ast.Call(node.func, [*before, ast.Constant("a message"), *behind], node.keywords)
         if function == "Check" and len(node.args) == CHECK_ARGUMENTS:
             return ast.Call(node.func, [*node.args[:2], ast.Constant("a cure"), node.args[3]], node.keywords)
         return node
