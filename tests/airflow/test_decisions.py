@@ -53,6 +53,29 @@ def test_a_decision_to_accept_sends_nothing(held, entries):
     assert held.run() == {"rows": 2, "orders": 2, "unchanged": 2}
 
 
+@pytest.mark.parametrize("decision", ["accept", "resend"])
+@pytest.mark.parametrize("listed", [False, True])
+def test_a_decision_by_batch_is_about_no_other_batch(shop, entries, decision, listed):
+    """Of held orders of two batches it takes those of the batch that is given."""
+    for order_id in "12":
+        shop.drop(row(order_id, "paid"))
+        shop.sandbox.fault({"provider": "yespo", "kind": "close", "when": "before", "next": 1})
+        with pytest.raises(StopError, match="1 order is held"):
+            shop.run()
+        shop.drop(row("3", "paid", 10 + int(order_id)))  # its answer says that the service is back
+        shop.run()
+    ((batch,),) = entries(
+        "(select batch_id from orders_in_doubt o join destinations d on d.id = o.destination_id "
+        "where d.name = destination and o.order_id = quarantine.order_id)",
+        "order_id = '1'",
+    )
+    shop.run(redrive=True, decision=decision, batch=[batch] if listed else batch)
+    assert entries("order_id", "resolved_at is null") == [("2",)]
+    assert ("1" in shop.taken(), "2" in shop.taken()) == (decision == "resend", False)
+    shop.drop(row("2", "paid"))
+    assert shop.run() == {"rows": 1, "orders": 1, "held": 1}
+
+
 def test_a_decision_to_resend_outlives_the_task_that_took_it(held, entries, monkeypatch):
     """A redrive that is killed between its decision and its staging stages these orders in its retry."""
     resend = {"redrive": True, "decision": "resend", "order_ids": ["1"], "user": "olena"}
@@ -134,6 +157,7 @@ def test_a_decision_names_orders_that_are_not_held(held, capsys):
     batches = sorted({int(line[1]) for line in listed})
     assert len(listed) == 2
     assert held.run(redrive=True, decision="resend", order_ids=["1", "A-7"], user="olena")["accepted"] == 1
-    assert "They are: A-7" in logged(capsys)
+    assert "Not among these are 1 held order of the params" in (said := logged(capsys))
+    assert "They are: A-7" in said
     assert held.run(redrive=True, decision="accept", batch=[*batches, 999999], user="olena") == {}
     assert held.xcoms["extract", "kind"] == "REDRIVE, decided to accept 1 held order"

@@ -1,13 +1,15 @@
 """Redrives: which entries of the quarantine they choose, send and close, and what their dry runs say."""
 
 import contextlib
+import json
 
 import pytest
 import sqlalchemy as sa
 from order_sync_airflow.operators import redrive
 
+from include.order_sync.configuration import sql_source
 from include.order_sync.errors import StopError
-from tests.airflow.shop import row
+from tests.airflow.shop import HEADER, NOW, row
 
 
 def test_a_redrive_sends_with_todays_map(shop, entries):
@@ -25,6 +27,46 @@ def test_a_redrive_sends_with_todays_map(shop, entries):
     assert shop.taken() == {"1": ["DELIVERED"]}
     assert entries("order_id, reasons", "resolved_at is null") == [("2", ["email: not an address"])]
     assert shop.run(redrive=True, order_ids=["1"]) == {}
+
+
+def test_a_redrive_sends_the_items_of_a_second_query(shop, postgres, monkeypatch, capsys):
+    """The quarantine keeps a row with the items that a second query gave, and its dry run checks them too."""
+    url = postgres.url
+    place = {"host": url.host, "port": url.port, "schema": url.database}
+    account = {"conn_type": "postgres", "login": url.username, "password": url.password}
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps(place | account))
+    monkeypatch.setattr(sql_source, "SQL_FOLDER", shop.tmp)
+    item = "order_id, item_id, name, quantity, cost, url, image_url"
+    for name, columns in (("orders", f"{HEADER}, updated_at"), ("items", item)):
+        windowed = "updated_at >= :window_start and updated_at < :window_end"
+        (shop.tmp / f"{name}.sql").write_text(f"select {columns} from test.{name} where {windowed}")
+    with postgres.begin() as connection:
+        for name, header in (("orders", HEADER), ("items", item)):
+            columns = ", ".join(f"{column} text" for column in header.split(","))
+            connection.exec_driver_sql(f"create table {name} ({columns}, updated_at timestamptz)")
+        for order_id, image in (("1", "'https://s.example/7.png'"), ("2", "null")):
+            values = ", ".join(f"'{value}'" for value in row(order_id, "hurra").split(","))
+            connection.exec_driver_sql(f"insert into orders values ({values}, '{NOW}')")
+            values = f"'{order_id}', '7', 'Lamp', '2', '9.95', 'https://s.example/7', {image}, '{NOW}'"
+            connection.exec_driver_sql(f"insert into items values ({values})")
+    file = shop.tmp / "order_sync.yaml"
+    for more in ("", ", hurra: delivered"):
+        shop.configure(more=more)
+        text = file.read_text("utf-8").replace(
+            f"type: csv\n    path: {shop.tmp}/drop/*.csv",
+            "type: sql\n    connection: warehouse\n    query: orders.sql\n    items_query: items.sql",
+        )
+        file.write_text(text, "utf-8")
+        if not more:
+            assert shop.run() == {"rows": 2, "orders": 2, "rejected": 2}
+    capsys.readouterr()
+    shop.run(redrive=True, dry_run=True)
+    listed = [line.partition("orders.sql")[2] for line in capsys.readouterr().out.splitlines() if "orders.sql" in line]
+    assert ["would pass now" in line for line in listed] == [True, False]
+    assert "still rejected: OS-223 items: image_url missing" in listed[1]
+    assert shop.run(redrive=True) == {"rows": 2, "orders": 2, "accepted": 1, "rejected": 1, "requests": 1}
+    (order,) = shop.sandbox.admin("orders", provider="yespo")["orders"]
+    assert [item["externalItemId"] for item in order["payload"]["items"]] == ["7"]
 
 
 @pytest.mark.parametrize(
