@@ -5,11 +5,12 @@ import json
 
 import pytest
 import sqlalchemy as sa
+from cryptography.fernet import Fernet
 from order_sync_airflow.operators import redrive
 
 from include.order_sync.configuration import sql_source
 from include.order_sync.errors import StopError
-from tests.airflow.shop import HEADER, NOW, row
+from tests.airflow.shop import HEADER, NOW, row, use_keys
 
 
 def test_a_redrive_sends_with_todays_map(shop, entries):
@@ -220,6 +221,21 @@ def test_a_dry_run_says_what_would_become_of_each_entry(shop, entries, capsys):
     assert shop.taken() == {}
     assert entries("resolved_at") == [(None,)] * 4
     assert shop.staged() == before  # no row stays
+
+
+def test_a_dry_run_tells_nothing_of_a_row_that_no_key_opens(shop, monkeypatch, capsys):
+    """The entries behind it get what is said of their own rows."""
+    shop.drop(row("1", "hurra"))
+    shop.run()
+    use_keys(monkeypatch, Fernet.generate_key().decode())
+    shop.drop(row("2", "hurra", email=""))
+    shop.run()
+    shop.configure(more=", hurra: delivered")
+    capsys.readouterr()
+    shop.run(redrive=True, dry_run=True)
+    listed = {line.split()[1]: line for line in capsys.readouterr().out.splitlines() if "drop/" in line}
+    assert ["still rejected: OS-208" in listed[order_id] for order_id in "12"] == [False, True]
+    assert "not sent" not in listed["1"]
 
 
 def test_a_dry_run_says_that_a_status_is_no_longer_sent(shop, capsys):
