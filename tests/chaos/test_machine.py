@@ -14,6 +14,7 @@ from include.order_sync import tuning
 from include.order_sync.delivery import http
 from include.order_sync.delivery.client import Client
 from include.order_sync.delivery.decision_table import SendOptions
+from include.order_sync.delivery.failing import TRIES_OF_AN_ORDER
 from include.order_sync.delivery.loop import Delivery
 from include.order_sync.errors import InDoubtError, StopError, TryAgainError
 from include.order_sync.ledger import quarantine
@@ -197,10 +198,13 @@ class LedgerMachine:
             met = fates[: len(fates) - len(self.service.fates)]
             assert any(fate != "taken" for fate in met), "a try ended early, though each of its requests was taken"
             return
-        assert stopped == any(order in self.service.held for order in delivery.result.held)
+        failing = delivery.result.failing
+        assert not failing or tries + 1 >= TRIES_OF_AN_ORDER, "an order was given up too early"
+        assert stopped == (bool(failing) or any(order in self.service.held for order in delivery.result.held))
         assert sum(delivery.result.orders.values()) == len(ready)
         assert delivery.result.orders["accepted"] == accepted
-        self.service.shown(ready.groupby("order_id")["hour"].max().to_dict())
+        done = ready[~ready["order_id"].isin(failing)]
+        self.service.shown(done.groupby("order_id")["hour"].max().to_dict())
         del self.unfinished[run]
 
     def _ready(self, start: int, end: int) -> pd.DataFrame:
