@@ -38,6 +38,11 @@ def test_a_decision_to_resend_sends_held_orders(held, entries, ledger):
     assert [tuple(decision) for decision in decided] == [("1", "resend", "olena")]
 
 
+def test_a_decision_covers_all_orders_that_it_names(held):
+    """The limit of a redrive is not one of a decision: orders that were decided and not sent would be left behind."""
+    assert held.run(redrive=True, decision="resend", order_ids=["1", "2"], at_most=1)["accepted"] == 2
+
+
 def test_a_decision_to_accept_sends_nothing(held, entries):
     """Held orders that a person accepts, also by batch, are accepted without a request."""
     ((batch,),) = entries(
@@ -69,7 +74,8 @@ def test_a_decision_by_batch_is_about_no_other_batch(shop, entries, decision, li
         "where d.name = destination and o.order_id = quarantine.order_id)",
         "order_id = '1'",
     )
-    shop.run(redrive=True, decision=decision, batch=[batch] if listed else batch)
+    sent = {"rows": 1, "orders": 1, "accepted": 1, "requests": 1} if decision == "resend" else {}
+    assert shop.run(redrive=True, decision=decision, batch=[batch] if listed else batch) == sent
     assert entries("order_id", "resolved_at is null") == [("2",)]
     assert ("1" in shop.taken(), "2" in shop.taken()) == (decision == "resend", False)
     shop.drop(row("2", "paid"))

@@ -10,6 +10,7 @@ from order_sync_airflow.operators import redrive
 
 from include.order_sync.configuration import sql_source
 from include.order_sync.errors import StopError
+from include.order_sync.ledger import opening
 from tests.airflow.shop import HEADER, NOW, row, use_keys
 
 
@@ -115,22 +116,26 @@ def test_a_redrive_closes_an_entry_that_does_not_fail_again(shop, entries):
     assert entries("resolution") == [("redriven",)]
 
 
-def test_a_dry_run_changes_nothing(shop, entries):
-    """A dry run of a redrive lists entries; it neither sends nor resolves them."""
+def test_a_dry_run_changes_nothing(shop, entries, monkeypatch):
+    """A dry run of a redrive lists entries; it neither sends nor resolves them, and waits for no load."""
     shop.drop(row("1", "hurra"))
     shop.run()
     shop.configure(more=", hurra: delivered")
+    monkeypatch.setattr(opening, "_take_lock", lambda *_: pytest.fail("a dry run takes the destination's lock"))
     assert shop.run(redrive=True, dry_run=True) == {}
     assert shop.taken() == {}
     assert entries("resolved_at") == [(None,)]
 
 
-def test_a_redrive_of_a_destination_that_is_not_live_is_dry(shop, entries):
-    """Until a destination is live, a redrive only lists, whatever its params."""
+def test_a_redrive_of_a_destination_that_is_not_live_is_dry(shop, entries, capsys):
+    """Until a destination is live, a redrive only lists, whatever its params, and says why."""
     shop.drop(row("1", "hurra"))
     shop.run()
+    shop.run(redrive=True, dry_run=True)
+    assert "is not `live`" not in logged(capsys)
     shop.configure(more=", hurra: delivered", live="false")
     assert shop.run(redrive=True) == {}
+    assert "is not `live` in the configuration" in logged(capsys)
     assert shop.taken() == {}
     assert entries("resolved_at") == [(None,)]
 
@@ -219,6 +224,8 @@ def test_a_dry_run_says_what_would_become_of_each_entry(shop, entries, capsys):
     both = "OS-129 status: not in the status map (hossa); OS-208 contact: neither email nor phone"
     assert f"still rejected: {both}" in listed["4"]
     assert shop.taken() == {}
+    stored = entries("reasons", "order_id = '4' and resolved_at is null")
+    assert stored == [(["status: not in the status map (hossa)", "contact: neither email nor phone"],)]
     assert entries("resolved_at") == [(None,)] * 4
     assert shop.staged() == before  # no row stays
 
@@ -258,7 +265,9 @@ def test_orders_and_entries_that_are_not_there_are_named(shop, capsys):
     shop.configure(more=", hurra: delivered")
     capsys.readouterr()
     assert shop.run(redrive=True, order_ids=["1", "A-7", "A-8"])["accepted"] == 1
-    assert "They are: A-7, A-8" in logged(capsys)
+    said = logged(capsys)
+    assert "Not among these are 2 orders of the params" in said
+    assert "They are: A-7, A-8" in said
     shop.run(redrive=True, entries=[999999])
     said = logged(capsys)
     assert "Not among these are 1 entry of the params" in said
