@@ -160,6 +160,14 @@ def test_a_version_in_the_future_keeps_nothing_back(run: Run) -> None:
     assert transformed.reasons == {"status_changed_at: in the future": 2}
 
 
+def test_the_latest_time_itself_is_not_in_the_future(run: Run) -> None:
+    """Only what is after it is."""
+    row = {"status_changed_at": NOON, "updated_at": NOON}
+
+    assert len(run(row, latest=datetime(2026, 11, 21, 12, tzinfo=UTC)).ready) == 1
+    assert len(run(row, latest=datetime(2026, 11, 21, 11, 59, 59, tzinfo=UTC)).ready) == 0
+
+
 def test_the_newest_change(run: Run) -> None:
     """It is of all rows, also of those that are not sent; a time in the future, or none at all, does not count."""
     latest = datetime(2026, 11, 22, tzinfo=UTC)
