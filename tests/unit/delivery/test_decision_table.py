@@ -226,6 +226,14 @@ def test_every_combination_has_one_action(orders, options):
     assert actions.tolist() == [expected(order) for order in asked]
 
 
+def test_a_load_of_the_past_keeps_its_other_options():
+    """It overrules nothing: no option that sends another row than a newer one counts. The others stay."""
+    stays = {"send_when": "content", "retry_rejected": True, "adopt_before": TIMES[0], "read_at": TIMES[1]}
+    overrules = {"resend": True, "reads_present": True, "shows_newest": True, "trust_source": True}
+
+    assert SendOptions(**stays, **overrules).of_the_past() == SendOptions(**stays)
+
+
 @pytest.mark.parametrize(("send_when", "action"), [("status", Action.ADOPTED), ("content", Action.SEND)])
 def test_a_new_content_of_an_old_status_is_new(send_when, action):
     """Where the content counts, a change is as old as its newest time; else as its status."""
