@@ -226,6 +226,21 @@ def test_every_combination_has_one_action(orders, options):
     assert actions.tolist() == [expected(order) for order in asked]
 
 
+@pytest.mark.parametrize(
+    ("order", "action"),
+    [
+        (replace(OTHER, same_code=False, reads_present=True), Action.SEND),
+        (replace(OTHER, verdict="rejected"), Action.REJECTED),
+        (replace(NEWER, same_code=False, adopt_before=TIMES[2]), Action.ADOPTED),
+        (replace(NEWER, same_code=False, adopt_before=TIMES[2], adopt_but_at=TIMES[0]), Action.ADOPTED),
+        (replace(NEWER, same_code=False, adopt_before=TIMES[2], adopt_but_at=TIMES[1]), Action.SEND),
+    ],
+)
+def test_options_that_chance_may_miss(order, action):
+    """The combinations of the test above are drawn by chance: these are always tried."""
+    assert decided(order) == expected(order) == action
+
+
 def test_a_load_of_the_past_keeps_its_other_options():
     """It overrules nothing: no option that sends another row than a newer one counts. The others stay."""
     stays = {"send_when": "content", "retry_rejected": True, "adopt_before": TIMES[0], "read_at": TIMES[1]}

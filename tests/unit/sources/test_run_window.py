@@ -170,6 +170,12 @@ def test_a_row_that_comes_up_to_reconcile_late_is_read(
     assert reconcile or not full_reads
 
 
+def test_a_reconcile_reaches_a_day_further_than_rows_come_late() -> None:
+    """The run may be any of its day; `heal_at_most` is the limit."""
+    assert reconcile_reach(2 * DAY, 20 * DAY) == 3 * DAY
+    assert reconcile_reach(2 * DAY, 2 * DAY) == 2 * DAY
+
+
 def test_nothing_before_the_first_window_is_read_by_itself() -> None:
     """A destination that began yesterday does not read three days back."""
     began = MIDNIGHT - 9 * HOUR
