@@ -20,8 +20,8 @@ from chaos.defects import DEFECTS, MACHINE, STORM, Defect
 ROOT = Path(__file__).resolve().parent.parent
 COPIED = ("include", "plugins", "dags", "tests", "sandbox", "chaos", "demo", "simulation", "pyproject.toml")
 TIMEOUT_S = 1200  # of one run of what notices a defect
-# The state machine meets a defect by chance: the rarest shows in 4 of 80 mixes, so that one run may miss it.
-TRIES = 3
+# The state machine meets a defect by chance: the rarest shows in 4 of 80 mixes, so that a run of 40 may miss it.
+TRIES = 5
 SEED = "1"
 WORDS = 80  # of what notices a defect, on the screen
 

@@ -32,7 +32,7 @@ KINDS = {
     "does both": replace(rees46.PROVIDER, max_orders=1, held_codes=frozenset({1, 2}), changes="every"),
 }
 LAST_HOUR = 5  # few versions, so that they meet
-MIXES, STEPS = 80, 12
+MIXES, STEPS = 40, 12
 FATES = ["taken", "no connection", "not taken", "lost before", "lost after", "crash before", "crash after"]
 
 
