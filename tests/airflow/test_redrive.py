@@ -128,7 +128,7 @@ def test_a_dry_run_changes_nothing(shop, entries, monkeypatch):
 
 
 def test_a_redrive_of_a_destination_that_is_not_live_is_dry(shop, entries, capsys):
-    """Until a destination is live, a redrive only lists, whatever its params, and says why."""
+    """A redrive of such a destination only lists, and says why. Its params don't change that."""
     shop.drop(row("1", "hurra"))
     shop.run()
     shop.run(redrive=True, dry_run=True)
