@@ -198,6 +198,36 @@ def close(sandbox, provider, when: str) -> None:
     sandbox.fault({"provider": provider.name, "kind": "close", "when": when, "next": 1}).raise_for_status()
 
 
+@pytest.mark.parametrize(
+    ("fault", "outcome", "is_failure"),
+    [
+        ({"kind": "close", "when": "after"}, "in_doubt", True),
+        ({"kind": "status", "status": 503}, "not_taken", True),
+        ({"kind": "status", "status": 403}, "not_taken", True),
+        ({"kind": "status", "status": 429, "retry_after": 7200}, "not_taken", False),
+        ({"kind": "status", "status": 401}, "not_taken", False),
+    ],
+    ids=["no answer", "503", "403", "429", "401"],
+)
+def test_the_end_of_a_request_is_written_down_at_once(provider, deliver, sandbox, ledger, fault, outcome, is_failure):
+    """A batch without an outcome would look like a killed sender's: the next try would wait for its request's end.
+
+    The reason begins with a mark if the order may be the cause, and is tried again.
+    """
+    status = next(iter(provider.statuses))
+    is_held = outcome == "in_doubt" and provider.statuses[status] in provider.held_codes
+    sandbox.fault({"provider": provider.name, **fault}).raise_for_status()
+    with pytest.raises((TryAgainError, StopError)):
+        deliver(ready(provider, orders(["1"], status)))
+    query = """
+        select outcome, starts_with(reason, 'failed: ') from batches
+        where destination_id = (select id from destinations where name = :name) order by id desc limit 1
+    """
+    expected = (outcome, is_failure and not is_held)
+    with ledger.connect() as connection:
+        assert connection.execute(sa.text(query), {"name": deliver.destination}).one() == expected
+
+
 @pytest.mark.parametrize("when", ["before", "after"])
 @repeated_status
 def test_in_doubt_is_sent_again_where_that_does_no_harm(provider, deliver, sandbox, status, when):
