@@ -5,7 +5,11 @@ from dataclasses import replace
 import pytest
 import sqlalchemy as sa
 
+from include.order_sync.delivery.decision_table import Action, SendOptions
+from include.order_sync.delivery.plan_mode import plan_outcomes
+from include.order_sync.delivery.planning import Planner
 from include.order_sync.errors import InDoubtError, StopError, TryAgainError
+from include.order_sync.ledger.opening import open_session
 from include.order_sync.ledger.reasons import NOT_JUDGED_REASON
 from include.order_sync.providers import PROVIDERS
 from include.order_sync.providers.base import Answer, Credentials
@@ -72,6 +76,11 @@ def test_rees46_a_refused_batch_does_not_take_the_others_with_it(provider, deliv
         assert stop.value.result.complete
         assert sandbox.admin("stats")[provider.name]["requests"] == requests
     refused = [(order_id, NOT_JUDGED_REASON) for order_id in sorted(part["order_id"][:2])]
+    with open_session(
+        ledger, "order_sync_ledger", destination=deliver.destination, run="look", try_number=1, read_only=True
+    ) as session:
+        outcomes, shown = plan_outcomes(Planner.of(pairs, session, SendOptions()), [part])
+    assert (outcomes, len(shown)) == ({Action.KEPT: 2, "unchanged": 3}, 0)
     later = deliver(part, provider=pairs, run="next")
     assert (later.requests, later.orders) == (0, {"not_sent": 2, "unchanged": 3})
     assert waiting(ledger, provider) == refused
