@@ -7,7 +7,14 @@ from collections import Counter
 import pytest
 from mutmut.state import state
 
+from include.order_sync import tuning
+
 _while_imported: set[str] = set()
+
+
+def pytest_sessionstart() -> None:
+    """Shorten the wait for a lost sender's request: a mutant leaves many, and the sandbox answers at once."""
+    tuning.CONNECT_S, tuning.ANSWER_S = 1, 5
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
