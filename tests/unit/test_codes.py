@@ -3,19 +3,22 @@
 import re
 import subprocess
 import sys
+from typing import get_args
 
 import pytest
 
 from include.order_sync.codes import coded, cure_of, pattern, reason_of, rejections
 from include.order_sync.ledger.reasons import FAILING_REASON, HELD_REASON
+from include.order_sync.reason import Mend
 from include.order_sync.transform.order_checks import UNKNOWN_STATUS
 
 
 @pytest.mark.parametrize("reason", rejections(), ids=lambda reason: reason.code)
 def test_a_kept_text_has_its_code(reason):
-    """Each text is found as its own reason, with whatever stands in the part that varies; and it has a cure."""
+    """Each text is found as its own reason, with whatever stands in the part that varies; with a cure for something."""
     assert reason_of(reason.reason.replace("*", "REES46 x")) == reason
     assert reason.cure
+    assert reason.mend in get_args(Mend)
 
 
 @pytest.mark.parametrize(
