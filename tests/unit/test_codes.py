@@ -7,8 +7,9 @@ from typing import get_args
 
 import pytest
 
-from include.order_sync.codes import coded, cure_of, pattern, reason_of, rejections
+from include.order_sync.codes import coded, cure_of, mend_of, pattern, reason_of, rejections
 from include.order_sync.ledger.reasons import FAILING_REASON, HELD_REASON
+from include.order_sync.providers import PROVIDERS
 from include.order_sync.reason import Mend
 from include.order_sync.transform.order_checks import UNKNOWN_STATUS
 
@@ -19,6 +20,14 @@ def test_a_kept_text_has_its_code(reason):
     assert reason_of(reason.reason.replace("*", "REES46 x")) == reason
     assert reason.cure
     assert reason.mend in get_args(Mend)
+
+
+@pytest.mark.parametrize(
+    "reason", [reason for each in PROVIDERS.values() for reason in each.rejections], ids=lambda reason: reason.code
+)
+def test_what_a_service_has_refused_waits_for_a_row_or_an_account(reason):
+    """Nobody can say which of the two: after a mend of the account a redrive sends the stored row again."""
+    assert mend_of([reason.reason]) == "either"
 
 
 @pytest.mark.parametrize(
