@@ -4,23 +4,24 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 
-from include.order_sync.ledger import attempts, schema
+from include.order_sync.ledger import attempts, quarantine, schema
+from include.order_sync.ledger.encrypted_rows import QuarantineEntry
 from include.order_sync.ledger.opening import open_session
 from include.order_sync.staging.partition_hash import partition_hash
 
 ORDERS = 4_000
+NOON = pd.Timestamp("2026-11-21T12:00Z")
 FEW = [f"ORD-{number:06d}" for number in range(0, ORDERS, ORDERS // 20)]
 
 
 def of(order_ids: list[str]) -> pd.DataFrame:
     """Return what an attempt needs to know of orders."""
-    noon = pd.Timestamp("2026-11-21T12:00Z")
     return pd.DataFrame(
         {
             "order_id": pd.Series(order_ids, dtype="str"),
             "partition_hash": [partition_hash(order_id) for order_id in order_ids],
-            "status_changed_at": noon,
-            "updated_at": noon,
+            "status_changed_at": NOON,
+            "updated_at": NOON,
             "rank": 0,
             "code": "PAID",
             "payload_hash": 1,
@@ -53,6 +54,26 @@ def test_a_small_run_does_not_read_a_ledger_without_statistics(restored: sa.Engi
         assert len(found) < 10 * len(FEW)
         everything = of([f"ORD-{number:06d}" for number in range(ORDERS)])
         assert len(attempts.settled(session.look_ahead.find(everything))) == ORDERS
+
+
+@pytest.mark.parametrize("entries", [0, 3])
+@pytest.mark.parametrize("query", ["end of a run", "redrive", "end of a redrive"])
+def test_only_the_orders_in_the_quarantine_are_looked_up(restored: sa.Engine, entries: int, query: str) -> None:
+    """However many orders the ledger knows: PostgreSQL once read them all, to join them with an empty quarantine."""
+    schema.upgrade(restored)
+    rows = [QuarantineEntry(order_id, order_id.encode(), ["bad"], b"", "drop", 1, NOON) for order_id in FEW[:entries]]
+    with open_session(restored, "ledger", destination="yespo", run="next", try_number=1) as session:
+        session.quarantine(rows)
+        with session.transaction() as cursor:
+            match query:
+                case "end of a run":
+                    quarantine.resolve_delivered(cursor, "yespo")
+                case "redrive":
+                    assert len(quarantine.find(cursor, "yespo", quarantine.Filter(at_most=9))) == entries
+                case _:
+                    quarantine.resolve_redriven(cursor, "another", range(9))
+            read = "select seq_tup_read + idx_tup_fetch from pg_stat_xact_user_tables where relname = 'attempts'"
+            assert cursor.execute(read).fetchone() == (entries,)
 
 
 def test_an_upgrade_gathers_statistics(restored: sa.Engine) -> None:
