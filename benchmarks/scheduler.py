@@ -49,7 +49,14 @@ sources:
     timezone: UTC
     statuses: {{new: created, paid: paid, sent: shipped, done: delivered}}
 destinations:
-  shop: {{provider: rees46, connection: rees46, source: warehouse, start_date: 2026-01-01, live: true}}
+  shop:
+    provider: rees46
+    connection: rees46
+    source: warehouse
+    start_date: 2026-01-01
+    live: true
+    # The brake would stop the backfill: all changes are old, and old ones count as notifications.
+    approve_above: {all_orders}
 """
 
 QUERY = """
@@ -106,7 +113,7 @@ def _airflow() -> Iterator[Demo]:
         dags = folder / "dags"
         shutil.copytree(ROOT / "dags", dags, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(ROOT / "benchmarks" / "dags" / "empty_tasks.py", dags)
-        (folder / "order_sync.yaml").write_text(CONFIGURATION.format(folder=folder))
+        (folder / "order_sync.yaml").write_text(CONFIGURATION.format(folder=folder, all_orders=HOURS * ORDERS_AN_HOUR))
         (folder / "orders.sql").write_text(QUERY)
         demo = Demo(
             Settings(folder, airflow_port=free_port(), sandbox_port=free_port(), shop_orders=60, shop_seed=1),
