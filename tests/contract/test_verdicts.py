@@ -66,7 +66,7 @@ def test_rees46_an_error_in_a_200_refuses_the_batch(provider, deliver, sandbox, 
 
 @rees46
 def test_rees46_a_refused_batch_does_not_take_the_others_with_it(provider, deliver, sandbox, ledger):
-    """The batches after a refused one are sent; the refused orders wait until a person triggers a redrive."""
+    """The batches after a refused one are sent; the refused orders wait for a redrive, and a plan shows them so."""
     sandbox.fault({"provider": provider.name, "kind": "status", "status": 400, "next": 1}).raise_for_status()
     part, pairs = ready(provider, orders([str(number) for number in range(1, 6)])), replace(provider, max_orders=2)
     for requests in (3, 3):

@@ -12,8 +12,8 @@ from include.order_sync.ledger.reasons import FAILING_REASON, HELD_REASON, NOT_J
 from include.order_sync.staging.partition_hash import partition_hash
 
 # The state `s` of the order of an entry `q`.
-# The state of an entry's order. `offset 0` makes PostgreSQL look up each entry: else it may read the states of all
-# orders of the ledger to join them with an empty quarantine.
+# The state `s` of the order of an entry `q`. Without `offset 0` PostgreSQL may read the states of all orders of the
+# ledger, to join them with an empty quarantine.
 _STATE = """
     left join destinations known on known.name = q.destination
     left join lateral (
