@@ -31,6 +31,25 @@ def test_what_a_service_has_refused_waits_for_a_row_or_an_account(reason):
 
 
 @pytest.mark.parametrize(
+    ("codes", "mend"),
+    [
+        (["OS-111"], "row"),
+        (["OS-129"], "settings"),
+        (["OS-210"], "either"),  # the number, or `phone_country`
+        (["OS-218"], "either"),  # the items, or their columns in the configuration
+        (["OS-501"], "as the cure says"),
+        (["OS-129", "OS-111"], "row"),
+        (["OS-129", "OS-210"], "either"),
+        (["OS-111", "OS-501"], "as the cure says"),
+    ],
+)
+def test_what_a_row_with_these_faults_waits_for(codes, mend):
+    """While one fault is left the row is rejected again: that which a redrive can't cure decides."""
+    texts = {reason.code: reason.reason for reason in rejections()}
+    assert mend_of([texts[code] for code in codes]) == mend
+
+
+@pytest.mark.parametrize(
     ("text", "shown"),
     [
         (f"{UNKNOWN_STATUS} (нове)", f"OS-129 {UNKNOWN_STATUS} (нове)"),
