@@ -16,7 +16,7 @@ from include.order_sync.transform.order_checks import UNKNOWN_STATUS
 
 @pytest.mark.parametrize("reason", rejections(), ids=lambda reason: reason.code)
 def test_a_kept_text_has_its_code(reason):
-    """Each text is found as its own reason, with whatever stands in the part that varies; with a cure for something."""
+    """A text is found as its own reason, whatever stands in the part that varies. It has a cure, and what to mend."""
     assert reason_of(reason.reason.replace("*", "REES46 x")) == reason
     assert reason.cure
     assert reason.mend in get_args(Mend)

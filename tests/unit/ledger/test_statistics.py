@@ -58,7 +58,7 @@ def test_a_small_run_does_not_read_a_ledger_without_statistics(restored: sa.Engi
 
 @pytest.mark.parametrize("query", ["end of a run", "redrive", "end of a redrive"])
 def test_only_the_orders_in_the_quarantine_are_looked_up(restored: sa.Engine, query: str) -> None:
-    """However many orders the ledger knows: PostgreSQL once read them all, to join them with an empty quarantine."""
+    """However many orders the ledger knows: PostgreSQL once read them all, to join them with few entries."""
     schema.upgrade(restored)
     rows = [QuarantineEntry(order_id, order_id.encode(), ["bad"], b"", "drop", 1, NOON) for order_id in FEW[:3]]
     with open_session(restored, "ledger", destination="yespo", run="next", try_number=1) as session:
@@ -71,7 +71,9 @@ def test_only_the_orders_in_the_quarantine_are_looked_up(restored: sa.Engine, qu
                     assert len(quarantine.find(cursor, "yespo", quarantine.Filter(at_most=9))) == 3
                 case _:
                     quarantine.resolve_redriven(cursor, "another", range(9))
-            read = "select seq_tup_read + idx_tup_fetch from pg_stat_xact_user_tables where relname = 'attempts'"
+            read = (
+                "select seq_tup_read + idx_tup_fetch from pg_stat_xact_user_tables where relid = 'attempts'::regclass"
+            )
             assert cursor.execute(read).fetchone() == (3,)
 
 
