@@ -88,7 +88,8 @@ class Brake:
         Raises:
             StopError: they are more than the load may send.
         """
-        if planned > self.left:
+        # What was sent before may be more than the load may send: that stops no orders that notify nobody.
+        if planned and planned > self.left:
             raise StopError(
                 stops.NOT_APPROVED,
                 f"{are(planned, 'more notification')} to be sent, and {max(self.left, 0)} are left: {self.why}. "

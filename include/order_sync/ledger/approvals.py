@@ -15,15 +15,23 @@ OLD = timedelta(days=7)
 # The brake counts a run's notifications together with those of so long before.
 RECENT = timedelta(hours=24)
 
-# Attempts that may have notified a customer, of batches in `chosen`, which have followed one another closely.
+# Attempts that may have notified a customer, of batches in `chosen`, which have followed one another closely. Of a send
+# in doubt that was repeated the last attempt counts: it is one notification.
 _COUNT = """
     select count(*) from attempts a join chosen b on b.id = a.batch_id
     where a.batch_id >= (select min(id) from chosen) and a.batch_id <= (select max(id) from chosen)
       and (a.code = any(%(codes)s) or a.status_changed_at < b.begun_at - %(old)s)
       and not exists (select from rejections r where r.batch_id = a.batch_id and r.order_id = a.order_id)
+      and not (b.outcome = 'in_doubt' and exists (
+          select from attempts l join batches of_l on of_l.id = l.batch_id and of_l.begun_at is not null
+          where l.destination_id = a.destination_id and l.partition_hash = a.partition_hash and l.order_id = a.order_id
+            and (l.status_changed_at, l.updated_at, l.rank) = (a.status_changed_at, a.updated_at, a.rank)
+            and l.batch_id > a.batch_id and of_l.outcome is distinct from 'not_taken'
+          offset 0  -- looked up for each: as a join PostgreSQL could read all attempts
+      ))
 """
 _CHOSEN = """
-    select id, begun_at, orders from batches
+    select id, begun_at, orders, outcome from batches
     where destination_id = %(destination)s and begun_at is not null
       and (outcome is null or outcome in ('answered', 'in_doubt'))
 """

@@ -66,3 +66,30 @@ def test_what_was_sent_is_counted_alike(ledger: sa.Engine, code, age, outcome, c
             cursor.execute(earlier, (number,))
             assert approvals.recent_at_most(cursor, number) == 0
             assert approvals.recent(cursor, number, PROVIDERS["rees46"].notifies) == 0
+
+
+@pytest.mark.parametrize(("later", "counted"), [("in_doubt", 1), ("answered", 1), ("not_taken", 1), ("another", 2)])
+def test_a_repeated_send_in_doubt_is_one_notification(ledger: sa.Engine, later, counted):
+    """Also if its repetition was not taken; a newer version is another one."""
+    name = uuid.uuid4().hex
+    with open_session(ledger, "ledger", destination=name, run="dag run a b", try_number=1) as session:
+        order = version(session, "1")
+        session.conclude(sent(session, order), "in_doubt")
+        if later == "another":
+            order = order.assign(status_changed_at=order["status_changed_at"] + timedelta(hours=1))
+            order["attempt"] = attempts.lines(order, session.sender.destination_id)
+        session.conclude(sent(session, order), "answered" if later == "another" else later)
+        with session.transaction() as cursor:
+            number = approvals.destination_id(cursor, name)
+            assert approvals.recent(cursor, number, PROVIDERS["rees46"].notifies) == counted
+
+
+def test_an_approval_may_be_of_any_destination(ledger: sa.Engine):
+    """Also if the numbers of smallint have run out."""
+    name, number = uuid.uuid4().hex, 40_000
+    with ledger.begin() as connection, connection.connection.cursor() as cursor:
+        cursor.execute("insert into destinations (id, name) overriding system value values (%s, %s)", (number, name))
+        approvals.record(cursor, number, approvals.Approval("dag run", None, 3, "olena", NOW))
+        approval = approvals.covering(cursor, number, ["1"], "dag run", None)
+    assert approval is not None
+    assert approval.left == 3
