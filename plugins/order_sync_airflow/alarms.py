@@ -18,6 +18,7 @@ from airflow.sdk import Variable
 from airflow.sdk._shared.secrets_masker import redact  # airflow.sdk.log exports mask_secret alone
 
 from include.order_sync.errors import OrderSyncError, TryAgainError
+from order_sync_airflow import api_server
 from order_sync_airflow.hooks.base import connection
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def read_state(text: str | None) -> State:
 
 def kept_state() -> State:
     """Return the state that a task has kept."""
-    return read_state(Variable.get(VARIABLE, default=None))
+    return read_state(api_server.read_variable(VARIABLE))
 
 
 def keep_state(state: State) -> None:

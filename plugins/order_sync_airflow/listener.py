@@ -1,6 +1,6 @@
-"""Writes the outcome of each run into its note, and ends open runs of removed destinations. The scheduler calls it.
+"""Writes each run's outcome into its note, ends open runs of removed destinations, and takes old forms away.
 
-Tasks have no access to Airflow's database; a listener has, when a run of any DAG begins or ends.
+The scheduler calls it when a run of any DAG begins or ends. Tasks have no access to Airflow's database; a listener has.
 """
 
 from __future__ import annotations
@@ -8,13 +8,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow.listeners import hookimpl
+from airflow.models.hitl import HITLDetail
+from airflow.models.taskinstance import TaskInstance
 from airflow.models.xcom import XComModel
 from airflow.utils.state import TaskInstanceState
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import object_session
 
 from order_sync_airflow import removed_destinations, run_note
-from order_sync_airflow.run_figures import COUNTS_KEY, KIND_KEY, REASON_KEY, TAG, TASKS, merge
+from order_sync_airflow.run_figures import APPROVE, COUNTS_KEY, KIND_KEY, REASON_KEY, TAG, TASKS, merge
 
 if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun
@@ -25,8 +27,11 @@ RAN = {TaskInstanceState.SUCCESS, TaskInstanceState.FAILED}
 
 @hookimpl
 def on_dag_run_running(dag_run: DagRun, msg: str) -> None:  # noqa: ARG001  (Airflow's signature)
-    """End open runs of removed destinations."""
-    _end_open_runs(object_session(dag_run))
+    """End open runs of removed destinations; let a run that was cleared ask anew."""
+    session = object_session(dag_run)
+    if session and _is_ours(dag_run):
+        _forget_form(dag_run, session)
+    _end_open_runs(session)
 
 
 @hookimpl
@@ -43,9 +48,27 @@ def on_dag_run_failed(dag_run: DagRun, msg: str) -> None:
 
 def _ended(dag_run: DagRun, reason: str | None) -> None:
     session = object_session(dag_run)
-    if session and TAG in {tag.name for tag in dag_run.dag_model.tags}:
+    if session and _is_ours(dag_run):
         _note(dag_run, reason, session)
     _end_open_runs(session)
+
+
+def _is_ours(dag_run: DagRun) -> bool:
+    return TAG in {tag.name for tag in dag_run.dag_model.tags}
+
+
+def _forget_form(dag_run: DagRun, session: Session) -> None:
+    """Delete the form of an `approve` that was cleared: Airflow keeps it, and would show the plan of before the clear.
+
+    Its answer stays in Airflow's history of the task.
+    """
+    cleared = select(TaskInstance.id).where(
+        TaskInstance.dag_id == dag_run.dag_id,
+        TaskInstance.run_id == dag_run.run_id,
+        TaskInstance.task_id == APPROVE,
+        TaskInstance.state.is_(None),
+    )
+    session.execute(delete(HITLDetail).where(HITLDetail.ti_id.in_(cleared)))
 
 
 def _end_open_runs(session: Session | None) -> None:

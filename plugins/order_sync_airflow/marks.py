@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from airflow.sdk import Variable
 from airflow.sdk.exceptions import AirflowRuntimeError
 
-from include.order_sync.errors import TryAgainError
+from order_sync_airflow import api_server
 
 if TYPE_CHECKING:
     from include.order_sync.configuration.models import Destination
@@ -34,14 +34,12 @@ class VariableMark:
 
     def read(self) -> str | None:
         """Return the mark, or what a person has put in its place; None if there is none."""
-        try:
-            found = _read(self.name)
-            if found is None and self.old_name:
-                found = _read(self.old_name)
-                self._is_old = found is not None
-        except AirflowRuntimeError as error:
-            raise self._unreachable(error) from None
-        return found
+        found = api_server.read_variable(self.name)
+        if found is None and self.old_name:
+            found = api_server.read_variable(self.old_name)
+            self._is_old = found is not None
+        # In small letters, as a mark has none: a person may write `Accept`.
+        return found.strip().lower() if found else None
 
     def write(self, mark: str) -> None:
         """Replace the mark."""
@@ -50,27 +48,12 @@ class VariableMark:
             if self._is_old and self.old_name:
                 Variable.delete(self.old_name)
         except AirflowRuntimeError as error:
-            raise self._unreachable(error) from None
+            raise api_server.unreachable(f"the Variable {self.name!r}", error) from None
         self._is_old = False
-
-    def _unreachable(self, error: AirflowRuntimeError) -> TryAgainError:
-        return TryAgainError(
-            f"Airflow's API server does not give or take the Variable {self.name!r} ({error.error.error.value}). "
-            "Nothing more was sent."
-        )
 
 
 def _name(destination: str) -> str:
     return f"order_sync_mark_{destination}"
-
-
-def _read(name: str) -> str | None:
-    found: str | None = Variable.get(name, default=None)
-    if found is None and name in Variable.keys(prefix=name):
-        # Variable.get says the same of a Variable that is missing and of a server that can't be reached.
-        raise TryAgainError(f"Airflow does not give the Variable {name!r}, which exists. Nothing more was sent.")
-    # In small letters, as a mark has none: a person may write `Accept`.
-    return found.strip().lower() if found else None
 
 
 def explain(difference: Difference, destination: Destination, variable: str, since: str) -> str:

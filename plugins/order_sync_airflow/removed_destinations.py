@@ -14,6 +14,7 @@ from airflow.models.dagrun import DagRun
 from airflow.utils.state import DagRunState, State, TaskInstanceState
 from sqlalchemy import select
 
+from include.order_sync.configuration.loading import load
 from order_sync_airflow.run_figures import TAG
 
 if TYPE_CHECKING:
@@ -32,9 +33,10 @@ def end_open_runs(session: Session) -> list[DagRun]:
     """End the open runs of removed destinations as failed, and return them.
 
     Tasks that are running are ended as if a person had marked them as failed; those that have not begun are skipped. A
-    DAG whose file has an import error is not gone: the file will be mended.
+    DAG whose file has an import error is not gone: the file will be mended. Nor is one that the configuration still
+    names: Airflow calls a DAG stale too if parsing its file hangs or is killed.
     """
-    runs = session.scalars(
+    found = session.scalars(
         select(DagRun)
         .join(DagModel, DagModel.dag_id == DagRun.dag_id)
         .where(
@@ -46,10 +48,18 @@ def end_open_runs(session: Session) -> list[DagRun]:
         )
         .with_for_update(of=DagRun, skip_locked=True)
     ).all()
+    configured = _configured() if found else set()
+    runs = [run for run in found if run.dag_id not in configured]
     for run in runs:
         for task in run.get_task_instances(session=session):
             if task.state in State.unfinished:
                 is_running = task.state == TaskInstanceState.RUNNING
                 task.set_state(TaskInstanceState.FAILED if is_running else TaskInstanceState.SKIPPED, session=session)
         run.set_state(DagRunState.FAILED)
-    return list(runs)
+    return runs
+
+
+def _configured() -> set[str]:
+    """Return the DAGs of all destinations of the configuration, also of those with mistakes."""
+    configuration = load()
+    return {each.dag_id for each in (*configuration.destinations.values(), *configuration.mistaken.values())}

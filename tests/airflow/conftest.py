@@ -38,18 +38,22 @@ from tests.sandbox.conftest import Client, serve  # noqa: E402
 
 
 class Supervisor(Store):
-    """The supervisor of a task, for Variables alone, some of whose messages may fail.
+    """The supervisor of a task, for Variables and forms, some of whose messages may fail.
 
     Attributes:
         failing: types of the messages that fail.
+        form: what Airflow has kept of a task's form; None: it has none yet.
     """
 
     failing: tuple[type, ...] = ()
+    form: dict[str, Any] | None = None
 
     def send(self, message: Any) -> Any:
         """Answer as Airflow's supervisor does; messages of the types `failing` get its error."""
         if isinstance(message, self.failing):
             raise AirflowRuntimeError(comms.ErrorResponse(error=ErrorType.API_SERVER_ERROR))
+        if isinstance(message, comms.CreateHITLDetailPayload):
+            return comms.HITLDetailRequestResult(**message.model_dump(exclude={"type"}) | (self.form or {}))
         return super().send(message)
 
 

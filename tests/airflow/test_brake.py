@@ -1,9 +1,9 @@
 """The brake: a run with more notifications than usual waits for a person, and sends no more than were approved."""
 
 import json
+import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -111,6 +111,16 @@ def test_those_of_the_last_24_hours_count(braked, monkeypatch):
     assert set(braked.shop.taken()) == {"1", "2", "3"}
 
 
+def test_after_an_approved_run_what_notifies_nobody_goes_on(braked):
+    """More was sent than `approve_above`: a run of unchanged orders is green all the same, and is not asked."""
+    first = braked.stage(*THREE)
+    braked.answer(first[0], "Approve")
+    braked.load(first)
+    again = braked.stage(*THREE, run="again", hours=9)
+    assert braked.asked(again[0]) is None
+    braked.load(again)
+
+
 def test_what_is_not_sent_is_no_notification(braked):
     """Unchanged orders that are read again ask for nothing; nor do runs that send nothing."""
     braked.load(braked.stage(row("1", "paid"), row("2", "paid")))
@@ -191,7 +201,8 @@ def test_the_form_shows_counts_and_no_personal_data(braked, monkeypatch):
     forms: list[dict[str, Any]] = []
     monkeypatch.setattr(hitl, "upsert_hitl_detail", lambda **given: forms.append(given))
     context, _ = braked.stage(*THREE)
-    context["task_instance"] = SimpleNamespace(id="an id")
+    context["ti"].id = uuid.uuid4()
+    context["task_instance"] = context["ti"]
     with pytest.raises(TaskAwaitingInput) as waiting:
         braked.approve().execute(context)
     assert waiting.value.timeout == timedelta(days=1)
@@ -205,6 +216,15 @@ def test_the_form_shows_counts_and_no_personal_data(braked, monkeypatch):
     assert form["params"]["covers_from"]["value"] == (NOW - HOUR).isoformat()
     for said in (json.dumps(form["body"]), json.dumps(list(context["ti"].xcoms.values()))):
         assert "anna" not in said
+
+
+def test_a_form_of_before_a_clear_is_not_asked_with(braked, supervisor):
+    """Airflow keeps it, and a person would approve what is not sent any more: the run stops, and says how to go on."""
+    context, _ = braked.stage(*THREE)
+    context["ti"].id = uuid.uuid4()
+    supervisor.form = {"subject": "Send?", "body": "another plan", "params": {}}
+    with pytest.raises(StopError, match="still shows what this run was to send before it was cleared"):
+        braked.approve().execute(context)
 
 
 @pytest.mark.parametrize("orders", [2, 3])

@@ -5,10 +5,11 @@ import json
 import pytest
 import sqlalchemy as sa
 from airflow.sdk._shared.secrets_masker import _secrets_masker
+from airflow.sdk.execution_time import comms, task_runner
 from order_sync_airflow.hooks import hook_for
 from order_sync_airflow.hooks.base import sql_engine
 
-from include.order_sync.errors import StopError
+from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.providers import PROVIDERS
 
 ALLOWED = {"extra": '{"allow_http": true}'}
@@ -172,3 +173,18 @@ def test_a_demand_for_tls_reaches_postgresql(connect, postgres_server):
     engine = sql_engine(connect(**fields, conn_type="postgres", schema=url.database, extra=extra))
     with pytest.raises(sa.exc.OperationalError, match="SSL"):
         engine.connect()
+
+
+@pytest.mark.parametrize(("failing", "error"), [((), StopError), ((comms.GetVariableKeys,), TryAgainError)])
+def test_a_connection_that_airflow_does_not_give(supervisor, failing, error):
+    """Airflow says the same of one that is missing and of an api-server that is away: only the first one is final."""
+    supervisor.failing = failing
+    with pytest.raises(error, match="'nowhere'"):
+        sql_engine("nowhere")
+
+
+def test_a_connection_is_looked_for_outside_of_tasks_too(monkeypatch):
+    """The doctor and the page have no api-server to ask."""
+    monkeypatch.delattr(task_runner, "SUPERVISOR_COMMS")
+    with pytest.raises(StopError, match="There is no Airflow connection 'nowhere'"):
+        sql_engine("nowhere")

@@ -9,6 +9,7 @@ from airflow.models.base import Base
 from airflow.models.dag import DagModel, DagTag
 from airflow.models.dagbundle import DagBundleModel
 from airflow.models.dagrun import DagRun
+from airflow.models.hitl import HITLDetail
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.xcom import XComModel
 from airflow.sdk import DAG, BaseOperator
@@ -17,7 +18,7 @@ from order_sync_airflow.run_figures import TAG
 from sqlalchemy.orm import Session
 
 BEGUN = datetime(2026, 11, 21, 10, 0, 5, tzinfo=UTC)
-TASKS = ("extract", "transform", "load")
+TASKS = ("extract", "transform", "approve", "load")
 SENT = {"rows": 10, "superseded": 1, "skipped": 2, "orders": 7, "accepted": 3, "rejected": 1, "requests": 2}
 
 
@@ -202,7 +203,7 @@ def test_open_runs_of_a_removed_destination_end(airflow_):
     another = airflow_.run()
     listener.on_dag_run_running(another, "")
     states = {task.task_id: task.state for task in running.get_task_instances(session=airflow_.session)}
-    assert states == {"extract": "success", "transform": "failed", "load": "skipped"}
+    assert states == {"extract": "success", "transform": "failed", "approve": "skipped", "load": "skipped"}
     assert [run.state for run in (running, queued, done, another)] == ["failed", "failed", "success", "running"]
     for run in (running, queued):
         assert "not in the configuration any more" in run.note
@@ -216,11 +217,33 @@ def test_open_runs_of_a_removed_destination_end(airflow_):
         pytest.param(TAG, {"has_import_errors": True}, id="its file has an error"),
         pytest.param(TAG, {"parsed_minutes_ago": 1}, id="away for a moment"),
         pytest.param("another", {}, id="not ours"),
+        pytest.param(TAG, {"dag_id": "order_sync_rees46"}, id="the configuration has it: its file was not parsed"),
     ],
 )
 def test_no_other_runs_are_ended(airflow_, tag, state):
     """Only runs of destinations that are gone are ended."""
-    airflow_.dag("there", tag=tag, **{"is_stale": True} | state)
-    run = airflow_.run("there", load="running")
+    given = {"dag_id": "there", "is_stale": True} | state
+    airflow_.dag(tag=tag, **given)
+    run = airflow_.run(given["dag_id"], load="running")
     airflow_.end(airflow_.run())
     assert run.state == "running"
+
+
+@pytest.mark.parametrize(
+    ("state", "tag", "stays"),
+    [
+        pytest.param(None, TAG, False, id="cleared"),
+        pytest.param("success", TAG, True, id="answered before"),
+        pytest.param("awaiting_input", TAG, True, id="waiting"),
+        pytest.param(None, "another", True, id="not ours"),
+    ],
+)
+def test_a_cleared_run_gets_a_new_form(airflow_, state, tag, stays):
+    """Airflow would show the old one, with the plan of before the clear."""
+    airflow_.dag("asking", tag=tag)
+    run = airflow_.run("asking", approve=state)
+    (asking,) = (ti for ti in run.get_task_instances(session=airflow_.session) if ti.task_id == "approve")
+    airflow_.session.add(HITLDetail(ti_id=asking.id, options=["Approve"], subject="Send?", params={}))
+    airflow_.session.flush()
+    listener.on_dag_run_running(run, "")
+    assert (airflow_.session.scalar(sa.select(sa.func.count()).select_from(HITLDetail)) == 1) is stays

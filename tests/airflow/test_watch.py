@@ -4,6 +4,7 @@ import html
 import json
 import os
 import threading
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -18,6 +19,7 @@ from aiosmtpd.controller import Controller
 from airflow.models.variable import Variable
 from airflow.providers.standard.operators import hitl
 from airflow.sdk.exceptions import TaskAwaitingInput
+from airflow.sdk.execution_time import comms
 from fastapi.testclient import TestClient
 from order_sync_airflow import alarms, operators
 from order_sync_airflow.page.app import app
@@ -310,7 +312,8 @@ def test_a_run_that_waits_for_approval_is_told(watched, inbox, monkeypatch):
     asked = {"total": 20, "recent": 5, "changes": [], "ages": {}, "order_ids": ["1"]}
     context = watched.context("run")
     context["ti"].xcoms["transform", "notifications"] = asked
-    context["task_instance"] = type("Instance", (), {"id": "an id"})
+    context["ti"].id = uuid.uuid4()
+    context["task_instance"] = context["ti"]
     for sent in (1, 0):
         with pytest.raises(TaskAwaitingInput):
             operators.ApproveOperator(task_id="approve", destination=watched.name).execute(context)
@@ -358,3 +361,12 @@ def test_health_says_that_nobody_can_be_told(supervisor, monkeypatch):
     monkeypatch.setattr(Variable, "get", lambda key, default_var: supervisor.variables.get(key, default_var))
     answer = TestClient(app, root_path="/order-sync", follow_redirects=False).get("/health")
     assert (answer.status_code, answer.json()["wrong"]) == (503, {"alarms": ["unsent"]})
+
+
+def test_an_api_server_that_is_away_is_no_empty_state(supervisor):
+    """Else each open problem would be told again, and messages that wait would be lost."""
+    supervisor.variables[alarms.VARIABLE] = json.dumps({"digest": "2026-11-29"})
+    assert alarms.kept_state().digest == "2026-11-29"
+    supervisor.failing = (comms.GetVariable,)
+    with pytest.raises(TryAgainError, match=alarms.VARIABLE):
+        alarms.kept_state()

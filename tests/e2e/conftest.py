@@ -66,6 +66,9 @@ def backfilled() -> Iterator[Backfilled]:
             {
                 "ORDER_SYNC_CONFIG": str(_configuration(settings.local)),
                 "AIRFLOW_CONN_REES46_WRONG": json.dumps(wrong),
+                # A removed DAG is noticed in half a minute instead of two.
+                "AIRFLOW__DAG_PROCESSOR__STALE_DAG_THRESHOLD": "20",
+                "AIRFLOW__SCHEDULER__PARSING_CLEANUP_INTERVAL": "10",
                 **_users(settings),
             },
         )
@@ -102,6 +105,21 @@ def faults(backfilled: Backfilled) -> Iterator[Callable[..., None]]:
 
     yield add
     requests.delete(url, timeout=30).raise_for_status()
+
+
+@pytest.fixture
+def change(backfilled: Backfilled) -> Iterator[Callable[..., None]]:
+    """Return a function that changes the destinations of the configuration until the test ends."""
+    file, yaml = Path(backfilled.demo.settings.local) / "order_sync.yaml", YAML(typ="safe")
+    before = file.read_text("utf-8")
+
+    def write(edit: Callable[[dict[str, Any]], Any]) -> None:
+        configuration = yaml.load(before)
+        edit(configuration["destinations"])
+        yaml.dump(configuration, file)
+
+    yield write
+    file.write_text(before, "utf-8")
 
 
 def _ask(demo: Demo, path: str) -> Any:

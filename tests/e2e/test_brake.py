@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from tests.e2e.runs import Run
 
 
 def waiting(backfilled) -> Run:
-    """Start a run of the braked destination, and wait as long as a person who reads what it asks."""
+    """Start a run of the braked destination; return when it asks."""
     run = Run.start(backfilled.demo, "yespo_braked")
+    wait_for_form(run)
+    return run
+
+
+def wait_for_form(run: Run, processes: int = 1) -> None:
+    """Wait until the run asks, and as long as a person who reads it: `approve` has had so many processes then."""
     run.wait("to ask", lambda: run.states()["approve"] == "awaiting_input")
     # Airflow 3.3 fails a task that is resumed before the scheduler has heard of the end of the process that has asked.
     task = f"TaskInstanceKey(dag_id='{run.dag_id}', task_id='approve', run_id='{run.run_id}'"
-    heard = f"Received executor event with state success for task instance {task}"
+    heard = re.compile(rf"Received executor event with state \w+ for task instance {re.escape(task)}")
     log = run.demo.settings.local / "logs/airflow.log"
-    run.wait("to be heard", lambda: heard in log.read_text("utf-8", "replace"))
-    return run
+    run.wait("to be heard", lambda: len(heard.findall(log.read_text("utf-8", "replace"))) >= processes)
 
 
 def answer(run: Run, option: str) -> dict[str, Any]:
@@ -28,8 +34,8 @@ def answer(run: Run, option: str) -> dict[str, Any]:
     return form
 
 
-def test_a_refused_run_sends_nothing(backfilled, sandbox):
-    """The run ends red, no customer gets a mail, and the note says who has refused."""
+def test_a_refused_run_sends_nothing(backfilled, sandbox, change):
+    """The run ends red, nobody gets a mail, and the note says who has refused. Cleared, it asks with its new plan."""
     before = sandbox("stats")["yespo"]
     run = waiting(backfilled)
     answer(run, "Reject")
@@ -41,6 +47,11 @@ def test_a_refused_run_sends_nothing(backfilled, sandbox):
         "load": "upstream_failed",
     }
     assert "has refused to send. Nothing was sent." in run.get()["note"]
+    change(lambda destinations: destinations["yespo_braked"].update(approve_above=2))
+    run.clear()
+    wait_for_form(run, processes=3)  # the second one has told the refusal
+    assert "`approve_above` is 2." in answer(run, "Reject")["body"]
+    assert run.end_state() == "failed"
     assert sandbox("stats")["yespo"] == before
 
 

@@ -2,30 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
-
-import pytest
-from ruamel.yaml import YAML
-
 from demo.processes import wait_for
 from tests.e2e.runs import TIMEOUT_S, Run
-
-
-@pytest.fixture
-def change(backfilled):
-    """Return a function that changes the destinations of the configuration until the test ends."""
-    file, yaml = Path(backfilled.demo.settings.local) / "order_sync.yaml", YAML(typ="safe")
-    before = file.read_text("utf-8")
-
-    def write(edit: Callable[[dict[str, Any]], Any]) -> None:
-        configuration = yaml.load(before)
-        edit(configuration["destinations"])
-        yaml.dump(configuration, file)
-
-    yield write
-    file.write_text(before, "utf-8")
 
 
 def dag(demo, name):

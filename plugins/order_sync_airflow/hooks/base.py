@@ -19,6 +19,7 @@ from include.order_sync import stops, tuning
 from include.order_sync.errors import OrderSyncError, StopError
 from include.order_sync.providers import PROVIDERS
 from include.order_sync.providers.base import Credentials
+from order_sync_airflow import api_server
 
 if TYPE_CHECKING:
     import requests
@@ -37,10 +38,16 @@ def read_connections_of_airflow() -> None:
 
 
 def connection(conn_id: str) -> Connection:
-    """Return Airflow's connection; raise StopError, with the cure, if there is none, or its extra is no JSON object."""
+    """Return Airflow's connection.
+
+    Raises:
+        StopError: there is none, or its extra is no JSON object; it says the cure.
+        TryAgainError: a task's api-server can't be reached.
+    """
     try:
         conn = BaseHook.get_connection(conn_id)
     except AirflowNotFoundException:
+        api_server.check(f"the connection {conn_id!r}")
         raise StopError(
             stops.NO_CONNECTION,
             f"There is no Airflow connection {conn_id!r}: add it under Admin > Connections, "

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from airflow.providers.standard.exceptions import HITLRejectException
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import Param
 from airflow.sdk.definitions.param import ParamsDict
+from airflow.sdk.execution_time import task_runner
+from airflow.sdk.execution_time.comms import CreateHITLDetailPayload
 from airflow.sdk.timezone import parse
 
 from include.order_sync import stops, tuning
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from airflow.sdk import Context
+    from airflow.sdk.execution_time.comms import HITLDetailRequestResult
 
     from include.order_sync.model import Window
 
@@ -59,6 +62,7 @@ class ApproveOperator(DestinationOperator, ApprovalOperator):
         self.subject = f"{destination.name}: send {counted(asked['total'], 'notification')}?"
         self.body = body(asked, destination.approve_above)
         self.params = _form(asked["total"], run_context.pull_window(context))
+        self._show_form(context)
         self.log.warning("%s\n%s", self.subject, self.body)
         subject = f"Order Sync: {destination.dag_id} waits for approval"
         said = (
@@ -71,6 +75,25 @@ class ApproveOperator(DestinationOperator, ApprovalOperator):
             self.log.error("%s", error)  # the form waits all the same
         super().execute(context)
         raise AssertionError("Airflow waits by an exception")
+
+    def _show_form(self, context: Context) -> None:
+        """Write the form; raise StopError if Airflow goes on showing one of before a clear (listener.py)."""
+        form = CreateHITLDetailPayload(
+            ti_id=context["ti"].id,
+            options=self.options,
+            subject=self.subject,
+            body=self.body,
+            defaults=self.defaults,
+            params=self.serialized_params,
+            multiple=self.multiple,
+        )
+        shown = cast("HITLDetailRequestResult", task_runner.SUPERVISOR_COMMS.send(form))
+        if (shown.subject, shown.body, shown.params) != (form.subject, form.body, form.params):
+            raise StopError(
+                stops.NOT_APPROVED,
+                "Airflow's form still shows what this run was to send before it was cleared. Nothing was sent. "
+                "Clear the run from transform on once more: it then gets a new form.",
+            )
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> None:
         """Push the approval; raise StopError if a person has refused, or nobody has answered."""
