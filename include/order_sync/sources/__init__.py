@@ -4,7 +4,7 @@
 - warehouse.py: a query; sessions.py, window_values.py, window_check.py: its database session and its window;
 - postgresql_copy.py, cursor.py, answer.py, database_errors.py: the two ways to read an answer, and its errors;
 - csv_drop.py: a drop; drop_files.py, drop_folders.py, hashed_content.py: the files that a run takes;
-- containers.py, spreadsheets.py: the texts in a file; csv_file.py: one text, which takes these steps:
+- containers.py, spreadsheets.py, damage.py: the texts in a file; csv_file.py: one text, which takes these steps:
   csv_text.py, wide_text.py (encoding), csv_header.py (delimiter and columns), csv_records.py, csv_quotes.py,
   csv_swallowed.py (where a row ends), csv_rows.py (rows and their skipped ones), csv_status.py (statuses by rules),
   csv_lines.py (several lines for one order);

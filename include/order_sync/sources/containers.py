@@ -9,7 +9,6 @@ import codecs
 import gzip
 import logging
 import zipfile
-import zlib
 from collections.abc import Iterator
 from typing import IO, Any, BinaryIO
 
@@ -17,6 +16,7 @@ from include.order_sync import tuning
 from include.order_sync.counted import named
 from include.order_sync.sources.csv_records import UnreadableError
 from include.order_sync.sources.csv_text import Readable
+from include.order_sync.sources.damage import damage_is
 from include.order_sync.sources.spreadsheets import rows_of_spreadsheet
 
 log = logging.getLogger(__name__)
@@ -111,10 +111,8 @@ class _Unpacked:
         self._left = max(tuning.UNPACKED_SURELY_BYTES, packed * tuning.UNPACKED_TIMES)
 
     def read(self, size: int) -> bytes:
-        try:
+        with damage_is("is a damaged container: copy it anew"):
             data: bytes = self._content.read(size)
-        except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile) as error:
-            raise UnreadableError(f"is a damaged container ({type(error).__name__}): copy it anew") from None
         self._left -= len(data)
         if self._left < 0:
             raise UnreadableError(
@@ -138,18 +136,16 @@ class _Member:
     def _opened(self) -> IO[bytes]:
         if self._member.flag_bits & 1:
             raise UnreadableError("is encrypted: let the zip file be written without a password")
-        try:
+        with damage_is("is damaged, or packed in an unknown way: pack the zip file by deflate"):
             return self._container.open(self._member)
-        except (NotImplementedError, zipfile.BadZipFile):
-            raise UnreadableError("is packed in an unknown way: pack the zip file by deflate") from None
 
 
 def _of_zip(file: BinaryIO, size: int, delimiter: str, where: str) -> Iterator[tuple[str, Readable]]:
-    try:
+    with damage_is("is a damaged zip file, or one of an unknown form: copy it, or pack it, anew"):
         container = zipfile.ZipFile(file)
-    except zipfile.BadZipFile:
-        raise UnreadableError("is a damaged zip file: copy it anew") from None
-    members = [member for member in container.infolist() if not member.is_dir() and not _is_hidden(member.filename)]
+    # A damaged one may have a file without a name.
+    named_ones = [member for member in container.infolist() if member.filename]
+    members = [member for member in named_ones if not member.is_dir() and not _is_hidden(member.filename)]
     if any(member.filename == _WORKBOOK for member in members):
         yield "spreadsheet", rows_of_spreadsheet(file, container, delimiter, where)
         return

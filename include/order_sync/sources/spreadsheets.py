@@ -7,7 +7,6 @@ import io
 import logging
 import re
 import zipfile
-import zlib
 from datetime import date, datetime
 from typing import Any, BinaryIO
 
@@ -16,6 +15,7 @@ import numpy as np
 from include.order_sync import tuning
 from include.order_sync.sources.csv_records import UnreadableError
 from include.order_sync.sources.csv_text import Readable
+from include.order_sync.sources.damage import damage_is
 
 log = logging.getLogger(__name__)
 
@@ -43,10 +43,8 @@ def rows_of_spreadsheet(file: BinaryIO, container: zipfile.ZipFile, delimiter: s
     Raises:
         UnreadableError: it would not fit into memory, or can't be read.
     """
-    try:
+    with damage_is(_DAMAGED):
         _refuse_large(container)
-    except (NotImplementedError, zipfile.BadZipFile, zlib.error, EOFError):
-        raise UnreadableError(_DAMAGED) from None
     from python_calamine import CalamineError, CalamineWorkbook, SheetTypeEnum, SheetVisibleEnum  # few drops need it
 
     file.seek(0)

@@ -1,15 +1,18 @@
 """Files of other kinds in a zip, or in its place: each that can be used is, and the log names the others."""
 
+import errno
 import io
 import logging
+import random
 import tarfile
+import zipfile
 from typing import Any
 
 import pytest
 
 from include.order_sync.errors import StopError
 from include.order_sync.transform.row_problems import MISSING_COLUMN, UNREADABLE_FILE
-from tests.unit.sources.drops import GOOD, Drop, ids, rows_of
+from tests.unit.sources.drops import GOOD, HEADER, Drop, ids, rows_of
 from tests.unit.sources.test_containers import order, zipped
 
 
@@ -94,3 +97,54 @@ def test_what_is_no_csv(drop: Drop, content: bytes, said: str) -> None:
 
     (message,) = reader.unusable
     assert said in message
+
+
+def test_a_zip_of_an_unknown_form_costs_itself(drop: Drop) -> None:
+    """Whatever its bytes are: it is listed, and the other files of the drop are read."""
+    drop.put("good.csv", GOOD)
+    good = zipped({"orders.csv": order(2) * 50})
+    entry = b"PK\x01\x02\x14\x03\x14\x00\x00\x00"  # version needed 2.0, no flags
+    in_utf8 = good.replace(entry, entry[:-1] + b"\x08").replace(b"orders.csv", b"\xff\xfeders.csv")
+    odd = [
+        in_utf8,
+        good.replace(entry, entry[:6] + b"\x63" + entry[7:]),
+        good.replace(b"orders.csv", b"\xff\xfeders.csv"),
+    ]
+    randomly = random.Random(7)
+    for _ in range(300):
+        bad = bytearray(good)
+        for _ in range(randomly.randint(1, 4)):
+            bad[randomly.randrange(4, len(bad))] = randomly.randrange(256)
+        odd.append(bytes(bad[: randomly.choice([len(bad), randomly.randrange(4, len(bad))])]))
+    for content in odd:
+        drop.put("odd.csv", content)
+        reader = drop.reader()
+        assert "1" in ids(rows_of(reader)), content
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_damaged_data_of_any_method(drop: Drop, method: int) -> None:
+    """Each way of packing has an error of its own."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", method) as container:
+        container.writestr("orders.csv", HEADER + "2,paid,2026-11-21 10:00:00,\n" * 3000)
+    content = bytearray(packed.getvalue())
+    middle = len(content) // 2
+    content[middle - 30 : middle] = bytes(30)
+    drop.put("odd.csv", bytes(content))
+    drop.put("good.csv", GOOD)
+    reader = drop.reader()
+    assert "1" in ids(rows_of(reader))
+    assert "is a damaged container" in reader.unusable[0]
+
+
+def test_an_error_of_the_storage_is_no_damage(drop: Drop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file is read again by the next try."""
+    drop.put("orders.csv", zipped({"orders.csv": GOOD}))
+
+    def broken(*_: Any) -> bytes:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(zipfile.ZipExtFile, "read", broken)
+    with pytest.raises(OSError, match="Input/output error"):
+        rows_of(drop.reader())
