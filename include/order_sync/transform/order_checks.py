@@ -100,6 +100,14 @@ UNREADABLE = (
         flagged("in_future"),
         mend="either",
     ),
+    Check(
+        "OS-130",
+        "updated_at: in the future",
+        "correct the time, or the source's `timezone`; of a file without this column it is the file's own time: set "
+        "the clock of its machine, or raise `ahead`",
+        flagged("updated_in_future"),
+        mend="either",
+    ),
 )
 STATUS = (
     *[

@@ -14,6 +14,8 @@ _HIDDEN = "a text that may be personal"
 _MOST_STATUSES = 50
 # A status word that may be a person's: an address, a number of theirs, or a sentence.
 _PERSONAL = re.compile(r"@|[0-9].*[0-9].*[0-9].*[0-9].*[0-9]|.{41}|(?:[^\W_]+[\W_]+){5}[^\W_]", re.DOTALL)
+# PostgreSQL's texts hold no NUL, and a line break would make two reasons of one.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def with_words(reasons: pd.Series, words: pd.Series) -> pd.Series:
@@ -44,7 +46,7 @@ def shown_words(unknown: Iterable[str]) -> dict[str, str]:
 
 def shown_word(word: str) -> str:
     """Return a status word as a message may show it: one that may be a person's data is not shown."""
-    return _HIDDEN if _PERSONAL.search(word) else word
+    return _HIDDEN if _PERSONAL.search(word) else _CONTROL.sub("\N{REPLACEMENT CHARACTER}", word)
 
 
 def find_faults(orders: pd.DataFrame, items: pd.DataFrame, checks: Iterable[Check]) -> dict[str, pd.Series[bool]]:

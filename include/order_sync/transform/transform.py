@@ -115,7 +115,8 @@ def transform(raw: pd.DataFrame, raw_items: pd.DataFrame | None, rules: Rules) -
     said[known.index] = known.astype("int64")
     orders["source_hash"] = said
     latest = pd.Timestamp(rules.latest)
-    orders["in_future"] = (orders["status_changed_at"] > latest) | (orders["updated_at"] > latest)
+    orders["in_future"] = orders["status_changed_at"] > latest
+    orders["updated_in_future"] = orders["updated_at"] > latest
     may_be = alike & rules.joins_lines & orders["order_id"].notna()
     orders["scattered"] = orders["line_lost"] = False
     if may_be.any():
@@ -172,7 +173,7 @@ def transform(raw: pd.DataFrame, raw_items: pd.DataFrame | None, rules: Rules) -
     rejected = with_offsets(raw.loc[bad.index], bad, rules.timezone).assign(
         rank=bad["rank"], source_hash=bad["source_hash"].where(is_last[bad.index], 0).astype("str")
     )
-    newest = orders["status_changed_at"].mask(orders["in_future"]).max()
+    newest = orders["status_changed_at"].mask(orders["in_future"] | orders["updated_in_future"]).max()
     return Transformed(
         ready=_by_hash(ready[READY_COLUMNS], alike),
         rejected=rejected.assign(reasons=with_words(reasons_of(faults, rejected.index), words)),
@@ -244,7 +245,9 @@ def _with_lost_lines(lines: pd.DataFrame) -> pd.Series[bool]:
         lines: the canonical rows that may share their order with others, with `order_status`.
     """
     lines = lines[lines["items"].notna()]
-    untimed = lines["status_changed_at"].isna() | lines["updated_at_unreadable"] | lines["in_future"]
+    untimed = lines["status_changed_at"].isna()
+    for fault in ("updated_at_unreadable", "in_future", "updated_in_future"):
+        untimed |= lines[fault]
     unworded = ~untimed & lines["order_status"].isna()
     by_order = untimed.groupby([lines[column] for column in ("origin", "order_id")]).transform("any")
     by_time = unworded.groupby([lines[column] for column in ("origin", *TIES)], dropna=False).transform("any")

@@ -157,7 +157,7 @@ def test_a_version_in_the_future_keeps_nothing_back(run: Run) -> None:
     )
 
     assert transformed.ready["position"].tolist() == [0]
-    assert transformed.reasons == {"status_changed_at: in the future": 2}
+    assert transformed.reasons == {"status_changed_at: in the future": 1, "updated_at: in the future": 1}
 
 
 def test_the_latest_time_itself_is_not_in_the_future(run: Run) -> None:

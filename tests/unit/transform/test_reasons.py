@@ -3,7 +3,7 @@
 import pandas as pd
 
 from include.order_sync.transform.checks import Check, missing, no_match
-from include.order_sync.transform.reasons import any_of, find_faults, reasons_of
+from include.order_sync.transform.reasons import any_of, find_faults, reasons_of, shown_word
 
 ORDERS = pd.DataFrame({"a": ["1", None, "x"], "b": [None, None, "y"]}, index=[5, 3, 9], dtype="str")
 CHECKS = (
@@ -39,3 +39,9 @@ def test_reasons_of() -> None:
 
     assert reasons_of(faults, pd.Index([9, 3])).to_dict() == {9: ["a: not a number"], 3: ["a: missing", "b: missing"]}
     assert reasons_of({}, pd.Index([5])).to_dict() == {5: []}
+
+
+def test_a_word_with_control_characters() -> None:
+    """PostgreSQL takes no NUL, and a line break would make two reasons of one."""
+    assert shown_word("paid\0\n") == "paid\ufffd\ufffd"
+    assert shown_word("оплачено – так") == "оплачено – так"
