@@ -4,6 +4,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 
+# The key of a run that sends unchanged orders too has it before the time at which the run has started.
+RESEND_MARK = "resend,"
+
 # The columns that every source must give.
 IDENTITY_COLUMNS = ("order_id", "status", "status_changed_at")
 

@@ -11,7 +11,7 @@ from airflow.sdk.timezone import parse
 from include.order_sync import stops
 from include.order_sync.configuration.values import known_key
 from include.order_sync.errors import StopError
-from include.order_sync.model import Window
+from include.order_sync.model import RESEND_MARK, Window
 from include.order_sync.sources.run_window import RunRequest
 from include.order_sync.transform.checks import TIME_EXAMPLE
 from order_sync_airflow import run_figures
@@ -21,13 +21,9 @@ if TYPE_CHECKING:
 
     from include.order_sync.configuration.models import Destination
 
-# Airflow's types of runs -> what started a run; every other type is a scheduled run. A DAG that triggers ours
-# (TriggerDagRunOperator) may give params as a person may.
-STARTED_BY: dict[str, Literal["person", "backfill"]] = {
-    "manual": "person",
-    "operator_triggered": "person",
-    "backfill": "backfill",
-}
+# Airflow's types of runs -> what started a run; every other type is as a person's. So are a DAG that triggers ours
+# (TriggerDagRunOperator) and *Materialize* on our asset's page: both may give params.
+STARTED_BY: dict[str, Literal["schedule", "backfill"]] = {"scheduled": "schedule", "backfill": "backfill"}
 
 _TIME_PATTERN = (
     "^([0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?(Z|[+-][0-9]{2}:?[0-9]{2})?)?)?$"
@@ -65,7 +61,7 @@ def run_request(context: Context) -> RunRequest:
     run_type = context["dag_run"].run_type
     start, end = context.get("data_interval_start"), context.get("data_interval_end")
     return RunRequest(
-        by=STARTED_BY.get(run_type, "schedule"),
+        by=STARTED_BY.get(run_type, "person"),
         # A manual run without a logical date has no data interval: the keys are absent.
         interval=Window(start, end) if start and end else None,
         start=param_time(context, "from"),
@@ -218,8 +214,10 @@ def run_key(context: Context) -> str:
     """Return the key by which the ledger counts a run. A run that a person clears gets a new key.
 
     Clearing an ended run changes its start. Clearing extract in a running run changes only the time of reading.
-    Without its last two words it is the run, whatever was cleared (look_ahead.py).
+    Without its last two words it is the run, whatever was cleared (look_ahead.py). A backfill with `resend` may take
+    over a run that has sent without it: the start of a resend has a mark.
     """
     dag_run, read_at = context["dag_run"], context["ti"].xcom_pull(task_ids="extract", key=READ_AT_KEY)
     started_at = dag_run.start_date.isoformat() if dag_run.start_date else None
-    return f"{dag_run.dag_id} {dag_run.run_id} {started_at} {read_at}"
+    mark = RESEND_MARK if context["params"].get("resend") else ""
+    return f"{dag_run.dag_id} {dag_run.run_id} {mark}{started_at} {read_at}"

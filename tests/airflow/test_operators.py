@@ -4,7 +4,9 @@ import contextlib
 import errno
 import json
 import os
+from types import SimpleNamespace
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 import sqlalchemy as sa
@@ -76,6 +78,14 @@ def test_a_cleared_resend_sends_nothing_again(shop):
     os.utime(newer, (NOW.timestamp() + 60, NOW.timestamp() + 60))
     assert shop.run(resend=True, run_id="again") == {"rows": 3, "orders": 3, "unchanged": 3}
     assert shop.run(resend=True) == {"rows": 3, "orders": 3, "accepted": 3, "requests": 1}
+
+
+def test_a_resend_sends_again_what_its_own_run_has_sent_without_it(shop):
+    """A backfill over hours that have runs takes these over: their orders are sent again, once."""
+    shop.drop(row("1", "paid"), row("2", "paid"))
+    assert shop.run(run_id="scheduled")["accepted"] == 2
+    for accepted in (2, 0):
+        assert shop.run(run_id="scheduled", resend=True).get("accepted", 0) == accepted
 
 
 def test_a_scheduled_run_records_the_files_that_it_does_not_read(shop, ledger):
@@ -226,7 +236,7 @@ def test_maintenance_removes_what_is_old(shop, entries, ledger):
     shop.run()
     shop.drop(row("3", "paid", 11), row("1", "done", 11))
     shop.run()
-    folders = {part.parent.parent for part in (shop.tmp / "staging").rglob("rejected/*.parquet")}
+    folders = {part.parents[2] for part in (shop.tmp / "staging").rglob("rejected/*.parquet")}  # of runs
     with ledger.begin() as connection:
         for statement in (
             "update batches set concluded_at = now() - interval '91 days' "
@@ -237,9 +247,17 @@ def test_maintenance_removes_what_is_old(shop, entries, ledger):
             connection.execute(sa.text(statement), {"name": shop.name})
     for part in (shop.tmp / "staging").rglob("*"):
         os.utime(part, (0, 0))
-    operators.RemoveOldOperator(task_id="remove").execute({})
-    assert folders
-    assert not [folder for folder in folders if folder.exists()]
+    under_way = min(folder.name for folder in folders)
+    asked: list[dict[str, Any]] = []
+
+    def get_dr_count(**of_run: Any) -> int:
+        asked.append(of_run)
+        return int(of_run["run_ids"] == [unquote(under_way)])
+
+    operators.RemoveOldOperator(task_id="remove").execute({"ti": SimpleNamespace(get_dr_count=get_dr_count)})
+    assert [folder.name for folder in folders if folder.exists()] == [under_way]
+    assert {of_run["dag_id"] for of_run in asked} == {"dag"}
+    assert asked[0]["states"] == ["queued", "running"]
     assert entries("order_id") == [("2",)]
     assert shop.run() == {"rows": 2, "orders": 2, "unchanged": 2}
     with ledger.connect() as connection:

@@ -34,7 +34,8 @@ def context(run_type: str = "scheduled", *, interval: bool = True, **params) -> 
         ("backfill", "backfill"),
         ("manual", "person"),
         ("operator_triggered", "person"),
-        ("asset_triggered", "schedule"),
+        ("asset_materialization", "person"),
+        ("asset_triggered", "person"),
     ],
 )
 def test_a_run_has_its_data_interval(run_type, by):
@@ -218,13 +219,17 @@ def test_a_run_that_left_older_orders_out_is_red(message, params, stops):
         run_context.stop_if_left_out(given, LIVE)
 
 
-@pytest.mark.parametrize(("started", "text"), [(TEN, TEN.isoformat()), (None, "None")])
-def test_a_run_that_a_person_clears_has_another_key(started, text):
-    """The key has the DAG, the run, its start, and the time of reading."""
+@pytest.mark.parametrize(
+    ("started", "params", "text"),
+    [(TEN, {}, TEN.isoformat()), (None, {}, "None"), (TEN, {"resend": True}, f"resend,{TEN.isoformat()}")],
+)
+def test_a_run_that_a_person_clears_has_another_key(started, params, text):
+    """The key has the DAG, the run, its start with the mark of a resend, and the time of reading."""
     ti = TaskInstance()
     ti.xcom_push("read_at", "then")
     dag_run = SimpleNamespace(dag_id="order_sync_x", run_id="scheduled 1", start_date=started)
-    assert run_context.run_key({"ti": ti, "dag_run": dag_run}) == f"order_sync_x scheduled 1 {text} then"
+    given = {"ti": ti, "dag_run": dag_run, "params": params}
+    assert run_context.run_key(given) == f"order_sync_x scheduled 1 {text} then"
 
 
 def test_half_a_data_interval_is_none():

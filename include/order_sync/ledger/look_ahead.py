@@ -19,6 +19,7 @@ import psycopg
 
 from include.order_sync import tuning
 from include.order_sync.ledger import attempts, schema
+from include.order_sync.model import RESEND_MARK
 
 # A batch has the ledger's time, and a reading the worker's.
 _CLOCKS_DIFFER_BY = timedelta(minutes=5)
@@ -70,7 +71,7 @@ class LookAheadSession:
         """Return the batches that earlier tries of this run have concluded: eight bytes each, of any number of orders.
 
         Args:
-            before_a_clear: also those from before a person cleared the run.
+            before_a_clear: also those of its resends from before a person cleared the run.
         """
         query = """
             select string_agg(int8send(id), '') filter (where run = %(run)s and outcome = 'answered'),
@@ -78,12 +79,12 @@ class LookAheadSession:
                    string_agg(int8send(id), '') filter (where run <> %(run)s)
             from batches
             where destination_id = %(destination)s and outcome in ('answered', 'adopted')
-              and (run = %(run)s or (%(before_a_clear)s and starts_with(run, %(run_id)s)))
+              and (run = %(run)s or (%(before_a_clear)s and starts_with(run, %(resends)s)))
         """
         values = {
             "destination": self.sender.destination_id,
             "run": self.sender.run,
-            "run_id": self.sender.run.rsplit(" ", 2)[0] + " ",
+            "resends": f"{self.sender.run.rsplit(' ', 2)[0]} {RESEND_MARK}",
             "before_a_clear": before_a_clear,
         }
         with self._cursor() as cursor:
