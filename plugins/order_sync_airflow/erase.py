@@ -15,6 +15,7 @@ from include.order_sync.configuration.loading import load
 from include.order_sync.counted import counted
 from include.order_sync.errors import OrderSyncError, StopError
 from include.order_sync.ledger import erasure as quarantined
+from include.order_sync.ledger.order_history import spellings_of
 from include.order_sync.staging import erasure as staged
 from order_sync_airflow.hooks.base import read_connections_of_airflow
 from order_sync_airflow.ledger_connection import deployment_cipher, ledger_transaction
@@ -46,7 +47,8 @@ def erase(lines: Iterable[str], *, delete: bool) -> str:
         entries = quarantined.find(ledger, person, cipher)
         if delete:
             quarantined.erase(ledger, entries)
-        taken = quarantined.taken(ledger, entries.order_ids | parts.order_ids | person.values)
+        spellings = {spelling for text in person.given for spelling in spellings_of(text)}
+        taken = quarantined.taken(ledger, entries.order_ids | parts.order_ids | spellings)
     verb = "Erased" if delete else "Would erase (--delete does it)"
     said = [
         f"{verb}: {counted(len(entries.numbers), 'entry')} of the quarantine, "

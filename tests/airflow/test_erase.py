@@ -104,6 +104,13 @@ def test_a_person_is_erased_from_quarantine_and_staged_files(erase, command, tmp
         assert b"nna@" not in path.read_bytes()
 
 
+@pytest.mark.parametrize("given", ["A-1", "a-1"])
+def test_an_order_that_was_only_delivered_is_named(erase, command, given):  # noqa: F811
+    """Nothing of it lies in quarantine or staging, and a person may write the id in small letters."""
+    sent(command.engine, "A-1", "B-1")
+    assert f"at {DESTINATION}, delete there: orders A-1\n" in f"{erase(given)}\n"
+
+
 def sent(engine, *order_ids: str) -> None:
     """Let a destination have sent these orders."""
     with engine.begin() as connection:

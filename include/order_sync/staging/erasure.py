@@ -22,18 +22,21 @@ class Person:
     """A person, known by order ids, customer ids, e-mail addresses and phone numbers.
 
     Args:
-        values: of these columns, in lower case.
+        given: the values as they were given.
+        values: the same in lower case.
         phones: phone numbers, digits alone.
     """
 
+    given: frozenset[str]
     values: frozenset[str]
     phones: frozenset[str]
 
     @classmethod
     def of(cls, lines: Iterable[str]) -> Person:
         """Return the person of a list with one value a line."""
-        values = frozenset(text for line in lines if (text := line.strip().lower()))
-        return cls(values, frozenset(digits for value in values if (digits := _phone(value))))
+        given = frozenset(text for line in lines if (text := line.strip()))
+        values = frozenset(text.lower() for text in given)
+        return cls(given, values, frozenset(digits for value in values if (digits := _phone(value))))
 
     def owns(self, row: Mapping[str, Any]) -> bool:
         """Return whether a row (canonical columns, as text) is of this person."""
