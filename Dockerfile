@@ -24,7 +24,9 @@ COPY demo demo
 COPY deploy deploy
 # The services cannot write into these folders, so Python's cache is made now. `dags` is the image's own, and writable in it;
 # with the sticky bit of their parent nobody can put another folder in the place of one of them.
-RUN python -m compileall -q dags plugins include sandbox demo deploy \
+# A checkout made with a narrow umask is readable too.
+RUN chmod -R a+rX dags plugins include order_sync.dist-info sandbox demo deploy \
+    && python -m compileall -q dags plugins include sandbox demo deploy \
     && chown root:root /opt/airflow dags && chmod 0755 dags && chmod 1775 /opt/airflow
 
 USER airflow

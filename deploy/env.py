@@ -48,12 +48,12 @@ def write(folder: Path) -> str:
 
     `connections.env` holds a person's own connections, so an existing one stays.
 
-    :raises FileExistsError: `.env` is there; nothing is written.
+    :raises FileExistsError: `.env` is there and stays; `connections.env` is written if it is not.
     """
-    _write_private(folder / ".env", settings())
     connections = folder / "connections.env"
     if not connections.exists():
         _write_private(connections, CONNECTIONS)
+    _write_private(folder / ".env", settings())
     return f"""\
 Wrote {folder / ".env"} (keys and passwords) and {connections.name} (connections of your own), for your eyes alone.
 Back up, apart from the databases:
@@ -70,6 +70,8 @@ def _write_private(path: Path, text: str) -> None:
 
 def main() -> int:
     """Write the files into the project's folder; return 1 if `.env` is there."""
+    # It is read in a container, by another user; git leaves it to the umask who may.
+    (ROOT / "deploy" / "databases.sh").chmod(0o644)
     try:
         print(write(ROOT))
     except FileExistsError as error:

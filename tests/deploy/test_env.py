@@ -15,7 +15,8 @@ from tests.deploy.test_compose import REQUIRED, ROOT, TEXT
 def make_env(project: Path) -> subprocess.CompletedProcess[str]:
     """Run the command of `make env` in a project that has nothing else."""
     (project / "deploy").mkdir(exist_ok=True)
-    shutil.copy(ROOT / "deploy" / "env.py", project / "deploy")
+    for name in ("env.py", "databases.sh"):
+        shutil.copy(ROOT / "deploy" / name, project / "deploy")
     return subprocess.run(
         [sys.executable, "-S", "deploy/env.py"], cwd=project, capture_output=True, text=True, check=False
     )
@@ -84,3 +85,20 @@ def test_it_says_what_to_back_up_and_shows_no_secret(tmp_path):
     said = make_env(tmp_path)
     assert "AIRFLOW_FERNET_KEY" in said.stdout
     assert not any(value in said.stdout + said.stderr for value in values(tmp_path).values())
+
+
+def test_a_lost_file_of_connections_is_written_beside_an_env_of_a_backup(made):
+    """Without it Compose starts nothing; the keys of the backup stay."""
+    before = (made / ".env").read_text()
+    (made / "connections.env").unlink()
+    make_env(made)
+    assert "AIRFLOW_CONN_" in (made / "connections.env").read_text()
+    assert (made / ".env").read_text() == before
+
+
+def test_the_script_that_another_user_runs_is_readable(made):
+    """Also of a checkout that was made with a narrow umask."""
+    script = made / "deploy" / "databases.sh"
+    script.chmod(0o600)
+    make_env(made)
+    assert stat.S_IMODE(script.stat().st_mode) == 0o644
