@@ -30,7 +30,11 @@ TRUST_IN_THE_PAST = Reason(
 NO_CHOICE = Reason(
     "OS-607", "a decision or a dismissal that does not say of what", "give the params that the message names"
 )
-NONE_HELD = Reason("OS-608", "a decision about orders that are not held", "look at the held orders: `make status`")
+NONE_HELD = Reason(
+    "OS-608",
+    "a decision about orders that are not held",
+    "look at the held orders: the page's Quarantine lists them",
+)
 LEFT_OUT = Reason(
     "OS-609",
     "older orders, or files, that the run has left out",
@@ -94,7 +98,7 @@ LEDGER_RIGHTS = Reason("OS-805", "a ledger's user that lacks rights", "grant the
 FOREIGN_LEDGER = Reason(
     "OS-806",
     "a ledger that was restored, or is another Airflow's",
-    'docs/operating.md, "A restored ledger", says how to go on',
+    'docs/operating.md, "A ledger that was restored", says how to go on',
 )
 
 # The service.

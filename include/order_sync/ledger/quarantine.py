@@ -11,7 +11,6 @@ from include.order_sync.ledger.encrypted_rows import QuarantineEntry
 from include.order_sync.ledger.reasons import FAILING_REASON, HELD_REASON, NOT_JUDGED_REASON, STALE_REASONS
 from include.order_sync.staging.partition_hash import partition_hash
 
-# The state `s` of the order of an entry `q`.
 # The state `s` of the order of an entry `q`. Without `offset 0` PostgreSQL may read the states of all orders of the
 # ledger, to join them with an empty quarantine.
 _STATE = """

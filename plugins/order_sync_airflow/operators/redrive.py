@@ -139,7 +139,8 @@ class StageQuarantineOperator(DestinationOperator):
         left = with_rows - set(decided)
         if not decided and not left:
             raise StopError(
-                stops.NONE_HELD, "No order of these is held: nothing was decided. `make status` counts those that are."
+                stops.NONE_HELD,
+                "No order of these is held: nothing was decided. The page's Quarantine lists those that are.",
             )
         what = counted(len(decided), "held order")
         run_figures.push_kind(context, f"REDRIVE, decided to {decision} {what}")
