@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from airflow.providers.standard.exceptions import HITLRejectException
@@ -180,7 +180,7 @@ def _form(total: int, window: Window | None) -> ParamsDict:
 
 
 def _time(text: str | None) -> datetime | None:
-    return parse(text) if text else None
+    return parse(text, timezone=UTC) if text else None  # else Airflow's default time zone would count
 
 
 def _who(event: Mapping[str, Any]) -> str:
