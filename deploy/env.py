@@ -70,11 +70,16 @@ def _write_private(path: Path, text: str) -> None:
 
 def main() -> int:
     """Write the files into the project's folder; return 1 if `.env` is there."""
-    # It is read in a container, by another user; git leaves it to the umask who may.
-    (ROOT / "deploy" / "databases.sh").chmod(0o644)
+    # Another user reads it in a container, and a narrow umask may have made it unreadable.
+    script = ROOT / "deploy" / "databases.sh"
+    if not script.stat().st_mode & 0o004:
+        script.chmod(script.stat().st_mode | 0o444)
+    had_connections = (ROOT / "connections.env").exists()
     try:
         print(write(ROOT))
     except FileExistsError as error:
+        if not had_connections:
+            print(f"Wrote {ROOT / 'connections.env'} (connections of your own).")
         print(
             f"{error.filename} is there, and stays as it is: new keys would lock out the databases and the quarantine "
             "that were made with it.\nTo change one value, see docs/deploying.md. To start anew, remove the volumes "

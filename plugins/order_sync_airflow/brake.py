@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from include.order_sync.configuration.source import Source
     from include.order_sync.delivery.brake import Brake
     from include.order_sync.delivery.decision_table import SendOptions
+    from include.order_sync.ledger import approvals
     from include.order_sync.ledger.session import LedgerSession
     from include.order_sync.staging.run_folder import Staging
 
@@ -85,7 +86,7 @@ def to_be_approved(
     from include.order_sync.delivery.planning import Planner
     from include.order_sync.ledger import approvals
 
-    limit, codes = destination.approve_above, destination.service.notifies
+    limit, codes = destination.approve_above, _codes(destination)
     with ledger_transaction() as connection:
         cursor = driver_connection(connection).cursor()
         number = approvals.destination_id(cursor, history_name(destination))
@@ -126,7 +127,7 @@ def of_load(context: Context, destination: Destination, ledger: LedgerSession, r
     from include.order_sync.delivery.brake import Brake
     from include.order_sync.ledger import approvals
 
-    number, codes = ledger.sender.destination_id, destination.service.notifies
+    number, codes = ledger.sender.destination_id, _codes(destination)
     with ledger.transaction() as cursor:
         approval = context["ti"].xcom_pull(task_ids=run_figures.APPROVE, key=APPROVAL_KEY)
         if approval:
@@ -142,6 +143,12 @@ def of_load(context: Context, destination: Destination, ledger: LedgerSession, r
             return Brake(covering.left, f"so many of approval {covering.number}")
     why = f"`approve_above` of {destination.name} is {destination.approve_above}, and {recent} were sent in 24 hours"
     return Brake(left, why)
+
+
+def _codes(destination: Destination) -> approvals.Codes:
+    from include.order_sync.ledger import approvals
+
+    return approvals.Codes(destination.service.notifies, destination.service.held_codes)
 
 
 def run_id(context: Context) -> str:

@@ -15,7 +15,7 @@ from airflow.utils.state import DagRunState, State, TaskInstanceState
 from sqlalchemy import select
 
 from include.order_sync.configuration.loading import load
-from order_sync_airflow.run_figures import TAG
+from order_sync_airflow.run_figures import REDRIVE, TAG
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -60,6 +60,7 @@ def end_open_runs(session: Session) -> list[DagRun]:
 
 
 def _configured() -> set[str]:
-    """Return the DAGs of all destinations of the configuration, also of those with mistakes."""
+    """Return the DAGs of all destinations of the configuration, also of those with mistakes, and the redrive's."""
     configuration = load()
-    return {each.dag_id for each in (*configuration.destinations.values(), *configuration.mistaken.values())}
+    entries = (*configuration.destinations.values(), *configuration.mistaken.values())
+    return {REDRIVE, *(each.dag_id for each in entries)}

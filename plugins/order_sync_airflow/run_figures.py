@@ -21,6 +21,7 @@ KIND_KEY = "kind"
 REASON_KEY = "reason"
 # The task that waits for a person, if a run would send more notifications than usual.
 APPROVE = "approve"
+REDRIVE = "order_sync_redrive"
 TASKS = ("extract", "transform", APPROVE, "load")
 ZERO = dict.fromkeys(("rows", "superseded", "skipped", "orders", *OUTCOMES, "not_for_provider", "requests"), 0)
 

@@ -43,16 +43,22 @@ class Supervisor(Store):
     Attributes:
         failing: types of the messages that fail.
         form: what Airflow has kept of a task's form; None: it has none yet.
+        forms: that tasks have written.
     """
 
     failing: tuple[type, ...] = ()
     form: dict[str, Any] | None = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.forms: list[comms.CreateHITLDetailPayload] = []
 
     def send(self, message: Any) -> Any:
         """Answer as Airflow's supervisor does; messages of the types `failing` get its error."""
         if isinstance(message, self.failing):
             raise AirflowRuntimeError(comms.ErrorResponse(error=ErrorType.API_SERVER_ERROR))
         if isinstance(message, comms.CreateHITLDetailPayload):
+            self.forms.append(message)
             return comms.HITLDetailRequestResult(**message.model_dump(exclude={"type"}) | (self.form or {}))
         return super().send(message)
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from airflow.providers.standard.operators import hitl
 from airflow.sdk import DAG
+from airflow.sdk._shared.timezones import timezone
 from airflow.sdk.exceptions import DownstreamTasksSkipped, TaskAwaitingInput
 from order_sync_airflow import operators
 from order_sync_airflow.operators.approve import ApproveOperator
@@ -182,6 +182,14 @@ def test_one_approval_covers_a_backfill(braked):
     assert braked.approved() == [(5, "olena", 2)]
 
 
+def test_a_time_of_the_form_without_an_offset_is_utc(braked, monkeypatch):
+    """As a param is; Airflow's own default time zone does not count."""
+    monkeypatch.setattr(timezone._Timezone, "initialized_timezone", timezone.parse_timezone("Asia/Tokyo"))
+    context, _ = braked.stage(*THREE)
+    braked.answer(context, "Approve", covers_from="2026-11-01T10:00:00", covers_to="2026-11-02T10:00:00")
+    assert context["ti"].xcom_pull("approve", "approval")["start"] == "2026-11-01T10:00:00+00:00"
+
+
 def test_a_refusal_ends_the_run(braked):
     """Refused, or without an answer: nothing is approved, and the error says who and how to go on."""
     context, _ = staged = braked.stage(*THREE)
@@ -196,17 +204,15 @@ def test_a_refusal_ends_the_run(braked):
     assert braked.shop.taken() == {}
 
 
-def test_the_form_shows_counts_and_no_personal_data(braked, monkeypatch):
+def test_the_form_shows_counts_and_no_personal_data(braked, supervisor):
     """The form has the change of each code, the ages and the ids; XComs and form name no customer."""
-    forms: list[dict[str, Any]] = []
-    monkeypatch.setattr(hitl, "upsert_hitl_detail", lambda **given: forms.append(given))
     context, _ = braked.stage(*THREE)
     context["ti"].id = uuid.uuid4()
     context["task_instance"] = context["ti"]
     with pytest.raises(TaskAwaitingInput) as waiting:
         braked.approve().execute(context)
     assert waiting.value.timeout == timedelta(days=1)
-    (form,) = forms
+    (form,) = (asked.model_dump() for asked in supervisor.forms)  # once: a second one would delete an answer
     assert form["options"] == ["Approve", "Reject"]
     assert form["subject"] == f"{braked.shop.name}: send 3 notifications?"
     assert "| (new) | IN_PROGRESS | 2 |" in form["body"]

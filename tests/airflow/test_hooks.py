@@ -1,12 +1,16 @@
 """From connections to credentials."""
 
 import json
+from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 import sqlalchemy as sa
+from airflow.sdk import BaseHook
 from airflow.sdk._shared.secrets_masker import _secrets_masker
+from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.execution_time import comms, task_runner
-from order_sync_airflow.hooks import hook_for
+from order_sync_airflow.hooks import base, hook_for
 from order_sync_airflow.hooks.base import sql_engine
 
 from include.order_sync.errors import StopError, TryAgainError
@@ -181,6 +185,14 @@ def test_a_connection_that_airflow_does_not_give(supervisor, failing, error):
     supervisor.failing = failing
     with pytest.raises(error, match="'nowhere'"):
         sql_engine("nowhere")
+
+
+def test_an_api_server_that_is_back_gives_the_connection(supervisor, connect, monkeypatch):
+    """It was away for the first question alone."""
+    found = BaseHook.get_connection(connect(conn_type="postgres", host="db"))
+    get_connection = Mock(side_effect=[AirflowNotFoundException("account"), found])
+    monkeypatch.setattr(base, "BaseHook", SimpleNamespace(get_connection=get_connection))
+    assert sql_engine("account").url.host == "db"
 
 
 def test_a_connection_is_looked_for_outside_of_tasks_too(monkeypatch):

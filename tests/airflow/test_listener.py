@@ -218,6 +218,7 @@ def test_open_runs_of_a_removed_destination_end(airflow_):
         pytest.param(TAG, {"parsed_minutes_ago": 1}, id="away for a moment"),
         pytest.param("another", {}, id="not ours"),
         pytest.param(TAG, {"dag_id": "order_sync_rees46"}, id="the configuration has it: its file was not parsed"),
+        pytest.param(TAG, {"dag_id": "order_sync_redrive"}, id="the redrive's file was not parsed"),
     ],
 )
 def test_no_other_runs_are_ended(airflow_, tag, state):

@@ -17,7 +17,6 @@ import pytest
 import sqlalchemy as sa
 from aiosmtpd.controller import Controller
 from airflow.models.variable import Variable
-from airflow.providers.standard.operators import hitl
 from airflow.sdk.exceptions import TaskAwaitingInput
 from airflow.sdk.execution_time import comms
 from fastapi.testclient import TestClient
@@ -308,7 +307,6 @@ def test_a_long_message_is_cut(shop, hook):
 
 def test_a_run_that_waits_for_approval_is_told(watched, inbox, monkeypatch):
     """Whoever gets the alarms hears of the form at once; without a mail server it waits all the same."""
-    monkeypatch.setattr(hitl, "upsert_hitl_detail", lambda **_: None)
     asked = {"total": 20, "recent": 5, "changes": [], "ages": {}, "order_ids": ["1"]}
     context = watched.context("run")
     context["ti"].xcoms["transform", "notifications"] = asked

@@ -95,7 +95,7 @@ class Destination(DagEntry):
     )
     fresh_within: Duration = Field(
         timedelta(hours=3),
-        description="how long after its change an order is accepted, as 90m, 3h or 1d",
+        description="how far behind the present the reading of its source may be, as 90m, 3h or 1d",
         validate_default=True,
     )
     approve_above: int = Field(

@@ -57,7 +57,7 @@ def notifications(planner: Planner, parts: Iterable[pd.DataFrame]) -> Notificati
         if part.empty:
             continue
         orders, actions = planner.decisions(part)
-        orders = orders[actions == Action.SEND]
+        orders = orders[(actions == Action.SEND) & ~orders["counted"]]
         orders = orders[notifying(planner.provider, orders)]
         before = orders["known_code"].astype("object").where(orders["known_code"].notna(), None)
         found.changes.update(zip(before, orders["code"], strict=True))
@@ -88,7 +88,7 @@ class Brake:
         Raises:
             StopError: they are more than the load may send.
         """
-        # What was sent before may be more than the load may send: that stops no orders that notify nobody.
+        # `left` may be negative after an approved run: a part without notifications goes on all the same.
         if planned and planned > self.left:
             raise StopError(
                 stops.NOT_APPROVED,

@@ -156,6 +156,9 @@ class Planner:
         relation = relations(orders, known, reads_present=options.reads_present)
         orders["newer"] = relation[Relation.NEWER]
         orders["repeated"] = repeats(orders, known)
+        # The brake has counted these, and their codes can't mail twice.
+        in_doubt = relation[Relation.SAME] & known["verdict"].eq("in_doubt")
+        orders["counted"] = in_doubt & ~self.provider.holds(part["code"])
         orders["stale"] = stale.reasons_of(orders, known, relation, options)
         actions = decide(orders, known, _own_verdicts(orders, own), options)
         return orders, actions.mask((actions == Action.SEND) & self._is_kept(orders), Action.KEPT)
@@ -178,7 +181,7 @@ class Planner:
         others = {str(name): n for name, n in rest.value_counts().items()}
         return PartPlan(
             to_send=to_send.assign(attempt=self._lines(to_send), change=_changes(to_send))[BATCH_COLUMNS],
-            notifications=int(notifying(self.provider, to_send).sum()),
+            notifications=int(notifying(self.provider, to_send[~to_send["counted"]]).sum()),
             recheck=unchanged.index[waits],
             newer=newer.assign(attempt=self._lines(newer.assign(payload_hash=newer["known_hash"]))),
             adopted=adopted.assign(attempt=self._lines(adopted)),

@@ -16,17 +16,18 @@ OLD = timedelta(days=7)
 RECENT = timedelta(hours=24)
 
 # Attempts that may have notified a customer, of batches in `chosen`, which have followed one another closely. Of a send
-# in doubt that was repeated the last attempt counts: it is one notification.
+# in doubt that was repeated only the last attempt counts, unless its code is one that can mail twice.
 _COUNT = """
     select count(*) from attempts a join chosen b on b.id = a.batch_id
     where a.batch_id >= (select min(id) from chosen) and a.batch_id <= (select max(id) from chosen)
       and (a.code = any(%(codes)s) or a.status_changed_at < b.begun_at - %(old)s)
       and not exists (select from rejections r where r.batch_id = a.batch_id and r.order_id = a.order_id)
-      and not (b.outcome = 'in_doubt' and exists (
-          select from attempts l join batches of_l on of_l.id = l.batch_id and of_l.begun_at is not null
-          where l.destination_id = a.destination_id and l.partition_hash = a.partition_hash and l.order_id = a.order_id
-            and (l.status_changed_at, l.updated_at, l.rank) = (a.status_changed_at, a.updated_at, a.rank)
-            and l.batch_id > a.batch_id and of_l.outcome is distinct from 'not_taken'
+      and not (b.outcome = 'in_doubt' and a.code <> all(%(held)s) and exists (
+          select from attempts later join batches other on other.id = later.batch_id and other.begun_at is not null
+          where later.destination_id = a.destination_id and later.partition_hash = a.partition_hash
+            and later.order_id = a.order_id and later.code = a.code
+            and (later.status_changed_at, later.updated_at, later.rank) = (a.status_changed_at, a.updated_at, a.rank)
+            and later.batch_id > a.batch_id and other.outcome is distinct from 'not_taken'
           offset 0  -- looked up for each: as a join PostgreSQL could read all attempts
       ))
 """
@@ -56,6 +57,18 @@ class Approval:
     approved_at: datetime
 
 
+class Codes(NamedTuple):
+    """Codes of a provider.
+
+    Args:
+        notifies: those that notify a customer.
+        held: those whose repetition can notify a second time.
+    """
+
+    notifies: Collection[Code]
+    held: Collection[Code]
+
+
 class Covering(NamedTuple):
     """An approval that covers a run: its number in the ledger, and how many notifications are left of it."""
 
@@ -69,13 +82,13 @@ def destination_id(cursor: Any, name: str) -> int:
     return row[0] if row else 0
 
 
-def recent(cursor: Any, destination_id: int, codes: Collection[Code]) -> int:
+def recent(cursor: Any, destination_id: int, codes: Codes) -> int:
     """Return how many notifications were sent in the time RECENT, with those in doubt.
 
     Args:
         cursor: in a transaction.
         destination_id: the destination's number.
-        codes: that notify.
+        codes: of its provider.
     """
     query = f"with chosen as ({_CHOSEN} and begun_at > now() - %(recent)s) {_COUNT}"
     return int(cursor.execute(query, _values(destination_id, codes, recent=RECENT)).fetchone()[0])
@@ -113,15 +126,13 @@ def record(cursor: Any, destination_id: int, approval: Approval) -> None:
     )
 
 
-def covering(
-    cursor: Any, destination_id: int, codes: Collection[Code], run: str, window: Window | None
-) -> Covering | None:
+def covering(cursor: Any, destination_id: int, codes: Codes, run: str, window: Window | None) -> Covering | None:
     """Return the approval with the most left among those that cover a run; None without one.
 
     Args:
         cursor: in a transaction.
         destination_id: the destination's number.
-        codes: that notify.
+        codes: of its provider.
         run: the ids of its DAG and of itself.
         window: that it has read; None if it has not read all orders of a window.
     """
@@ -149,5 +160,6 @@ def use(cursor: Any, number: int, run_key: str) -> None:
     )
 
 
-def _values(destination_id: int, codes: Collection[Code], **more: Any) -> dict[str, Any]:
-    return {"destination": destination_id, "codes": [str(code) for code in codes], "old": OLD, **more}
+def _values(destination_id: int, codes: Codes, **more: Any) -> dict[str, Any]:
+    notifies, held = ([str(code) for code in each] for each in codes)
+    return {"destination": destination_id, "codes": notifies, "held": held, "old": OLD, **more}

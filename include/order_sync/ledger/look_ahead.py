@@ -74,16 +74,17 @@ class LookAheadSession:
             before_a_clear: also those of its resends from before a person cleared the run.
         """
         query = """
-            select string_agg(int8send(id), '') filter (where run = %(run)s and outcome = 'answered'),
-                   string_agg(int8send(id), '') filter (where run = %(run)s and outcome = 'adopted'),
-                   string_agg(int8send(id), '') filter (where run <> %(run)s)
+            select string_agg(int8send(id), '') filter (where run = any(%(own)s) and outcome = 'answered'),
+                   string_agg(int8send(id), '') filter (where run = any(%(own)s) and outcome = 'adopted'),
+                   string_agg(int8send(id), '') filter (where run <> all(%(own)s))
             from batches
             where destination_id = %(destination)s and outcome in ('answered', 'adopted')
-              and (run = %(run)s or (%(before_a_clear)s and starts_with(run, %(resends)s)))
+              and (run = any(%(own)s) or (%(before_a_clear)s and starts_with(run, %(resends)s)))
         """
         values = {
             "destination": self.sender.destination_id,
-            "run": self.sender.run,
+            # An earlier release has begun a resend without its mark.
+            "own": [self.sender.run, self.sender.run.replace(f" {RESEND_MARK}", " ", 1)],
             "resends": f"{self.sender.run.rsplit(' ', 2)[0]} {RESEND_MARK}",
             "before_a_clear": before_a_clear,
         }

@@ -10,7 +10,6 @@ import logging
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from typing import BinaryIO, cast
 
 import pyarrow as pa
@@ -92,10 +91,7 @@ class CsvDropReader:
         """
         if self.register is None or self.healing is None:
             return files_of(self.folder, self.source, self.window)
-        # Without `path_time` a file's time is that of its last change: one that is written anew at each full hour would
-        # be in no window that has ended.
-        end = self.window.end if self.source.path_time else datetime.now(UTC) + self.source.ahead
-        since_first = Window(self.healing.began, end)
+        since_first = Window(self.healing.began, self.window.end)
         files, touched, self.not_read = files_not_taken(self.folder, self.source, since_first, self.register)
         self.taken += touched
         reach = self.healing.reach
@@ -151,7 +147,7 @@ class CsvDropReader:
         texts: list[CsvText] = []
         faults: list[tuple[CsvText, Exception]] = []
         with file.path.open("rb") as opened:
-            hashed = HashedContent(opened)
+            hashed = HashedContent(opened, file.path)
             delimiter = DELIMITERS[self.source.delimiter or ","]
             for name, content in texts_of(cast("BinaryIO", hashed), file.size, delimiter, str(file.path)):
                 text = CsvText(self.source, self.required, file, name)

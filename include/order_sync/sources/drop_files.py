@@ -33,6 +33,13 @@ UNFINISHED_SUFFIXES = (".part", ".tmp")
 # How the content hash of a file begins that could not be used, before a hash of the configuration that it was read by.
 _UNUSABLE = "unusable "
 
+# Said only if a run finds no other file: one that is written anew at each full hour would be left by each run.
+_TOO_YOUNG = (
+    "It was changed after the end of the window, or less than `settle_seconds` ago. If a job writes it anew before the "
+    "next run comes, no run reads it: let the job write it some minutes before the full hour, or under a name with its "
+    "hour."
+)
+
 # When nothing matches: how many files are looked at for a near name, and how many are named.
 _LISTED_FOR_NAMES = 1000
 _NEAR_NAMES = 3
@@ -98,7 +105,7 @@ def files_not_taken(
 
     Returns:
         The files; the versions that were taken and have another fingerprint now, to be remembered by it; and the files
-        that no scheduled run reads.
+        that no scheduled run reads, or that are too young where there are no others.
 
     Raises:
         StopError: the folder does not exist.
@@ -108,8 +115,11 @@ def files_not_taken(
     not_read: list[FileNotRead] = []
     listed = list(_files(folder, source, not_read))
     files = [file for file in _within(window, listed) if abs(now - file.modified_at) >= settle]
+    young = (
+        [] if source.path_time else [file for file in listed if file.belongs_at >= window.start and file not in files]
+    )
     earlier = sorted((file for file in listed if file.belongs_at < window.start), key=_age)[-_EARLIER_FILES:]
-    known = list(register([str(file.path) for file in [*files, *earlier]]))
+    known = list(register([str(file.path) for file in [*files, *earlier, *young]]))
     ever_taken = {version.path for version in known}
     before = f"Its time lies before {_moment(window.start)}, where the destination begins. Backfill its date."
     not_read += [file.not_read(before) for file in earlier if str(file.path) not in ever_taken]
@@ -135,6 +145,10 @@ def files_not_taken(
             touched.append(file.version(content))
         else:
             new.append(file)
+    for file in young if not new else ():
+        if (str(file.path), file.fingerprint) not in fingerprints:
+            log.warning("Source %r: %s is left to the next run. %s", source.name, file.path, _TOO_YOUNG)
+            not_read.append(file.not_read(_TOO_YOUNG))
     return new, touched, not_read
 
 

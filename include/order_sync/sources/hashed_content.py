@@ -8,21 +8,34 @@ from typing import BinaryIO
 from upath import UPath
 
 from include.order_sync import tuning
+from include.order_sync.errors import TryAgainError
 
 # The content hash of a file that the worker may not read.
 NOT_PERMITTED = ""
 
 
 class HashedContent:
-    """A file's content, and a hash of the bytes read so far."""
+    """A file's content, and a hash of the bytes read so far.
 
-    def __init__(self, content: BinaryIO) -> None:
+    Args:
+        content: of the file.
+        where: the file, for messages.
+    """
+
+    def __init__(self, content: BinaryIO, where: object) -> None:
         self._content = content
+        self._where = where
         self._hash = hashlib.sha256()
 
     def read(self, size: int = -1) -> bytes:
-        """Read on, as files do."""
-        return self._noted(self._content.read(size))
+        """Read on, as files do. If the storage fails, raise TryAgainError: others would be taken for a damaged file."""
+        try:
+            return self._noted(self._content.read(size))
+        except (PermissionError, FileNotFoundError):
+            raise  # a storage may say so as late as here
+        except Exception as error:
+            said = type(error).__name__
+            raise TryAgainError(f"{self._where} can't be read to its end ({said}): its storage fails.") from error
 
     def seek(self, offset: int, whence: int = 0) -> int:
         """Go elsewhere, as files do. What is read from then on is in no hash."""
@@ -50,7 +63,7 @@ def content_hash(path: UPath) -> str:
     """Return the hash of a whole file, or NOT_PERMITTED if the worker may not read it."""
     try:
         with path.open("rb") as content:
-            hashed = HashedContent(content)
+            hashed = HashedContent(content, path)
             while hashed.read(tuning.HASH_READ_BYTES):
                 pass
     except PermissionError:

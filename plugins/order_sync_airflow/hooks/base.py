@@ -45,9 +45,8 @@ def connection(conn_id: str) -> Connection:
         TryAgainError: a task's api-server can't be reached.
     """
     try:
-        conn = BaseHook.get_connection(conn_id)
+        conn = _known(conn_id)
     except AirflowNotFoundException:
-        api_server.check(f"the connection {conn_id!r}")
         raise StopError(
             stops.NO_CONNECTION,
             f"There is no Airflow connection {conn_id!r}: add it under Admin > Connections, "
@@ -64,6 +63,14 @@ def connection(conn_id: str) -> Connection:
             f'Connection {conn_id!r}: its extra is no JSON object: write it as {{"name": "value"}}, or leave it empty.',
         )
     return conn
+
+
+def _known(conn_id: str) -> Connection:
+    try:
+        return BaseHook.get_connection(conn_id)
+    except AirflowNotFoundException:
+        api_server.check(f"the connection {conn_id!r}")
+        return BaseHook.get_connection(conn_id)  # the api-server may have been away for a moment
 
 
 def sql_engine(conn_id: str, **connect_args: str) -> Engine:

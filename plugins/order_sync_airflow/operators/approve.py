@@ -9,6 +9,7 @@ from airflow.providers.standard.exceptions import HITLRejectException
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import Param
 from airflow.sdk.definitions.param import ParamsDict
+from airflow.sdk.exceptions import TaskAwaitingInput
 from airflow.sdk.execution_time import task_runner
 from airflow.sdk.execution_time.comms import CreateHITLDetailPayload
 from airflow.sdk.timezone import parse
@@ -73,8 +74,8 @@ class ApproveOperator(DestinationOperator, ApprovalOperator):
             alarms.send(configuration.alarms, subject, [said])
         except TryAgainError as error:
             self.log.error("%s", error)  # the form waits all the same
-        super().execute(context)
-        raise AssertionError("Airflow waits by an exception")
+        # Airflow's own execute would write the form once more, and so delete an answer that has come meanwhile.
+        raise TaskAwaitingInput(method_name="execute_complete", timeout=self.response_timeout)
 
     def _show_form(self, context: Context) -> None:
         """Write the form; raise StopError if Airflow goes on showing one of before a clear (listener.py)."""

@@ -11,11 +11,10 @@ from airflow.api_fastapi.core_api.security import GetUserDep
 from airflow.models.dag import DagModel
 
 from include.order_sync.configuration.loading import load
+from order_sync_airflow.run_figures import REDRIVE
 
 if TYPE_CHECKING:
     from include.order_sync.configuration.models import Destination
-
-REDRIVE = "order_sync_redrive"
 
 
 @dataclass(frozen=True)

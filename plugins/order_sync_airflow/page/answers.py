@@ -13,7 +13,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from include.order_sync.counted import things
 from order_sync_airflow.page import PREFIX, charts, shown, words
-from order_sync_airflow.page.access import REDRIVE, Access, access_of
+from order_sync_airflow.page.access import Access, access_of
+from order_sync_airflow.run_figures import REDRIVE
 
 FOLDER = Path(__file__).parent
 

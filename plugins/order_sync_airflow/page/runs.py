@@ -11,8 +11,8 @@ from fastapi.responses import RedirectResponse, Response
 from include.order_sync.ledger.reasons import HELD_REASON
 from include.order_sync.ledger.run_records import COUNTS
 from order_sync_airflow.page import airflow_runs, changes, reads, words
-from order_sync_airflow.page.access import REDRIVE
 from order_sync_airflow.page.answers import User, answer, not_found, root_of
+from order_sync_airflow.run_figures import REDRIVE
 
 router = APIRouter()
 

@@ -10,8 +10,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from include.order_sync.ledger import attempts
+from include.order_sync.ledger.opening import open_session
 from include.order_sync.ledger.retention import remove_old
+from tests.unit.ledger.test_order_history import sent, version
 
+RUN = "dag scheduled__1 {}2026-11-21T12:00:00+00:00 2026-11-21T12:00:01+00:00"
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 FATES = ("answered", "rejected", "not_taken", "in_doubt", "held", "unchanged", "adopted", "accept", "resend", "open")
 OUTCOME_OF = {"rejected": "answered", "held": "in_doubt", "accept": "in_doubt", "resend": "in_doubt"}
@@ -158,3 +161,29 @@ def test_an_attempt_without_a_code_is_refused():
     )
     with pytest.raises(ValueError, match="lacks code"):
         attempts.lines(orders, 1)
+
+
+@pytest.mark.parametrize("mark", ["", "resend,"])
+def test_a_resend_knows_what_its_earlier_tries_have_sent(ledger: sa.Engine, mark):
+    """Also if an earlier release has begun it, whose keys have no mark."""
+    name = uuid.uuid4().hex
+    with open_session(ledger, "ledger", destination=name, run=RUN.format(mark), try_number=1) as session:
+        batch = sent(session, version(session, "PAID"))
+        session.conclude(batch, "answered")
+    with open_session(ledger, "ledger", destination=name, run=RUN.format("resend,"), try_number=2) as session:
+        own = session.look_ahead.own_batches(before_a_clear=True)
+    assert (batch in own.answered, batch in own.before_a_clear) == (True, False)
+
+
+@pytest.mark.parametrize(("mark", "is_before"), [("", False), ("resend,", True)])
+def test_of_what_was_sent_before_a_clear_only_resends_count(ledger: sa.Engine, mark, is_before):
+    """A backfill with `resend` may take over a run that has sent without it."""
+    name = uuid.uuid4().hex
+    cleared = RUN.format(mark)
+    with open_session(ledger, "ledger", destination=name, run=cleared, try_number=1) as session:
+        batch = sent(session, version(session, "PAID"))
+        session.conclude(batch, "answered")
+    again = RUN.format("resend,").replace("T12:", "T13:")
+    with open_session(ledger, "ledger", destination=name, run=again, try_number=1) as session:
+        own = session.look_ahead.own_batches(before_a_clear=True)
+    assert (batch in own.answered, batch in own.before_a_clear) == (False, is_before)

@@ -101,13 +101,12 @@ def test_old_modified_times(drop: Drop, age: timedelta) -> None:
     assert drop.run() == ["2"]
 
 
-def test_a_file_of_the_future_is_left(drop: Drop) -> None:
-    """It is read when its time has come, with an allowance for clocks that differ (`ahead`)."""
+def test_a_file_from_after_the_window_is_left(drop: Drop) -> None:
+    """A file that was modified at the window's end or later belongs to a later run."""
     drop.put("a.csv", "1", age=timedelta(hours=-2))
 
     assert drop.run() == []
-    drop.put("a.csv", "1", age=timedelta(minutes=-30))
-    assert drop.run() == ["1"]
+    assert drop.run(Window(END, END + timedelta(hours=3))) == ["1"]
 
 
 def test_a_replaced_file_is_taken_again(drop: Drop) -> None:
@@ -529,11 +528,30 @@ def test_a_drop_in_an_object_storage() -> None:
     assert "0 files match memory://shop/drop" in empty.notice
 
 
-def test_a_file_that_is_written_anew_at_each_full_hour_is_read(drop: Drop) -> None:
-    """Its time is never before the end of a window that has ended; with `path_time` the window decides."""
-    drop.put("orders.csv", "1", age=timedelta(seconds=3))
-    ended = Window(datetime.now(UTC) - timedelta(hours=1), datetime.now(UTC) - timedelta(seconds=10))
-    assert drop.run(ended) == ["1"]
-    drop.source = drop.source.model_copy(update={"path": f"{drop.folder}/2*", "path_time": "%Y-%m-%d-%H.csv"})
+def test_a_file_that_is_written_anew_at_each_full_hour_is_told(drop: Drop, caplog: pytest.LogCaptureFixture) -> None:
+    """No run reads it: its time is never before the end of a window that has ended."""
+    file = drop.put("orders.csv", "1", age=timedelta(seconds=3))
+    ended = Window(LONG_AGO, datetime.now(UTC) - timedelta(seconds=10))
+    reader = drop.reader(ended)
+    assert list(reader.tables()) == []
+    ((path, reason),) = [(each.path, each.reason) for each in reader.not_read]
+    assert path == str(file)
+    assert "or under a name with its hour" in reason
+    assert f"{file} is left to the next run. It was changed after the end of the window" in caplog.text
+    drop.put("other.csv", "2", age=timedelta(minutes=3))
+    assert drop.run(ended) == ["2"]
+    reader = drop.reader(ended)
+    assert (list(reader.tables()), len(reader.not_read)) == ([], 1)
+    drop.source = drop.source.model_copy(update={"settle_seconds": 600})
+    drop.put("third.csv", "3", age=timedelta(minutes=5))
+    reader = drop.reader(ended)
+    assert (list(reader.tables()), len(reader.not_read)) == ([], 2)
+    assert drop.run() == []  # it is not old enough either
+
+
+def test_a_file_of_a_later_hour_by_its_name_is_not_told(drop: Drop) -> None:
+    """With `path_time` it is the next run's, whenever it is written."""
+    drop.source = drop.source.model_copy(update={"path_time": "%Y-%m-%d-%H.csv"})
     drop.put(f"{datetime.now(UTC):%Y-%m-%d-%H}.csv", "2")
-    assert drop.run(Window(LONG_AGO, END - timedelta(hours=3))) == []
+    reader = drop.reader(Window(LONG_AGO, END - timedelta(hours=3)))
+    assert (list(reader.tables()), reader.not_read) == ([], [])
