@@ -115,9 +115,7 @@ def files_not_taken(
     not_read: list[FileNotRead] = []
     listed = list(_files(folder, source, not_read))
     files = [file for file in _within(window, listed) if abs(now - file.modified_at) >= settle]
-    young = (
-        [] if source.path_time else [file for file in listed if file.belongs_at >= window.start and file not in files]
-    )
+    young = [file for file in listed if file.belongs_at >= window.end or abs(now - file.modified_at) < settle]
     earlier = sorted((file for file in listed if file.belongs_at < window.start), key=_age)[-_EARLIER_FILES:]
     known = list(register([str(file.path) for file in [*files, *earlier, *young]]))
     ever_taken = {version.path for version in known}
@@ -145,7 +143,7 @@ def files_not_taken(
             touched.append(file.version(content))
         else:
             new.append(file)
-    for file in young if not new else ():
+    for file in young if not (new or source.path_time) else ():
         if (str(file.path), file.fingerprint) not in fingerprints:
             log.warning("Source %r: %s is left to the next run. %s", source.name, file.path, _TOO_YOUNG)
             not_read.append(file.not_read(_TOO_YOUNG))
