@@ -112,11 +112,16 @@ def test_those_of_the_last_24_hours_count(braked, monkeypatch):
 
 
 def test_after_an_approved_run_what_notifies_nobody_goes_on(braked):
-    """More was sent than `approve_above`: a run of unchanged orders is green all the same, and is not asked."""
+    """What was approved does not count; nor does a limit that is lower now make a run of unchanged orders red."""
     first = braked.stage(*THREE)
     braked.answer(first[0], "Approve")
     braked.load(first)
-    again = braked.stage(*THREE, run="again", hours=9)
+    next_hour = braked.stage(*THREE, row("4", "paid"), row("5", "paid"), run="next", hours=9)
+    assert braked.asked(next_hour[0]) is None
+    braked.load(next_hour)
+    file = braked.shop.tmp / "order_sync.yaml"
+    file.write_text(file.read_text("utf-8").replace("approve_above: 2", "approve_above: 0"), "utf-8")
+    again = braked.stage(*THREE, row("4", "paid"), row("5", "paid"), run="again", hours=19)
     assert braked.asked(again[0]) is None
     braked.load(again)
 
@@ -156,11 +161,11 @@ def test_two_runs_that_wait_for_the_same_orders_send_each_once(braked):
     braked.load(second)
     braked.load(first)
     assert braked.shop.taken() == {"1": ["IN_PROGRESS"], "2": ["IN_PROGRESS"], "3": ["DELIVERED"]}
-    third = braked.stage(*THREE, row("4", "paid"), run="third", hours=20)
-    assert (braked.asked(third[0])["total"], braked.asked(third[0])["recent"]) == (1, 3)
+    third = braked.stage(*THREE, *(row(number, "paid") for number in "456"), run="third", hours=20)
+    assert (braked.asked(third[0])["total"], braked.asked(third[0])["recent"]) == (3, 0)
     with pytest.raises(StopError, match="olena has refused"):
         braked.answer(third[0], "Reject")
-    with pytest.raises(StopError, match="1 more notification is to be sent, and 0 are left"):
+    with pytest.raises(StopError, match="3 more notifications are to be sent, and 2 are left"):
         braked.load(third)
     assert "4" not in braked.shop.taken()
 
@@ -169,17 +174,18 @@ def test_one_approval_covers_a_backfill(braked):
     """Runs within its range are not asked again while enough is left; beyond the range or the number they are."""
     first = braked.stage(*THREE)
     covers = {"covers_from": (NOW - 3 * HOUR).isoformat(), "covers_to": (NOW + HOUR).isoformat()}
-    braked.answer(first[0], "Approve", notifications=5, **covers)
+    braked.answer(first[0], "Approve", notifications=7, **covers)
     braked.load(first)
-    within = braked.stage(*THREE, row("4", "paid"), run="within", hours=1)
+    within = braked.stage(*THREE, *(row(number, "paid") for number in "489"), run="within", hours=1)
     assert braked.asked(within[0]) is None
     braked.load(within)
-    beyond = braked.stage(*THREE, row("5", "paid"), run="beyond", hours=5)
-    assert braked.asked(beyond[0])["total"] == 1
-    last = braked.stage(*THREE, row("6", "paid"), row("7", "paid"), run="last", hours=2)
-    assert braked.asked(last[0])["total"] == 2  # one is left
-    assert set(braked.shop.taken()) == {"1", "2", "3", "4"}
-    assert braked.approved() == [(5, "olena", 2)]
+    three_more = [row(number, "paid") for number in "567"]
+    beyond = braked.stage(*THREE, *three_more, run="beyond", hours=5)
+    assert braked.asked(beyond[0])["total"] == 3
+    last = braked.stage(*THREE, *three_more, run="last", hours=2)
+    assert braked.asked(last[0])["total"] == 3  # one is left
+    assert set(braked.shop.taken()) == set("123489")
+    assert braked.approved() == [(7, "olena", 2)]
 
 
 def test_a_time_of_the_form_without_an_offset_is_utc(braked, monkeypatch):

@@ -1,10 +1,13 @@
 """Held orders, and a person's decisions on them."""
 
 import sys
+from unittest.mock import Mock
 
 import pytest
 import sqlalchemy as sa
+from order_sync_airflow import operators
 
+from include.order_sync import stops
 from include.order_sync.errors import StopError
 from include.order_sync.ledger import encrypted_rows
 from tests.airflow.shop import Shop, row
@@ -89,8 +92,6 @@ def test_a_decision_to_resend_outlives_the_task_that_took_it(held, entries, monk
         patch.setattr(encrypted_rows, "decrypt_rows", lambda *_: sys.exit())
         with pytest.raises(SystemExit):
             held.run(**resend)
-    with pytest.raises(StopError, match="No order of these is held"):
-        held.run(**resend | {"decision": "accept"})
     held.run(**resend | {"decision": "dismiss", "note": "a mistake"})  # closes no send that was decided
     assert held.run(**resend) == {"rows": 1, "orders": 1, "accepted": 1, "requests": 1}
     assert entries("order_id", "resolved_at is null") == [("2",)]
@@ -167,3 +168,43 @@ def test_a_decision_names_orders_that_are_not_held(held, capsys):
     assert "They are: A-7" in said
     assert held.run(redrive=True, decision="accept", batch=[*batches, 999999], user="olena") == {}
     assert held.xcoms["extract", "kind"] == "REDRIVE, decided to accept 1 held order"
+
+
+def test_a_decision_to_resend_can_be_taken_back(held, entries, monkeypatch):
+    """A redrive that was refused, or failed, has decided all the same: `accept` then counts, and nothing is sent."""
+    refused = Mock(side_effect=StopError(stops.NOT_APPROVED, "not today"))
+    with monkeypatch.context() as patch:
+        patch.setattr(operators.LoadOrdersOperator, "execute", refused)
+        with pytest.raises(StopError, match="not today"):
+            held.run(redrive=True, decision="resend", order_ids=["1"], user="olena")
+    assert held.run(redrive=True, decision="accept", order_ids=["1"], user="petro") == {}
+    held.drop(row("1", "paid"))
+    assert held.run() == {"rows": 1, "orders": 1, "unchanged": 1}
+    assert held.taken() == {}
+    assert entries("order_id, resolution", "resolved_at is not null") == [("1", "accepted by petro")]
+
+
+def test_a_resend_does_not_send_what_a_person_has_accepted(shop):
+    """Its own send was in doubt, and a person has looked: a cleared run knows that it has sent it."""
+    shop.drop(row("1", "paid"))
+    shop.run()
+    shop.drop(row("1", "paid"))
+    shop.sandbox.fault({"provider": "yespo", "kind": "close", "when": "after", "next": 1})
+    with pytest.raises(StopError, match="1 order is held"):
+        shop.run(run_id="again", resend=True)
+    assert shop.run(redrive=True, decision="accept", order_ids=["1"]) == {}
+    assert shop.run(run_id="again", resend=True) == {"rows": 1, "orders": 1, "unchanged": 1}
+    assert len(shop.taken()["1"]) == 2
+
+
+def test_a_resend_follows_a_decision_to_resend_once(shop):
+    """The redrive has sent it; the run that was in doubt does not send it again when it is cleared."""
+    shop.drop(row("1", "paid"))
+    shop.run()
+    shop.drop(row("1", "paid"))
+    shop.sandbox.fault({"provider": "yespo", "kind": "close", "when": "before", "next": 1})
+    with pytest.raises(StopError, match="1 order is held"):
+        shop.run(run_id="again", resend=True)
+    assert shop.run(redrive=True, decision="resend", order_ids=["1"])["accepted"] == 1
+    assert shop.run(run_id="again", resend=True) == {"rows": 1, "orders": 1, "unchanged": 1}
+    assert len(shop.taken()["1"]) == 2

@@ -130,7 +130,7 @@ TABLE = (
         relation=_SAME,
         verdict="accepted",
         action=Action.UNCHANGED,
-        why="this run sent it before a person cleared it",
+        why="this resend has sent it before: before a clear, or a person has accepted its send in doubt",
     ),
     Rule(
         own="sent",
@@ -138,7 +138,7 @@ TABLE = (
         verdict="accepted",
         changed=False,
         action=Action.UNCHANGED,
-        why="this run sent this code before a person cleared it",
+        why="this resend has sent this code before",
     ),
     Rule(
         relation=(Relation.OTHER,),

@@ -92,8 +92,9 @@ class FailingOrders:
         4. those that have failed alone while the service answered others: in an outage any order fails alone.
         """
         yield Turn(None, max_orders)
-        if self.not_judged:
-            yield Turn(self.not_judged, max_orders)
+        # One that has failed in this run has its turn with those: in two turns it would count twice.
+        if not_judged := self.not_judged - self.known.keys():
+            yield Turn(not_judged, max_orders)
         tries = {id_: (each.alone and each.others_answered, each.tries) for id_, each in self.known.items()}
         tries |= dict.fromkeys(self.given_up_before, (True, TRIES_OF_AN_ORDER))
         for key in sorted(set(tries.values())):

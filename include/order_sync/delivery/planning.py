@@ -215,7 +215,7 @@ class Planner:
 
     @cached_property
     def _own(self) -> attempts.OwnBatches:
-        return self.ledger.own_batches(before_a_clear=self.options.resend)
+        return self.ledger.own_batches(resend=self.options.resend)
 
 
 def kept_back(kept: Mapping[str, Kept], options: SendOptions) -> dict[str, datetime]:

@@ -38,6 +38,13 @@ _CHOSEN = """
 """
 
 
+# What a person has approved does not count against the limit of the next hours.
+_RECENTLY = """
+    and begun_at > now() - %(recent)s
+    and not exists (select from approvals where destination_id = %(destination)s and batches.run = any(runs))
+"""
+
+
 @dataclass(frozen=True)
 class Approval:
     """A person's word that notifications may be sent.
@@ -83,14 +90,14 @@ def destination_id(cursor: Any, name: str) -> int:
 
 
 def recent(cursor: Any, destination_id: int, codes: Codes) -> int:
-    """Return how many notifications were sent in the time RECENT, with those in doubt.
+    """Return how many notifications were sent in the time RECENT without an approval, with those in doubt.
 
     Args:
         cursor: in a transaction.
         destination_id: the destination's number.
         codes: of its provider.
     """
-    query = f"with chosen as ({_CHOSEN} and begun_at > now() - %(recent)s) {_COUNT}"
+    query = f"with chosen as ({_CHOSEN} {_RECENTLY}) {_COUNT}"
     return int(cursor.execute(query, _values(destination_id, codes, recent=RECENT)).fetchone()[0])
 
 
@@ -101,7 +108,7 @@ def recent_at_most(cursor: Any, destination_id: int) -> int:
         cursor: in a transaction.
         destination_id: the destination's number.
     """
-    query = f"with chosen as ({_CHOSEN} and begun_at > now() - %(recent)s) select coalesce(sum(orders), 0) from chosen"  # noqa: S608
+    query = f"with chosen as ({_CHOSEN} {_RECENTLY}) select coalesce(sum(orders), 0) from chosen"  # noqa: S608
     return int(cursor.execute(query, {"destination": destination_id, "recent": RECENT}).fetchone()[0])
 
 

@@ -67,12 +67,12 @@ class OwnBatches:
 
     Args:
         answered, adopted: by their outcome.
-        before_a_clear: concluded before a person cleared the run, where that counts.
+        of_resends: of a resend: concluded before a person cleared the run, or in doubt.
     """
 
     answered: np.ndarray
     adopted: np.ndarray
-    before_a_clear: np.ndarray
+    of_resends: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -195,21 +195,23 @@ def states(rows: pd.DataFrame) -> pd.DataFrame:
 def own_verdicts(rows: pd.DataFrame, own: OwnBatches) -> pd.DataFrame:
     """Return `order_id`, VERSION and the `verdict` that earlier tries of the run have got, each version once.
 
-    `sent` is accepted before a person cleared the run.
+    `sent` is what a resend has sent before a person cleared the run, or with an answer that was lost: a person may have
+    decided since that it was taken.
 
     Args:
         rows: of settled().
         own: the run's batches.
     """
     version = rows[["order_id", *VERSION]]
-    if not (own.answered.size or own.adopted.size or own.before_a_clear.size):
+    if not (own.answered.size or own.adopted.size or own.of_resends.size):
         return version[:0].assign(verdict="").astype({"verdict": "str"})
     batches, is_accepted = rows["batch_id"], rows["verdict"].eq("accepted").to_numpy(dtype="bool")
+    is_rejected = rows["verdict"].eq("rejected").to_numpy(dtype="bool")
     by_kind = {
         "adopted": np.isin(batches, own.adopted),
         "accepted": np.isin(batches, own.answered) & is_accepted,
         "rejected": np.isin(batches, own.answered),
-        "sent": np.isin(batches, own.before_a_clear) & is_accepted,
+        "sent": np.isin(batches, own.of_resends) & ~is_rejected,
     }
     found = [version[mask].assign(verdict=verdict) for verdict, mask in by_kind.items()]
     return pd.concat(found, ignore_index=True).drop_duplicates(["order_id", *VERSION]).astype({"verdict": "str"})

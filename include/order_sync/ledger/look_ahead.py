@@ -67,26 +67,27 @@ class LookAheadSession:
                 values["hashes"] = f"{{{','.join(map(str, orders['partition_hash'].tolist()))}}}"
             return attempts.find(cursor, which, values)
 
-    def own_batches(self, *, before_a_clear: bool) -> attempts.OwnBatches:
+    def own_batches(self, *, resend: bool) -> attempts.OwnBatches:
         """Return the batches that earlier tries of this run have concluded: eight bytes each, of any number of orders.
 
         Args:
-            before_a_clear: also those of its resends from before a person cleared the run.
+            resend: also those of its resends from before a person cleared the run, and those in doubt.
         """
         query = """
             select string_agg(int8send(id), '') filter (where run = any(%(own)s) and outcome = 'answered'),
                    string_agg(int8send(id), '') filter (where run = any(%(own)s) and outcome = 'adopted'),
-                   string_agg(int8send(id), '') filter (where run <> all(%(own)s))
+                   string_agg(int8send(id), '') filter (where run <> all(%(own)s) or outcome = 'in_doubt')
             from batches
-            where destination_id = %(destination)s and outcome in ('answered', 'adopted')
-              and (run = any(%(own)s) or (%(before_a_clear)s and starts_with(run, %(resends)s)))
+            where destination_id = %(destination)s
+              and (outcome in ('answered', 'adopted') or (%(resend)s and outcome = 'in_doubt'))
+              and (run = any(%(own)s) or (%(resend)s and starts_with(run, %(resends)s)))
         """
         values = {
             "destination": self.sender.destination_id,
             # An earlier release has begun a resend without its mark.
             "own": [self.sender.run, self.sender.run.replace(f" {RESEND_MARK}", " ", 1)],
             "resends": f"{self.sender.run.rsplit(' ', 2)[0]} {RESEND_MARK}",
-            "before_a_clear": before_a_clear,
+            "resend": resend,
         }
         with self._cursor() as cursor:
             (found,) = cursor.execute(query, values, binary=True).fetchall()

@@ -214,7 +214,7 @@ def decide(
 ) -> list[str]:
     """Record a person's decision on held orders; return the ids of the orders that were held.
 
-    - accept: the service has taken them.
+    - accept: the service has taken them. It also takes back a decision to resend, until the order is sent.
     - resend: it has not, so that their next plan sends them again.
     - An order that a newer version has resolved meanwhile is not changed.
 
@@ -231,10 +231,15 @@ def decide(
         with decided as (
             insert into decisions (destination, order_id, batch_id, decision, decided_by)
             select %(destination)s, order_id, batch_id, %(decision)s, %(who)s
-            from orders_in_doubt
-            where destination_id = (select id from destinations where name = %(destination)s) and held
+            from orders_in_doubt o
+            where destination_id = (select id from destinations where name = %(destination)s)
+              and (held or (%(decision)s = 'accept' and exists (
+                  select from decisions d where d.batch_id = o.batch_id and d.order_id = o.order_id
+              )))
               and (%(all_orders)s or order_id = any(%(order_ids)s))
               and (%(all_batches)s or batch_id = any(%(batches)s))
+            on conflict (batch_id, order_id) do update
+                set decision = excluded.decision, decided_by = excluded.decided_by, decided_at = now()
             returning order_id
         ), closed as (
             update quarantine q set resolved_at = now(), resolution = 'accepted by ' || %(who)s

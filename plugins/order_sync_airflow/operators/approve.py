@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 AGAIN = "A scheduled run's orders are asked for again by the next one; of other runs clear transform to be asked again."
 
+DECIDED = " The decision to resend stays in force, and later runs follow it: to take it back, decide `accept`."
+
 
 class ApproveOperator(DestinationOperator, ApprovalOperator):
     """Shows what a run would send, and waits; transform skips it if nothing is to be approved.
@@ -101,8 +103,9 @@ class ApproveOperator(DestinationOperator, ApprovalOperator):
         try:
             answer = super().execute_complete(context, event)
         except HITLRejectException:
+            stays = DECIDED if context["params"].get("decision") == "resend" else ""
             raise StopError(
-                stops.NOT_APPROVED, f"{_who(event)} has refused to send. Nothing was sent. {AGAIN}"
+                stops.NOT_APPROVED, f"{_who(event)} has refused to send. Nothing was sent. {AGAIN}{stays}"
             ) from None
         given: Mapping[str, Any] = answer["params_input"]
         asked = context["ti"].xcom_pull(task_ids="transform", key=NOTIFICATIONS_KEY)

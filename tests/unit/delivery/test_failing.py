@@ -179,3 +179,11 @@ def test_what_nobody_can_tell(tries, has_answered, together, unsure):
     with pytest.raises(TryAgainError) as again:
         failing.raise_if_waiting()
     assert again.value.only_failing is not bool(together)
+
+
+def test_an_order_has_one_turn():
+    """One whose batch was refused before, and that has failed in this run, is not planned twice."""
+    known = {"A": Failures(1, alone=False, others_answered=False)}
+    failing = FailingOrders(DeliveryResult(), known, frozenset(), frozenset({"A", "B"}))
+    turns = [turn.order_ids for turn in failing.turns(1000)]
+    assert turns == [None, {"B"}, {"A"}]

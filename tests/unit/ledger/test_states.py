@@ -171,8 +171,8 @@ def test_a_resend_knows_what_its_earlier_tries_have_sent(ledger: sa.Engine, mark
         batch = sent(session, version(session, "PAID"))
         session.conclude(batch, "answered")
     with open_session(ledger, "ledger", destination=name, run=RUN.format("resend,"), try_number=2) as session:
-        own = session.look_ahead.own_batches(before_a_clear=True)
-    assert (batch in own.answered, batch in own.before_a_clear) == (True, False)
+        own = session.look_ahead.own_batches(resend=True)
+    assert (batch in own.answered, batch in own.of_resends) == (True, False)
 
 
 @pytest.mark.parametrize(("mark", "is_before"), [("", False), ("resend,", True)])
@@ -185,5 +185,5 @@ def test_of_what_was_sent_before_a_clear_only_resends_count(ledger: sa.Engine, m
         session.conclude(batch, "answered")
     again = RUN.format("resend,").replace("T12:", "T13:")
     with open_session(ledger, "ledger", destination=name, run=again, try_number=1) as session:
-        own = session.look_ahead.own_batches(before_a_clear=True)
-    assert (batch in own.answered, batch in own.before_a_clear) == (False, is_before)
+        own = session.look_ahead.own_batches(resend=True)
+    assert (batch in own.answered, batch in own.of_resends) == (False, is_before)
