@@ -70,9 +70,10 @@ NO_TIME = datetime.fromtimestamp(0, UTC)
 # Rows that share these are one order at one time, whatever their status: the source alone can tell which is the later.
 TIES = ["order_id", "status_changed_at", "updated_at"]
 
-# A ready order: identity and version, a hash of what the source says at this time (transform/source_hash.py; 0 for
-# all but the last row of one time), the service's status code, the payload, and the position of its raw row.
-READY_COLUMNS = ["partition_hash", "order_id", *VERSION, "source_hash", "code", "payload", "position"]
+# A ready order: identity and version, when it has changed by what the row itself says, a hash of what the source says
+# at this time (transform/source_hash.py; 0 for all but the last row of one time), the service's status code, the
+# payload, and the position of its raw row.
+READY_COLUMNS = ["partition_hash", "order_id", *VERSION, "changed_at", "source_hash", "code", "payload", "position"]
 
 
 # A status code of a service.

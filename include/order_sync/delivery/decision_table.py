@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 
 from include.order_sync.delivery.relations import Relation, differ, is_, relations, repeats
-from include.order_sync.model import VERSION
 
 
 class Action(StrEnum):
@@ -191,8 +190,8 @@ def decide(ready: pd.DataFrame, known: pd.DataFrame, own: pd.Series, options: Se
     """Return the Action for each ready order, by TABLE; what is to be sent and older than `adopt_before` is adopted.
 
     Args:
-        ready: partition_hash, order_id, VERSION, source_hash, code, payload_hash; an order's changes in order, with the
-            ranks of `ranked`.
+        ready: partition_hash, order_id, VERSION, source_hash, code, payload_hash; `changed_at` where `adopt_before` is
+            set; an order's changes in order, with the ranks of `ranked`.
         known: STATE_COLUMNS of the ledger, row by row; where the ledger does not know an order, `verdict` is missing.
         own: the verdict that an earlier try of this run got for each version, as Rule.own; missing without one.
         options: of the destination and the run.
@@ -210,10 +209,9 @@ def decide(ready: pd.DataFrame, known: pd.DataFrame, own: pd.Series, options: Se
     decided = pd.Series(pd.array(names, dtype="str").take(actions), index=ready.index)
     if options.adopt_before is None:
         return decided
-    changed_at = ready[VERSION[:2]].max(axis=1) if options.send_when == "content" else ready["status_changed_at"]
-    is_old = changed_at < options.adopt_before
+    is_old = ready["changed_at"] < options.adopt_before
     if options.adopt_but_at is not None:
-        is_old &= changed_at != options.adopt_but_at
+        is_old &= ready["changed_at"] != options.adopt_but_at
     return decided.mask((decided == Action.SEND) & is_old, Action.ADOPTED)
 
 

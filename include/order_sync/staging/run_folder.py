@@ -2,7 +2,7 @@
 
     raw-3/rows-00000.arrow       rows as the source gave them, as text; more files as more rows come
     raw-items-3/rows-00000.arrow their items, where a second query gives them
-    ready-3/part-00000.arrow     orders with their payloads (READY_COLUMNS)
+    ready-4/part-00000.arrow     orders with their payloads (READY_COLUMNS)
     rejected/part-00000.parquet  rows that can't be sent, with their reasons
     rejected/listed              the run has written them into the quarantine
     files.parquet                versions of the drop's files that were read
@@ -43,7 +43,7 @@ if TYPE_CHECKING:  # extract needs no pandas, and it is slow to import
 
 # The number goes up with each change of the files' content or of the partition hash: a release never reads the files of
 # another one, but asks for a clear.
-RAW, RAW_ITEMS, READY = "raw-3", "raw-items-3", "ready-3"
+RAW, RAW_ITEMS, READY = "raw-3", "raw-items-3", "ready-4"
 
 # Beside the rejected rows: the key of the run that has written them into the quarantine.
 _LISTED = "listed"

@@ -70,6 +70,7 @@ def canonical_orders(
         told, untold = tell_passes(orders, first_passes, now)
         orders |= told
         orders["pass_untold"] = pd.Series(raw.index.isin(untold), index=raw.index)
+    orders["own_updated_at"] = orders["updated_at"]
     orders["updated_at"] = orders["updated_at"].fillna(orders["file_modified_at"])
     orders["additional_info_unreadable"] = nowhere
     if "additional_info" in raw:

@@ -98,6 +98,9 @@ def transform(raw: pd.DataFrame, raw_items: pd.DataFrame | None, rules: Rules) -
     """
     orders = read_orders(raw, rules)
     orders["updated_at"] = orders["updated_at"].fillna(NO_TIME)
+    # The time of a file tells which version is newer, and nothing of the age of a change: a full export is always new.
+    by = ["status_changed_at", "own_updated_at"] if rules.send_when == "content" else ["status_changed_at"]
+    orders["changed_at"] = orders[by].max(axis=1)
     # Equal hashes are not always one order, but one order always has equal hashes. Usually there are none.
     alike = orders["partition_hash"].duplicated(keep=False)
     rank: pd.Series | int = 0

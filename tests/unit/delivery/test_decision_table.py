@@ -69,6 +69,7 @@ def frames(orders: list[Order]) -> tuple[pd.DataFrame, pd.DataFrame, pd.Series]:
             "order_id": [str(n) for n in number],
             "status_changed_at": TIMES[1],
             "updated_at": TIMES[0],
+            "changed_at": TIMES[1],
             "rank": 0,
             "source_hash": 1,
             "code": "PAID",
@@ -249,14 +250,6 @@ def test_a_load_of_the_past_keeps_its_other_options():
     assert SendOptions(**stays, **overrules).of_the_past() == SendOptions(**stays)
 
 
-@pytest.mark.parametrize(("send_when", "action"), [("status", Action.ADOPTED), ("content", Action.SEND)])
-def test_a_new_content_of_an_old_status_is_new(send_when, action):
-    """Where the content counts, a change is as old as its newest time; else as its status."""
-    ready, known, own = frames([replace(NEWER, same_code=False, same_payload=False)])
-    ready["updated_at"] = TIMES[2]
-    assert decide(ready, known, own, SendOptions(send_when, adopt_before=TIMES[2])).tolist() == [action]
-
-
 def test_changes_of_one_order_are_compared_with_each_other():
     """After an accepted paid, the changes paid, sent, paid give one unchanged order and two sends."""
     ready, known, own = frames([NEWER] * 3)
@@ -297,9 +290,10 @@ def test_orders_with_equal_hashes_are_not_one_order():
 
 
 def test_each_order_is_as_old_as_its_own_times():
-    """Where the content counts, the newest time of an order does not make its neighbour new."""
+    """By the time of its change alone, and not by its neighbour's or its file's."""
     ready, known, own = frames([replace(NEWER, same_payload=False)] * 2)
-    ready["updated_at"] = [TIMES[0], TIMES[2]]
+    ready["updated_at"] = TIMES[2]
+    ready["changed_at"] = [TIMES[0], TIMES[2]]
     actions = decide(ready, known, own, SendOptions("content", adopt_before=TIMES[2])).tolist()
     assert actions == [Action.ADOPTED, Action.SEND]
 

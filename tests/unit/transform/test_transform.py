@@ -103,6 +103,22 @@ def test_ready_columns(run: Run) -> None:
     assert order["status_changed_at"] == pd.Timestamp("2026-11-21T10:00:00Z")
 
 
+@pytest.mark.parametrize(
+    ("send_when", "row", "changed_at"),
+    [
+        ("status", {"updated_at": LATE}, EARLY),
+        ("content", {"updated_at": LATE}, LATE),
+        ("content", {"file_modified_at": pd.Timestamp(LATE)}, EARLY),
+        ("content", {"updated_at": EARLY, "file_modified_at": pd.Timestamp(LATE), "status_changed_at": NOON}, NOON),
+    ],
+)
+def test_a_change_is_as_old_as_its_row_says(run: Run, send_when: str, row: dict[str, Any], changed_at: str) -> None:
+    """A file's time makes a version newer, and no change new: a full export is written anew each hour."""
+    transformed = run({"order_id": "1", "status_changed_at": EARLY, **row}, send_when=send_when)
+
+    assert transformed.ready["changed_at"].tolist() == [pd.Timestamp(changed_at)]
+
+
 ALIKE = ("plumless042", "buckeroo042")
 
 
