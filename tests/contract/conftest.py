@@ -13,6 +13,7 @@ import requests
 import sqlalchemy as sa
 
 from include.order_sync.delivery import client, http
+from include.order_sync.delivery.brake import Brake
 from include.order_sync.delivery.decision_table import SendOptions
 from include.order_sync.delivery.loop import Delivery, never
 from include.order_sync.delivery.pacing import Pace
@@ -176,7 +177,7 @@ def deliver(
     """Deliver parts as one try of a run, and return the result; an error carries it as `result`.
 
     Keywords: `run` is its name; `credentials` and `provider` replace the fixtures'; `connections`; `pace`;
-    `is_stopping`; all others are SendOptions.
+    `brake`; `is_stopping`; all others are SendOptions.
     """
     destination = f"{provider.name} {uuid.uuid4()}"
     tries: Counter[str] = Counter()
@@ -188,6 +189,7 @@ def deliver(
         provider: Provider = provider,
         connections: int = 1,
         pace: Pace | None = None,
+        brake: Brake | None = None,
         is_stopping: Callable[[], bool] = never,
         **send_options: Any,
     ) -> DeliveryResult:
@@ -202,6 +204,7 @@ def deliver(
                 SendOptions(**send_options),
                 connections=connections,
                 pace=pace,
+                brake=brake,
                 is_stopping=is_stopping,
             )
             try:

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from include.order_sync import tuning
 from include.order_sync.delivery import http
+from include.order_sync.delivery.brake import Brake, notifications
 from include.order_sync.delivery.decision_table import SendOptions
 from include.order_sync.delivery.plan_mode import plan_outcomes
 from include.order_sync.delivery.planning import Planner
@@ -239,6 +240,29 @@ def test_in_doubt_is_sent_again_where_that_does_no_harm(provider, deliver, sandb
             deliver(part, run=run)
     assert deliver(part, run="third").orders == {"accepted": 1}
     assert set(taken(sandbox, provider)["1"]) == {provider.statuses[status]}
+
+
+@repeated_status
+def test_the_brake_counts_a_repeated_send_in_doubt_once(provider, deliver, sandbox, status, ledger):
+    """Its first send has used the limit up; its repetition needs no more of it, for transform and for load."""
+    part = ready(provider, orders(["1"], status))
+    close(sandbox, provider, "before")
+    with pytest.raises(TryAgainError, match="doubt"):
+        deliver(part, brake=Brake(1, "the limit"))
+    with open_session(ledger, "ledger", destination=deliver.destination, run="another", try_number=1) as session:
+        assert notifications(Planner.of(provider, session, SendOptions()), [part]).total == 0
+    assert deliver(part, brake=Brake(0, "the limit")).orders == {"accepted": 1}
+
+
+@held_status
+def test_the_brake_counts_each_send_of_a_code_that_can_mail_twice(provider, deliver, sandbox, status):
+    """A destination that repeats it by choice (`in_doubt: resend`) can mail its customer each time."""
+    part = ready(provider, orders(["1"], status))
+    close(sandbox, provider, "before")
+    with pytest.raises(TryAgainError, match="doubt"):
+        deliver(part, resend_in_doubt=True, brake=Brake(1, "the limit"))
+    with pytest.raises(StopError, match="1 more notification is to be sent, and 0 are left: the limit"):
+        deliver(part, resend_in_doubt=True, brake=Brake(0, "the limit"))
 
 
 @repeated_and_another
