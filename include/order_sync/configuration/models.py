@@ -166,6 +166,15 @@ class Destination(DagEntry):
             )
         return first_run or "window"
 
+    @field_validator("statuses", mode="before")
+    @classmethod
+    def _no_booleans(cls, statuses: Any) -> Any:
+        # pydantic takes false for 0 and true for 1, which are codes of some services.
+        for status, code in statuses.items() if isinstance(statuses, Mapping) else ():
+            if isinstance(code, bool):
+                raise ValueError(f"{status} has no code: write null if the status is not for this provider")
+        return statuses
+
     @field_validator("statuses")
     @classmethod
     def _known_codes(

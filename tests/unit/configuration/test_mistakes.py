@@ -48,6 +48,10 @@ SHOP, DROP, WAREHOUSE = "destinations/shop_1", "sources/drop", "sources/warehous
         pytest.param(
             f"{SHOP}/statuses", '{paid: "1"}', {"paid": "1"}, "REES46 has no such code", id="code of another type"
         ),
+        pytest.param(
+            f"{SHOP}/statuses", "{returned: false}", {"returned": False}, "write null if", id="false as a code"
+        ),
+        pytest.param(f"{SHOP}/statuses", "{paid: true}", {"paid": True}, "write null if", id="true as a code"),
         pytest.param(f"{DROP}/timezone", "Europe/Kiyv", "Europe/Kiyv", "did you mean 'Europe/Kyiv'?", id="time zone"),
         pytest.param(f"{DROP}/timezone", "MSK", "MSK", "no such time zone; give a region", id="abbreviation"),
         pytest.param(f"{DROP}/timezone", "GMT+3", "GMT+3", "no such time zone; give a region", id="offset"),
