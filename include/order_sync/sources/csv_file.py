@@ -126,7 +126,7 @@ class CsvText:
         how, forms = self.source.lines, RawForms.of(self.source)
         if how is None:
             return None
-        item_id = self.source.item_columns.get("item_id")
+        item_id = self.source.item_columns.get("item_id", "item_id")
         return LineMerger(how, fields, layout.items, item_id, layout.delimiter, forms, self.source.missing_words)
 
     def _bad_bytes(self, text: Text, first: tuple[int, bytes], rows: int) -> str:

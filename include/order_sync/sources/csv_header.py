@@ -6,13 +6,14 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from include.order_sync import stops, tuning
 from include.order_sync.errors import StopError
+from include.order_sync.model import ITEM_COLUMNS
 from include.order_sync.sources.column_names import (
     Required,
     find_columns,
@@ -165,11 +166,13 @@ def _item_columns(
     """Return the columns of items; none where the items are in a JSON column."""
     faults: list[str] = []
     places = {name: index_of(names, name, faults) for name in source.item_columns.values()}
+    canonical = _canonical_items(names, source, {*found.values(), *places.values()}, faults)
     if source.lines is None:
-        if any(at is not None for at in places.values()) and "items" not in found:
+        if (canonical or any(at is not None for at in places.values())) and "items" not in found:
+            named = "`item_columns` names columns of the file" if not canonical else "it has a column item_id"
             raise StopError(
                 stops.COLUMNS,
-                f"{where}: `item_columns` names columns of the file, so it has a line for each item, and the source "
+                f"{where}: {named}, so it has a line for each item, and the source "
                 "does not say how: add `lines: items` if each line repeats the order's columns, or "
                 "`lines: continuation` if only the first has them.",
             )
@@ -181,7 +184,20 @@ def _item_columns(
     if faults:
         said = f"{where}: {'; '.join(faults)}. {listed(names, shown)}"
         raise StopError(stops.COLUMNS, f"{said}. Correct the source's `item_columns`.")
-    return {name: at for name, at in places.items() if at is not None}
+    return canonical | {name: at for name, at in places.items() if at is not None}
+
+
+def _canonical_items(
+    names: Sequence[str], source: CsvSource, taken: Collection[int | None], faults: list[str]
+) -> dict[str, int]:
+    """Return the columns of items with canonical names that `item_columns` does not give; none without `item_id`.
+
+    The others alone tell nothing: an order may have a `name` or a `url` too.
+    """
+    if "item_id" in source.item_columns or index_of(names, "item_id", []) in {None, *taken}:
+        return {}
+    places = {name: index_of(names, name, faults) for name in ITEM_COLUMNS if name not in source.item_columns}
+    return {name: at for name, at in places.items() if at is not None and at not in taken}
 
 
 def _read(lines: Sequence[str], delimiter: str) -> tuple[str, list[list[str]], int]:

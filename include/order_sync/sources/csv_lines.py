@@ -42,7 +42,7 @@ class LineMerger:
         how: `lines` of the source.
         fields: canonical column -> the name of the table's column.
         items: key of an item -> the column's index in the file.
-        item_id: the key of its id; None without.
+        item_id: the key of its id.
         delimiter: of the file.
         forms: of the source's ids and times, by which lines are compared.
         missing: words for nothing, in any case.
@@ -56,7 +56,7 @@ class LineMerger:
         how: Literal["items", "continuation", "last"],
         fields: Mapping[str, str],
         items: Mapping[str, int],
-        item_id: str | None,
+        item_id: str,
         delimiter: str,
         forms: RawForms,
         missing: Sequence[str] = (),

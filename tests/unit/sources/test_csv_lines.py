@@ -85,6 +85,39 @@ def test_lines_of_items(tell: Any) -> None:
     assert told.listed == {}
 
 
+CANONICAL = LINES.replace("sku,qty", "Item_ID,quantity")
+
+
+@pytest.mark.parametrize("columns", [{}, {"quantity": "quantity"}], ids=["none", "some"])
+def test_lines_of_items_with_canonical_names(tell: Any, columns: dict[str, str]) -> None:
+    """Columns of items that have canonical names need no entry, as those of orders need none."""
+    content = "\n".join(CANONICAL.splitlines()[:3])
+    told = tell(content, "yespo", lines="items", item_columns=columns)
+
+    wanted = [{"externalItemId": "A1", "quantity": 1}, {"externalItemId": "B2", "quantity": 2}]
+    assert told.payloads["1001"]["items"] == wanted
+
+
+def test_id_of_an_item_that_is_a_number(tell: Any) -> None:
+    """The marks of spreadsheets are taken off an item's id, also in a column with the canonical name."""
+    told = tell(CANONICAL.replace("A1", "#7.0"), "yespo", lines="items", strip_ids=True)
+
+    assert told.listed == {}
+    assert told.payloads["1001"]["items"] == [{"externalItemId": "B2", "quantity": 2}]
+    told = tell("\n".join(CANONICAL.replace("A1", "#7").splitlines()[:2]), "yespo", lines="items", strip_ids=True)
+    assert told.payloads["1001"]["items"] == [{"externalItemId": "7", "quantity": 1}]
+
+
+def test_canonical_columns_of_items_without_lines(tell: Any) -> None:
+    """All items would be lost, so the run stops; a column of an order that an item has too tells nothing."""
+    with pytest.raises(StopError, match=r"it has a column item_id, so .* add `lines: items`"):
+        tell(CANONICAL, "yespo")
+    told = tell(LINES.replace("sku,qty", "name,url"), "yespo")
+    assert "items" not in told.payloads["1002"]
+    told = tell(CANONICAL, "yespo", columns={"bill_id": "item_id"})
+    assert "items" not in told.payloads["1002"]
+
+
 def test_lines_of_items_without_a_header(tell: Any) -> None:
     """Columns of items have numbers as others have."""
     content = f"1001,paid,{TIMES},7,30.00,UAH,a@shop.example,,A1,1\n" * 2
