@@ -12,6 +12,9 @@ IDENTITY_COLUMNS = ("order_id", "status", "status_changed_at")
 
 MONEY_COLUMNS = ("total_cost", "shipping", "discount", "taxes")
 
+# The amounts of an item.
+ITEM_NUMBERS = ("quantity", "cost")
+
 TIME_COLUMNS = ("status_changed_at", "updated_at", "created_at")
 
 # The columns that a source may give; all are text until transform reads them.

@@ -10,7 +10,7 @@ import gzip
 import logging
 import zipfile
 from collections.abc import Iterator
-from typing import IO, Any, BinaryIO
+from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
 from include.order_sync import tuning
 from include.order_sync.counted import named
@@ -18,6 +18,9 @@ from include.order_sync.sources.csv_records import UnreadableError
 from include.order_sync.sources.csv_text import Readable
 from include.order_sync.sources.damage import damage_is
 from include.order_sync.sources.spreadsheets import rows_of_spreadsheet
+
+if TYPE_CHECKING:
+    from include.order_sync.configuration.csv_source import CsvSource
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +58,9 @@ _OF_SYSTEMS = {"thumbs.db", "desktop.ini"}
 _OTHER_DOCUMENTS = {"xl/workbook.bin", "mimetype", "word/document.xml"}
 
 
-def texts_of(file: BinaryIO, size: int, delimiter: str, where: str) -> Iterator[tuple[str, Readable]]:
+def texts_of(
+    file: BinaryIO, size: int, delimiter: str, where: str, source: CsvSource | None = None
+) -> Iterator[tuple[str, Readable]]:
     """Yield each text in a file: its name within a container, empty for the file itself, and its content.
 
     Args:
@@ -63,6 +68,7 @@ def texts_of(file: BinaryIO, size: int, delimiter: str, where: str) -> Iterator[
         size: of the file, in bytes.
         delimiter: to write the rows of a spreadsheet with.
         where: the file, for the log.
+        source: from the configuration; None if nothing is known of the file yet.
 
     Raises:
         UnreadableError: the container is damaged, empty or a bomb. Reading a content raises it if that is no text, too:
@@ -71,7 +77,7 @@ def texts_of(file: BinaryIO, size: int, delimiter: str, where: str) -> Iterator[
     begin = file.read(len(_ZIP))
     if begin in (_ZIP, _EMPTY_ZIP):
         file.seek(0)
-        yield from _of_zip(file, size, delimiter, where)
+        yield from _of_zip(file, size, delimiter, where, source)
     elif begin.startswith(_GZIP):
         file.seek(0)
         # mode "rb" reads all members of a file that was appended to.
@@ -140,14 +146,16 @@ class _Member:
             return self._container.open(self._member)
 
 
-def _of_zip(file: BinaryIO, size: int, delimiter: str, where: str) -> Iterator[tuple[str, Readable]]:
+def _of_zip(
+    file: BinaryIO, size: int, delimiter: str, where: str, source: CsvSource | None
+) -> Iterator[tuple[str, Readable]]:
     with damage_is("is a damaged zip file, or one of an unknown form: copy it, or pack it, anew"):
         container = zipfile.ZipFile(file)
     # A damaged one may have a file without a name.
     named_ones = [member for member in container.infolist() if member.filename]
     members = [member for member in named_ones if not member.is_dir() and not _is_hidden(member.filename)]
     if any(member.filename == _WORKBOOK for member in members):
-        yield "spreadsheet", rows_of_spreadsheet(file, container, delimiter, where)
+        yield "spreadsheet", rows_of_spreadsheet(file, container, delimiter, where, source)
         return
     if any(member.filename in _OTHER_DOCUMENTS for member in members):
         raise UnreadableError("is a document of another form than .xlsx: save it as .xlsx or CSV")

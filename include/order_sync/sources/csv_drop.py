@@ -149,7 +149,7 @@ class CsvDropReader:
         with file.path.open("rb") as opened:
             hashed = HashedContent(opened, file.path)
             delimiter = DELIMITERS[self.source.delimiter or ","]
-            for name, content in texts_of(cast("BinaryIO", hashed), file.size, delimiter, str(file.path)):
+            for name, content in texts_of(cast("BinaryIO", hashed), file.size, delimiter, str(file.path), self.source):
                 text = CsvText(self.source, self.required, file, name)
                 texts.append(text)
                 try:

@@ -7,15 +7,21 @@ import io
 import logging
 import re
 import zipfile
+from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from include.order_sync import tuning
+from include.order_sync.model import ITEM_NUMBERS, MONEY_COLUMNS
+from include.order_sync.sources.column_names import plain_name
 from include.order_sync.sources.csv_records import UnreadableError
 from include.order_sync.sources.csv_text import Readable
 from include.order_sync.sources.damage import damage_is
+
+if TYPE_CHECKING:
+    from include.order_sync.configuration.csv_source import CsvSource
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +37,9 @@ _SHARING_CELL = re.compile(rb"<(?:\w+:)?c\b[^>]*?\bt=[\"']s[\"'][^>]*>\s*<(?:\w+
 _LONGEST_TAG = 1000
 
 
-def rows_of_spreadsheet(file: BinaryIO, container: zipfile.ZipFile, delimiter: str, where: str) -> Readable:
+def rows_of_spreadsheet(
+    file: BinaryIO, container: zipfile.ZipFile, delimiter: str, where: str, source: CsvSource | None = None
+) -> Readable:
     """Return the rows of the first sheet that is not hidden as CSV, one line each.
 
     Args:
@@ -39,6 +47,7 @@ def rows_of_spreadsheet(file: BinaryIO, container: zipfile.ZipFile, delimiter: s
         container: the same, as a zip file.
         delimiter: of the CSV.
         where: the file, for the log.
+        source: from the configuration; None if nothing is known of the file yet.
 
     Raises:
         UnreadableError: it would not fit into memory, or can't be read.
@@ -60,18 +69,38 @@ def rows_of_spreadsheet(file: BinaryIO, container: zipfile.ZipFile, delimiter: s
         log.warning("%s: its first sheet is read, and %d others with rows are not", where, len(filled))
     text = io.StringIO(newline="")
     writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
-    writer.writerows([_cell(value) for value in row] for row in rows)
+    commas = _comma_columns(rows, source) if source and source.decimal == "," else set()
+    writer.writerows([_cell(value, "," if at in commas else ".") for at, value in enumerate(row)] for row in rows)
     return io.BytesIO(text.getvalue().encode("utf-8", "replace"))
 
 
-def _cell(value: Any) -> str:
-    """Return a cell as text. Line breaks become blanks, so that a row is one line, with the row's number."""
+def _comma_columns(rows: Sequence[Sequence[Any]], source: CsvSource) -> set[int]:
+    """Return the indexes of the columns of amounts, whose texts have a comma: their numbers get one too.
+
+    In other columns a number keeps its point, as in a date of Excel's.
+    """
+    named = [source.columns.get(column, column) for column in MONEY_COLUMNS]
+    named += [source.item_columns.get(column, column) for column in ITEM_NUMBERS]
+    names = {plain_name(name) for given in named for name in ([given] if isinstance(given, str) else given)}
+    if source.header == "none":
+        return {int(name) - 1 for name in names if name.isdecimal()}
+    header = rows[source.skip_lines] if source.skip_lines < len(rows) else []
+    return {at for at, cell in enumerate(header) if isinstance(cell, str) and plain_name(cell) in names}
+
+
+def _cell(value: Any, point: str) -> str:
+    """Return a cell as text. Line breaks become blanks, so that a row is one line, with the row's number.
+
+    Args:
+        value: of the cell.
+        point: what stands before the fraction of a number.
+    """
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):
         if value.is_integer():
             return str(int(value)) if abs(value) < _LOST else f"{value:.5E}"
-        return repr(value)
+        return repr(value).replace(".", point)
     if isinstance(value, datetime):
         return value.isoformat(sep=" ")
     if isinstance(value, date):

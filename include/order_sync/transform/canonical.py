@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from include.order_sync.columns.text import array_of, series_of
-from include.order_sync.model import ITEM_COLUMNS, ORDER_COLUMNS, ORIGIN_COLUMNS, TIME_COLUMNS, VERSION
+from include.order_sync.model import ITEM_COLUMNS, ITEM_NUMBERS, ORDER_COLUMNS, ORIGIN_COLUMNS, TIME_COLUMNS, VERSION
 from include.order_sync.transform.repeated_hour import tell_passes
 from include.order_sync.transform.times import NO_DATE, read_times
 from include.order_sync.transform.values import PLAIN, Values
@@ -101,12 +101,15 @@ def query_items(raw: pd.DataFrame, orders: pd.DataFrame) -> pd.DataFrame:
     return items.assign(position=owners["position"].to_numpy()[owner_rows.to_numpy()]).drop(columns="order_id")
 
 
-def json_items(orders: pd.DataFrame, columns: Mapping[str, str]) -> tuple[pd.DataFrame, pd.Series]:
+def json_items(
+    orders: pd.DataFrame, columns: Mapping[str, str], decimal: str | None = None
+) -> tuple[pd.DataFrame, pd.Series]:
     """Return the items of the orders' JSON column with their row's `position`, and a mask of unreadable ones.
 
     Args:
         orders: canonical orders; `items` holds an array of objects as JSON text.
         columns: canonical item column -> key in those objects, where the names differ.
+        decimal: the sign before the fraction of the source's amounts. JSON numbers always have a point: they get it.
     """
     unreadable = pd.Series(False, index=orders.index)
     is_given = orders["items"].notna()
@@ -123,7 +126,8 @@ def json_items(orders: pd.DataFrame, columns: Mapping[str, str]) -> tuple[pd.Dat
         positions += [position] * len(entries)
         for column, values in fields.items():
             key = columns.get(column, column)
-            values += [_scalar(entry.get(key)) for entry in entries]
+            point = decimal if column in ITEM_NUMBERS else None
+            values += [_scalar(entry.get(key), point or ".") for entry in entries]
     items = pd.DataFrame(
         {column: PLAIN.text(column, pd.Series(values, dtype="str")) for column, values in fields.items()}
     )
@@ -135,10 +139,14 @@ def _nothing(index: pd.Index, type_: pa.DataType) -> pd.Series:
     return series_of(pa.nulls(len(index), type_), index)
 
 
+class _Fraction(str):
+    """A JSON number with a point."""
+
+
 def _json(text: str) -> Any:
     """Return parsed JSON with its numbers as text; None if the text is no JSON."""
     try:
-        return json.loads(text, parse_float=str, parse_int=str, parse_constant=lambda _: None)
+        return json.loads(text, parse_float=_Fraction, parse_int=str, parse_constant=lambda _: None)
     except (ValueError, RecursionError):
         return None
 
@@ -156,6 +164,13 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-def _scalar(value: Any) -> str | None:
-    """Return an item's field as text, None for an array or object. Half a surrogate pair becomes "?"."""
+def _scalar(value: Any, point: str) -> str | None:
+    """Return an item's field as text, None for an array or object. Half a surrogate pair becomes "?".
+
+    Args:
+        value: of the field; a JSON number is text.
+        point: what a JSON number gets for its point.
+    """
+    if isinstance(value, _Fraction):
+        return value.replace(".", point)
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else None

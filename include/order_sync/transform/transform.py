@@ -145,7 +145,7 @@ def transform(raw: pd.DataFrame, raw_items: pd.DataFrame | None, rules: Rules) -
         superseded[older.index] |= older
     chosen = _only(orders, ~superseded)
     if raw_items is None:
-        items, chosen["items_unreadable"] = json_items(chosen, rules.item_columns)
+        items, chosen["items_unreadable"] = json_items(chosen, rules.item_columns, rules.forms.decimal)
     else:
         items, chosen["items_unreadable"] = query_items(raw_items, chosen), nowhere
     items = rules.forms.items(items)

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from include.order_sync.columns.text import array_of, series_of, without_invisible
-from include.order_sync.model import GUESTS, ITEM_COLUMNS, MONEY_COLUMNS, forms_of
+from include.order_sync.model import GUESTS, ITEM_COLUMNS, ITEM_NUMBERS, MONEY_COLUMNS, forms_of
 from include.order_sync.transform.checks import NUMBER
 from include.order_sync.transform.contacts import emails, phones
 
@@ -116,7 +116,7 @@ class Values:
         if items.empty or not (self.missing_words or self.decimal):
             return items
         columns = {column: self.text(column, items[column]) for column in ITEM_COLUMNS}
-        for column in ("quantity", "cost") if self.decimal else ():
+        for column in ITEM_NUMBERS if self.decimal else ():
             columns[column], _ = self.money(columns[column])
         return items.assign(**columns)
 

@@ -2,6 +2,7 @@
 
 import logging
 import re
+from typing import Any
 
 import pytest
 
@@ -42,6 +43,28 @@ def test_a_hidden_sheet(drop: Drop, caplog: pytest.LogCaptureFixture) -> None:
     drop.put("a.csv", workbook([["help"]], ORDERS, hidden=1))
 
     assert (ids(drop.rows()), caplog.text) == (["1001"], "")
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"columns": {"total_cost": ["Total", "Sum"]}},
+        {"columns": {"total_cost": "Total"}, "skip_lines": 1},
+        {"header": "none", "columns": {name: at for at, name in enumerate([*COLUMNS[:3], "total_cost"], 1)}},
+    ],
+    ids=["header", "preamble", "no header"],
+)
+def test_amounts_beside_a_comma(drop: Drop, keys: dict[str, Any]) -> None:
+    """Where the shop's texts have a comma, amounts that are numbers get one too; no other number does."""
+    head = [["report"]] if "skip_lines" in keys else []
+    head += [] if "header" in keys else [[*COLUMNS[:3], "Total"]]
+    drop.put("a.csv", workbook([*head, [1.5, "paid", 46346.25, 6.125], [2, "paid", 46346.25, "1.234,50"]]))
+    rows = drop.rows(decimal=",", dates=["excel"], **keys)
+
+    assert [(row["order_id"], row["total_cost"]) for row in rows] == [("1.5", "6,125"), ("2", "1.234,50")]
+    assert {row["status_changed_at"] for row in rows} == {rows[0]["status_changed_at"]}
+    assert rows[0]["status_changed_at"].startswith("2026-11-20 06:00")
+    assert drop.rows(**keys)[0]["total_cost"] == "6.125"
 
 
 @pytest.mark.parametrize("first", [[], ORDERS])

@@ -67,6 +67,20 @@ def test_amounts_of_money(run: Run) -> None:
     assert reasons(transformed) == {"2": ["total_cost: not an amount in the source's form"]}
 
 
+def test_numbers_in_the_json_of_items(run: Run) -> None:
+    """A JSON number always has a point, whatever sign the shop's texts have; three decimals are no thousands."""
+    items = '[{"sku": 1.5, "quantity": 3.000, "cost": "6,125"}, {"sku": "2", "quantity": 2, "cost": 6.125}]'
+    row = {**YESPO_ORDER, "order_id": "1", "total_cost": "6,125", "items": items}
+    lenient = PROVIDERS["yespo"].by_items["lenient"]
+    keys = {"item_columns": {"item_id": "sku"}, "checks": lenient.checks, "build": lenient.build}
+    (order,) = payloads(run(row, provider="yespo", forms=Values(decimal=","), **keys))
+
+    assert [(item["externalItemId"], item["quantity"], item["cost"]) for item in order["items"]] == [
+        ("1.5", "3", "6.125"),
+        ("2", "2", "6.125"),
+    ]
+
+
 def test_not_for_the_provider(run: Run) -> None:
     """A status without a code at the provider is counted separately, and skips the provider's checks."""
     transformed = run(
