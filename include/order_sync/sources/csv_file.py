@@ -153,12 +153,12 @@ class CsvText:
 
     def _with_statuses(self, table: pa.Table, layout: Layout) -> pa.Table:
         """Return the rows with the columns that rules and the file's time give."""
-        if self.source.status_from:
-            time = layout.found.get("status_changed_at")
-            name, missing = None if time is None else str(time), self.source.missing_words
-            table = with_statuses(table, self.source.status_from, layout.rules, name, missing)
+        time = layout.found.get("status_changed_at")
+        name = None if time is None else str(time)
         if self.source.status_time:
-            table = with_file_time(table, self.file.belongs_at)
+            table, name = with_file_time(table, self.file.belongs_at), "status_changed_at"
+        if self.source.status_from:
+            table = with_statuses(table, self.source.status_from, layout.rules, name, self.source.missing_words)
         return table
 
     def _raw(self, table: pa.Table, lines: pa.Array, position: int, fields: Mapping[str, str]) -> pa.Table:

@@ -39,7 +39,11 @@ def with_statuses(
         words = pc.if_else(applies, pa.scalar(rule.word) if rule.word else text, words)
         times = pc.if_else(applies, text if rule.time else base, times)
     table = table.append_column("status", words)
-    return table.append_column("status_changed_at", times) if any(rule.time for rule in rules) else table
+    if not any(rule.time for rule in rules):
+        return table
+    if time == "status_changed_at":  # the file's own: the rules' times replace it
+        table = table.drop_columns([time])
+    return table.append_column("status_changed_at", times)
 
 
 def with_file_time(table: pa.Table, file_time: datetime) -> pa.Table:

@@ -1,10 +1,12 @@
 """Files as shops have them, from their bytes to what is sent: each order arrives right, or is listed with its line."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from include.order_sync import pipeline
+from tests.unit.sources.drops import rows_of
 from tests.unit.sources.told import FULL, HEADER, TIMES
 
 
@@ -13,6 +15,19 @@ def test_the_time_of_the_file(tell: Any) -> None:
     told = tell("order_id,status\n1,paid\n", status_time="file")
 
     assert (told.sent, told.listed) == ({"1": "0"}, {})
+
+
+@pytest.mark.parametrize("lines", [{}, {"lines": "items"}], ids=["a line an order", "lines of items"])
+def test_the_time_of_the_file_beside_that_of_a_rule(tell: Any, lines: dict[str, str]) -> None:
+    """A rule's time counts; the rows to which no rule gives one have the file's."""
+    rules = [{"column": "Sent at", "word": "shipped", "time": True}, {"column": "state"}]
+    content = "order_id,state,Sent at\n1,paid,\n2,paid,2026-11-20 10:00:00\n"
+    told = tell(content, status_time="file", status_from=rules, **lines)
+
+    assert (told.sent, told.listed) == ({"1": "0", "2": "0"}, {})
+    assert told.done.newest_change == datetime(2026, 11, 21, tzinfo=UTC)
+    times = {row["order_id"]: row["status_changed_at"] for row in rows_of(told.reader)}
+    assert times == {"1": "2026-11-21 00:00:00+00:00", "2": "2026-11-20 10:00:00"}
 
 
 def test_a_file_of_one_status(tell: Any) -> None:
