@@ -31,6 +31,24 @@ def test_a_redrive_sends_with_todays_map(shop, entries):
     assert shop.run(redrive=True, order_ids=["1"]) == {}
 
 
+def test_a_redrive_reads_rows_in_todays_forms(shop, entries, capsys):
+    """The cure of a time that could not be read is a form: the row is read by it, but keeps the id of its order."""
+    shop.drop(row("#1", "paid").replace("2026-11-01T10:00:00Z", "01.11.2026 10:00").replace("C1", "'7.0"))
+    shop.run()
+    assert entries("order_id, reasons") == [("#1", ["status_changed_at: not a date and time"])]
+    file = shop.tmp / "order_sync.yaml"
+    forms = "timezone: UTC\n    dates: [d.m.y]\n    strip_ids: true\n"
+    file.write_text(file.read_text("utf-8").replace("timezone: UTC\n", forms), "utf-8")
+    capsys.readouterr()
+    shop.run(redrive=True, dry_run=True)
+    assert "would pass now" in logged(capsys)
+    assert shop.run(redrive=True)["accepted"] == 1
+    (order,) = shop.sandbox.admin("orders", provider="yespo")["orders"]
+    payload = order["payload"]
+    assert (payload["externalOrderId"], payload["externalCustomerId"]) == ("#1", "7")
+    assert entries("order_id", "resolved_at is null") == []
+
+
 def test_a_redrive_sends_the_items_of_a_second_query(shop, postgres, monkeypatch, capsys):
     """The quarantine keeps a row with the items that a second query gave, and its dry run checks them too."""
     url = postgres.url

@@ -14,6 +14,7 @@ from order_sync_airflow.ledger_connection import REDRIVEN_KEY, deployment_cipher
 from order_sync_airflow.operators.base import DestinationOperator, read_folder
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from airflow.sdk import Context
 
     from include.order_sync.configuration.models import Destination
@@ -73,14 +74,12 @@ class StageQuarantineOperator(DestinationOperator):
             elif decision and not dry_run:
                 self._decide(context, ledger, decision, {entry["order_id"] for entry in found})
         is_sent = not dry_run and decision not in ("accept", "dismiss")
-        self._stage(context, staging, found if is_sent else [])
+        self._stage(context, staging, found if is_sent else [], source)
         return str(staging.folder)
 
-    def _stage(self, context: Context, staging: Staging, entries: Sequence[Mapping[str, Any]]) -> None:
+    def _stage(self, context: Context, staging: Staging, entries: Sequence[Mapping[str, Any]], source: Source) -> None:
         """Stage the rows of these entries; push their number, and the ids of the entries."""
-        from include.order_sync.ledger.encrypted_rows import decrypt_rows
-
-        orders, items, closed = decrypt_rows([entry["encrypted_row"] for entry in entries], deployment_cipher())
+        orders, items, closed = _opened(entries, source)
         if closed:
             self.log.error(
                 "Not opened by today's keys, and still there: %s. Put the key that encrypted such rows behind today's "
@@ -168,6 +167,29 @@ class StageQuarantineOperator(DestinationOperator):
         self.log.info("%s dismissed %s: %s", _who(context), counted(closed, "entry"), note)
 
 
+def _opened(entries: Sequence[Mapping[str, Any]], source: Source) -> tuple[pa.Table, pa.Table | None, list[int]]:
+    """Return what decrypt_rows() does of these entries, in the forms that the source has today.
+
+    A cure may be a form that the configuration did not know when the row was read. An `order_id` stays as it was: the
+    entry and the ledger know the order by it.
+    """
+    from include.order_sync.ledger.encrypted_rows import decrypt_rows
+    from include.order_sync.model import ITEM_COLUMNS, ORDER_COLUMNS
+    from include.order_sync.sources.raw_forms import RawForms
+
+    forms = RawForms.of(source)
+
+    def formed(table: pa.Table, columns: Sequence[str]) -> pa.Table:
+        for column in columns:
+            if column != "order_id":
+                at = table.column_names.index(column)
+                table = table.set_column(at, table.schema.field(at), forms.apply(column, table.column(at)))
+        return table
+
+    orders, items, closed = decrypt_rows([entry["encrypted_row"] for entry in entries], deployment_cipher())
+    return formed(orders, ORDER_COLUMNS), None if items is None else formed(items, ITEM_COLUMNS), closed
+
+
 def would_be(
     found: Sequence[Mapping[str, Any]], source: Source, destination: Destination, staging: Staging
 ) -> list[str]:
@@ -180,10 +202,9 @@ def would_be(
         staging: of the run; the rows stay there only meanwhile.
     """
     from include.order_sync.codes import coded
-    from include.order_sync.ledger.encrypted_rows import decrypt_rows
     from include.order_sync.pipeline import transform
 
-    orders, items, closed = decrypt_rows([entry["encrypted_row"] for entry in found], deployment_cipher())
+    orders, items, closed = _opened(found, source)
     said: dict[int, str] = {}
     if not orders.num_rows:
         return [""] * len(found)
