@@ -73,7 +73,7 @@ def canonical_orders(
     orders["own_updated_at"] = orders["updated_at"]
     orders["updated_at"] = orders["updated_at"].fillna(orders["file_modified_at"])
     orders["additional_info_unreadable"] = nowhere
-    if "additional_info" in raw:
+    if "additional_info" in raw or "additional_info" in values.defaults:
         info = orders["additional_info"]
         orders["additional_info"] = info.map(_json_object, na_action="ignore").astype("str")
         orders["additional_info_unreadable"] = info.notna() & orders["additional_info"].isna()

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from include.order_sync.model import ITEM_COLUMNS, ORDER_COLUMNS, ORIGIN_COLUMNS
 from include.order_sync.transform.canonical import canonical_orders, json_items, query_items
 from include.order_sync.transform.times import read_times
+from include.order_sync.transform.values import Values
 
 KYIV = "Europe/Kyiv"
 
@@ -187,6 +188,16 @@ def test_additional_info(raw_orders: Any, text: str, good: bool) -> None:
 
     assert order["additional_info_unreadable"] is not good
     assert order["additional_info"] == text if good else pd.isna(order["additional_info"])
+
+
+def test_additional_info_by_default(raw_orders: Any) -> None:
+    """A default is checked as a source's own text, also where the source has no such column."""
+    values = Values(defaults={"additional_info": "not json"})
+    raw = raw_orders({"order_id": "1"}).drop(columns="additional_info")
+    (order,) = canonical_orders(raw, "UTC", values=values).to_dict("records")
+
+    assert order["additional_info_unreadable"]
+    assert pd.isna(order["additional_info"])
 
 
 def items_of(raw_orders: Any, text: str | None, **columns: str) -> tuple[list[dict[str, Any]], bool]:
