@@ -27,7 +27,7 @@ from include.order_sync.counted import counted
 from include.order_sync.errors import StopError
 from include.order_sync.model import ITEM_COLUMNS, TIME_COLUMNS, FileNotRead, FileVersion, Window
 from include.order_sync.sources.answer import Columns, too_long
-from include.order_sync.sources.column_names import Required, find_columns
+from include.order_sync.sources.column_names import Required, find_columns, index_of
 from include.order_sync.sources.cursor import read_by_cursor
 from include.order_sync.sources.database_errors import connect, failure, find_failing_column, unreachable
 from include.order_sync.sources.postgresql_copy import read_by_copy, with_plain_offsets
@@ -147,14 +147,18 @@ class WarehouseReader:
         for columns, chunk in self._read(connection, self._items_query):
             names = columns.names
             wanted = {c: self.source.item_columns.get(c, c) for c in ITEM_COLUMNS} | {"order_id": "order_id"}
-            missing = [name for name in ("order_id", *self.source.item_columns.values()) if name not in names]
-            if missing:
+            faults: list[str] = []
+            places = {column: index_of(names, name, faults) for column, name in wanted.items()}
+            needed = ("order_id", *self.source.item_columns)
+            missing = [wanted[column] for column in needed if places[column] is None]
+            faults = ([f"no column {', '.join(missing)}"] if missing else []) + faults
+            if faults:
                 raise StopError(
                     stops.COLUMNS,
-                    f"{where}: no column {', '.join(missing)}; it has {', '.join(names)}. "
+                    f"{where}: {'; '.join(faults)}; it has {', '.join(names)}. "
                     "Change the query, or the source's `item_columns`.",
                 )
-            found = {column: names.index(name) for column, name in wanted.items() if name in names}
+            found = {column: at for column, at in places.items() if at is not None}
             columns.refuse_bytes(found.values(), where)
             if pc.any(too_long(chunk)).as_py():
                 # Its order would be sent without it.

@@ -229,12 +229,27 @@ def test_items(warehouse: Warehouse) -> None:
     [
         pytest.param("select 1 as nr", {}, "no column order_id", id="order"),
         pytest.param("select '1' as order_id", {"item_columns": {"item_id": "sku"}}, "no column sku", id="configured"),
+        pytest.param(
+            'select 1 as order_id, 7 as item_id, 8 as "Item_ID", 9 as "ITEM_ID"',
+            {"item_columns": {"item_id": "item_iD"}},
+            "column 'item_iD' is there twice",
+            id="two of one name",
+        ),
     ],
 )
 def test_items_without_a_column(warehouse: Warehouse, query: str, source: dict[str, Any], fault: str) -> None:
     """Items without a required column stop the run; the message names the source and the query's file."""
     with pytest.raises(StopError, match=rf"Source 'shop', items\.sql: {fault}.*item_columns"):
         warehouse.items(f"{query} {WINDOWED}", **source)
+
+
+def test_items_in_any_case(warehouse: Warehouse) -> None:
+    """The case of a name does not count, as it does not in the query of the orders."""
+    (item,) = warehouse.items(
+        f"""select '1' as "ORDER_ID", 'sku-7' as "Sku", '2' as "Quantity" {WINDOWED}""", item_columns={"item_id": "SKU"}
+    )
+
+    assert (item["order_id"], item["item_id"], item["quantity"]) == ("1", "sku-7", "2")
 
 
 def test_no_items_query(warehouse: Warehouse) -> None:
