@@ -85,20 +85,27 @@ def extract(
     Args:
         reader: of the run's window.
         staging: of the run.
-        only: ids of the orders to stage; none for all.
+        only: ids of the orders to stage, as a person gave them; none for all.
     """
+    from include.order_sync.sources.raw_forms import RawForms
+
+    wanted = sorted(only)
+    # Rows have their ids in the source's forms: `#1001` is 1001 with `strip_ids`.
+    ids = RawForms.of(reader.source).apply("order_id", pa.array(wanted, pa.string()))
+    forms = dict(zip(wanted, pc.utf8_trim_whitespace(ids).to_pylist(), strict=True))
     with staging.named():
         staging.clear()
         try:
             with reader.open() as (orders, items):
                 found: set[str] = set()
-                rows, parts = staging.stage_raw(_narrowed(orders, only, found), items)
+                rows, parts = staging.stage_raw(_narrowed(orders, frozenset(forms.values()), found), items)
             staging.write_files(reader.taken)
         except BaseException:
             with suppress(OSError):
                 staging.clear()
             raise
-    return ExtractResult(rows + reader.skipped, reader.skipped, parts, only - found)
+    not_found = frozenset(order_id for order_id, form in forms.items() if form not in found)
+    return ExtractResult(rows + reader.skipped, reader.skipped, parts, not_found)
 
 
 def transform(staging: Staging, source: Source, destination: Destination) -> TransformResult:

@@ -68,6 +68,16 @@ def test_order_ids_that_are_not_found_are_said(warehouse, drop, capsys):
     assert "1 order of the param `order_ids`: 'no such order'." in capsys.readouterr().out
 
 
+def test_order_ids_are_compared_in_the_form_of_the_source(drop, capsys):
+    """With `strip_ids` a person may give an id with its marks or without: the rows have it without."""
+    file = drop.folder / "order_sync.yaml"
+    file.write_text(file.read_text().replace("timezone: UTC", "timezone: UTC\n    strip_ids: true"))
+    drop.put("a.csv", "1001", "1002", "1003")
+    times = {"from_": NOON.isoformat(), "to": (NOON + HOUR).isoformat()}
+    assert drop.counts(0, "manual", **times, order_ids=["#1001", "1002", "#7"])["accepted"] == 2
+    assert "1 order of the param `order_ids`: '#7'." in capsys.readouterr().out
+
+
 def test_ids_alone_of_a_drop_are_refused_with_a_cure(drop):
     """The message names the file in which an order was seen and the params that read it; and they do."""
     drop.put("a.csv", "1")

@@ -95,7 +95,13 @@ def unreachable(error: BaseException | None, where: str) -> OrderSyncError:
 
 
 def failure(
-    error: Exception, source: str, connection: str, file: Path, failing_column: Callable[[str], str | None]
+    error: Exception,
+    source: str,
+    connection: str,
+    file: Path,
+    failing_column: Callable[[str], str | None],
+    *,
+    by_ids: bool = False,
 ) -> OrderSyncError:
     """Return the error of a query that has failed.
 
@@ -105,6 +111,7 @@ def failure(
         connection: its connection.
         file: of the query.
         failing_column: finds the column of the query at which such an error occurs, by its SQLSTATE.
+        by_ids: whether it compares a column with ids that a person gave.
     """
     original = error.orig if isinstance(error, DBAPIError) else error
     state = sql_state(original)
@@ -125,7 +132,13 @@ def failure(
             f"encoding in the query, for example convert_from(convert(convert_to({column or 'x'}, 'SQL_ASCII'), "
             "'WIN1251', 'UTF8'), 'UTF8')"
         )
-    return StopError(stops.QUERY_FAILED, f"Source {source!r}: a query failed{at}: {said}. Correct {file.name}.")
+    cure = f"Correct {file.name}."
+    if by_ids and state[:2] == _VALUE and not column:
+        cure = (
+            "An id of the param `order_ids` has not the form of the column with which "
+            f"{file.name} compares it: give it as the source has it, or compare that column as text."
+        )
+    return StopError(stops.QUERY_FAILED, f"Source {source!r}: a query failed{at}: {said}. {cure}")
 
 
 def sql_state(error: BaseException | None) -> str:

@@ -191,7 +191,8 @@ class WarehouseReader:
             def failing_column(state: str) -> str | None:
                 return self._failing_column(connection, query, bound, names, state)
 
-            failed = failure(error, self.source.name, self.source.connection, file, failing_column)
+            source, by_ids = self.source, self.window is None
+            failed = failure(error, source.name, source.connection, file, failing_column, by_ids=by_ids)
             # The error may quote rows, so neither it nor its cause may reach the log.
             raise failed from None
 

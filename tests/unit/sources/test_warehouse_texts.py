@@ -271,6 +271,21 @@ def test_a_failing_cast_among_orders_by_ids(copied: Warehouse) -> None:
         list(orders)
 
 
+def test_an_id_of_another_form_than_its_column(copied: Warehouse) -> None:
+    """The query is right: the message names the param, and not the id."""
+    copied.execute("create table o (id int)", "insert into o values (1)")
+    (copied.folder / "by_ids.sql").write_text(f"select id as order_id, {TIMES} from o where id in :order_ids")
+    reader = copied.reader(f"select {ORDER} {WINDOWED}", by_ids_query="by_ids.sql")
+
+    with (
+        pytest.raises(StopError, match=r"An id of the param `order_ids` has not the form .* by_ids\.sql") as stop,
+        type(reader)(reader.engine, reader.source, None, (), {"1", "A-7"}).open() as (orders, _),
+    ):
+        list(orders)
+    assert "A-7" not in str(stop.value)
+    assert "Correct by_ids.sql" not in str(stop.value)
+
+
 def test_a_failing_condition_names_no_column(copied: Warehouse) -> None:
     """A fault in a condition lies in no column."""
     copied.execute("create table o (t text)", "insert into o values ('x')")
