@@ -36,6 +36,11 @@ def test_what_a_service_has_refused_waits_for_a_row_or_an_account(reason):
         (["OS-111"], "row"),
         (["OS-129"], "settings"),
         (["OS-210"], "either"),  # the number, or `phone_country`
+        *[
+            ([code], "either") for code in ("OS-203", "OS-213", "OS-214", "OS-215", "OS-221")
+        ],  # the amount, or `decimal`
+        (["OS-207"], "either"),  # the time, or `dates`
+        (["OS-302"], "either"),  # the number, or `strip_ids`
         (["OS-218"], "either"),  # the items, or their columns in the configuration
         (["OS-501"], "as the cure says"),
         (["OS-129", "OS-111"], "row"),

@@ -81,8 +81,9 @@ CHECKS = (
     Check(
         "OS-302",
         "bill_id: not a number",
-        "give JustClick's own number of the order, as 100000",
+        "give JustClick's own number of the order, as 100000; if it has signs around it, set the source's `strip_ids`",
         no_match("bill_id", "[0-9]+"),
+        mend="either",
     ),
     Check(
         "OS-303",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from include.order_sync.reason import Mend
 from include.order_sync.transform.checks import (
     CURRENCY,
     LOST_DIGITS,
@@ -29,7 +30,11 @@ def _name_too_long(code: str, column: str) -> Check:
 
 def _number(code: str, column: str) -> Check:
     return Check(
-        code, f"{column}: not a number", "give it as digits with a decimal point, 1234.50", no_match(column, NUMBER)
+        code,
+        f"{column}: not a number",
+        "give it as digits with a decimal point, 1234.50, or name its sign in the source's `decimal`",
+        no_match(column, NUMBER),
+        mend="either",
     )
 
 
@@ -45,7 +50,7 @@ def _item(
     )
 
 
-def _item_number(code: str, column: str, fault: str, pattern: str, cure: str) -> Check:
+def _item_number(code: str, column: str, fault: str, pattern: str, cure: str, mend: Mend = "row") -> Check:
     # A missing one fails too: it is no number.
     return Check(
         code,
@@ -54,6 +59,7 @@ def _item_number(code: str, column: str, fault: str, pattern: str, cure: str) ->
         lambda orders, items: orders["position"].isin(
             items.loc[~items[column].str.fullmatch(pattern, na=False), "position"]
         ),
+        mend=mend,
     )
 
 
@@ -90,8 +96,9 @@ ORDER_CHECKS = (
     Check(
         "OS-207",
         "created_at: not a date and time",
-        f"give it as {TIME_EXAMPLE}",
+        f"name its form in the source's `dates`, or give it as {TIME_EXAMPLE}",
         flagged("created_at_unreadable"),
+        mend="either",
     ),
     Check(
         "OS-208",
@@ -128,7 +135,7 @@ LENIENT_ITEM_CHECKS = (
     Check(
         "OS-217",
         "items: not a JSON array of objects",
-        'give it as [{"id": ...}, ...], or nothing',
+        'give it as [{"item_id": ...}, ...], or nothing',
         items_unreadable(is_lost=False),
     ),
     Check(
@@ -152,7 +159,14 @@ ITEM_CHECKS = (
     *LENIENT_ITEM_CHECKS[:-1],
     _item("OS-220", "name"),
     LENIENT_ITEM_CHECKS[-1],
-    _item_number("OS-221", "cost", "not a number", NUMBER, "give the price of a piece as digits with a point, 1234.50"),
+    _item_number(
+        "OS-221",
+        "cost",
+        "not a number",
+        NUMBER,
+        "give the price of a piece as digits with a point, 1234.50, or name its sign in the source's `decimal`",
+        "either",
+    ),
     _item("OS-222", "url"),
     _item("OS-223", "image_url"),
 )

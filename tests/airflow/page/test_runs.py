@@ -255,11 +255,21 @@ def test_what_is_to_be_mended_decides_the_next_step(
 
 def test_each_reason_of_an_order_has_its_own_code_and_cure(client: TestClient, ledger: sa.Engine, name: str):
     """An order with two faults shows each with its link and its cure."""
-    rejects(ledger, name, f"order_sync_{name}", "first", reasons=["email: not an address", "taxes: not a number"])
+    rejects(
+        ledger,
+        name,
+        f"order_sync_{name}",
+        "first",
+        reasons=["email: not an address", "first_name: longer than 40 characters"],
+    )
     order = client.get("/order/R-1").text
     for code, text, cure in (
         ("OS-209", "email: not an address", "Correct or empty it in the source."),
-        ("OS-215", "taxes: not a number", "Give it as digits with a decimal point, 1234.50."),
+        (
+            "OS-211",
+            "first_name: longer than 40 characters",
+            "Shorten it in the source: Yespo takes contact names of 40 characters.",
+        ),
     ):
         assert f'>{code}</a> {text}<br><span class="next">What to do: {cure}' in order
 
