@@ -31,7 +31,7 @@ OPTIONAL = {
     "status_description": "packed",
     "restore_url": "https://s.example/cart/7?a=1&b=2",
     "store_id": "5",
-    "channel": "app",
+    "channel": "Offline",
     "additional_info": '{"gift": true, "weight": 1.50}',
 }
 # Items that not every choice takes, in place of those that are complete.

@@ -78,6 +78,8 @@ TEXT = {
     "storeId": "store_id",
     "source": "channel",
 }
+# Of `source`: it takes anything else for online.
+CHANNELS = ("online", "offline")
 NUMBERS = {"totalCost": "total_cost", "shipping": "shipping", "discount": "discount", "taxes": "taxes"}
 ITEM_TEXT = {
     "externalItemId": "item_id",
@@ -103,6 +105,8 @@ def build(orders: pd.DataFrame, items: pd.DataFrame) -> pd.Series[str]:
 
     texts = {key: orders[column] for key, column in TEXT.items()}
     texts["date"] = json_text.utc_times(orders["created_at"])
+    channel = orders["channel"].str.lower()
+    texts["source"] = channel.where(channel.isin(CHANNELS))
     item_numbers = {"quantity": items["quantity"].str.replace(r"\.0+$", "", regex=True), "cost": items["cost"]}
     whole_items = json_text.objects({key: items[column] for key, column in ITEM_TEXT.items()}, item_numbers)
     values = {key: orders[column] for key, column in NUMBERS.items()}

@@ -81,6 +81,16 @@ def test_numbers_in_the_json_of_items(run: Run) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("channel", "source"), [("Offline", "offline"), ("ONLINE", "online"), ("app", None), ("", None), (None, None)]
+)
+def test_channels(run: Run, channel: str | None, source: str | None) -> None:
+    """Yespo knows two channels: another word is left out, because it would count as online."""
+    (order,) = payloads(run({**YESPO_ORDER, "order_id": "1", "channel": channel}, provider="yespo"))
+
+    assert order.get("source") == source
+
+
 def test_not_for_the_provider(run: Run) -> None:
     """A status without a code at the provider is counted separately, and skips the provider's checks."""
     transformed = run(
