@@ -100,8 +100,9 @@ def changes(events: Iterable[Mapping[str, Any]], destination: Destination | None
 def freshness_of(row: Mapping[str, Any] | None, promise: timedelta | None, now: datetime) -> tuple[str, str]:
     """Return how fresh a destination is, as a tone and a word.
 
-    It is late if the service lacks what the source has shown for longer than the promise, or if nobody has read the
-    source for so long. Before the first scheduled run the source is known up to its newest change alone.
+    It is late as its alarm says: if nobody has read the source for longer than the promise. What the service has not
+    accepted of what was read may be unchanged, rejected or not for it. Before the first scheduled run the source is
+    known up to its newest change alone.
 
     Args:
         row: of freshness_v1; None if no run was recorded.
@@ -112,8 +113,6 @@ def freshness_of(row: Mapping[str, Any] | None, promise: timedelta | None, now: 
         return "quiet", "no run yet"
     read_up_to = row["read_up_to"] or row["newest_read"]
     behind = now - read_up_to if read_up_to else timedelta(0)
-    if row["newest_read"] and row["newest_accepted"]:
-        behind = max(behind, row["newest_read"] - row["newest_accepted"])
     if promise is None:
         return "quiet", ""
     return ("bad", "late") if behind > promise else ("good", "fresh")
