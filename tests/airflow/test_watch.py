@@ -148,6 +148,30 @@ def test_orders_that_no_run_has_seen(watched, inbox, ledger):
     assert inbox.new()[0][0] == f"Order Sync: {watched.name} well again"
 
 
+def test_the_source_of_a_late_destination_is_not_looked_at(watched, inbox, ledger):
+    """A paused DAG leaves orders unread: that is *late* alone, and an `unread` that was open neither comes nor ends."""
+    watched.drop(row("1", "paid"))
+    (file,) = (watched.tmp / "drop").iterdir()
+    os.utime(file, ((NOW - 10 * HOUR).timestamp(),) * 2)
+    read_up_to(ledger, watched, NOW - 9 * HOUR)
+    look()
+    assert list(alarms.kept_state().open) == [f"{watched.name} late"]
+    read_up_to(ledger, watched, NOW)
+    look()
+    assert list(alarms.kept_state().open) == [f"{watched.name} unread"]
+    with ledger.begin() as connection:
+        undo = "delete from windows where destination = :name and window_end = :end"
+        connection.execute(sa.text(undo), {"name": watched.name, "end": NOW})
+    file.unlink()
+    inbox.new()
+    look()
+    assert "well again" not in str(inbox.new())
+    assert set(alarms.kept_state().open) == {f"{watched.name} late", f"{watched.name} unread"}
+    read_up_to(ledger, watched, NOW)
+    look()
+    assert alarms.kept_state().open == {}
+
+
 def test_a_source_that_can_not_be_looked_at(watched, inbox, ledger):
     """A drop whose folder is away is a problem of its own."""
     read_up_to(ledger, watched, NOW)

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from include.order_sync.model import Window
     from include.order_sync.watch import Problem
 
-OF_LEDGER = ("late", "silent", "held", "quarantine", "files")
+OF_LEDGER = ("late", "held", "quarantine", "files")
+# Of destinations whose source is read. Where one is late, silence says nothing, and what no run has read is overdue
+# whatever the source is like: it is not looked at, and what was open stays so.
+OF_READING = ("silent",)
 OF_SOURCE = ("unread", "source")
 
 
@@ -43,22 +46,25 @@ class WatchOperator(OrderSyncOperator):
         # A destination that is removed has no problem any more; one with mistakes can't be looked at.
         gone = {
             (name, kind)
-            for name, kind in known - _judged(live, OF_LEDGER + OF_SOURCE)
+            for name, kind in known - _judged(live, OF_LEDGER + OF_READING + OF_SOURCE)
             if kind == "mistake" or name not in configuration.mistaken
         }
         found = watch.of_configuration(configuration)
         judged = gone - {("ledger", "down")}
+        read: list[Destination] = []
         overdue: list[tuple[Destination, Window]] = []
         try:
             with ledger_transaction() as ledger:
                 for destination in live:
-                    found += watch.of_ledger(ledger, destination, configuration.sources[destination.source], now)
+                    own = watch.of_ledger(ledger, destination, configuration.sources[destination.source], now)
+                    found += own
+                    if any(problem.kind == "late" for problem in own):
+                        continue
+                    read.append(destination)
                     window = watch.overdue(ledger, destination, now)
                     if window:
                         overdue.append((destination, window))
-            # Where nothing is read, silence says nothing: one that was open stays so.
-            late = {(problem.destination, "silent") for problem in found if problem.kind == "late"}
-            judged |= (_judged(live, OF_LEDGER) - late) | {("ledger", "down")}
+            judged |= _judged(live, OF_LEDGER) | _judged(read, OF_READING) | {("ledger", "down")}
         except OrderSyncError as error:
             found.append(watch.Problem("ledger", "down", str(error)))
             alarms.tell(configuration.alarms, state, found, judged, now)
@@ -67,7 +73,7 @@ class WatchOperator(OrderSyncOperator):
         alarms.tell(configuration.alarms, state, found, judged, now)
         self._send_digest(configuration, state, live, now)
         seen = [problem for each in overdue for problem in self._look_at_source(configuration, *each)]
-        alarms.tell(configuration.alarms, state, [*found, *seen], judged | _judged(live, OF_SOURCE), now)
+        alarms.tell(configuration.alarms, state, [*found, *seen], judged | _judged(read, OF_SOURCE), now)
         alarms.raise_if_unsent(state)
 
     def _look_at_source(self, configuration: Configuration, destination: Destination, window: Window) -> list[Problem]:
