@@ -73,17 +73,20 @@ def of_configuration(configuration: Configuration) -> list[Problem]:
     return [Problem(name, "mistake", said) for name in named]
 
 
-def of_ledger(connection: sa.Connection, destination: Destination, source: Source, now: datetime) -> list[Problem]:
+def of_ledger(
+    connection: sa.Connection, destination: Destination, source: Source, history: str, now: datetime
+) -> list[Problem]:
     """Return what the ledger says is wrong with a destination.
 
     Args:
         connection: to the ledger, in a transaction.
         destination: that sends.
         source: of its orders.
+        history: the name of its history: its old name, until its first run has taken that over.
         now: the present time.
     """
     # One whose first run has not ended well is late too, once it is overdue.
-    read_up_to = status(connection, destination.name).read_up_to or windows.began(connection, destination.name)
+    read_up_to = status(connection, history).read_up_to or windows.began(connection, history)
     is_read = read_up_to is None or read_up_to >= now - destination.fresh_within
     found = []
     if not is_read:
@@ -97,26 +100,26 @@ def of_ledger(connection: sa.Connection, destination: Destination, source: Sourc
     found += [
         (kind, text)
         for kind, text in (
-            ("silent", _silence(connection, destination, now) if is_read else None),
-            ("held", _held(connection, destination, now)),
-            ("quarantine", _growth(connection, destination, now)),
-            ("files", _unusable(connection, destination, source, now)),
+            ("silent", _silence(connection, history, source, now) if is_read else None),
+            ("held", _held(connection, history, now)),
+            ("quarantine", _growth(connection, history, now)),
+            ("files", _unusable(connection, history, source, now)),
         )
         if text
     ]
     return [Problem(destination.name, kind, text) for kind, text in found]
 
 
-def overdue(connection: sa.Connection, destination: Destination, now: datetime) -> Window | None:
+def overdue(connection: sa.Connection, destination: Destination, history: str, now: datetime) -> Window | None:
     """Return the time of changes that no run has seen and that are accepted by now, if there are any; None without one.
 
     It lies behind the newest change that a run has read: where runs see the source, they judge its orders themselves.
     """
-    began = windows.began(connection, destination.name)
+    began = windows.began(connection, history)
     if began is None:
         return None
     query = sa.text("select greatest(newest_read, newest_accepted) from freshness where destination = :name")
-    newest = connection.execute(query, {"name": destination.name}).scalar()
+    newest = connection.execute(query, {"name": history}).scalar()
     end = now - destination.fresh_within
     start = max(began, newest or began, end - LOOK_BACK)
     return Window(start, end) if start < end else None
@@ -157,23 +160,24 @@ def unseen(
     return Problem(destination.name, "unread", text)
 
 
-def digest(connection: sa.Connection, destination: Destination, now: datetime) -> str:
+def digest(connection: sa.Connection, destination: Destination, history: str, now: datetime) -> str:
     """Return the line of a destination in the daily digest: the last 24 hours.
 
     Args:
         connection: to the ledger, in a transaction.
         destination: that sends.
+        history: the name of its history, as of_ledger takes it.
         now: the present time.
     """
     query = """
         select coalesce(sum(accepted), 0), coalesce(sum(rejected), 0) from run_records
         where destination = :name and recorded_at > :since and not is_plan
     """
-    values = {"name": destination.name, "since": now - timedelta(days=1)}
+    values = {"name": history, "since": now - timedelta(days=1)}
     accepted, rejected = connection.execute(sa.text(query), values).one()
     query = "select reason, entries from reasons_v1 where destination = :name order by entries desc, reason limit 3"
     reasons = [f"{reason} ({entries})" for reason, entries in connection.execute(sa.text(query), values)]
-    known = status(connection, destination.name)
+    known = status(connection, history)
     read = f"{known.read_up_to:%Y-%m-%d %H:%M} UTC" if known.read_up_to else "never"
     return (
         f"{destination.name}: data up to {read}; accepted {accepted}, rejected {rejected} in 24 hours; "
@@ -181,7 +185,7 @@ def digest(connection: sa.Connection, destination: Destination, now: datetime) -
     )
 
 
-def _silence(connection: sa.Connection, destination: Destination, now: datetime) -> str | None:
+def _silence(connection: sa.Connection, history: str, source: Source, now: datetime) -> str | None:
     query = """
         with bringing as (
             select recorded_at from run_records
@@ -197,19 +201,19 @@ def _silence(connection: sa.Connection, destination: Destination, now: datetime)
             (select pause from pauses where pause is not null order by pause desc offset 1 limit 1)
         from brought
     """
-    values = {"name": destination.name, "rhythm": RHYTHM}
+    values = {"name": history, "rhythm": RHYTHM}
     runs, last, pause = connection.execute(sa.text(query), values).one()
     if runs < RUNS_OF_A_RHYTHM or now - last <= 2 * max(pause, SHORTEST_PAUSE):
         return None
     return (
         f"No new order since {last:%Y-%m-%d %H:%M} UTC, and its pauses of the {RHYTHM.days} days before were at most "
-        f"{_hours(pause)}. Does the shop still write to source {destination.source}?"
+        f"{_hours(pause)}. Does the shop still write to source {source.name}?"
     )
 
 
-def _held(connection: sa.Connection, destination: Destination, now: datetime) -> str | None:
+def _held(connection: sa.Connection, history: str, now: datetime) -> str | None:
     query = "select count(*), min(since) from held_v1 where destination = :name and since < :before"
-    values = {"name": destination.name, "before": now - HELD_AT_MOST}
+    values = {"name": history, "before": now - HELD_AT_MOST}
     count, since = connection.execute(sa.text(query), values).one()
     if not count:
         return None
@@ -219,14 +223,14 @@ def _held(connection: sa.Connection, destination: Destination, now: datetime) ->
     )
 
 
-def _growth(connection: sa.Connection, destination: Destination, now: datetime) -> str | None:
+def _growth(connection: sa.Connection, history: str, now: datetime) -> str | None:
     query = """
         select count(*) filter (where first_seen_at > :day), count(*) filter (where first_seen_at <= :day)
         from (select destination, first_seen_at, resolved_at from quarantine order by id desc limit :limit) newest
         where destination = :name and first_seen_at > :week and (resolved_at is null or first_seen_at <= :day)
     """
     values = {
-        "name": destination.name,
+        "name": history,
         "day": now - timedelta(days=1),
         "week": now - timedelta(days=8),
         "limit": ENTRIES_LOOKED_AT,
@@ -237,7 +241,7 @@ def _growth(connection: sa.Connection, destination: Destination, now: datetime) 
     return f"New in the quarantine in 24 hours: {new}; in the seven days before: {before}. Read the reasons."
 
 
-def _unusable(connection: sa.Connection, destination: Destination, source: Source, now: datetime) -> str | None:
+def _unusable(connection: sa.Connection, history: str, source: Source, now: datetime) -> str | None:
     if not isinstance(source, CsvSource):
         return None
     query = """
@@ -246,7 +250,7 @@ def _unusable(connection: sa.Connection, destination: Destination, source: Sourc
             where destination = :name and taken_at > :since order by path, taken_at desc
         ) newest where is_unusable
     """
-    values = {"name": destination.name, "since": now - FILES_LOOKED_AT}
+    values = {"name": history, "since": now - FILES_LOOKED_AT}
     count, path = connection.execute(sa.text(query), values).one()
     if count <= source.max_unusable_files:
         return None

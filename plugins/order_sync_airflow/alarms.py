@@ -76,6 +76,14 @@ def keep_state(state: State) -> None:
     Variable.set(VARIABLE, json.dumps(state.__dict__), DESCRIPTION)
 
 
+def rename(state: State, old: str, new: str) -> None:
+    """Let a destination keep its open problems under its new name: they are not over, and were told already."""
+    for key, problem in list(state.open.items()):
+        if problem["destination"] == old:
+            del state.open[key]
+            state.open.setdefault(new + key.removeprefix(old), problem | {"destination": new})
+
+
 def tell(alarms: Alarms, state: State, found: Sequence[Problem], judged: set[tuple[str, str]], now: datetime) -> None:
     """Tell people of problems that are new and of those that are over, once each, and keep the state.
 

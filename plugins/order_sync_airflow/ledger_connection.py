@@ -112,10 +112,15 @@ def history_name(destination: Destination) -> str:
     """Return the name of the destination's history in the ledger: the old one until it is taken over."""
     if destination.renamed_from is None:
         return destination.name
+    with ledger_transaction() as ledger:
+        return history_in(ledger, destination)
+
+
+def history_in(ledger: sa.Connection, destination: Destination) -> str:
+    """Return the same by a connection to the ledger."""
     from include.order_sync.ledger import renaming
 
-    with ledger_transaction() as ledger:
-        return renaming.history_name(driver_connection(ledger), destination.name, destination.renamed_from)
+    return renaming.history_name(driver_connection(ledger), destination.name, destination.renamed_from)
 
 
 def _lacks_since(destination: Destination) -> str:

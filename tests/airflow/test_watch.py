@@ -204,6 +204,30 @@ def test_an_alarm_that_can_not_be_sent_is_sent_later(watched, inbox, ledger, mon
     assert len(inbox.new()) == 1
 
 
+def test_a_renamed_destination_keeps_its_problems(watched, inbox, ledger):
+    """Before its first run under the new name nothing is well again or told twice, and a paused DAG is late."""
+    watched.configure(top="alarms: {email: [ops@shop.example], digest_hour: 0}")
+    watched.drop()
+    old = watched.name
+    read_up_to(ledger, watched, NOW - 5 * HOUR)
+    look()
+    watched.name = f"{old}_new"
+    watched.configure(top="alarms: {email: [ops@shop.example], digest_hour: 0}")
+    file = watched.tmp / "order_sync.yaml"
+    file.write_text(f"{file.read_text('utf-8')}    renamed_from: {old}\n", "utf-8")
+    state = alarms.kept_state()
+    state.digest = None
+    alarms.keep_state(state)
+    inbox.new()
+    look()
+    ((_, text),) = inbox.new()  # the digest
+    assert f"{watched.name}: data up to {NOW - 5 * HOUR:%Y-%m-%d %H:%M} UTC" in text
+    assert list(alarms.kept_state().open) == [f"{watched.name} late"]
+    alarms.keep_state(alarms.State(digest=state.digest))
+    look()
+    assert f"Is order_sync_{watched.name} paused" in str(alarms.kept_state().open)
+
+
 def test_a_notifier_that_is_down_floods_no_other_one(watched, inbox, ledger, monkeypatch, hook):
     """Each gets each message once; what one has missed it gets when it is up again, in order."""
     watched.drop()

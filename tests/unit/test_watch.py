@@ -38,7 +38,7 @@ def connection(ledger: sa.Engine) -> Iterator[sa.Connection]:
 def found(connection: sa.Connection, destination: Destination) -> dict[str, str]:
     """Return the problems by kind."""
     source = SAMPLE.sources[destination.source]
-    return {each.kind: each.text for each in watch.of_ledger(connection, destination, source, NOW)}
+    return {each.kind: each.text for each in watch.of_ledger(connection, destination, source, destination.name, NOW)}
 
 
 def read(connection: sa.Connection, destination: Destination, up_to: datetime) -> None:
@@ -165,15 +165,17 @@ def test_files_that_could_not_be_used(connection, destination):
 
 def test_only_what_no_run_has_seen_is_looked_at(connection, destination):
     """The source is looked at from the newest change that a run has read, and not where that is fresh."""
-    assert watch.overdue(connection, destination, NOW) is None  # it has never begun
+    assert watch.overdue(connection, destination, destination.name, NOW) is None  # it has never begun
     read(connection, destination, NOW)
-    assert watch.overdue(connection, destination, NOW) == Window(NOW - 3 * HOUR - 3 * DAY, NOW - 3 * HOUR)
+    assert watch.overdue(connection, destination, destination.name, NOW) == Window(
+        NOW - 3 * HOUR - 3 * DAY, NOW - 3 * HOUR
+    )
     insert = "insert into freshness (destination, newest_read) values (:name, :newest)"
     connection.execute(sa.text(insert), {"name": destination.name, "newest": NOW - 5 * HOUR})
-    assert watch.overdue(connection, destination, NOW) == Window(NOW - 5 * HOUR, NOW - 3 * HOUR)
+    assert watch.overdue(connection, destination, destination.name, NOW) == Window(NOW - 5 * HOUR, NOW - 3 * HOUR)
     update = "update freshness set newest_accepted = :at where destination = :name"
     connection.execute(sa.text(update), {"name": destination.name, "at": NOW - 2 * HOUR})
-    assert watch.overdue(connection, destination, NOW) is None
+    assert watch.overdue(connection, destination, destination.name, NOW) is None
 
 
 def test_mistakes_of_live_destinations_alone(tmp_path):
@@ -199,6 +201,6 @@ def test_the_digest_counts_a_day(connection, destination):
     read(connection, destination, NOW - HOUR)
     runs(connection, destination, [HOUR, 2 * HOUR, 30 * HOUR])
     entries(connection, destination, 3, HOUR)
-    said: Any = watch.digest(connection, destination, NOW)
+    said: Any = watch.digest(connection, destination, destination.name, NOW)
     assert f"data up to {NOW - HOUR:%Y-%m-%d %H:%M} UTC; accepted 10, rejected 0 in 24 hours" in said
     assert "open in the quarantine: status: missing (3)" in said

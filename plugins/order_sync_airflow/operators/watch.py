@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from include.order_sync import tuning
 from include.order_sync.errors import OrderSyncError
 from order_sync_airflow import alarms
-from order_sync_airflow.ledger_connection import LEDGER_CONNECTION, ledger_engine, ledger_transaction
+from order_sync_airflow.ledger_connection import LEDGER_CONNECTION, history_in, ledger_engine, ledger_transaction
 from order_sync_airflow.operators.base import OrderSyncOperator, storage_path
 from order_sync_airflow.operators.extract import adopt_before
 from order_sync_airflow.operators.source_readers import reader_of
@@ -42,6 +42,9 @@ class WatchOperator(OrderSyncOperator):
         configuration = self.load_configuration()
         state, now = alarms.kept_state(), datetime.now(UTC)
         live = [destination for destination in configuration.destinations.values() if destination.live]
+        for destination in live:
+            if destination.renamed_from:
+                alarms.rename(state, destination.renamed_from, destination.name)
         known = {(old["destination"], old["kind"]) for old in state.open.values()}
         # A destination that is removed has no problem any more; one with mistakes can't be looked at.
         gone = {
@@ -52,18 +55,19 @@ class WatchOperator(OrderSyncOperator):
         found = watch.of_configuration(configuration)
         judged = gone - {("ledger", "down")}
         read: list[Destination] = []
-        overdue: list[tuple[Destination, Window]] = []
+        overdue: list[tuple[Destination, str, Window]] = []
         try:
             with ledger_transaction() as ledger:
                 for destination in live:
-                    own = watch.of_ledger(ledger, destination, configuration.sources[destination.source], now)
+                    history = history_in(ledger, destination)
+                    own = watch.of_ledger(ledger, destination, configuration.sources[destination.source], history, now)
                     found += own
                     if any(problem.kind == "late" for problem in own):
                         continue
                     read.append(destination)
-                    window = watch.overdue(ledger, destination, now)
+                    window = watch.overdue(ledger, destination, history, now)
                     if window:
-                        overdue.append((destination, window))
+                        overdue.append((destination, history, window))
             judged |= _judged(live, OF_LEDGER) | _judged(read, OF_READING) | {("ledger", "down")}
         except OrderSyncError as error:
             found.append(watch.Problem("ledger", "down", str(error)))
@@ -76,7 +80,9 @@ class WatchOperator(OrderSyncOperator):
         alarms.tell(configuration.alarms, state, [*found, *seen], judged | _judged(read, OF_SOURCE), now)
         alarms.raise_if_unsent(state)
 
-    def _look_at_source(self, configuration: Configuration, destination: Destination, window: Window) -> list[Problem]:
+    def _look_at_source(
+        self, configuration: Configuration, destination: Destination, history: str, window: Window
+    ) -> list[Problem]:
         """Return the problem of a source that runs do not see rightly, or that can't be read."""
         from include.order_sync import pipeline, watch
         from include.order_sync.delivery.planning import Planner
@@ -107,7 +113,7 @@ class WatchOperator(OrderSyncOperator):
                 planner = Planner.of(destination.service, ledger, options)
                 # Of a drop the files of this time alone that were not taken.
                 run = RunWindow(window, healing=Healing(window.start, window.start))
-                reader = reader_of(source, destination, run, destination.name)
+                reader = reader_of(source, destination, run, history)
                 found = watch.unseen(reader, Staging(folder), source, destination, planner)
         except OrderSyncError as error:
             return [watch.Problem(destination.name, "source", f"Source {source.name} can't be looked at: {error}")]
@@ -125,7 +131,7 @@ class WatchOperator(OrderSyncOperator):
         if hour is None or now.hour < hour or state.digest == today:
             return
         with ledger_transaction() as ledger:
-            lines = [watch.digest(ledger, destination, now) for destination in live]
+            lines = [watch.digest(ledger, each, history_in(ledger, each), now) for each in live]
         alarms.queue(configuration.alarms, state, f"Order Sync: {today}", lines)
         state.digest = today
         alarms.send_unsent(configuration.alarms, state)
