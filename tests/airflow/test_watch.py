@@ -354,9 +354,10 @@ def test_a_long_message_is_cut(shop, hook):
 
 
 def test_a_run_that_waits_for_approval_is_told(watched, inbox, monkeypatch):
-    """Whoever gets the alarms hears of the form at once; without a mail server it waits all the same."""
+    """Whoever gets the alarms hears at once which DAG waits; without a mail server the form waits all the same."""
     asked = {"total": 20, "recent": 5, "changes": [], "ages": {}, "order_ids": ["1"]}
     context = watched.context("run")
+    context["dag_run"].dag_id = "order_sync_redrive"
     context["ti"].xcoms["transform", "notifications"] = asked
     context["ti"].id = uuid.uuid4()
     context["task_instance"] = context["ti"]
@@ -366,7 +367,8 @@ def test_a_run_that_waits_for_approval_is_told(watched, inbox, monkeypatch):
         mails = inbox.new()
         assert len(mails) == sent
         if mails:
-            assert mails[0][0] == f"Order Sync: order_sync_{watched.name} waits for approval"
+            assert mails[0][0] == "Order Sync: order_sync_redrive waits for approval"
+            assert f"{watched.name}: 20 notifications, after 5 of the last 24 hours; run run" in mails[0][1]
         monkeypatch.setenv(
             "AIRFLOW_CONN_SMTP_DEFAULT", json.dumps({"conn_type": "smtp", "host": "127.0.0.1", "port": 1})
         )

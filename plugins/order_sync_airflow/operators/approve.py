@@ -67,9 +67,10 @@ class ApproveOperator(DestinationOperator, ApprovalOperator):
         self.params = _form(asked["total"], run_context.pull_window(context))
         self._show_form(context)
         self.log.warning("%s\n%s", self.subject, self.body)
-        subject = f"Order Sync: {destination.dag_id} waits for approval"
+        # Not the destination's DAG: a redrive waits too.
+        subject = f"Order Sync: {context['dag_run'].dag_id} waits for approval"
         said = (
-            f"{counted(asked['total'], 'notification')}, after {asked['recent']} of the last 24 hours; "
+            f"{destination.name}: {counted(asked['total'], 'notification')}, after {asked['recent']} of the last 24 hours; "
             f"run {context['run_id']}"
         )
         try:
