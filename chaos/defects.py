@@ -282,7 +282,7 @@ DEFECTS = (
     Defect(
         "the sums skipped",
         f"{PLUGINS}/operators/load.py",
-        "                    check_balance(run.before | outcomes, ledger.own_accepted())\n",
+        "                        check_balance(run.before | outcomes, ledger.own_accepted())\n",
         "",
         "tests/airflow/test_red_runs.py::test_a_run_whose_sums_are_off_is_red_and_finishes_no_window",
         "DID NOT RAISE",
@@ -314,9 +314,9 @@ DEFECTS = (
     Defect(
         "a window finished before its sums are checked",
         f"{PLUGINS}/operators/load.py",
-        "                if result.complete:\n",
-        "                self.finish_window(context, run.source, self.staged, run.window)\n"
-        "                if result.complete:\n",
+        "                    if result.complete:\n",
+        "                    self.finish_window(ledger.sender.run, run.source, self.staged, run.window)\n"
+        "                    if result.complete:\n",
         "tests/airflow/test_red_runs.py::test_a_run_whose_sums_are_off_is_red_and_finishes_no_window",
         "assert 1 == 0",
     ),

@@ -12,7 +12,7 @@ from tests.airflow.shop import row
 
 @pytest.mark.parametrize("lost", ["an order of load", "an order of the ledger", "a row of transform"])
 def test_a_run_whose_sums_are_off_is_red_and_finishes_no_window(shop, ledger, monkeypatch, lost):
-    """Whichever figure lacks one, the run is red, and the next one reads the window again."""
+    """Whichever figure lacks one, the run is red, and the next one reads the window again; what it sent counts."""
     shop.drop(row("1", "paid"), row("2", "paid"))
     if lost == "an order of the ledger":
         monkeypatch.setattr(LedgerSession, "own_accepted", lambda _: 1)
@@ -29,6 +29,8 @@ def test_a_run_whose_sums_are_off_is_red_and_finishes_no_window(shop, ledger, mo
     with ledger.connect() as connection:
         query = sa.text("select count(*) from windows where destination = :name")
         assert connection.execute(query, {"name": shop.name}).scalar() == 0
+        query = sa.text("select accepted, is_complete from runs_v1 where destination = :name")
+        assert [tuple(each) for each in connection.execute(query, {"name": shop.name})] == [(2, False)]
 
 
 @pytest.mark.parametrize(

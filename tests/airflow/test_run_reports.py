@@ -80,6 +80,26 @@ def test_each_try_is_recorded_for_the_page(shop, ledger, monkeypatch):
     assert tuple(found) == (datetime(2026, 11, 1, 10, tzinfo=UTC), True)
 
 
+def test_a_run_that_is_cleared_while_its_load_ends_counts_for_itself(shop, ledger, monkeypatch):
+    """Its extract is read anew meanwhile, so the run has another key: the new one must not take its orders away."""
+    report = operators.LoadOrdersOperator._report
+
+    def cleared(load: Any, context: Any, *arguments: Any) -> Any:
+        context["ti"].xcoms["extract", "read_at"] = datetime.now(UTC).isoformat()
+        return report(load, context, *arguments)
+
+    monkeypatch.setattr(operators.LoadOrdersOperator, "_report", cleared)
+    shop.drop(row("1", "paid"))
+    shop.run()
+    query = """
+        select r.accepted, b.run = r.run, w.run = r.run
+        from run_records r, windows w, batches b join destinations d on d.id = b.destination_id
+        where r.destination = :name and w.destination = :name and d.name = :name
+    """
+    with ledger.connect() as connection:
+        assert [tuple(each) for each in connection.execute(sa.text(query), {"name": shop.name})] == [(1, True, True)]
+
+
 def test_a_run_that_cannot_be_recorded_is_no_red_run(shop, ledger, monkeypatch):
     """The orders are delivered and the window is finished, and the log says that the page does not know it."""
 

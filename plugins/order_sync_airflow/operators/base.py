@@ -140,7 +140,7 @@ class DestinationOperator(OrderSyncOperator):
 
     def finish_window(
         self,
-        context: Context,
+        run: str,
         source: Source,
         staged: str,
         finished: Window | None,
@@ -148,11 +148,10 @@ class DestinationOperator(OrderSyncOperator):
     ) -> None:
         """Record that all orders of a window and its files have their verdict. A narrowed run has no window.
 
-        `late_by` is the longest lateness of its rows.
+        `run` is its key, as record_run takes it; `late_by` is the longest lateness of its rows.
         """
         from include.order_sync.ledger import files, renaming, windows
 
-        run = run_context.run_key(context)
         if finished:
             with ledger_transaction() as ledger:
                 # The destination may have got another name since extract; load has seen that already.
@@ -166,6 +165,7 @@ class DestinationOperator(OrderSyncOperator):
     def record_run(
         self,
         context: Context,
+        run: str,
         destination: Destination,
         counts: Mapping[str, int],
         window: Window | None,
@@ -176,14 +176,16 @@ class DestinationOperator(OrderSyncOperator):
     ) -> None:
         """Record what this try has done, for the page and the read model. That it can't be is no reason to end red.
 
-        `counts` are of the run so far; `window` is the one that it has read; `request_s` is how long a request took;
-        `changes` counts the orders that this try has delivered, by their codes before and after.
+        `run` is the key with which the task began: a run that is cleared while it ends has another one by then, and the
+        new run would take away what was counted for it. `counts` are of the run so far; `window` is the one that it has
+        read; `request_s` is how long a request took; `changes` counts the orders that this try has delivered, by their
+        codes before and after.
         """
         from include.order_sync.ledger.run_records import RunRecord, record
 
         done = RunRecord(
             destination.name,
-            run_context.run_key(context),
+            run,
             context["ti"].try_number,
             run_figures.pull_kind(context),
             run_context.run_request(context).by,

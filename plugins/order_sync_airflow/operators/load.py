@@ -111,8 +111,8 @@ class LoadOrdersOperator(DestinationOperator):
             self._may_send = True
             _list_rejected(staging, encryptor, ledger)
             if not run_figures.ready(before):
-                self.finish_window(context, run.source, self.staged, run.window)
-                self.record_run(context, destination, before, run.window)
+                self.finish_window(ledger.sender.run, run.source, self.staged, run.window)
+                self.record_run(context, ledger.sender.run, destination, before, run.window)
                 check_thresholds(self._with_newly_rejected(before, ledger), destination)
                 run_context.stop_if_left_out(context, destination)
                 raise AirflowSkipException("No orders to send in this window.")
@@ -155,20 +155,26 @@ class LoadOrdersOperator(DestinationOperator):
                     )
             finally:
                 outcomes = self._report(context, result, run.before["rejected"])
-                if result.complete:
-                    # First: a window whose balance is off is not finished, so that the next run reads it again.
-                    check_balance(run.before | outcomes, ledger.own_accepted())
-                    late_by = self._measure_lateness(run, outcomes, ledger.sender)
-                    self.finish_window(context, run.source, self.staged, run.window, late_by)
-                self.record_run(
-                    context,
-                    destination,
-                    run.before | outcomes,
-                    run.window,
-                    is_complete=result.complete,
-                    request_s=result.request_s,
-                    changes=result.code_changes,
-                )
+                is_finished = False
+                try:
+                    if result.complete:
+                        # First: a window whose balance is off is not finished, so that the next run reads it again.
+                        check_balance(run.before | outcomes, ledger.own_accepted())
+                        late_by = self._measure_lateness(run, outcomes, ledger.sender)
+                        self.finish_window(ledger.sender.run, run.source, self.staged, run.window, late_by)
+                        is_finished = True
+                finally:
+                    # Also if its balance is off: what it has sent is sent.
+                    self.record_run(
+                        context,
+                        ledger.sender.run,
+                        destination,
+                        run.before | outcomes,
+                        run.window,
+                        is_complete=is_finished,
+                        request_s=result.request_s,
+                        changes=result.code_changes,
+                    )
         return outcomes
 
     def _send_options(self, run: _Run, ledger: LedgerSession) -> SendOptions:
@@ -224,7 +230,7 @@ class LoadOrdersOperator(DestinationOperator):
             planned[NOT_SENT] += kept
         run_figures.push(run.context, **planned)
         assets.describe_event(run.context, self.outlets, self.destination, planned)
-        self.record_run(run.context, run.destination, run.before | planned, run.window)
+        self.record_run(run.context, ledger.sender.run, run.destination, run.before | planned, run.window)
 
     def _measure_lateness(self, run: _Run, outcomes: dict[str, int], sender: Sender) -> timedelta | None:
         """Push how many rows of a scheduled run came late; return the longest lateness, None where it is not measured.

@@ -49,9 +49,10 @@ class TransformOrdersOperator(DestinationOperator):
         if extracted["rows"] == extracted["skipped"]:
             run_figures.push(context)
             self.log.info("No orders in this window.")
+            run, window = run_context.run_key(context), run_context.pull_window(context)
             if run_context.mode(context, destination) != "plan":
-                self.finish_window(context, source, self.staged, run_context.pull_window(context))
-            self.record_run(context, destination, extracted, run_context.pull_window(context))
+                self.finish_window(run, source, self.staged, window)
+            self.record_run(context, run, destination, extracted, window)
             run_context.stop_if_left_out(context, destination)
             # If load skipped itself, Airflow would often notice five seconds late: see decision 8.
             raise DownstreamTasksSkipped(tasks=list(self.downstream_task_ids))  # type: ignore[no-untyped-call]
