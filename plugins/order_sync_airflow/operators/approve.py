@@ -70,8 +70,8 @@ class ApproveOperator(DestinationOperator, ApprovalOperator):
         # Not the destination's DAG: a redrive waits too.
         subject = f"Order Sync: {context['dag_run'].dag_id} waits for approval"
         said = (
-            f"{destination.name}: {counted(asked['total'], 'notification')}, after {asked['recent']} of the last 24 hours; "
-            f"run {context['run_id']}"
+            f"{destination.name}: {counted(asked['total'], 'notification')}, after {asked['recent']} of the last 24 "
+            f"hours; run {context['run_id']}"
         )
         try:
             alarms.send(configuration.alarms, subject, [said])
