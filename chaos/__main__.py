@@ -97,7 +97,7 @@ def prove(world: World, postgres: Postgres, size: Size, seed: int) -> int:
     faults_fired = sum(fault["fired"] for fault in world.admin("GET", "faults")["faults"])
     finished = [run for lane in lanes for run in lane.finished]
     report = write_report(world, finished)
-    after_storm = judge(world.source, world.sandbox, report, late_too=False)
+    after_storm = judge(world.source, world.sandbox, report, late_too=False, each_change=True)
     met = cells.count(world, storm.strikes, storm.intruders, json.loads(report.read_text())["runs"])
 
     world.admin("DELETE", "faults")
@@ -105,7 +105,7 @@ def prove(world: World, postgres: Postgres, size: Size, seed: int) -> int:
     final_lanes = [Lane(world, whole(name, size.hours)) for name in PROVIDERS]
     drive(final_lanes)
     report = write_report(world, [*finished, *(run for lane in final_lanes for run in lane.finished)])
-    after_decisions = judge(world.source, world.sandbox, report, late_too=True)
+    after_decisions = judge(world.source, world.sandbox, report, late_too=True, each_change=True)
     for judgement in after_decisions:
         for state in ("held", "rejected"):
             if left := getattr(judgement, state):

@@ -239,6 +239,14 @@ DEFECTS = (
         "the newest is",
     ),
     Defect(
+        "a change in between that is dropped",
+        "include/order_sync/transform/transform.py",
+        '    if rules.changes == "newest" and alike.any():\n',
+        "    if alike.any():\n",
+        STORM,
+        "never came",
+    ),
+    Defect(
         "a wrong code for a status",
         f"{PROVIDERS}/rees46.py",
         "OrderStatus.CANCELLED: CANCELLED,",

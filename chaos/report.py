@@ -37,6 +37,16 @@ SENT_AGAIN = """
           and l.outcome not in ('unchanged', 'adopted'))
     group by 1, 2, 3 order by 1, 2, 3
 """
+# Orders of which a change was in doubt, refused or given up, however it went on.
+INTERRUPTED = """
+    select d.name, a.order_id from attempts a
+    join batches b on b.id = a.batch_id join destinations d on d.id = b.destination_id
+    where b.outcome = 'in_doubt'
+    union select d.name, r.order_id from rejections r
+    join batches b on b.id = r.batch_id join destinations d on d.id = b.destination_id
+    union select destination, order_id from quarantine where order_id is not null
+    order by 1, 2
+"""
 
 
 def write_report(world: World, runs: Iterable[Run]) -> Path:
@@ -47,6 +57,7 @@ def write_report(world: World, runs: Iterable[Run]) -> Path:
     - `held`: destination -> order id -> code.
     - `rejected`: destination -> order ids whose newest change the service has rejected, or that were given up.
     - `sent_again`: destination -> order id -> code -> how often.
+    - `interrupted`: destination -> order ids of which any change was in doubt, refused or given up.
     """
     with psycopg.connect(world.ledger) as connection:
         held: dict[str, dict[str, str]] = {}
@@ -58,9 +69,12 @@ def write_report(world: World, runs: Iterable[Run]) -> Path:
         sent_again: dict[str, dict[str, dict[str, int]]] = {}
         for destination, order_id, code, times in connection.execute(SENT_AGAIN):
             sent_again.setdefault(destination, {}).setdefault(order_id, {})[code] = times
+        interrupted: dict[str, list[str]] = {}
+        for destination, order_id in connection.execute(INTERRUPTED):
+            interrupted.setdefault(destination, []).append(order_id)
     path = world.folder / "report.json"
     report = {"runs": [_run_entry(world, run) for run in runs], "held": held, "rejected": rejected}
-    path.write_text(json.dumps(report | {"sent_again": sent_again}, indent=1))
+    path.write_text(json.dumps(report | {"sent_again": sent_again, "interrupted": interrupted}, indent=1))
     return path
 
 

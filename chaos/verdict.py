@@ -23,6 +23,7 @@ MEANINGS = {"new": "created", "packing": "in_progress"}
 
 ROWS = ("orders", "superseded", "skipped")
 OUTCOMES = ("accepted", "rejected", "unchanged", "stale", "held", "not_sent", "not_for_provider")
+BACKFILL = "backfill"  # the names of a backfill's runs begin with it
 # When a change was there: in time, late, or only until its row was changed in place.
 IN_TIME, LATE, GONE = 0, 1, 2
 CHANGES = f"""
@@ -47,11 +48,13 @@ class Facts:
         max_orders: the most orders in one request.
         codes: status -> its code; an absent status is not for this service.
         repeatable_codes: may be sent again when they are in doubt: they set a state and mail nobody.
+        takes_events: each change must reach the service, and not the newest of an order alone.
     """
 
     max_orders: int
     codes: Mapping[str, Code]
     repeatable_codes: Collection[Code]
+    takes_events: bool
 
     def code(self, status_label: str) -> Code | None:
         """Return the code of a status label, or None if its status is not for this service."""
@@ -70,6 +73,7 @@ class Judgement:
         held: how many orders the sender lists as held.
         rejected: how many orders the sender lists as rejected by the service, or given up.
         sent_again: how many repetitions it took.
+        due: how many changes had to reach it, each of them, and not the newest of an order alone.
         runs: the number of the sender's runs.
         differences: the breaches of the promise, each with its order's number.
     """
@@ -81,11 +85,12 @@ class Judgement:
     held: int = 0
     rejected: int = 0
     sent_again: int = 0
+    due: int = 0
     runs: int = 0
     differences: list[str] = field(default_factory=list)
 
 
-def judge(source: str, sandbox: str, report: Path, *, late_too: bool) -> list[Judgement]:
+def judge(source: str, sandbox: str, report: Path, *, late_too: bool, each_change: bool = False) -> list[Judgement]:
     """Return a judgement for each service.
 
     Args:
@@ -93,6 +98,8 @@ def judge(source: str, sandbox: str, report: Path, *, late_too: bool) -> list[Ju
         sandbox: address of the sandbox.
         report: path of the sender's report.
         late_too: changes that were committed late must be at the services too.
+        each_change: a service that takes events must have each change that hourly runs alone have read. The report
+            then lists the orders that were interrupted.
     """
     with psycopg.connect(source) as connection:
         changes: Changes = connection.execute(CHANGES).fetchall()
@@ -104,6 +111,7 @@ def judge(source: str, sandbox: str, report: Path, *, late_too: bool) -> list[Ju
         facts = Facts(**shown_facts)
         service_changes = [change for change in changes if change[1] or facts.max_orders > 1]
         excused = {*reported["held"].get(service, {}), *reported["rejected"].get(service, [])}
+        runs = [run for run in reported["runs"] if run["destination"] == service]
         judgement = judge_orders(
             service,
             facts,
@@ -112,11 +120,12 @@ def judge(source: str, sandbox: str, report: Path, *, late_too: bool) -> list[Ju
             excused,
             reported["sent_again"].get(service, {}),
             late_too=late_too,
+            due_from=read_in_order_from(runs) if each_change and facts.takes_events else None,
+            interrupted=reported["interrupted"].get(service, []) if each_change else (),
         )
         judgement.held = len(reported["held"].get(service, {}))
         judgement.rejected = len(reported["rejected"].get(service, []))
         judgement.requests = stats[service]["requests"]
-        runs = [run for run in reported["runs"] if run["destination"] == service]
         judgement.runs = len(runs)
         judgement.differences += judge_balances(service_changes, runs)
         judgements.append(judgement)
@@ -129,6 +138,14 @@ def taken_by(sandbox: str, service: str) -> dict[str, list[Code]]:
     return {order["id"]: [change["status"] for change in order["history"]] for order in answer.json()["orders"]}
 
 
+def read_in_order_from(runs: Sequence[Mapping[str, Any]]) -> datetime:
+    """Return the time from which on a service's hourly runs alone read, one after the other.
+
+    A backfill reads the last hour first, so that an earlier change of an order is stale by right.
+    """
+    return max(datetime.fromisoformat(run["end"]) for run in runs if run["run"].startswith(BACKFILL))
+
+
 def judge_orders(
     service: str,
     facts: Facts,
@@ -138,12 +155,15 @@ def judge_orders(
     sent_again: Mapping[str, Mapping[str, int]],
     *,
     late_too: bool = True,
+    due_from: datetime | None = None,
+    interrupted: Collection[str] = (),
 ) -> Judgement:
-    """Judge the orders of one service by three rules; a breach is a difference.
+    """Judge the orders of one service by four rules; a breach is a difference.
 
     - An order has its newest code, or a newer one that was late or is gone, unless it is held or rejected.
     - An older code never follows a newer one.
     - A code is taken once; a repeatable code may be taken again as often as the sender lists it.
+    - With `due_from`, an order has the code of each change that was in time from then on, unless it was interrupted.
 
     Args:
         service: its name.
@@ -153,23 +173,32 @@ def judge_orders(
         excused: orders that the sender lists as held or rejected.
         sent_again: order -> code -> how often it was in doubt and sent again, by the sender's own list.
         late_too: only the newest of all changes is right, also if it was committed late.
+        due_from: the time from which on runs read in order; None where the newest change is enough.
+        interrupted: orders that the sender lists as having been in doubt, refused or given up at any time: a newer
+            change goes on without the one before.
     """
+    due: dict[str, set[Code]] = {}
     in_source: dict[str, list[Code]] = {}
     right: dict[
         str, list[Code | None]
     ] = {}  # order -> its newest code, None for no order, and those that may follow it
-    for order_id, _, status_label, _, lateness in changes:
+    for order_id, _, status_label, changed_at, lateness in changes:
         code = facts.code(status_label)
         if code is not None:
+            if due_from and changed_at >= due_from and lateness == IN_TIME and order_id not in interrupted:
+                due.setdefault(order_id, set()).add(code)
             in_source.setdefault(order_id, []).append(code)
             may_lack = lateness == GONE or (lateness == LATE and not late_too)
             right[order_id] = [*right.get(order_id, [None]), code] if may_lack else [code]
     judgement = Judgement(service, orders=len(in_source), taken=sum(map(len, taken.values())))
+    judgement.due = sum(map(len, due.values()))
     for order_id in sorted(in_source.keys() | taken.keys()):
         expected, got = in_source.get(order_id, []), taken.get(order_id, [])
         if order_id not in excused and (got[-1] if got else None) not in right.get(order_id, [None]):
             newest = expected[-1] if expected else "nothing"
             judgement.differences.append(f"{service} {order_id}: it has {got}, and the newest is {newest}")
+        if lost := due.get(order_id, set()).difference(got):
+            judgement.differences.append(f"{service} {order_id}: it has {got}, and {sorted(lost)} never came")
         if never := [code for code in got if code not in expected]:
             judgement.differences.append(f"{service} {order_id}: the source never had {never}, only {expected}")
         # The shop's orders never return to a code, so each code has one index.

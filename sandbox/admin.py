@@ -46,6 +46,7 @@ def admin_router(services: Sequence[Service], memory: Memory, faults: Faults) ->
                 "max_orders": service.max_orders,
                 "codes": service.codes,
                 "repeatable_codes": list(service.repeatable_codes),
+                "takes_events": service.takes_events,
             }
             for service in services
         }

@@ -48,6 +48,7 @@ class JustClick(Service):
     codes: Mapping[str, str] = {"paid": "paid", "shipped": "sent", "cancelled": "cancel", "returned": "return"}
     # No page documents the effect of a second `paid`, so it may send a mail.
     repeatable_codes = frozenset({"sent", "cancel", "return"})
+    takes_events = True  # each status may start a letter
     signs = True
 
     def __init__(self, account: Account) -> None:

@@ -95,6 +95,7 @@ class Service(ABC):
     ``repeatable_codes``: codes that a second request may safely repeat: they set a state and mail nobody.
     ``not_taken``: HTTP statuses that promise that the service took nothing of the request.
     ``taken_before``: HTTP statuses that say that the service has all orders of the request already.
+    ``takes_events``: each change of an order is an event to the service, and the newest is not enough.
     ``signs``: answers carry a signature.
     ``mails_rejections``: only a mail reports a bad order.
     """
@@ -107,6 +108,7 @@ class Service(ABC):
     repeatable_codes: frozenset[str | int] = frozenset()
     not_taken: frozenset[int] = frozenset({429, 503})
     taken_before: frozenset[int] = frozenset()
+    takes_events = False
     signs = False
     mails_rejections = False
 

@@ -3,12 +3,12 @@
 import json
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from chaos.verdict import GONE, IN_TIME, LATE, Facts, judge_balances, judge_orders
+from chaos.verdict import GONE, IN_TIME, LATE, Facts, judge_balances, judge_orders, read_in_order_from
 from sandbox.registry import SERVICES
 
 ROOT = Path(__file__).parents[2]
@@ -19,11 +19,12 @@ FIGURES = dict.fromkeys(
 )
 
 
-def differences(service, taken, *, excused=(), sent_again=None, changes=CHANGES, late_too=True) -> list[str]:
+def differences(service, taken, *, excused=(), sent_again=None, changes=CHANGES, late_too=True, **due) -> list[str]:
     """Return the verdict's differences for the one order."""
     sandbox_service = SERVICES[service]
-    facts = Facts(sandbox_service.max_orders, sandbox_service.codes, sandbox_service.repeatable_codes)
-    judged = judge_orders(service, facts, changes, {"1": taken}, excused, {"1": sent_again or {}}, late_too=late_too)
+    facts = Facts(sandbox_service.max_orders, sandbox_service.codes, sandbox_service.repeatable_codes, False)
+    again = {"1": sent_again or {}}
+    judged = judge_orders(service, facts, changes, {"1": taken}, excused, again, late_too=late_too, **due)
     return judged.differences
 
 
@@ -67,6 +68,40 @@ def test_a_late_change_may_be_missing_until_all_is_read(taken, holds):
     changes = [("1", True, "new", NOON, False), ("1", True, "delivered", NOON, True)]
     assert (differences("rees46", taken, changes=changes, late_too=False) == []) is holds
     assert (differences("rees46", taken, changes=changes) == []) is (taken[-1:] == [1])
+
+
+def test_each_change_of_hours_that_were_read_in_order_is_due():
+    """The newest status hides no change in between; only of an interrupted order it may be missing."""
+    assert differences("justclick", ["sent"]) == []
+    assert differences("justclick", ["paid", "sent"], due_from=NOON) == []
+    assert differences("justclick", ["sent"], due_from=NOON) == [
+        "justclick 1: it has ['sent'], and ['paid'] never came"
+    ]
+    assert differences("justclick", ["sent"], due_from=NOON, interrupted=["2"])
+    assert differences("justclick", ["sent"], due_from=NOON, interrupted=["1"]) == []
+    assert differences("justclick", ["sent"], due_from=NOON, excused=["1"])
+
+
+@pytest.mark.parametrize(
+    ("lateness", "hours"),
+    [
+        pytest.param(LATE, 0, id="it came late, after a newer one was sent"),
+        pytest.param(GONE, 0, id="its row was changed before it was read"),
+        pytest.param(IN_TIME, -1, id="a backfill had sent a later hour"),
+    ],
+)
+def test_a_change_in_between_that_was_not_read_in_order_is_not_due(lateness, hours):
+    """It may be at the service, or not."""
+    paid = ("1", True, "paid", NOON + timedelta(hours=hours), lateness)
+    for taken in (["sent"], ["paid", "sent"]):
+        assert differences("justclick", taken, changes=[paid, *CHANGES[2:]], due_from=NOON) == []
+
+
+def test_the_hours_that_no_backfill_reads_are_read_in_order():
+    """A backfill goes back from the last of its hours, which hourly runs may read too."""
+    ends = {"backfill-006": 12, "backfill-005": 11, "hourly-007": 13}
+    runs = [{"run": name, "end": f"2026-11-21T{hour}:00:00+00:00"} for name, hour in ends.items()]
+    assert read_in_order_from(runs) == NOON
 
 
 @pytest.mark.parametrize("late_too", [True, False])

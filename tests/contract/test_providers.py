@@ -44,6 +44,7 @@ def test_its_facts_are_those_of_the_sandbox(provider):
     service = SERVICES[provider.name]
     assert {str(status): code for status, code in provider.statuses.items()} == service.codes
     assert set(provider.codes) - provider.held_codes == service.repeatable_codes
+    assert (provider.changes == "every") == service.takes_events
     assert provider.try_again == service.not_taken
     assert provider.max_orders <= service.max_orders
 

@@ -120,13 +120,14 @@ def test_a_service_may_keep_state(once_a_day):
 
 
 def test_a_judge_reads_the_facts_of_each_service(sandbox):
-    """The admin shows the most orders a request, each status's code, and the codes that may be sent twice."""
+    """The admin shows the most orders a request, each status's code, the codes that may be sent twice, and events."""
     facts = sandbox.admin("services")
 
     assert list(facts) == list(SERVICES)
     assert facts["justclick"]["max_orders"] == 1
     assert facts["justclick"]["codes"]["shipped"] == "sent"
     assert sorted(facts["rees46"]["repeatable_codes"]) == [0, 1, 2]
+    assert [name for name, shown in facts.items() if shown["takes_events"]] == ["justclick"]
 
 
 def test_no_credential_is_remembered(sandbox, order):
