@@ -185,9 +185,11 @@ def states(rows: pd.DataFrame) -> pd.DataFrame:
         attempts = attempts[attempts["verdict"] != "rejected"]
         taken = pd.concat([once, attempts.drop_duplicates("order_id", keep="last")])
     known = newest.assign(attempted_hash=newest["payload_hash"])
-    if newest["verdict"].eq("rejected").any():
-        # After a rejection the service still has the code that it took before.
-        taken = taken.loc[taken["verdict"] != "rejected", ["order_id", "code", "payload_hash"]]
+    rejected = newest.loc[newest["verdict"].eq("rejected"), "order_id"]
+    if len(rejected):
+        # After a rejection the service still has the code that it took before; none is certain if that was in doubt.
+        was_in_doubt = taken["verdict"].eq("in_doubt") & taken["order_id"].isin(rejected)
+        taken = taken.loc[taken["verdict"].ne("rejected") & ~was_in_doubt, ["order_id", "code", "payload_hash"]]
         known = known.drop(columns=["code", "payload_hash"]).merge(taken, on="order_id", how="left")
     return known.loc[:, STATE_COLUMNS]
 

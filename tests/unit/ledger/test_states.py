@@ -187,3 +187,33 @@ def test_of_what_was_sent_before_a_clear_only_resends_count(ledger: sa.Engine, m
     with open_session(ledger, "ledger", destination=name, run=again, try_number=1) as session:
         own = session.look_ahead.own_batches(resend=True)
     assert (batch in own.answered, batch in own.of_resends) == (False, is_before)
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "code"),
+    [
+        (["accepted", "rejected"], "PAID"),
+        (["in_doubt", "rejected"], None),
+        (["accepted", "in_doubt", "rejected"], None),
+        (["held", "rejected"], "PAID"),
+        (["in_doubt"], "PAID"),
+    ],
+)
+def test_after_a_rejection_a_send_in_doubt_says_nothing_of_the_code(verdicts, code):
+    """The service may not have taken it: a newer row with that code would count as unchanged, and be lost."""
+    rows = pd.DataFrame(
+        {
+            "order_id": "a",
+            "status_changed_at": pd.Timestamp(NOON),
+            "updated_at": pd.Timestamp(NOON),
+            "rank": 0,
+            "code": ["PAID"] * len(verdicts),
+            "payload_hash": 1,
+            "source_hash": 1,
+            "verdict": verdicts,
+            "batch_id": range(len(verdicts)),
+        }
+    )
+    other = rows.assign(order_id="b", verdict="accepted").head(1)
+    known = attempts.states(pd.concat([rows, other], ignore_index=True)).set_index("order_id")["code"]
+    assert known.astype("object").where(known.notna(), None).to_dict() == {"a": code, "b": "PAID"}
