@@ -20,10 +20,7 @@ from include.order_sync.transform.contacts import emails, phones
 CONTACT_COLUMNS = ("email", "phone")
 # In these a person's own signs stay: joiners belong to some scripts and to emoji.
 _FREE_TEXT = frozenset(
-    (
-        *("first_name", "last_name", "delivery_address", "status_description", "additional_info", "items"),
-        *("restore_url", "name", "description", "category", "url", "image_url"),  # the last ones are an item's
-    )
+    ("first_name", "last_name", "delivery_address", "status_description", "additional_info", "items", "restore_url")
 )
 _BLANKS = " \u00a0\u2009\u202f"
 _AMOUNT = re.compile(
