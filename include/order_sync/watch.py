@@ -110,6 +110,12 @@ def of_ledger(
     return [Problem(destination.name, kind, text) for kind, text in found]
 
 
+def stands_still(connection: sa.Connection, destination: Destination, history: str, now: datetime) -> bool:
+    """Return whether no run reads the newest hours: an old gap alone makes a destination late too."""
+    before = now - destination.fresh_within
+    return any(gap.end == before for gap in windows.unread(connection, history, before))
+
+
 def overdue(connection: sa.Connection, destination: Destination, history: str, now: datetime) -> Window | None:
     """Return the time of changes that no run has seen and that are accepted by now, if there are any; None without one.
 

@@ -137,9 +137,11 @@ def of_load(context: Context, destination: Destination, ledger: LedgerSession, r
             return Brake(destination.approve_above - at_most, "so many orders were ready")
         recent = approvals.recent(cursor, number, codes)
         left = destination.approve_above - recent
-        covering = approvals.covering(cursor, number, codes, run_id(context), run_context.pull_window(context))
-        if covering and covering.left > left:
-            approvals.use(cursor, covering.number, ledger.sender.run)
+        window, run_key = run_context.pull_window(context), ledger.sender.run
+        covering = approvals.covering(cursor, number, codes, run_id(context), window, run_key)
+        # A run that sends under an approval counts in no limit: another try of it sends no more than is left of that.
+        if covering and (covering.is_used or covering.left > left):
+            approvals.use(cursor, covering.number, run_key)
             return Brake(covering.left, f"so many of approval {covering.number}")
     why = f"`approve_above` of {destination.name} is {destination.approve_above}, and {recent} were sent in 24 hours"
     return Brake(left, why)

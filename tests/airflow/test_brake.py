@@ -254,3 +254,15 @@ def test_transform_skips_what_is_not_needed(braked, orders):
         transform.execute({**context, "ti": ti})
     assert skipped.value.tasks == ["approve"]
     assert ti.xcom_pull("transform", "return_value") == folder
+
+
+def test_another_try_of_an_approved_run_sends_no_more_than_is_left(braked):
+    """It does not fall back on `approve_above`: what it sends counts in no limit."""
+    staged = braked.stage(*THREE, run="first")
+    braked.answer(staged[0], "Approve", notifications=3)
+    braked.load(staged)
+    more = braked.stage(*THREE, row("4", "paid"), run="first")
+    # The same key: no person has cleared it.
+    more[0]["ti"].xcoms["extract", "read_at"] = staged[0]["ti"].xcom_pull("extract", "read_at")
+    with pytest.raises(StopError, match="1 more notification is to be sent, and 0 are left: so many of approval"):
+        braked.load(more)

@@ -208,3 +208,21 @@ def test_a_resend_follows_a_decision_to_resend_once(shop):
     assert shop.run(redrive=True, decision="resend", order_ids=["1"])["accepted"] == 1
     assert shop.run(run_id="again", resend=True) == {"rows": 1, "orders": 1, "unchanged": 1}
     assert len(shop.taken()["1"]) == 2
+
+
+def test_accept_by_batch_leaves_decisions_to_resend_alone(held, entries, monkeypatch):
+    """It is about the orders that are still held: those that a person wants sent would be lost."""
+    refused = Mock(side_effect=StopError(stops.NOT_APPROVED, "not today"))
+    with monkeypatch.context() as patch:
+        patch.setattr(operators.LoadOrdersOperator, "execute", refused)
+        with pytest.raises(StopError, match="not today"):
+            held.run(redrive=True, decision="resend", order_ids=["1"])
+    ((batch,),) = entries(
+        "(select batch_id from orders_in_doubt o join destinations d on d.id = o.destination_id "
+        "where d.name = destination limit 1)",
+        "order_id = '1'",
+    )
+    assert held.run(redrive=True, decision="accept", batch=batch) == {}
+    held.drop(row("1", "paid"), row("2", "paid"))
+    assert held.run() == {"rows": 2, "orders": 2, "accepted": 1, "unchanged": 1, "requests": 1}
+    assert set(held.taken()) == {"1"}

@@ -418,3 +418,15 @@ def test_an_api_server_that_is_away_is_no_empty_state(supervisor):
     supervisor.failing = (comms.GetVariable,)
     with pytest.raises(TryAgainError, match=alarms.VARIABLE):
         alarms.kept_state()
+
+
+def test_an_old_gap_does_not_hide_what_is_unread(watched, ledger):
+    """It makes a destination late until a person reads it; runs go on meanwhile, and the source is looked at."""
+    watched.drop(row("1", "paid"))
+    (file,) = (watched.tmp / "drop").iterdir()
+    os.utime(file, ((NOW - 4 * HOUR).timestamp(),) * 2)
+    read_up_to(ledger, watched, NOW - 9 * HOUR)
+    with ledger.begin() as connection:
+        windows.finish(connection, watched.name, Window(NOW - 8 * HOUR, NOW), "run")
+    look()
+    assert set(alarms.kept_state().open) == {f"{watched.name} late", f"{watched.name} unread"}

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from include.order_sync.delivery.relations import Relation, differ, is_, relations, repeats
+from include.order_sync.model import VERSION
 
 
 class Action(StrEnum):
@@ -209,9 +210,13 @@ def decide(ready: pd.DataFrame, known: pd.DataFrame, own: pd.Series, options: Se
     decided = pd.Series(pd.array(names, dtype="str").take(actions), index=ready.index)
     if options.adopt_before is None:
         return decided
-    is_old = ready["changed_at"] < options.adopt_before
+    changed_at = ready["changed_at"]
+    if options.send_when == "content":
+        # A file's time says nothing of the age of an order that is new to the ledger. A known one has changed since.
+        changed_at = changed_at.where(known["verdict"].isna(), ready[VERSION[:2]].max(axis=1))
+    is_old = changed_at < options.adopt_before
     if options.adopt_but_at is not None:
-        is_old &= ready["changed_at"] != options.adopt_but_at
+        is_old &= changed_at != options.adopt_but_at
     return decided.mask((decided == Action.SEND) & is_old, Action.ADOPTED)
 
 

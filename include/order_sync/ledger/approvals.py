@@ -77,10 +77,17 @@ class Codes(NamedTuple):
 
 
 class Covering(NamedTuple):
-    """An approval that covers a run: its number in the ledger, and how many notifications are left of it."""
+    """An approval that covers a run.
+
+    Args:
+        number: in the ledger.
+        left: how many notifications are left of it.
+        is_used: whether the run has sent under it before: then it sends no more than that.
+    """
 
     number: int
     left: int
+    is_used: bool
 
 
 def destination_id(cursor: Any, name: str) -> int:
@@ -133,7 +140,9 @@ def record(cursor: Any, destination_id: int, approval: Approval) -> None:
     )
 
 
-def covering(cursor: Any, destination_id: int, codes: Codes, run: str, window: Window | None) -> Covering | None:
+def covering(
+    cursor: Any, destination_id: int, codes: Codes, run: str, window: Window | None, run_key: str = ""
+) -> Covering | None:
     """Return the approval with the most left among those that cover a run; None without one.
 
     Args:
@@ -142,6 +151,7 @@ def covering(cursor: Any, destination_id: int, codes: Codes, run: str, window: W
         codes: of its provider.
         run: the ids of its DAG and of itself.
         window: that it has read; None if it has not read all orders of a window.
+        run_key: of a load.
     """
     query = """
         select id, notifications, runs from approvals
@@ -153,7 +163,11 @@ def covering(cursor: Any, destination_id: int, codes: Codes, run: str, window: W
     rows = cursor.execute(query, (destination_id, valid, run, *times)).fetchall()
     sent = f"with chosen as ({_CHOSEN} and run = any(%(runs)s)) {_COUNT}"
     found = [
-        Covering(number, total - cursor.execute(sent, _values(destination_id, codes, runs=runs)).fetchone()[0])
+        Covering(
+            number,
+            total - cursor.execute(sent, _values(destination_id, codes, runs=runs)).fetchone()[0],
+            run_key in runs,
+        )
         for number, total, runs in rows
     ]
     return max(found, key=lambda each: each.left, default=None)

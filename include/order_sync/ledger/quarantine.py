@@ -214,7 +214,8 @@ def decide(
 ) -> list[str]:
     """Record a person's decision on held orders; return the ids of the orders that were held.
 
-    - accept: the service has taken them. It also takes back a decision to resend, until the order is sent.
+    - accept: the service has taken them. Of orders that are named, it also takes back a decision to resend, until they
+      are sent.
     - resend: it has not, so that their next plan sends them again.
     - An order that a newer version has resolved meanwhile is not changed.
 
@@ -233,7 +234,7 @@ def decide(
             select %(destination)s, order_id, batch_id, %(decision)s, %(who)s
             from orders_in_doubt o
             where destination_id = (select id from destinations where name = %(destination)s)
-              and (held or (%(decision)s = 'accept' and exists (
+              and (held or (%(decision)s = 'accept' and not %(all_orders)s and exists (
                   select from decisions d where d.batch_id = o.batch_id and d.order_id = o.order_id
               )))
               and (%(all_orders)s or order_id = any(%(order_ids)s))

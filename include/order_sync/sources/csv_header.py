@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
 import re
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -29,6 +30,8 @@ from include.order_sync.sources.csv_text import encoding_cure
 if TYPE_CHECKING:
     from include.order_sync.configuration.csv_source import CsvSource
     from include.order_sync.sources.csv_text import Text
+
+log = logging.getLogger(__name__)
 
 DELIMITERS = {",": ",", ";": ";", "tab": "\t", "|": "|"}
 # Excel writes the delimiter into a line of its own before the header.
@@ -168,16 +171,21 @@ def _item_columns(
     places = {name: index_of(names, name, faults) for name in source.item_columns.values()}
     canonical = _canonical_items(names, source, {*found.values(), *places.values()}, faults)
     if source.lines is None:
-        if (canonical or any(at is not None for at in places.values())) and "items" not in found:
-            named = "`item_columns` names columns of the file" if not canonical else "it has a column item_id"
-            raise StopError(
-                stops.COLUMNS,
-                f"{where}: {named}, so it has a line for each item, and the source "
-                "does not say how: add `lines: items` if each line repeats the order's columns, or "
-                "`lines: continuation` if only the first has them.",
-            )
         if "items" in found:
             return {}
+        how = (
+            "the source does not say how: add `lines: items` if each line repeats the order's columns, or "
+            "`lines: continuation` if only the first has them."
+        )
+        if any(at is not None for at in places.values()):
+            raise StopError(
+                stops.COLUMNS,
+                f"{where}: `item_columns` names columns of the file, so it has a line for each item, and {how}",
+            )
+        if canonical:
+            # Only a warning: the destination's service may take no items.
+            log.warning("%s: its column item_id is not read. If it has a line for each item, %s", where, how)
+            canonical = {}
     for name, at in places.items():
         if at is None:
             faults.append(missing("`item_columns` takes a column", name, shown))

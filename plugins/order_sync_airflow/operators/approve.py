@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 AGAIN = "A scheduled run's orders are asked for again by the next one; of other runs clear transform to be asked again."
 
-DECIDED = " The decision to resend stays in force, and later runs follow it: to take it back, decide `accept`."
+DECIDED = " The decision to resend stays in force: to take it back, decide `accept` by `order_ids`."
 
 
 class ApproveOperator(DestinationOperator, ApprovalOperator):

@@ -250,6 +250,6 @@ def _filter(context: Context) -> Filter:
         entries=tuple(params["entries"] or ()),
         batches=_batches(params),
         held=about_held,
-        decided=params["decision"] == "resend",
+        decided=params["decision"] == "resend" or bool(params["order_ids"]),
         at_most=ALL_OF_A_DECISION if about_held else params["at_most"],
     )

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from include.order_sync.watch import Problem
 
 OF_LEDGER = ("late", "held", "quarantine", "files")
-# Of destinations whose source is read. Where one is late, silence says nothing, and what no run has read is overdue
-# whatever the source is like: it is not looked at, and what was open stays so.
+# Of destinations that are not late: where one is, silence says nothing.
 OF_READING = ("silent",)
+# Of destinations whose newest hours are read: where they are not, each of their orders is unread.
 OF_SOURCE = ("unread", "source")
 
 
@@ -55,6 +55,7 @@ class WatchOperator(OrderSyncOperator):
         found = watch.of_configuration(configuration)
         judged = gone - {("ledger", "down")}
         read: list[Destination] = []
+        looked_at: list[Destination] = []
         overdue: list[tuple[Destination, str, Window]] = []
         try:
             with ledger_transaction() as ledger:
@@ -62,9 +63,11 @@ class WatchOperator(OrderSyncOperator):
                     history = history_in(ledger, destination)
                     own = watch.of_ledger(ledger, destination, configuration.sources[destination.source], history, now)
                     found += own
-                    if any(problem.kind == "late" for problem in own):
+                    if not any(problem.kind == "late" for problem in own):
+                        read.append(destination)
+                    if watch.stands_still(ledger, destination, history, now):
                         continue
-                    read.append(destination)
+                    looked_at.append(destination)
                     window = watch.overdue(ledger, destination, history, now)
                     if window:
                         overdue.append((destination, history, window))
@@ -77,7 +80,7 @@ class WatchOperator(OrderSyncOperator):
         alarms.tell(configuration.alarms, state, found, judged, now)
         self._send_digest(configuration, state, live, now)
         seen = [problem for each in overdue for problem in self._look_at_source(configuration, *each)]
-        alarms.tell(configuration.alarms, state, [*found, *seen], judged | _judged(read, OF_SOURCE), now)
+        alarms.tell(configuration.alarms, state, [*found, *seen], judged | _judged(looked_at, OF_SOURCE), now)
         alarms.raise_if_unsent(state)
 
     def _look_at_source(

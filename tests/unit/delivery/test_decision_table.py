@@ -290,12 +290,12 @@ def test_orders_with_equal_hashes_are_not_one_order():
 
 
 def test_each_order_is_as_old_as_its_own_times():
-    """By the time of its change alone, and not by its neighbour's or its file's."""
-    ready, known, own = frames([replace(NEWER, same_payload=False)] * 2)
+    """And not as its neighbour's. A file's time counts for an order that the ledger knows: it has changed since."""
+    ready, known, own = frames([UNKNOWN, UNKNOWN, replace(NEWER, same_payload=False)])
     ready["updated_at"] = TIMES[2]
-    ready["changed_at"] = [TIMES[0], TIMES[2]]
+    ready["changed_at"] = [TIMES[0], TIMES[2], TIMES[0]]
     actions = decide(ready, known, own, SendOptions("content", adopt_before=TIMES[2])).tolist()
-    assert actions == [Action.ADOPTED, Action.SEND]
+    assert actions == [Action.ADOPTED, Action.SEND, Action.SEND]
 
 
 @pytest.mark.parametrize(

@@ -108,14 +108,16 @@ def test_id_of_an_item_that_is_a_number(tell: Any) -> None:
     assert told.payloads["1001"]["items"] == [{"externalItemId": "7", "quantity": 1}]
 
 
-def test_canonical_columns_of_items_without_lines(tell: Any) -> None:
-    """All items would be lost, so the run stops; a column of an order that an item has too tells nothing."""
-    with pytest.raises(StopError, match=r"it has a column item_id, so .* add `lines: items`"):
-        tell(CANONICAL, "yespo")
+def test_canonical_columns_of_items_without_lines(tell: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """The log warns of it, for a service may take none. A column that an order has too tells nothing."""
+    assert "items" not in tell(CANONICAL, "yespo").payloads["1001"]
+    assert "its column item_id is not read. If it has a line for each item" in caplog.text
+    caplog.clear()
     told = tell(LINES.replace("sku,qty", "name,url"), "yespo")
     assert "items" not in told.payloads["1002"]
     told = tell(CANONICAL, "yespo", columns={"bill_id": "item_id"})
     assert "items" not in told.payloads["1002"]
+    assert "item_id is not read" not in caplog.text
 
 
 def test_lines_of_items_without_a_header(tell: Any) -> None:
