@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 from demo.processes import wait_for
 from tests.e2e.runs import TIMEOUT_S, Run
 
@@ -35,6 +37,9 @@ def test_the_open_run_of_a_removed_destination_ends(backfilled, change, faults):
     gone.wait("to wait for a retry", lambda: gone.states()["load"] == "up_for_retry")
     change(lambda destinations: destinations.pop("rees46_removed"))
     wait_for("the DAG to be gone", TIMEOUT_S, lambda: dag(demo, "rees46_removed")["is_stale"], demo.check)
+    parsed = datetime.fromisoformat(dag(demo, "rees46_removed")["last_parsed_time"])
+    long_enough = timedelta(minutes=2)
+    wait_for("it to be gone long enough", TIMEOUT_S, lambda: datetime.now(UTC) - parsed > long_enough, demo.check)
 
     def has_ended() -> bool:
         Run.start(demo, "justclick").end_state()
