@@ -58,6 +58,7 @@ class Supervisor(Store):
         if isinstance(message, self.failing):
             raise AirflowRuntimeError(comms.ErrorResponse(error=ErrorType.API_SERVER_ERROR))
         if isinstance(message, comms.CreateHITLDetailPayload):
+            assert message.assigned_users is not None, "Airflow's API would refuse it"
             self.forms.append(message)
             return comms.HITLDetailRequestResult(**message.model_dump(exclude={"type"}) | (self.form or {}))
         return super().send(message)

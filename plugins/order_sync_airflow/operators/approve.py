@@ -90,6 +90,7 @@ class ApproveOperator(DestinationOperator, ApprovalOperator):
             defaults=self.defaults,
             params=self.serialized_params,
             multiple=self.multiple,
+            assigned_users=[],  # without them Airflow's API refuses it
         )
         shown = cast("HITLDetailRequestResult", task_runner.SUPERVISOR_COMMS.send(form))
         if (shown.subject, shown.body, shown.params) != (form.subject, form.body, form.params):
