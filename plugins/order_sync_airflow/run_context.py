@@ -214,8 +214,8 @@ def run_key(context: Context) -> str:
     """Return the key by which the ledger counts a run. A run that a person clears gets a new key.
 
     Clearing an ended run changes its start. Clearing extract in a running run changes only the time of reading.
-    Without its last two words it is the run, whatever was cleared (look_ahead.py). A backfill with `resend` may take
-    over a run that has sent without it: the start of a resend has a mark.
+    What stands before its last two words names the run, and stays after a clear (look_ahead.py). A backfill with
+    `resend` may take over a run that has sent without it: the start of a resend has a mark.
     """
     dag_run, read_at = context["dag_run"], context["ti"].xcom_pull(task_ids="extract", key=READ_AT_KEY)
     started_at = dag_run.start_date.isoformat() if dag_run.start_date else None

@@ -184,28 +184,19 @@ def test_a_decision_to_resend_can_be_taken_back(held, entries, monkeypatch):
     assert entries("order_id, resolution", "resolved_at is not null") == [("1", "accepted by petro")]
 
 
-def test_a_resend_does_not_send_what_a_person_has_accepted(shop):
-    """Its own send was in doubt, and a person has looked: a cleared run knows that it has sent it."""
+@pytest.mark.parametrize(
+    ("decision", "when", "accepted"),
+    [pytest.param("accept", "after", 0, id="it was taken"), pytest.param("resend", "before", 1, id="it was not taken")],
+)
+def test_a_cleared_resend_follows_a_decision_on_its_send_in_doubt(shop, decision, when, accepted):
+    """The order was accepted by a person, or sent again by the redrive: the run does not send it once more."""
     shop.drop(row("1", "paid"))
     shop.run()
     shop.drop(row("1", "paid"))
-    shop.sandbox.fault({"provider": "yespo", "kind": "close", "when": "after", "next": 1})
+    shop.sandbox.fault({"provider": "yespo", "kind": "close", "when": when, "next": 1})
     with pytest.raises(StopError, match="1 order is held"):
         shop.run(run_id="again", resend=True)
-    assert shop.run(redrive=True, decision="accept", order_ids=["1"]) == {}
-    assert shop.run(run_id="again", resend=True) == {"rows": 1, "orders": 1, "unchanged": 1}
-    assert len(shop.taken()["1"]) == 2
-
-
-def test_a_resend_follows_a_decision_to_resend_once(shop):
-    """The redrive has sent it; the run that was in doubt does not send it again when it is cleared."""
-    shop.drop(row("1", "paid"))
-    shop.run()
-    shop.drop(row("1", "paid"))
-    shop.sandbox.fault({"provider": "yespo", "kind": "close", "when": "before", "next": 1})
-    with pytest.raises(StopError, match="1 order is held"):
-        shop.run(run_id="again", resend=True)
-    assert shop.run(redrive=True, decision="resend", order_ids=["1"])["accepted"] == 1
+    assert shop.run(redrive=True, decision=decision, order_ids=["1"]).get("accepted", 0) == accepted
     assert shop.run(run_id="again", resend=True) == {"rows": 1, "orders": 1, "unchanged": 1}
     assert len(shop.taken()["1"]) == 2
 

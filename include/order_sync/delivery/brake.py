@@ -88,7 +88,7 @@ class Brake:
         Raises:
             StopError: they are more than the load may send.
         """
-        # `left` may be negative after an approved run: a part without notifications goes on all the same.
+        # `left` is negative after the limit was lowered: a part without notifications goes on all the same.
         if planned and planned > self.left:
             raise StopError(
                 stops.NOT_APPROVED,

@@ -8,7 +8,7 @@ from typing import BinaryIO
 from upath import UPath
 
 from include.order_sync import tuning
-from include.order_sync.errors import TryAgainError
+from include.order_sync.errors import OrderSyncError, TryAgainError
 
 # The content hash of a file that the worker may not read.
 NOT_PERMITTED = ""
@@ -31,11 +31,13 @@ class HashedContent:
         """Read on, as files do. If the storage fails, raise TryAgainError: others would be taken for a damaged file."""
         try:
             return self._noted(self._content.read(size))
-        except (PermissionError, FileNotFoundError):
-            raise  # a storage may say so as late as here
+        except (OrderSyncError, MemoryError, PermissionError, FileNotFoundError):
+            raise  # a stop of the task; or a storage says as late as here that a file is gone, or not for us
         except Exception as error:
             said = type(error).__name__
-            raise TryAgainError(f"{self._where} can't be read to its end ({said}): its storage fails.") from error
+            raise TryAgainError(
+                f"{self._where} can't be read to its end ({said}): its storage fails. The next try reads it again."
+            ) from error
 
     def seek(self, offset: int, whence: int = 0) -> int:
         """Go elsewhere, as files do. What is read from then on is in no hash."""

@@ -69,21 +69,29 @@ def test_what_was_sent_is_counted_alike(ledger: sa.Engine, code, age, outcome, c
             assert approvals.recent(cursor, number, CODES) == 0
 
 
-@pytest.mark.parametrize(("later", "counted"), [("in_doubt", 1), ("answered", 1), ("not_taken", 1), ("another", 2)])
-def test_a_repeated_send_in_doubt_is_one_notification(ledger: sa.Engine, later, counted):
-    """Also if its repetition was not taken; a newer version is another one."""
+@pytest.mark.parametrize(
+    ("later", "differs", "counted"),
+    [
+        ("in_doubt", {}, 1),
+        ("answered", {}, 1),
+        ("not_taken", {}, 1),
+        pytest.param("answered", {"status_changed_at": pd.Timestamp(NOW)}, 2, id="a newer version"),
+        pytest.param("answered", {"code": "2"}, 2, id="another code, after the map was changed"),
+    ],
+)
+def test_a_repeated_send_in_doubt_is_one_notification(ledger: sa.Engine, later, differs, counted):
+    """Also if its repetition was not taken; a code that can mail twice counts each time."""
     name = uuid.uuid4().hex
     with open_session(ledger, "ledger", destination=name, run="dag run a b", try_number=1) as session:
         order = version(session, "1")
         session.conclude(sent(session, order), "in_doubt")
-        if later == "another":
-            order = order.assign(status_changed_at=order["status_changed_at"] + timedelta(hours=1))
-            order["attempt"] = attempts.lines(order, session.sender.destination_id)
-        session.conclude(sent(session, order), "answered" if later == "another" else later)
+        again = order.assign(**differs)
+        again["attempt"] = attempts.lines(again, session.sender.destination_id)
+        session.conclude(sent(session, again), later)
         with session.transaction() as cursor:
             number = approvals.destination_id(cursor, name)
             assert approvals.recent(cursor, number, CODES) == counted
-            can_mail_twice = approvals.Codes(["1"], ["1"])
+            can_mail_twice = approvals.Codes(["1", "2"], ["1", "2"])
             assert approvals.recent(cursor, number, can_mail_twice) == (2 if later != "not_taken" else 1)
 
 

@@ -139,16 +139,24 @@ def test_damaged_data_of_any_method(drop: Drop, method: int) -> None:
     assert "is a damaged container" in reader.unusable[0]
 
 
-def test_an_error_of_the_storage_is_no_damage() -> None:
-    """The file is read again by the next try, whatever the storage calls its error."""
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError("Forbidden"), r"a\.zip can't be read to its end \(OSError\)"),
+        (RuntimeError("Loop is not running"), r"a\.zip can't be read to its end \(RuntimeError\)"),
+        (TryAgainError("The task was asked to stop."), "^The task was asked to stop"),
+    ],
+)
+def test_an_error_of_the_storage_is_no_damage(error: Exception, said: str) -> None:
+    """The next try reads the file again; a task that is asked to stop is told so, and not that the storage fails."""
     content = zipped({"orders.csv": GOOD})
 
     class Failing(io.BytesIO):
         def read(self, size: int | None = -1) -> bytes:
             if self.tell():
-                raise OSError("Forbidden")
+                raise error
             return super().read(size)
 
     hashed = cast("BinaryIO", HashedContent(Failing(content), "a.zip"))
-    with pytest.raises(TryAgainError, match=r"a\.zip can't be read to its end"):
+    with pytest.raises(TryAgainError, match=said):
         list(texts_of(hashed, len(content), ",", "a.zip"))
