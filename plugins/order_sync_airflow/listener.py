@@ -16,7 +16,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import object_session
 
 from order_sync_airflow import removed_destinations, run_note
-from order_sync_airflow.run_figures import APPROVE, COUNTS_KEY, KIND_KEY, REASON_KEY, TAG, TASKS, merge
+from order_sync_airflow.run_figures import COUNTS_KEY, KIND_KEY, REASON_KEY, TAG, TASKS, merge
 
 if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun
@@ -58,14 +58,13 @@ def _is_ours(dag_run: DagRun) -> bool:
 
 
 def _forget_form(dag_run: DagRun, session: Session) -> None:
-    """Delete the form of an `approve` that was cleared: Airflow keeps it, and would show the plan of before the clear.
+    """Delete the form of a cleared `approve`, the only task with one: Airflow would show the plan of before the clear.
 
     Its answer stays in Airflow's history of the task.
     """
     cleared = select(TaskInstance.id).where(
         TaskInstance.dag_id == dag_run.dag_id,
         TaskInstance.run_id == dag_run.run_id,
-        TaskInstance.task_id == APPROVE,
         TaskInstance.state.is_(None),
     )
     session.execute(delete(HITLDetail).where(HITLDetail.ti_id.in_(cleared)))

@@ -201,6 +201,8 @@ def test_a_refusal_ends_the_run(braked):
     context, _ = staged = braked.stage(*THREE)
     with pytest.raises(StopError, match="olena has refused to send"):
         braked.answer(context, "Reject")
+    with pytest.raises(StopError, match="decision to resend stays in force: to take it back, decide `accept`"):
+        braked.answer({**context, "params": {"decision": "resend"}}, "Reject")
     context["task_instance"] = context["ti"]
     with pytest.raises(StopError, match="Nobody has answered within 24 hours"):
         braked.approve().execute_complete(context, {"error": "late", "error_type": "timeout"})

@@ -170,13 +170,16 @@ def test_a_decision_names_orders_that_are_not_held(held, capsys):
     assert held.xcoms["extract", "kind"] == "REDRIVE, decided to accept 1 held order"
 
 
-def test_a_decision_to_resend_can_be_taken_back(held, entries, monkeypatch):
+def test_a_decision_to_resend_can_be_taken_back(held, entries, monkeypatch, capsys):
     """A redrive that was refused, or failed, has decided all the same: `accept` then counts, and nothing is sent."""
     refused = Mock(side_effect=StopError(stops.NOT_APPROVED, "not today"))
     with monkeypatch.context() as patch:
         patch.setattr(operators.LoadOrdersOperator, "execute", refused)
         with pytest.raises(StopError, match="not today"):
             held.run(redrive=True, decision="resend", order_ids=["1"], user="olena")
+    capsys.readouterr()
+    held.run(redrive=True, decision="accept", order_ids=["1"], dry_run=True)
+    assert "1 entry" in logged(capsys)
     assert held.run(redrive=True, decision="accept", order_ids=["1"], user="petro") == {}
     held.drop(row("1", "paid"))
     assert held.run() == {"rows": 1, "orders": 1, "unchanged": 1}

@@ -24,6 +24,7 @@ from tests.airflow.test_ledger_command import KEY, command  # noqa: F401  (a fix
 
 ANNA = {"order_id": "A-1", "email": "Anna@Shop.example", "phone": "+380 (97) 111-22-33", "customer_id": "c1"}
 BORIS = {"order_id": "B-1", "email": "boris@shop.example", "phone": "+380972222222", "customer_id": "c2"}
+LONG_ID = "Order-AbCdEfGhIjKlMnOpQrStUvWxYz"
 DESTINATION = next(iter(load(DEFAULT_FILE).destinations))
 
 
@@ -104,11 +105,11 @@ def test_a_person_is_erased_from_quarantine_and_staged_files(erase, command, tmp
         assert b"nna@" not in path.read_bytes()
 
 
-@pytest.mark.parametrize("given", ["A-1", "a-1"])
-def test_an_order_that_was_only_delivered_is_named(erase, command, given):  # noqa: F811
-    """Nothing of it lies in quarantine or staging, and a person may write the id in small letters."""
-    sent(command.engine, "A-1", "B-1")
-    assert f"at {DESTINATION}, delete there: orders A-1\n" in f"{erase(given)}\n"
+@pytest.mark.parametrize(("given", "found"), [("A-1", "A-1"), ("a-1", "A-1"), (LONG_ID, LONG_ID)])
+def test_an_order_that_was_only_delivered_is_named(erase, command, given, found):  # noqa: F811
+    """Nothing of it lies in quarantine or staging, and a person may write a short id in small letters."""
+    sent(command.engine, "A-1", "B-1", LONG_ID)
+    assert f"at {DESTINATION}, delete there: orders {found}\n" in f"{erase(given)}\n"
 
 
 def sent(engine, *order_ids: str) -> None:

@@ -244,7 +244,21 @@ def test_a_cleared_run_gets_a_new_form(airflow_, state, tag, stays):
     airflow_.dag("asking", tag=tag)
     run = airflow_.run("asking", approve=state)
     (asking,) = (ti for ti in run.get_task_instances(session=airflow_.session) if ti.task_id == "approve")
-    airflow_.session.add(HITLDetail(ti_id=asking.id, options=["Approve"], subject="Send?", params={}))
+    of_another = airflow_.run("asking", number=2).get_task_instances(session=airflow_.session)[0]
+    for task in (asking, of_another):
+        airflow_.session.add(HITLDetail(ti_id=task.id, options=["Approve"], subject="Send?", params={}))
     airflow_.session.flush()
     listener.on_dag_run_running(run, "")
-    assert (airflow_.session.scalar(sa.select(sa.func.count()).select_from(HITLDetail)) == 1) is stays
+    left = set(airflow_.session.scalars(sa.select(HITLDetail.ti_id)))
+    assert left == ({asking.id, of_another.id} if stays else {of_another.id})
+
+
+def test_runs_of_a_destination_with_mistakes_are_not_ended(airflow_, tmp_path, monkeypatch):
+    """The configuration names it: its DAG stays, and says the mistakes itself."""
+    file = tmp_path / "order_sync.yaml"
+    file.write_text("destinations:\n  mistaken: {provider: yespoo}\n", "utf-8")
+    monkeypatch.setenv("ORDER_SYNC_CONFIG", str(file))
+    airflow_.dag("order_sync_mistaken", is_stale=True)
+    run = airflow_.run("order_sync_mistaken", load="running")
+    listener.on_dag_run_running(airflow_.run(), "")
+    assert run.state == "running"

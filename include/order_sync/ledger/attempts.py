@@ -197,8 +197,8 @@ def states(rows: pd.DataFrame) -> pd.DataFrame:
 def own_verdicts(rows: pd.DataFrame, own: OwnBatches) -> pd.DataFrame:
     """Return `order_id`, VERSION and the `verdict` that earlier tries of the run have got, each version once.
 
-    `sent` is what a resend has sent before a person cleared the run, or with an answer that was lost: a person may have
-    decided since that it was taken.
+    `sent` is what a resend has sent before a person cleared the run, or with an answer that was lost. It counts where
+    the service has the order by now: a person or a redrive may have seen to that.
 
     Args:
         rows: of settled().
@@ -208,12 +208,11 @@ def own_verdicts(rows: pd.DataFrame, own: OwnBatches) -> pd.DataFrame:
     if not (own.answered.size or own.adopted.size or own.of_resends.size):
         return version[:0].assign(verdict="").astype({"verdict": "str"})
     batches, is_accepted = rows["batch_id"], rows["verdict"].eq("accepted").to_numpy(dtype="bool")
-    is_rejected = rows["verdict"].eq("rejected").to_numpy(dtype="bool")
     by_kind = {
         "adopted": np.isin(batches, own.adopted),
         "accepted": np.isin(batches, own.answered) & is_accepted,
         "rejected": np.isin(batches, own.answered),
-        "sent": np.isin(batches, own.of_resends) & ~is_rejected,
+        "sent": np.isin(batches, own.of_resends),
     }
     found = [version[mask].assign(verdict=verdict) for verdict, mask in by_kind.items()]
     return pd.concat(found, ignore_index=True).drop_duplicates(["order_id", *VERSION]).astype({"verdict": "str"})

@@ -6,7 +6,6 @@ An error of the storage is a TryAgainError (hashed_content.py).
 from __future__ import annotations
 
 import lzma
-import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from include.order_sync.sources.csv_records import UnreadableError
 
 # What Python's modules raise for damaged data, passwords, unknown versions and ways of packing, and for names that are
 # not in the code page that the file names.
-_DAMAGE = (EOFError, OSError, RuntimeError, ValueError, lzma.LZMAError, struct.error, zipfile.BadZipFile, zlib.error)
+_DAMAGE = (EOFError, OSError, RuntimeError, ValueError, lzma.LZMAError, zipfile.BadZipFile, zlib.error)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.sources.drops import HEADER, Drop, ids
+from tests.unit.sources.drops import GOOD, HEADER, Drop, ids, rows_of
 from tests.unit.sources.test_containers import spreadsheet, unzipped, zipped
 
 COLUMNS = HEADER.strip().split(",")
@@ -74,3 +74,16 @@ def test_other_sheets(drop: Drop, caplog: pytest.LogCaptureFixture, first: list[
 
     assert ids(drop.rows()) == (["1001"] if first else [])
     assert f"{file}: its first sheet is read, and 2 others with rows are not" in caplog.text
+
+
+def test_a_spreadsheet_with_a_password_on_its_parts_costs_itself(drop: Drop) -> None:
+    """Python has an error of no kind of its own for it."""
+    content = bytearray(spreadsheet(["order_id", "status", "status_changed_at"], ["1", "paid", "2026-11-21 10:00:00"]))
+    at = -1
+    while (at := content.find(b"PK\x01\x02", at + 1)) >= 0:
+        content[at + 8] |= 1  # the flag of a password: APPNOTE 4.4.4
+    drop.put("a.xlsx", bytes(content))
+    drop.put("b.csv", GOOD)
+    reader = drop.reader(pattern="*")
+    assert "1" in ids(rows_of(reader))
+    assert "is a spreadsheet that can't be read" in reader.unusable[0]

@@ -106,7 +106,9 @@ def test_a_zip_of_an_unknown_form_costs_itself(drop: Drop) -> None:
     good = zipped({"orders.csv": order(2) * 50})
     entry = b"PK\x01\x02\x14\x03\x14\x00\x00\x00"  # version needed 2.0, no flags
     in_utf8 = good.replace(entry, entry[:-1] + b"\x08").replace(b"orders.csv", b"\xff\xfeders.csv")
+    nameless = good.replace(b"orders.csv", b"\0rders.csv")
     odd = [
+        nameless,
         in_utf8,
         good.replace(entry, entry[:6] + b"\x63" + entry[7:]),
         good.replace(b"orders.csv", b"\xff\xfeders.csv"),
@@ -148,7 +150,7 @@ def test_damaged_data_of_any_method(drop: Drop, method: int) -> None:
     ],
 )
 def test_an_error_of_the_storage_is_no_damage(error: Exception, said: str) -> None:
-    """The next try reads the file again; a task that is asked to stop is told so, and not that the storage fails."""
+    """The next try reads the file again; a stop of the task stays what it is."""
     content = zipped({"orders.csv": GOOD})
 
     class Failing(io.BytesIO):
@@ -160,3 +162,15 @@ def test_an_error_of_the_storage_is_no_damage(error: Exception, said: str) -> No
     hashed = cast("BinaryIO", HashedContent(Failing(content), "a.zip"))
     with pytest.raises(TryAgainError, match=said):
         list(texts_of(hashed, len(content), ",", "a.zip"))
+
+
+@pytest.mark.parametrize("kind", [PermissionError, FileNotFoundError])
+def test_a_storage_may_say_late_that_a_file_is_not_for_us_or_gone(kind: type[OSError]) -> None:
+    """Only its first read asks for it: it is told as if opening had failed."""
+
+    class Failing(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:  # noqa: ARG002  (io's)
+            raise kind("no")
+
+    with pytest.raises(kind):
+        list(texts_of(cast("BinaryIO", HashedContent(Failing(), "a.zip")), 9, ",", "a.zip"))
