@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import multiprocessing
 import signal
@@ -23,7 +24,9 @@ PAUSE_S = 0.1
 TICK_S = 0.05
 TRIES = 31
 
-# Forked, as Airflow forks its tasks: a spawned process would spend its time on imports.
+# Forked, as Airflow forks its tasks: a spawned process would spend its time on imports. As Airflow does, what is there
+# is kept from the garbage collector, which would write to each page and so copy it.
+gc.freeze()
 _processes = multiprocessing.get_context("fork")
 
 

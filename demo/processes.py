@@ -53,18 +53,21 @@ def tail(path: Path, lines: int = 20) -> str:
         return "".join(deque(file, maxlen=lines)).rstrip()
 
 
-def wait_for(event: str, seconds: float, ready: Callable[[], bool], check: Callable[[], None]) -> None:
+def wait_for(
+    event: str, seconds: float, ready: Callable[[], bool], check: Callable[[], None], *, every_s: float = 0.5
+) -> None:
     """Wait until `ready()`; raise OverdueError if that takes too long.
 
     :param event: the end of the message "Waited 60 s in vain for ...".
     :param check: called in between; it raises if waiting is in vain.
+    :param every_s: how long to wait between two looks.
     """
     deadline = time.monotonic() + seconds
     check()
     while not ready():
         if time.monotonic() > deadline:
             raise OverdueError(f"Waited {seconds:.0f} s in vain for {event}")
-        time.sleep(0.5)
+        time.sleep(every_s)
         check()
 
 

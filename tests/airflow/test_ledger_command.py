@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 
 import pytest
 import sqlalchemy as sa
@@ -15,6 +16,7 @@ from include.order_sync.configuration.loading import DEFAULT_FILE, load
 from include.order_sync.ledger import quarantine, schema
 from include.order_sync.ledger.encrypted_rows import QuarantineEntry
 from tests.airflow.conftest import ROOT
+from tests.airflow.shop import use_keys
 
 KEY = Fernet.generate_key().decode()
 
@@ -55,29 +57,43 @@ def command(postgres_server):
     admin.dispose()
 
 
-def test_upgrade_and_status(command):
+@pytest.fixture
+def said(command, monkeypatch, capsys):
+    """Return a function that runs the command in this process, which has imported Airflow: what it writes to both."""
+    monkeypatch.setenv("AIRFLOW_CONN_ORDER_SYNC_LEDGER", command.environment["AIRFLOW_CONN_ORDER_SYNC_LEDGER"])
+    monkeypatch.setattr(ledger_command, "read_connections_of_airflow", lambda: None)
+    use_keys(monkeypatch, KEY)
+
+    def said(*arguments: str, code: int = 0) -> tuple[str, str]:
+        monkeypatch.setattr(sys, "argv", ["ledger", *arguments])
+        with pytest.raises(SystemExit, match=str(code)) if code else nullcontext():
+            ledger_command.main()
+        written = capsys.readouterr()
+        return written.out, written.err
+
+    return said
+
+
+def test_upgrade_and_status(command, said):
     """`upgrade` creates the tables; `status` shows each destination, or names `upgrade` if there are no tables."""
-    before = command("status")
-    assert before.returncode == 1
-    assert "order_sync_airflow.ledger upgrade" in before.stderr
-    assert "Traceback" not in before.stderr
+    assert "order_sync_airflow.ledger upgrade" in said("status", code=1)[1]
     upgraded = command("upgrade")
     assert (upgraded.returncode, upgraded.stderr.strip()) == (0, "")
     assert f"schema is {schema.HEAD}" in upgraded.stdout
     with command.engine.connect() as connection:
         known = connection.execute(sa.text("select code from reason_codes")).scalars().all()
     assert sorted(known) == [reason.code for reason in codes.rejections()]
-    status = command("status")
-    assert (status.returncode, status.stderr.strip()) == (0, "")
-    lines = status.stdout.splitlines()[2:]
+    status, wrong = said("status")
+    assert wrong == ""
+    lines = status.splitlines()[2:]
     assert [line.split() for line in lines] == [
         [name, "never", "none", "0", "0"] for name in load(DEFAULT_FILE).destinations
     ]
 
 
-def test_the_service_s_words_are_shown(command):
+def test_the_service_s_words_are_shown(command, said, monkeypatch):
     """`quarantine` and `order` show the service's whole message, for those who have the Fernet key."""
-    command("upgrade")
+    schema.upgrade(command.engine)
     name = next(iter(load(DEFAULT_FILE).destinations))
     row = json.dumps({"row": {}, "items": None, "service_message": "bad phone of anna@shop.example"}).encode()
     listed = [
@@ -86,28 +102,26 @@ def test_the_service_s_words_are_shown(command):
     ]
     with command.engine.begin() as connection, connection.connection.cursor() as cursor:
         quarantine.add(cursor, name, "dag run start read", listed)
-    shown = command("quarantine", name)
-    assert (shown.returncode, shown.stderr.strip()) == (0, "")
-    lines = shown.stdout.splitlines()[2:]
+    shown, wrong = said("quarantine", name)
+    assert wrong == ""
+    lines = shown.splitlines()[2:]
     assert [line.split()[:5] for line in lines] == [
         ["1", "A-1", "no", "orders.csv", "7"],
         ["2", "-", "no", "orders.csv", "7"],
     ]
     assert all(line.endswith("bad phone of anna@shop.example") for line in lines)
-    order = command("order", "A-1")
-    assert (order.returncode, order.stderr.strip()) == (0, "")
-    parts = order.stdout.split("\n\n")
+    order, wrong = said("order", "A-1")
+    assert wrong == ""
+    parts = order.split("\n\n")
     assert parts[0] == f"{name}, never read"
     assert parts[1].splitlines()[2].split()[2:6] == ["quarantined", "no", "orders.csv:7", "run"]
     assert parts[1].rstrip().endswith("bad phone of anna@shop.example")
     assert parts[3] == ledger_command.NEVER_SEEN
-    other = command(
-        "quarantine", name, "A-1", AIRFLOW__CORE__FERNET_KEY=Fernet.generate_key().decode()
-    ).stdout.splitlines()[2:]
+    assert "no good destination 'no_such'" in said("quarantine", "no_such", code=1)[1]
+    use_keys(monkeypatch, Fernet.generate_key().decode())
+    other = said("quarantine", name, "A-1")[0].splitlines()[2:]
     assert [line.split()[1] for line in other] == ["A-1"]
     assert other[0].endswith("(no key opens it)")
-    unknown = command("quarantine", "no_such")
-    assert (unknown.returncode, "no good destination 'no_such'" in unknown.stderr) == (1, True)
 
 
 def test_a_connection_in_airflows_database_is_found(command, tmp_path):

@@ -11,7 +11,7 @@ from include.order_sync.errors import TryAgainError
 from tests.contract.conftest import held_status, orders, ready
 from tests.contract.test_providers import taken
 
-STOPS = 100
+STOPS = 25
 
 
 def in_doubt(ledger: sa.Engine) -> int:
@@ -27,7 +27,7 @@ def in_doubt(ledger: sa.Engine) -> int:
 
 @pytest.mark.parametrize("connections", [1, 3])
 @held_status
-def test_a_hundred_stops_leave_nothing_in_doubt(provider, deliver, sandbox, ledger, status, connections):
+def test_stops_leave_nothing_in_doubt(provider, deliver, sandbox, ledger, status, connections):
     """Each try is stopped with its requests in flight: every answer is recorded, and nothing is held or sent twice."""
     ids = [str(number) for number in range(1, STOPS * connections + 2)]
     part, singles = ready(provider, orders(ids, status)), replace(provider, max_orders=1)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import tempfile
 import time
@@ -22,6 +23,7 @@ from demo.report import Figures
 from demo.settings import ROOT, Settings
 from demo.story import Demo
 from sandbox.registry import SERVICES
+from tests.e2e.runs import Run
 
 MINUTES_OF_A_BACKFILL = 4
 ROLES = ("viewer", "user", "op")
@@ -34,12 +36,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @dataclass(frozen=True)
 class Backfilled:
-    """A demo after its backfills, and the sandbox's content at that moment."""
+    """A demo after its backfills, and the sandbox's content at that moment.
+
+    Args:
+        demo: with its processes.
+        figures: destination -> of its backfill.
+        stats: of the sandbox: provider -> its counts.
+        orders: of the sandbox: provider -> order id -> order.
+        removed: an open run of a destination that is not in the configuration any more.
+    """
 
     demo: Demo
     figures: dict[str, Figures]
     stats: dict[str, dict[str, int]]
-    orders: dict[str, dict[str, dict[str, Any]]]  # provider -> order id -> order
+    orders: dict[str, dict[str, dict[str, Any]]]
+    removed: Run
 
 
 def _wait_out_the_hour() -> None:
@@ -66,6 +77,7 @@ def backfilled() -> Iterator[Backfilled]:
             {
                 "ORDER_SYNC_CONFIG": str(_configuration(settings.local)),
                 "AIRFLOW_CONN_REES46_WRONG": json.dumps(wrong),
+                "PYTHONPATH": os.pathsep.join(map(str, [ROOT, Path(__file__).with_name("local_settings")])),
                 # A removed DAG is noticed in half a minute instead of two.
                 "AIRFLOW__DAG_PROCESSOR__STALE_DAG_THRESHOLD": "20",
                 "AIRFLOW__SCHEDULER__PARSING_CLEANUP_INTERVAL": "10",
@@ -84,9 +96,24 @@ def backfilled() -> Iterator[Backfilled]:
                     provider: {order["id"]: order for order in _ask(demo, f"orders?provider={provider}")["orders"]}
                     for provider in SERVICES
                 },
+                removed=_remove_destination(demo),
             )
         finally:
             demo.stop()
+
+
+def _remove_destination(demo: Demo) -> Run:
+    """Remove a destination whose run waits for a retry: it ends minutes later, so this is done before all tests."""
+    faults = f"{demo.sandbox_url}/__admin/faults"
+    refuses = {"provider": "rees46", "kind": "status", "status": 503, "retry_after": 3600, "next": 1}
+    requests.post(faults, json=refuses, timeout=30).raise_for_status()
+    run = Run.start(demo, "rees46_removed")
+    run.wait("to wait for a retry", lambda: run.states()["load"] == "up_for_retry")
+    file, yaml = Path(demo.settings.local) / "order_sync.yaml", YAML(typ="safe")
+    configuration = yaml.load(file)
+    del configuration["destinations"]["rees46_removed"]
+    yaml.dump(configuration, file)
+    return run
 
 
 @pytest.fixture

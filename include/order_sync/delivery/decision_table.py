@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -10,7 +11,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from include.order_sync.delivery.relations import Relation, differ, is_, relations, repeats
+from include.order_sync.delivery.relations import Relation, differ, is_
 from include.order_sync.model import VERSION
 
 
@@ -187,20 +188,27 @@ TABLE = (
 )
 
 
-def decide(ready: pd.DataFrame, known: pd.DataFrame, own: pd.Series, options: SendOptions) -> pd.Series:
+def decide(
+    ready: pd.DataFrame,
+    known: pd.DataFrame,
+    own: pd.Series,
+    relation: Mapping[Relation, np.ndarray],
+    options: SendOptions,
+) -> pd.Series:
     """Return the Action for each ready order, by TABLE; what is to be sent and older than `adopt_before` is adopted.
 
     Args:
-        ready: partition_hash, order_id, VERSION, source_hash, code, payload_hash; `changed_at` where `adopt_before` is
-            set; an order's changes in order, with the ranks of `ranked`.
+        ready: partition_hash, order_id, VERSION, code, payload_hash; `repeated`, as repeats() gives it; `changed_at`
+            where `adopt_before` is set; an order's changes in order, with the ranks of `ranked`.
         known: STATE_COLUMNS of the ledger, row by row; where the ledger does not know an order, `verdict` is missing.
         own: the verdict that an earlier try of this run got for each version, as Rule.own; missing without one.
+        relation: of relations().
         options: of the destination and the run.
 
     Returns:
         A column with the index of `ready`.
     """
-    facts = _facts(ready, known, own, options)
+    facts = _facts(ready, known, own, relation, options)
     names = list(Action)
     actions = np.select(
         [_fits(rule, facts, options, len(ready)) for rule in TABLE],
@@ -221,15 +229,18 @@ def decide(ready: pd.DataFrame, known: pd.DataFrame, own: pd.Series, options: Se
 
 
 def _facts(
-    ready: pd.DataFrame, known: pd.DataFrame, own: pd.Series, options: SendOptions
+    ready: pd.DataFrame,
+    known: pd.DataFrame,
+    own: pd.Series,
+    relation: Mapping[Relation, np.ndarray],
+    options: SendOptions,
 ) -> dict[tuple[str, object], np.ndarray]:
     """Return a mask of the orders for which each fact has each value."""
-    relation = relations(ready, known, reads_present=options.reads_present)
     unknown_or_newer = relation[Relation.UNKNOWN] | relation[Relation.NEWER]
     verdict = {name: is_(known["verdict"], name) for name in ("accepted", "rejected", "in_doubt", "held")}
     altered = differ(ready["payload_hash"], known["attempted_hash"])
     # The hash of several rows of one time is of all of them, and does not tell which one came last.
-    repeated = repeats(ready, known) & is_(ready["rank"], 0) & is_(known["rank"], 0)
+    repeated = ready["repeated"].to_numpy() & is_(ready["rank"], 0) & is_(known["rank"], 0)
 
     # An order may have several changes in one window: each is compared with the change that is sent before it.
     is_sent = (unknown_or_newer & ~repeated) | (

@@ -160,7 +160,7 @@ class Planner:
         in_doubt = relation[Relation.SAME] & known["verdict"].eq("in_doubt")
         orders["counted"] = in_doubt & ~self.provider.holds(part["code"])
         orders["stale"] = stale.reasons_of(orders, known, relation, options)
-        actions = decide(orders, known, _own_verdicts(orders, own), options)
+        actions = decide(orders, known, _own_verdicts(orders, own), relation, options)
         return orders, actions.mask((actions == Action.SEND) & self._is_kept(orders), Action.KEPT)
 
     def _plan(self, orders: pd.DataFrame, actions: pd.Series, accepted: int) -> PartPlan:
