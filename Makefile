@@ -39,7 +39,7 @@ test: $(INSTALLED) ## Run every test; most tests wait, so three processes run th
 	# Each pytest has a folder of its own: a pytest that starts closes the folder that all share to other users, and
 	# root's PostgreSQL servers run as the user nobody.
 	$(PYTHON) -m pytest --basetemp "$$folder/end-to-end" tests/e2e > "$$folder/end-to-end.log" 2>&1 &
-	$(PYTHON) -m pytest --basetemp "$$folder/others" -n 3 --dist loadfile \
+	$(PYTHON) -m pytest --basetemp "$$folder/others" -n 3 --dist loadfile --no-loadscope-reorder \
 	    --ignore=tests/e2e --ignore=tests/distributed || others=$$?
 	wait $$! || ends=$$?
 	cat "$$folder/end-to-end.log"

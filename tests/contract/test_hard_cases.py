@@ -314,6 +314,16 @@ def test_a_window_with_fewer_rows_of_the_same_times_is_no_older_one(service, del
     assert deliver(two, run="4", reads_present=True).orders == {"stale": 1, "unchanged": 1}
 
 
+def test_a_run_counts_what_it_has_sent_though_another_run_sent_a_later_row_of_the_same_times(service, deliver):
+    """Its next try compares the row with the later one's rank, and still finds that its first try has sent it."""
+    one = tie("a", FIRST, 1)
+    deliver(one, run="first")
+    two = pd.concat([tie("a", FIRST, 0), tie("a", SECOND, 2, rank=1)], ignore_index=True)
+    assert deliver(two, run="second").orders["accepted"] == 1
+    assert deliver(one, run="first").orders == {"accepted": 1}
+    assert service.taken == [["a", 1, FIRST], ["a", 1, SECOND]]
+
+
 @pytest.mark.parametrize("reads_present", [False, True])
 def test_what_an_earlier_release_attempted_is_unchanged(service, deliver, ledger, reads_present):
     """Attempts that have no hash of their row are not overruled."""

@@ -160,7 +160,11 @@ class Planner:
         in_doubt = relation[Relation.SAME] & known["verdict"].eq("in_doubt")
         orders["counted"] = in_doubt & ~self.provider.holds(part["code"])
         orders["stale"] = stale.reasons_of(orders, known, relation, options)
-        actions = decide(orders, known, _own_verdicts(orders, own), relation, options)
+        own_verdicts = _own_verdicts(orders, own)
+        if not orders["rank"].equals(part["rank"]):
+            # An earlier try may have sent it with the rank of its window, before another run made a higher one known.
+            own_verdicts = own_verdicts.fillna(_own_verdicts(part, own))
+        actions = decide(orders, known, own_verdicts, relation, options)
         return orders, actions.mask((actions == Action.SEND) & self._is_kept(orders), Action.KEPT)
 
     def _plan(self, orders: pd.DataFrame, actions: pd.Series, accepted: int) -> PartPlan:
