@@ -57,7 +57,7 @@ class Size:
 
 
 WHOLE = Size(orders=60_000, singles=3000, hours=60, signal_every_s=1.2, kills=20, meets_every_cell=True)
-SHORT = Size(orders=6000, singles=300, hours=14, signal_every_s=0.3, kills=5, meets_every_cell=False)
+SHORT = Size(orders=6000, singles=300, hours=8, signal_every_s=0.3, kills=5, meets_every_cell=False)
 
 
 def main() -> int:

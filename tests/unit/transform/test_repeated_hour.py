@@ -165,7 +165,7 @@ def local(moment: datetime, zone: str) -> datetime:
     return moment.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(st.data(), zones, shares)
 def test_the_odd_times_of_all_zones(data: st.DataObject, zone: str, share: float) -> None:
     """In every zone a time that comes twice has two moments, and one that does not exist has the moment of the jump."""
@@ -185,7 +185,7 @@ def test_the_odd_times_of_all_zones(data: st.DataObject, zone: str, share: float
         assert read.first_passes.empty
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(
     st.data(),
     zones,
