@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -25,11 +27,15 @@ class OverdueError(DemoError):
 
 
 def free_port() -> int:
-    """Return a TCP port of 127.0.0.1 that is free at present."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a TCP port of 127.0.0.1 that is free at present.
+
+    It may be a minute until Airflow takes it: Linux gives no port below 32768 to a program that asks for any.
+    """
+    while True:
+        port = random.randrange(20_000, 32_768)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def check_port_is_free(port: int, variable: str) -> None:

@@ -15,7 +15,7 @@ from demo import airflow_server, shop
 from demo.airflow_api import UI_USER, AirflowApi
 from demo.backfill import READY_TIMEOUT_S, SixHours, destinations
 from demo.postgres import Postgres
-from demo.processes import Processes, check_port_is_free, wait_for
+from demo.processes import OverdueError, Processes, check_port_is_free, tail, wait_for
 from demo.settings import ROOT, DemoError, Settings
 
 
@@ -132,7 +132,10 @@ class Demo(SixHours):
         command = [str(airflow_server.PROGRAMS / "airflow"), "standalone"]
         log = self._processes.start("airflow", command, environment)
         print(f"Starting Airflow (its log: {log})")
-        wait_for("Airflow to be healthy", READY_TIMEOUT_S, self.api.is_healthy, self.check)
+        try:
+            wait_for("Airflow to be healthy", READY_TIMEOUT_S, self.api.is_healthy, self.check)
+        except OverdueError as error:
+            raise DemoError(f"{error}. The end of {log}:\n{tail(log)}") from error
         self._processes.watch_children("airflow")
         self.api.log_in()
         for name, fields in airflow_server.connections(self.settings, self.postgres).items():

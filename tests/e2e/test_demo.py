@@ -8,14 +8,15 @@ import subprocess
 import sys
 from collections import Counter
 from datetime import UTC, datetime
+from pathlib import Path
 
 import psutil
 import pytest
 
-from demo import airflow_server, report, sample, shop
+from demo import airflow_server, report, sample, shop, story
 from demo.backfill import last_full_hours
 from demo.postgres import Postgres
-from demo.processes import Processes, is_alive, wait_for
+from demo.processes import Processes, free_port, is_alive, wait_for
 from demo.settings import ROOT, DemoError, Settings
 from demo.story import Demo
 from sandbox.registry import SERVICES
@@ -96,6 +97,29 @@ def test_a_taken_port_is_said_plainly(tmp_path):
     assert ended.returncode == 1
     assert f"Port {port} is not free (Address already in use)" in ended.stderr
     assert "make run AIRFLOW_PORT=" in ended.stderr
+
+
+def test_a_free_port_is_given_to_no_other_program():
+    """It lies below the ports that the kernel gives to whoever asks for any: Airflow takes it a minute later."""
+    first_of_any = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    with socket.create_server(("127.0.0.1", port := free_port())):
+        assert port < first_of_any
+
+
+def test_an_airflow_that_does_not_come_up_shows_its_log(tmp_path, monkeypatch):
+    """Who waits in vain reads why at once."""
+    airflow = tmp_path / "airflow"
+    airflow.write_text("#!/bin/sh\necho address already in use\nexec sleep 60\n")
+    airflow.chmod(0o755)
+    monkeypatch.setattr(airflow_server, "PROGRAMS", tmp_path)
+    monkeypatch.setattr(story, "READY_TIMEOUT_S", 1)
+    demo = Demo(settings(tmp_path, airflow_port=free_port()))
+    monkeypatch.setattr(demo.postgres, "check", lambda: None)
+    try:
+        with pytest.raises(DemoError, match=r"in vain for Airflow to be healthy.*\naddress already in use"):
+            demo._start_airflow(dict(os.environ))
+    finally:
+        demo.stop()
 
 
 def test_two_demos_do_not_share_a_folder(tmp_path):
