@@ -71,7 +71,7 @@ class Judgement:
         requests: how many requests it received.
         taken: how many changes it took.
         held: how many orders the sender lists as held.
-        rejected: how many orders the sender lists as rejected by the service, or given up.
+        rejected: how many orders the sender lists as rejected by the service, or given up, and can send again.
         sent_again: how many repetitions it took.
         due: how many changes had to reach it, each of them, and not the newest of an order alone.
         runs: the number of the sender's runs.
@@ -124,7 +124,7 @@ def judge(source: str, sandbox: str, report: Path, *, late_too: bool, each_chang
             interrupted=reported["interrupted"].get(service, []) if each_change else (),
         )
         judgement.held = len(reported["held"].get(service, {}))
-        judgement.rejected = len(reported["rejected"].get(service, []))
+        judgement.rejected = len(sendable(facts, service_changes, reported["rejected"].get(service, [])))
         judgement.requests = stats[service]["requests"]
         judgement.runs = len(runs)
         judgement.differences += judge_balances(service_changes, runs)
@@ -144,6 +144,14 @@ def read_in_order_from(runs: Sequence[Mapping[str, Any]]) -> datetime:
     A backfill reads the last hour first, so that an earlier change of an order is stale by right.
     """
     return max(datetime.fromisoformat(run["end"]) for run in runs if run["run"].startswith(BACKFILL))
+
+
+def sendable(facts: Facts, changes: Changes, rejected: Collection[str]) -> set[str]:
+    """Return the rejected orders that a later run can send: not those with a row that was replaced in the source.
+
+    The rejected row may be that one, and what stands in its place may be for another service: no run can read it again.
+    """
+    return set(rejected) - {each[0] for each in changes if each[-1] == GONE and facts.code(each[2]) is not None}
 
 
 def judge_orders(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from chaos.verdict import GONE, IN_TIME, LATE, Facts, judge_balances, judge_orders, read_in_order_from
+from chaos.verdict import GONE, IN_TIME, LATE, Facts, judge_balances, judge_orders, read_in_order_from, sendable
 from sandbox.registry import SERVICES
 
 ROOT = Path(__file__).parents[2]
@@ -116,6 +116,16 @@ def test_a_change_that_is_gone_may_always_be_missing(taken, holds, late_too):
         ("1", True, "packing", NOON, LATE),
     ]
     assert (differences("justclick", taken, changes=changes, late_too=late_too) == []) is holds
+
+
+@pytest.mark.parametrize(
+    ("status", "lateness", "found"), [("paid", GONE, set()), ("paid", LATE, {"1"}), ("packing", GONE, {"1"})]
+)
+def test_an_order_whose_rejected_row_is_gone_may_stay_rejected(status, lateness, found):
+    """No run can read the row again; a replaced row that was never for the service excuses nothing."""
+    service = SERVICES["justclick"]
+    facts = Facts(service.max_orders, service.codes, service.repeatable_codes, True)
+    assert sendable(facts, [("1", True, status, NOON, lateness)], ["1"]) == found
 
 
 def test_an_order_that_came_late_as_a_whole_may_be_missing():
