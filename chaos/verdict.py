@@ -149,7 +149,8 @@ def read_in_order_from(runs: Sequence[Mapping[str, Any]]) -> datetime:
 def sendable(facts: Facts, changes: Changes, rejected: Collection[str]) -> set[str]:
     """Return the rejected orders that a later run can send: not those with a row that was replaced in the source.
 
-    The rejected row may be that one, and what stands in its place may be for another service: no run can read it again.
+    The row that was rejected may be gone, and the one in its place may not be for this service. The report does not say
+    which row was rejected, so that all such orders are excused.
     """
     return set(rejected) - {each[0] for each in changes if each[-1] == GONE and facts.code(each[2]) is not None}
 

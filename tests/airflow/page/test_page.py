@@ -261,7 +261,7 @@ def test_links_lead_into_airflows_frame(monkeypatch: pytest.MonkeyPatch):
     ],
 )
 def test_a_destination_is_late_or_fresh(row: dict[str, Any] | None, promise: int | None, said: str):
-    """It is late if its source was not read for too long, as its alarm says; what became of the rows does not count."""
+    """A destination is late if its source was not read for too long. What became of the rows does not count."""
     times = row and {name: ago and NOW - timedelta(hours=ago) for name, ago in row.items()}
     times = times and {"accepted_at": NOW, **times}
     assert shown.freshness_of(times, promise and timedelta(hours=promise), NOW)[1] == said
