@@ -148,8 +148,8 @@ DEFECTS = (
     Defect(
         "no send is held",
         f"{DELIVERY}/planning.py",
-        'held_if_in_doubt=self.provider.holds(part["code"]) & (not self.options.resend_in_doubt),',
-        'held_if_in_doubt=self.provider.holds(part["code"]) & False,',
+        'held_if_in_doubt=is_held & (not self.options.resend_in_doubt),',
+        'held_if_in_doubt=is_held & False,',
         MACHINE,
         FAILED,
     ),
@@ -172,8 +172,8 @@ DEFECTS = (
     Defect(
         "stale orders not counted",
         f"{DELIVERY}/planning.py",
-        "others = {str(name): n for name, n in rest.value_counts().items()}",
-        'others = {str(name): n for name, n in rest.value_counts().items() if name != "stale"}',
+        "others = {action: len(of_action[action]) for action in rest}",
+        'others = {action: len(of_action[action]) for action in rest if action != "stale"}',
         MACHINE,
         FAILED,
     ),

@@ -146,19 +146,19 @@ class Planner:
         ready, overruled = part.assign(rank=ranked(part, known)), pd.Series(False, index=part.index)
         if options.trust_source:
             ready, overruled = stale.as_newest(ready, known)
+        relation = relations(ready, known, reads_present=options.reads_present)
+        is_held = self.provider.holds(part["code"])
         orders = ready.assign(
             overruled=overruled,
             payload_hash=payload_hashes(part["payload"]),
-            held_if_in_doubt=self.provider.holds(part["code"]) & (not self.options.resend_in_doubt),
-            known_code=known["code"].where(known["verdict"].notna()),
+            held_if_in_doubt=is_held & (not self.options.resend_in_doubt),
+            known_code=known["code"].where(~relation[Relation.UNKNOWN]),
             known_hash=known["payload_hash"],
+            newer=relation[Relation.NEWER],
+            repeated=repeats(ready, known),
+            # The brake has counted these, and their codes can't mail twice.
+            counted=relation[Relation.SAME] & known["verdict"].eq("in_doubt") & ~is_held,
         )
-        relation = relations(orders, known, reads_present=options.reads_present)
-        orders["newer"] = relation[Relation.NEWER]
-        orders["repeated"] = repeats(orders, known)
-        # The brake has counted these, and their codes can't mail twice.
-        in_doubt = relation[Relation.SAME] & known["verdict"].eq("in_doubt")
-        orders["counted"] = in_doubt & ~self.provider.holds(part["code"])
         orders["stale"] = stale.reasons_of(orders, known, relation, options)
         own_verdicts = _own_verdicts(orders, own)
         if not orders["rank"].equals(part["rank"]):
@@ -168,31 +168,33 @@ class Planner:
         return orders, actions.mask((actions == Action.SEND) & self._is_kept(orders), Action.KEPT)
 
     def _plan(self, orders: pd.DataFrame, actions: pd.Series, accepted: int) -> PartPlan:
-        send, held, kept = (actions == action for action in (Action.SEND, Action.HELD, Action.KEPT))
-        to_send = orders[send]
-        adopted = orders[actions == Action.ADOPTED].drop_duplicates("order_id", keep="last")
-        unchanged = orders[actions == Action.UNCHANGED]
+        of_action = {str(action): orders[actions == action] for action in actions.unique()}
+        send, held, kept, adopted, unchanged, stale_orders = (
+            of_action.get(action, orders[:0])
+            for action in (Action.SEND, Action.HELD, Action.KEPT, Action.ADOPTED, Action.UNCHANGED, Action.STALE)
+        )
+        rest = of_action.keys() - {Action.SEND, Action.HELD, Action.KEPT}
+        others = {action: len(of_action[action]) for action in rest}
         if not unchanged["partition_hash"].is_unique:
             unchanged = unchanged.drop_duplicates("order_id", keep="last")
         # The ledger may learn of these only after that change is sent.
-        waits = pc.is_in(array_of(unchanged["order_id"]), value_set=array_of(to_send["order_id"])).to_numpy(False)
+        waits = pc.is_in(array_of(unchanged["order_id"]), value_set=array_of(send["order_id"])).to_numpy(False)
         # After a refusal, what is unchanged against the refused one is not what the service has.
         known = unchanged["newer"] & unchanged["code"].eq(unchanged["known_code"])
         newer = unchanged[~waits & known]
         if newer["repeated"].any():
             newer = newer[~newer["repeated"] | newer["order_id"].isin(self._listed)]
-        rest = actions[~(send | held | kept)]
-        others = {str(name): n for name, n in rest.value_counts().items()}
+        lines = attempts.lines(send, self.ledger.sender.destination_id)
         return PartPlan(
-            to_send=to_send.assign(attempt=self._lines(to_send), change=_changes(to_send))[BATCH_COLUMNS],
-            notifications=int(notifying(self.provider, to_send[~to_send["counted"]]).sum()),
+            to_send=send.assign(attempt=lines, change=_changes(send))[BATCH_COLUMNS],
+            notifications=int(notifying(self.provider, send[~send["counted"]]).sum()),
             recheck=unchanged.index[waits],
-            newer=newer.assign(attempt=self._lines(newer.assign(payload_hash=newer["known_hash"]))),
-            adopted=adopted.assign(attempt=self._lines(adopted)),
-            held=orders[held],
-            kept=orders[kept],
-            stale=orders[actions == Action.STALE],
-            overruled=orders.loc[send & orders["overruled"], "order_id"].tolist(),
+            newer=newer.assign(payload_hash=newer["known_hash"]),
+            adopted=adopted.drop_duplicates("order_id", keep="last"),
+            held=held,
+            kept=kept,
+            stale=stale_orders,
+            overruled=send.loc[send["overruled"], "order_id"].tolist(),
             outcomes=Counter(others) + Counter({Action.UNCHANGED: accepted}),
         )
 
@@ -201,9 +203,6 @@ class Planner:
             return pd.Series(False, index=orders.index)
         until = pd.Series(list(self.keep.values()), list(self.keep), "datetime64[us, UTC]")
         return orders["status_changed_at"] <= orders["order_id"].map(until)
-
-    def _lines(self, orders: pd.DataFrame) -> pd.Series[str]:
-        return attempts.lines(orders, self.ledger.sender.destination_id)
 
     @cached_property
     def _listed(self) -> list[str]:

@@ -134,6 +134,8 @@ class Settlement:
         Args:
             orders: the columns of `hold`, and `stale`.
         """
+        if orders.empty:
+            return
         for reason, alike in orders.groupby("stale"):
             why = str(reason)
             self.result.stale[why] += len(alike)

@@ -204,15 +204,17 @@ def own_verdicts(rows: pd.DataFrame, own: OwnBatches) -> pd.DataFrame:
         rows: of settled().
         own: the run's batches.
     """
-    version = rows[["order_id", *VERSION]]
+    versions = rows[["order_id", *VERSION]].assign(verdict="")
     if not (own.answered.size or own.adopted.size or own.of_resends.size):
-        return version[:0].assign(verdict="").astype({"verdict": "str"})
+        return versions[:0]
     batches, is_accepted = rows["batch_id"], rows["verdict"].eq("accepted").to_numpy(dtype="bool")
-    by_kind = {
+    is_answered = np.isin(batches, own.answered)
+    # Of several verdicts on one version the first of these counts.
+    by_verdict = {
         "adopted": np.isin(batches, own.adopted),
-        "accepted": np.isin(batches, own.answered) & is_accepted,
-        "rejected": np.isin(batches, own.answered),
+        "accepted": is_answered & is_accepted,
+        "rejected": is_answered,
         "sent": np.isin(batches, own.of_resends),
     }
-    found = [version[mask].assign(verdict=verdict) for verdict, mask in by_kind.items()]
-    return pd.concat(found, ignore_index=True).drop_duplicates(["order_id", *VERSION]).astype({"verdict": "str"})
+    found = [versions[mask].assign(verdict=verdict) for verdict, mask in by_verdict.items() if mask.any()]
+    return pd.concat(found or [versions[:0]], ignore_index=True).drop_duplicates(["order_id", *VERSION])

@@ -166,12 +166,13 @@ class LedgerSession:
         """Record versions that need not be sent, so that neither they nor older ones are ever sent.
 
         Args:
-            orders: `attempt` of each, with the code and the payload that the service has; no order twice.
+            orders: attempts.COLUMNS, with the code and the payload that the service has; no order twice.
             outcome: unchanged: it has them by an earlier version; adopted: it counts as having them.
         """
         if not orders.empty:
+            lines = attempts.lines(orders, self.sender.destination_id)
             with self.transaction() as cursor:
-                (number,) = attempts.write(cursor, self.sender, orders["attempt"], [len(orders)])
+                (number,) = attempts.write(cursor, self.sender, lines, [len(orders)])
                 cursor.execute("update batches set outcome = %s, concluded_at = now() where id = %s", (outcome, number))
 
     def reserve_slot(self, account: str, requests_a_second: float) -> pace.Slot:
