@@ -9,5 +9,5 @@ import sys
 __all__: list[str] = []  # Airflow would take any other name as a setting
 
 if "scheduler" in sys.argv:
-    for name in ("pandas", "psycopg", "pyarrow.dataset", "requests"):
+    for name in ("airflow.providers.postgres.hooks.postgres", "pandas", "psycopg", "pyarrow.dataset", "requests"):
         importlib.import_module(name)
