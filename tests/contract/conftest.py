@@ -115,14 +115,22 @@ def orders(ids: Sequence[str], status: str | None = None, at: str = "2026-11-21T
     return raw.append_column("partition_hash", pa.array(partition_hashes(raw["order_id"]))).to_pandas()
 
 
+# Many tests ask for the same orders, and to make them takes longer than to deliver them.
+_READY: dict[tuple[str, str], pd.DataFrame] = {}
+
+
 def ready(provider: Provider, *raw: pd.DataFrame, codes: Mapping[OrderStatus, Code] | None = None) -> pd.DataFrame:
     """Return the ready orders of raw rows, none of which may be rejected."""
     rows = pd.concat(raw, ignore_index=True)
     rows["position"] = range(len(rows))
     rows["status"] = rows["status"].fillna(next(iter(provider.statuses)).value)
-    part = transform(rows, None, rules_for(provider, codes))
-    assert not part.reasons
-    return part.ready
+    rules = rules_for(provider, codes)
+    key = (repr(rules), rows.to_json())
+    if key not in _READY:
+        part = transform(rows, None, rules)
+        assert not part.reasons
+        _READY[key] = part.ready
+    return _READY[key].copy()
 
 
 def encrypted(orders: pd.DataFrame, reasons: Sequence[str], messages: Sequence[str]) -> list[QuarantineEntry]:

@@ -15,7 +15,8 @@ def array_of(values: pd.Series) -> pa.Array:
 def series_of(values: pa.Array, index: pd.Index) -> pd.Series:
     """Return an Arrow array as a column with this index."""
     series: pd.Series = values.to_pandas()
-    return series.set_axis(index)
+    series.index = index
+    return series
 
 
 def may_hold(values: pa.Array, characters: bytes) -> bool:
