@@ -148,8 +148,8 @@ DEFECTS = (
     Defect(
         "no send is held",
         f"{DELIVERY}/planning.py",
-        'held_if_in_doubt=is_held & (not self.options.resend_in_doubt),',
-        'held_if_in_doubt=is_held & False,',
+        "held_if_in_doubt=is_held & (not self.options.resend_in_doubt),",
+        "held_if_in_doubt=is_held & False,",
         MACHINE,
         FAILED,
     ),

@@ -23,8 +23,8 @@ from include.order_sync.model import Window
 from tests.chaos.conftest import libpq_address
 from tests.sandbox.conftest import serve
 
-HOURS = 8
-ORDERS = 3000
+HOURS = 6
+ORDERS = 2000
 STOPPED_S = 30
 TRIES = 5
 WAIT_S = 120  # enough for a busy machine

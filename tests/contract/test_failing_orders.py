@@ -7,6 +7,8 @@ import pytest
 from include.order_sync.delivery.failing import FAILED_IN_A_ROW, PIECES, TRIES_OF_AN_ORDER, TRIES_UNTIL_UNSURE
 from include.order_sync.errors import StopError, TryAgainError
 from include.order_sync.ledger.reasons import FAILING_REASON
+from include.order_sync.providers import PROVIDERS
+from include.order_sync.providers.base import Provider
 from tests.contract.conftest import (
     orders,
     ready,
@@ -20,6 +22,12 @@ from tests.contract.test_verdicts import waiting
 
 BATCH = 16
 NUMBERS = [str(number) for number in range(1, 4 * BATCH + 1)]
+
+
+@pytest.fixture(params=[name for name in PROVIDERS if name != "personaclick"])
+def provider(request: pytest.FixtureRequest) -> Provider:
+    """Each provider in turn but PersonaClick, whose batches and rules are REES46's: these tests are of nothing else."""
+    return PROVIDERS[request.param]
 
 
 def repeatable(provider):

@@ -81,6 +81,8 @@ def backfilled() -> Iterator[Backfilled]:
                 # A removed DAG is noticed in half a minute instead of two.
                 "AIRFLOW__DAG_PROCESSOR__STALE_DAG_THRESHOLD": "20",
                 "AIRFLOW__SCHEDULER__PARSING_CLEANUP_INTERVAL": "10",
+                # The files stay as they are, and each task reads the configuration anew.
+                "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "60",
                 **_users(settings),
             },
         )

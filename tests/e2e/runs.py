@@ -42,7 +42,7 @@ class Run:
 
     def wait(self, event: str, ready: Callable[[], bool]) -> None:
         """Wait until the run is `ready()`."""
-        wait_for(f"{self.dag_id}, {self.run_id}, {event}", TIMEOUT_S, ready, self.demo.check)
+        wait_for(f"{self.dag_id}, {self.run_id}, {event}", TIMEOUT_S, ready, self.demo.check, every_s=1)
 
     def clear(self, *task_ids: str) -> None:
         """Clear the run's tasks, or only these, as a person does in the UI."""

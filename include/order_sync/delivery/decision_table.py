@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from include.order_sync.delivery.relations import Relation, differ, is_
+from include.order_sync.delivery.relations import Relation, differ, is_, masks_of
 from include.order_sync.model import VERSION
 
 
@@ -237,7 +237,7 @@ def _facts(
 ) -> dict[tuple[str, object], np.ndarray]:
     """Return a mask of the orders for which each fact has each value."""
     unknown_or_newer = relation[Relation.UNKNOWN] | relation[Relation.NEWER]
-    verdict = {name: is_(known["verdict"], name) for name in ("accepted", "rejected", "in_doubt", "held")}
+    verdict = masks_of(known["verdict"], ("accepted", "rejected", "in_doubt", "held"))
     altered = differ(ready["payload_hash"], known["attempted_hash"])
     # The hash of several rows of one time is of all of them, and does not tell which one came last.
     repeated = ready["repeated"].to_numpy() & is_(ready["rank"], 0) & is_(known["rank"], 0)
@@ -253,7 +253,7 @@ def _facts(
     code_before = _or_change_before(known["code"], ready, "code", is_sent)
     repeats_held = is_(ready["code"], known["code"]) & is_(code_before, known["code"])
     return {
-        **{("own", name): is_(own, name) for name in ("accepted", "adopted", "rejected", "sent")},
+        **{("own", name): mask for name, mask in masks_of(own, ("accepted", "adopted", "rejected", "sent")).items()},
         **{("relation", name): mask for name, mask in relation.items()},
         **{("verdict", name): mask for name, mask in verdict.items()},
         **{("changed", value): changed == value for value in (True, False)},

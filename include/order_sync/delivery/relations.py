@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
+from include.order_sync.columns.text import array_of
 from include.order_sync.model import VERSION
 
 
@@ -79,8 +83,16 @@ def repeats(ready: pd.DataFrame, known: pd.DataFrame) -> np.ndarray:
 
 def _have_hashes(ready: pd.DataFrame, known: pd.DataFrame) -> np.ndarray:
     """Return a mask of the orders whose hashes say something: 0 is one of several rows, or of an earlier release."""
-    mask: np.ndarray = (ready["source_hash"].ne(0) & known["source_hash"].ne(0) & known["verdict"].notna()).to_numpy()
+    mask: np.ndarray = known["verdict"].notna().to_numpy()
+    for frame in (ready, known):
+        mask = mask & (frame["source_hash"].to_numpy() != 0)
     return mask
+
+
+def masks_of(column: pd.Series, values: Sequence[str]) -> dict[str, np.ndarray]:
+    """Return, for each of these values, a mask of the rows that have it."""
+    places = pc.index_in(array_of(column), value_set=pa.array(values, pa.large_string())).fill_null(-1).to_numpy()
+    return {value: places == place for place, value in enumerate(values)}
 
 
 def is_(column: pd.Series, value: str | int | pd.Series) -> np.ndarray:

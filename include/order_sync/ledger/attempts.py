@@ -160,14 +160,13 @@ def settled(found: Found) -> pd.DataFrame:
     numbers = np.frombuffer(found[0] or b"", _NUMBERS)
     # No id holds a control character (transform/order_checks.py), and no code or verdict.
     texts = [pc.split_pattern(pa.array([text], pa.large_string()), "\n").flatten() for text in found[1:]]
-    rows = pd.DataFrame(
-        {name: numbers[name].astype("int64") for name in _NUMBERS.names or ()}
-        | {name: series_of(values, pd.RangeIndex(len(values))) for name, values in zip(_TEXTS, texts, strict=True)}
-    )
+    columns: dict[str, Any] = {name: numbers[name].astype("int64") for name in _NUMBERS.names or ()}
     for name in ("status_changed_at", "updated_at"):
-        rows[name] = pd.to_datetime(rows[name] + _POSTGRES_EPOCH_US, unit="us", utc=True).dt.as_unit("us")
-    rows["payload_hash"] = rows["payload_hash"].astype("Int64")
-    return rows
+        columns[name] = pd.DatetimeIndex((columns[name] + _POSTGRES_EPOCH_US).view("datetime64[us]"), tz="UTC")
+    columns["payload_hash"] = pd.array(columns["payload_hash"], "Int64")
+    for name, values in zip(_TEXTS, texts, strict=True):
+        columns[name] = series_of(values, pd.RangeIndex(len(values)))
+    return pd.DataFrame(columns)
 
 
 def states(rows: pd.DataFrame) -> pd.DataFrame:
