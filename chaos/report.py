@@ -18,10 +18,12 @@ HELD = """
 """
 # With those that were given up, as the service fails at each request with them.
 REJECTED = """
-    select d.name, s.order_id from order_states s join destinations d on d.id = s.destination_id
+    select d.name, s.order_id, s.status_changed_at
+    from order_states s join destinations d on d.id = s.destination_id
     where s.verdict = 'rejected'
-    union select destination, order_id from quarantine where resolved_at is null and %(failing)s = any(reasons)
-    order by 1, 2
+    union select destination, order_id, status_changed_at from quarantine
+    where resolved_at is null and %(failing)s = any(reasons)
+    order by 1, 2, 3
 """
 # How often an order was in doubt with a code that may be repeated by rule, and a later attempt had the same code.
 SENT_AGAIN = """
@@ -55,7 +57,7 @@ def write_report(world: World, runs: Iterable[Run]) -> Path:
     Its keys:
     - `runs`: for each run its destination, name, start, end and figures.
     - `held`: destination -> order id -> code.
-    - `rejected`: destination -> order ids whose newest change the service has rejected, or that were given up.
+    - `rejected`: destination -> order id -> the times of its changes that are rejected or given up, and not resolved.
     - `sent_again`: destination -> order id -> code -> how often.
     - `interrupted`: destination -> order ids of which any change was in doubt, refused or given up.
     """
@@ -63,9 +65,9 @@ def write_report(world: World, runs: Iterable[Run]) -> Path:
         held: dict[str, dict[str, str]] = {}
         for destination, order_id, code in connection.execute(HELD):
             held.setdefault(destination, {})[order_id] = code
-        rejected: dict[str, list[str]] = {}
-        for destination, order_id in connection.execute(REJECTED, {"failing": FAILING_REASON}):
-            rejected.setdefault(destination, []).append(order_id)
+        rejected: dict[str, dict[str, list[str]]] = {}
+        for destination, order_id, at in connection.execute(REJECTED, {"failing": FAILING_REASON}):
+            rejected.setdefault(destination, {}).setdefault(order_id, []).append(at.isoformat())
         sent_again: dict[str, dict[str, dict[str, int]]] = {}
         for destination, order_id, code, times in connection.execute(SENT_AGAIN):
             sent_again.setdefault(destination, {}).setdefault(order_id, {})[code] = times

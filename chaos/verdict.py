@@ -110,7 +110,7 @@ def judge(source: str, sandbox: str, report: Path, *, late_too: bool, each_chang
     for service, shown_facts in services.items():
         facts = Facts(**shown_facts)
         service_changes = [change for change in changes if change[1] or facts.max_orders > 1]
-        excused = {*reported["held"].get(service, {}), *reported["rejected"].get(service, [])}
+        excused = {*reported["held"].get(service, {}), *reported["rejected"].get(service, {})}
         runs = [run for run in reported["runs"] if run["destination"] == service]
         judgement = judge_orders(
             service,
@@ -124,7 +124,7 @@ def judge(source: str, sandbox: str, report: Path, *, late_too: bool, each_chang
             interrupted=reported["interrupted"].get(service, []) if each_change else (),
         )
         judgement.held = len(reported["held"].get(service, {}))
-        judgement.rejected = len(sendable(facts, service_changes, reported["rejected"].get(service, [])))
+        judgement.rejected = len(sendable(service_changes, reported["rejected"].get(service, {})))
         judgement.requests = stats[service]["requests"]
         judgement.runs = len(runs)
         judgement.differences += judge_balances(service_changes, runs)
@@ -146,13 +146,21 @@ def read_in_order_from(runs: Sequence[Mapping[str, Any]]) -> datetime:
     return max(datetime.fromisoformat(run["end"]) for run in runs if run["run"].startswith(BACKFILL))
 
 
-def sendable(facts: Facts, changes: Changes, rejected: Collection[str]) -> set[str]:
-    """Return the rejected orders that a later run can send: not those with a row that was replaced in the source.
+def sendable(changes: Changes, rejected: Mapping[str, Collection[str]]) -> set[str]:
+    """Return the rejected orders that a later run can send: those of which a rejected row is still in the source.
 
-    The row that was rejected may be gone, and the one in its place may not be for this service. The report does not say
-    which row was rejected, so that all such orders are excused.
+    The row that has replaced another one may not be for this service, so that nothing of the order is left to send.
+
+    Args:
+        changes: of the source.
+        rejected: order -> the times of its rejected changes.
     """
-    return set(rejected) - {each[0] for each in changes if each[-1] == GONE and facts.code(each[2]) is not None}
+    gone = {(order_id, at) for order_id, _, _, at, lateness in changes if lateness == GONE}
+    return {
+        order_id
+        for order_id, times in rejected.items()
+        if any((order_id, datetime.fromisoformat(at)) not in gone for at in times)
+    }
 
 
 def judge_orders(

@@ -13,6 +13,7 @@ from sandbox.registry import SERVICES
 
 ROOT = Path(__file__).parents[2]
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+LATER = NOON + timedelta(hours=1)
 CHANGES = [("1", True, status_label, NOON, False) for status_label in ("new", "paid", "shipped", "delivered")]
 FIGURES = dict.fromkeys(
     ("superseded", "skipped", "rejected", "adopted", "unchanged", "stale", "held", "not_for_provider"), 0
@@ -119,13 +120,19 @@ def test_a_change_that_is_gone_may_always_be_missing(taken, holds, late_too):
 
 
 @pytest.mark.parametrize(
-    ("status", "lateness", "found"), [("paid", GONE, set()), ("paid", LATE, {"1"}), ("packing", GONE, {"1"})]
+    ("at", "lateness", "rejected_at", "found"),
+    [
+        (NOON, GONE, [NOON], set()),
+        (NOON, LATE, [NOON], {"1"}),
+        (NOON, GONE, [LATER], {"1"}),
+        (NOON, GONE, [NOON, LATER], {"1"}),
+    ],
+    ids=["the row is gone", "it is there", "another row is gone", "one of two is gone"],
 )
-def test_an_order_whose_rejected_row_is_gone_may_stay_rejected(status, lateness, found):
-    """No run can read the row again; a replaced row that was never for the service excuses nothing."""
-    service = SERVICES["justclick"]
-    facts = Facts(service.max_orders, service.codes, service.repeatable_codes, True)
-    assert sendable(facts, [("1", True, status, NOON, lateness)], ["1"]) == found
+def test_an_order_may_stay_rejected_only_if_the_very_row_is_gone(at, lateness, rejected_at, found):
+    """No run can read the row again."""
+    changes = [("1", True, "paid", at, lateness), ("1", True, "shipped", LATER, IN_TIME)]
+    assert sendable(changes, {"1": [time.isoformat() for time in rejected_at]}) == found
 
 
 def test_an_order_that_came_late_as_a_whole_may_be_missing():
