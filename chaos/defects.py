@@ -172,8 +172,8 @@ DEFECTS = (
     Defect(
         "stale orders not counted",
         f"{DELIVERY}/planning.py",
-        "others = {action: len(of_action[action]) for action in rest}",
-        'others = {action: len(of_action[action]) for action in rest if action != "stale"}',
+        "if action not in counted_elsewhere}",
+        'if action not in (*counted_elsewhere, "stale")}',
         MACHINE,
         FAILED,
     ),

@@ -24,9 +24,9 @@ BATCH = 16
 NUMBERS = [str(number) for number in range(1, 4 * BATCH + 1)]
 
 
-@pytest.fixture(params=[name for name in PROVIDERS if name != "personaclick"])
+@pytest.fixture(params={provider.build: name for name, provider in reversed(PROVIDERS.items())}.values())
 def provider(request: pytest.FixtureRequest) -> Provider:
-    """Each provider in turn but PersonaClick, whose batches and rules are REES46's: these tests are of nothing else."""
+    """Each provider in turn, but one of several on the same platform: these tests are of batches and rules alone."""
     return PROVIDERS[request.param]
 
 

@@ -173,8 +173,8 @@ class Planner:
             of_action.get(action, orders[:0])
             for action in (Action.SEND, Action.HELD, Action.KEPT, Action.ADOPTED, Action.UNCHANGED, Action.STALE)
         )
-        rest = of_action.keys() - {Action.SEND, Action.HELD, Action.KEPT}
-        others = {action: len(of_action[action]) for action in rest}
+        counted_elsewhere = (Action.SEND, Action.HELD, Action.KEPT)
+        others = {action: len(some) for action, some in of_action.items() if action not in counted_elsewhere}
         if not unchanged["partition_hash"].is_unique:
             unchanged = unchanged.drop_duplicates("order_id", keep="last")
         # The ledger may learn of these only after that change is sent.
