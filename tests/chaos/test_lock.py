@@ -140,4 +140,4 @@ def test_four_at_once(world, destination):
         found for found in judge(world.source, world.sandbox, report, late_too=True) if found.service == destination
     )
     assert judgement.differences == []
-    assert judgement.taken > ORDERS
+    assert judgement.taken > ORDERS / 2  # fewer than all changes: what a later window has sent makes earlier ones stale
