@@ -124,7 +124,7 @@ def judge(source: str, sandbox: str, report: Path, *, late_too: bool, each_chang
             interrupted=reported["interrupted"].get(service, []) if each_change else (),
         )
         judgement.held = len(reported["held"].get(service, {}))
-        judgement.rejected = len(sendable(service_changes, reported["rejected"].get(service, {})))
+        judgement.rejected = len(sendable(facts, service_changes, reported["rejected"].get(service, {})))
         judgement.requests = stats[service]["requests"]
         judgement.runs = len(runs)
         judgement.differences += judge_balances(service_changes, runs)
@@ -146,20 +146,21 @@ def read_in_order_from(runs: Sequence[Mapping[str, Any]]) -> datetime:
     return max(datetime.fromisoformat(run["end"]) for run in runs if run["run"].startswith(BACKFILL))
 
 
-def sendable(changes: Changes, rejected: Mapping[str, Collection[str]]) -> set[str]:
-    """Return the rejected orders that a later run can send: those of which a rejected row is still in the source.
+def sendable(facts: Facts, changes: Changes, rejected: Mapping[str, Collection[str]]) -> set[str]:
+    """Return the rejected orders that a later run can send: their row for the service, or a newer one, is still there.
 
-    The row that has replaced another one may not be for this service, so that nothing of the order is left to send.
+    The row that was rejected may be gone, and the one in its place not for this service.
 
     Args:
+        facts: of the service.
         changes: of the source.
         rejected: order -> the times of its rejected changes.
     """
-    gone = {(order_id, at) for order_id, _, _, at, lateness in changes if lateness == GONE}
+    since = {order_id: min(map(datetime.fromisoformat, times)) for order_id, times in rejected.items()}
     return {
         order_id
-        for order_id, times in rejected.items()
-        if any((order_id, datetime.fromisoformat(at)) not in gone for at in times)
+        for order_id, _, status, at, lateness in changes
+        if order_id in since and at >= since[order_id] and lateness != GONE and facts.code(status) is not None
     }
 
 

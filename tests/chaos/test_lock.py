@@ -23,7 +23,7 @@ from include.order_sync.model import Window
 from tests.chaos.conftest import libpq_address
 from tests.sandbox.conftest import serve
 
-HOURS = 6
+HOURS = 8
 ORDERS = 2000
 STOPPED_S = 30
 TRIES = 5

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -13,7 +14,7 @@ from sandbox.registry import SERVICES
 
 ROOT = Path(__file__).parents[2]
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
-LATER = NOON + timedelta(hours=1)
+EARLIER, LATER = NOON - timedelta(hours=1), NOON + timedelta(hours=1)
 CHANGES = [("1", True, status_label, NOON, False) for status_label in ("new", "paid", "shipped", "delivered")]
 FIGURES = dict.fromkeys(
     ("superseded", "skipped", "rejected", "adopted", "unchanged", "stale", "held", "not_for_provider"), 0
@@ -120,19 +121,23 @@ def test_a_change_that_is_gone_may_always_be_missing(taken, holds, late_too):
 
 
 @pytest.mark.parametrize(
-    ("at", "lateness", "rejected_at", "found"),
+    ("others", "found"),
     [
-        (NOON, GONE, [NOON], set()),
-        (NOON, LATE, [NOON], {"1"}),
-        (NOON, GONE, [LATER], {"1"}),
-        (NOON, GONE, [NOON, LATER], {"1"}),
+        ([("paid", NOON, IN_TIME)], {"1"}),
+        ([("paid", NOON, GONE)], set()),
+        ([("paid", NOON, GONE), ("delivered", LATER, LATE)], set()),
+        ([("paid", NOON, GONE), ("shipped", LATER, LATE)], {"1"}),
+        ([("paid", EARLIER, IN_TIME), ("shipped", NOON, GONE)], set()),
     ],
-    ids=["the row is gone", "it is there", "another row is gone", "one of two is gone"],
+    ids=["it is there", "it is gone", "now not for JustClick", "now for JustClick", "an earlier one is there"],
 )
-def test_an_order_may_stay_rejected_only_if_the_very_row_is_gone(at, lateness, rejected_at, found):
-    """No run can read the row again."""
-    changes = [("1", True, "paid", at, lateness), ("1", True, "shipped", LATER, IN_TIME)]
-    assert sendable(changes, {"1": [time.isoformat() for time in rejected_at]}) == found
+def test_an_order_may_stay_rejected_only_if_no_run_can_send_it(others, found):
+    """A row that was rejected at noon: it, or what has replaced it, can be sent if it is there and for the service."""
+    service = SERVICES["justclick"]
+    facts = Facts(service.max_orders, service.codes, service.repeatable_codes, True)
+    changes = [("1", True, *other) for other in others]
+    kyiv = NOON.astimezone(ZoneInfo("Europe/Kyiv")).isoformat()  # PostgreSQL shows times in its own zone
+    assert sendable(facts, changes, {"1": [kyiv]}) == found
 
 
 def test_an_order_that_came_late_as_a_whole_may_be_missing():

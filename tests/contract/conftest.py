@@ -125,7 +125,7 @@ def ready(provider: Provider, *raw: pd.DataFrame, codes: Mapping[OrderStatus, Co
     rows["position"] = range(len(rows))
     rows["status"] = rows["status"].fillna(next(iter(provider.statuses)).value)
     rules = rules_for(provider, codes)
-    key = (repr(rules), rows.to_csv())
+    key = (repr(rules), rows.to_csv(na_rep="missing"))
     if key not in _READY:
         part = transform(rows, None, rules)
         assert not part.reasons

@@ -24,9 +24,14 @@ BATCH = 16
 NUMBERS = [str(number) for number in range(1, 4 * BATCH + 1)]
 
 
-@pytest.fixture(params={provider.build: name for name, provider in reversed(PROVIDERS.items())}.values())
+def rules_of(provider: Provider) -> tuple[object, ...]:
+    """Return what the tests of this file depend on."""
+    return (provider.build, provider.request, provider.max_orders, provider.held_codes, provider.try_again)
+
+
+@pytest.fixture(params={rules_of(each): name for name, each in reversed(PROVIDERS.items())}.values())
 def provider(request: pytest.FixtureRequest) -> Provider:
-    """Each provider in turn, but one of several on the same platform: these tests are of batches and rules alone."""
+    """Each provider in turn, but one of several with the same batches and rules."""
     return PROVIDERS[request.param]
 
 

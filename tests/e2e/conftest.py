@@ -78,7 +78,7 @@ def backfilled() -> Iterator[Backfilled]:
                 "ORDER_SYNC_CONFIG": str(_configuration(settings.local)),
                 "AIRFLOW_CONN_REES46_WRONG": json.dumps(wrong),
                 "PYTHONPATH": os.pathsep.join(map(str, [ROOT, Path(__file__).with_name("local_settings")])),
-                # A removed DAG is noticed in half a minute instead of two.
+                # A removed DAG is noticed sooner.
                 "AIRFLOW__DAG_PROCESSOR__STALE_DAG_THRESHOLD": "20",
                 "AIRFLOW__SCHEDULER__PARSING_CLEANUP_INTERVAL": "10",
                 # The files stay as they are, and each task reads the configuration anew.

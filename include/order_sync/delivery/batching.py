@@ -114,7 +114,8 @@ class LedgerWrites:
             if change:
                 # The orders' earlier changes must have their verdict first.
                 yield from self.rest()
-            self._waiting.append(orders)
+            if len(orders):  # an empty one may be a view, which keeps its whole part in memory
+                self._waiting.append(orders)
             if sum(map(len, self._waiting)) >= self._max_orders:
                 yield from self._taken(whole_batches=True)
 

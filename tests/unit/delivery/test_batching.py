@@ -1,7 +1,10 @@
 """Batches lose no order, hold no order twice, and keep an order's changes in sequence."""
 
+import gc
+import weakref
 from collections import Counter
 
+import numpy as np
 import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
@@ -69,3 +72,15 @@ def test_a_large_part_is_cut_into_ledger_writes(monkeypatch):
     (part,) = frames([[1] * 30])
     assert [len(write) for write in LedgerWrites(4).add(part)] == [8, 8, 8, 4]
     assert [len(write) for write in LedgerWrites(15).add(part)] == [15, 15]
+
+
+def test_a_part_with_nothing_to_send_is_not_kept():
+    """Its empty frame may be a view: a load whose parts are all unchanged would hold each of them to its end."""
+    writes, numbers = LedgerWrites(1000), np.zeros((1000, 2))
+    is_there = weakref.ref(numbers)
+    part = pd.DataFrame(numbers, columns=["order_id", "partition_hash"], copy=False)
+    assert list(writes.add(part[:0])) == []
+    del numbers, part
+    gc.collect()
+    assert is_there() is None
+    assert list(writes.rest()) == []
