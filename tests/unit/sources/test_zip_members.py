@@ -166,7 +166,7 @@ def test_an_error_of_the_storage_is_no_damage(error: Exception, said: str) -> No
 
 @pytest.mark.parametrize("kind", [PermissionError, FileNotFoundError])
 def test_a_storage_may_say_late_that_a_file_is_not_for_us_or_gone(kind: type[OSError]) -> None:
-    """The first read asks for the right to read, and a refusal is told as if opening had failed."""
+    """A refusal at the first read is told like one at opening."""
 
     class Failing(io.BytesIO):
         def read(self, size: int | None = -1) -> bytes:  # noqa: ARG002  (io's)
